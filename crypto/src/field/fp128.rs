@@ -1,0 +1,158 @@
+//! Z_p for p = 2^66 * 4611686018427387897 + 1 (draft-chen-cfrg-vdaf-pine, Field128).
+//!
+//! Elements are kept in plain form, since sharing only adds; multiplication goes through
+//! Montgomery's reduction twice. p = 1 (mod 2^64), so the quotient word of a reduction step is
+//! the negated low word.
+
+use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
+
+use zeroize::Zeroize;
+
+use super::Field;
+
+const P: u128 = 0xffff_ffff_ffff_ffe4_0000_0000_0000_0001;
+const P_HIGH: u64 = 0xffff_ffff_ffff_ffe4;
+/// 2^256 mod p, for the way back from Montgomery's form.
+const R2: u128 = 0x5587_ffff_ffff_ffff_fcf1;
+
+/// An element of the 128-bit field, below p at all times.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Zeroize)]
+pub struct Field128(u128);
+
+impl std::fmt::Debug for Field128 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Field128(<redacted>)")
+    }
+}
+
+/// All ones when `condition` is true.
+#[inline]
+const fn mask(condition: bool) -> u128 {
+    0u128.wrapping_sub(condition as u128)
+}
+
+/// The modulus when `condition` is true, else zero.
+#[inline]
+const fn modulus_if(condition: bool) -> u128 {
+    P & mask(condition)
+}
+
+/// Reduces carry*2^128 + word < 2p to below p.
+#[inline]
+const fn reduce_once(word: u128, carry: bool) -> u128 {
+    let (reduced, borrow) = word.overflowing_sub(P);
+    let take = mask(carry | !borrow);
+    (reduced & take) | (word & !take)
+}
+
+/// a * b / 2^128 mod p, for a, b below p.
+#[inline]
+const fn montgomery(a: u128, b: u128) -> u128 {
+    let (b0, b1) = (b as u64, (b >> 64) as u64);
+    // Two rounds, one word of b each: t = (t + a b_i + m p) / 2^64 with m = -t_0, since
+    // p = 1 (mod 2^64). t < 2p < 2^129 is kept as (top bit, word).
+    let (word, top) = montgomery_word(0, false, a, b0);
+    let (word, top) = montgomery_word(word, top, a, b1);
+    reduce_once(word, top)
+}
+
+/// One word of Montgomery's reduction: (t + a*b + m*p) / 2^64 for t < 2p; the result is below 2p.
+#[inline]
+const fn montgomery_word(t: u128, top: bool, a: u128, b: u64) -> (u128, bool) {
+    let (a0, a1) = (a as u64 as u128, a >> 64);
+    let b = b as u128;
+    // t + a*b in three words w0, w1, w2. `middle` cannot overflow: (2^64-1)^2 + 2 (2^64-1) < 2^128.
+    let low = a0 * b + (t as u64 as u128);
+    let w0 = low as u64;
+    let middle = a1 * b + (low >> 64) + (t >> 64);
+    let w1 = middle as u64;
+    let w2 = (middle >> 64) + top as u128;
+    // m*p = m + 2^64 * m * P_HIGH; w0 + m = 0 (mod 2^64), carrying 1 unless w0 = 0.
+    let m = w0.wrapping_neg();
+    let carry = (w0 | m) >> 63;
+    let product = (m as u128) * (P_HIGH as u128);
+    let low = (w1 as u128) + (product as u64 as u128) + (carry as u128);
+    let high = w2 + (product >> 64) + (low >> 64);
+    // Result below 2p < 2^129.
+    let word = (high << 64) | (low as u64 as u128);
+    (word, high >> 64 != 0)
+}
+
+impl Add for Field128 {
+    type Output = Self;
+    #[inline]
+    fn add(self, other: Self) -> Self {
+        let (sum, carry) = self.0.overflowing_add(other.0);
+        Self(reduce_once(sum, carry))
+    }
+}
+
+impl Sub for Field128 {
+    type Output = Self;
+    #[inline]
+    fn sub(self, other: Self) -> Self {
+        let (difference, borrow) = self.0.overflowing_sub(other.0);
+        Self(difference.wrapping_add(modulus_if(borrow)))
+    }
+}
+
+impl Neg for Field128 {
+    type Output = Self;
+    #[inline]
+    fn neg(self) -> Self {
+        Self(0) - self
+    }
+}
+
+impl Mul for Field128 {
+    type Output = Self;
+    #[inline]
+    fn mul(self, other: Self) -> Self {
+        Self(montgomery(montgomery(self.0, other.0), R2))
+    }
+}
+
+impl AddAssign for Field128 {
+    #[inline]
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl SubAssign for Field128 {
+    #[inline]
+    fn sub_assign(&mut self, other: Self) {
+        *self = *self - other;
+    }
+}
+
+impl Field for Field128 {
+    const BYTES: usize = 16;
+    const MODULUS: u128 = P;
+    const ZERO: Self = Self(0);
+    const ONE: Self = Self(1);
+
+    #[inline]
+    fn from_i64(value: i64) -> Option<Self> {
+        let negative = (i128::from(value) >> 127) as u128;
+        Some(Self((i128::from(value) as u128).wrapping_add(P & negative)))
+    }
+
+    #[inline]
+    fn to_integer(self) -> i128 {
+        // (p - 1) / 2 < 2^127, so both halves fit after wrapping.
+        let upper = self.0 > Self::MAX_INTEGER;
+        self.0.wrapping_sub(P & mask(upper)) as i128
+    }
+
+    #[inline]
+    fn from_le_bytes(bytes: &[u8]) -> Option<Self> {
+        let word = u128::from_le_bytes(bytes.try_into().ok()?);
+        (word < P).then_some(Self(word))
+    }
+
+    #[inline]
+    fn write_le_bytes(self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.0.to_le_bytes());
+    }
+}

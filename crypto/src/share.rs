@@ -1,0 +1,233 @@
+//! Additive k-of-k sharing of a vector of signed integers.
+//!
+//! v = s_0 + s_1 + ... + s_{k-1} in Z_p. Shares 1 to k-1 are 32-byte seeds that their holders
+//! expand; share 0 is the vector that makes the sum right, and as large as v. Any k-1 shares are
+//! (pseudo)uniform and independent of v; all k give v, and sums of shares are shares of sums.
+//!
+//! Every expansion is bound to a context (round and site), so a seed share cannot be replayed
+//! under another name with a related effect. Who holds share 0 is fixed by position: the first
+//! node of the manifest's roster.
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::Error;
+use crate::encode::Digest;
+use crate::field::{Field, decode_vec, encode_vec};
+use crate::secret::Seed;
+use crate::xof::{Keystream, for_each_element};
+
+/// Largest number of parties.
+pub const MAX_PARTIES: usize = 64;
+
+const TAG: &[u8] = b"haima share 1";
+
+/// One party's share of one vector.
+///
+/// # Security
+/// Zeroised on drop, redacted in `Debug`. k-1 of them say nothing, all k say everything: each goes
+/// to its own party and nowhere else.
+pub enum Share<F: Field> {
+    /// Position 0: one element a coordinate.
+    Vector(Zeroizing<Vec<F>>),
+    /// Every other position: a seed to be expanded.
+    Seed(Seed),
+}
+
+impl<F: Field> std::fmt::Debug for Share<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Vector(_) => "Share::Vector(<redacted>)",
+            Self::Seed(_) => "Share::Seed(<redacted>)",
+        })
+    }
+}
+
+impl<F: Field> Share<F> {
+    /// The bytes for the wire: 32 for a seed, `F::BYTES` a coordinate for a vector. The position
+    /// tells which, so there is no tag.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
+            Self::Vector(values) => encode_vec(values),
+            Self::Seed(seed) => seed.expose().to_vec(),
+        })
+    }
+
+    /// Length in bytes of the share at a position.
+    #[must_use]
+    pub fn encoded_len(position: usize, len: usize) -> usize {
+        if position == 0 { len.saturating_mul(F::BYTES) } else { Seed::LEN }
+    }
+
+    /// Reads the share at a position, of a vector of `len` coordinates.
+    ///
+    /// # Errors
+    /// On any other length, and on elements at or above the modulus.
+    pub fn from_bytes(position: usize, len: usize, bytes: &[u8]) -> Result<Self, Error> {
+        if position == 0 {
+            return Ok(Self::Vector(Zeroizing::new(decode_vec("share", bytes, len)?)));
+        }
+        let got = bytes.len();
+        let seed: [u8; 32] = bytes.try_into().map_err(|_| Error::Length {
+            what: "seed share, in bytes",
+            expected: 32,
+            got,
+        })?;
+        Ok(Self::Seed(Seed::from_bytes(seed)))
+    }
+}
+
+fn binder(context: &Digest, position: usize) -> [u8; 33] {
+    let mut binder = [0; 33];
+    for (to, from) in binder.iter_mut().zip(context.as_bytes()) {
+        *to = *from;
+    }
+    binder[32] = position as u8;
+    binder
+}
+
+fn for_each_of_seed<F: Field>(
+    seed: &Seed,
+    context: &Digest,
+    position: usize,
+    len: usize,
+    take: impl FnMut(F),
+) {
+    let mut stream = Keystream::new(seed, TAG, &binder(context, position));
+    for_each_element(&mut stream, len, take);
+}
+
+/// Shares a vector among `parties`. Fresh randomness for every call: a context never sees two
+/// vectors under one set of seeds.
+///
+/// # Errors
+/// [`Error::Parties`] for fewer than 2 or more than [`MAX_PARTIES`]; [`Error::OutOfRange`] when a
+/// coordinate does not fit the field.
+pub fn split<F: Field, R: CryptoRng + ?Sized>(
+    values: &[i64],
+    parties: usize,
+    context: &Digest,
+    rng: &mut R,
+) -> Result<Vec<Share<F>>, Error> {
+    if !(2..=MAX_PARTIES).contains(&parties) {
+        return Err(Error::Parties { parties, max: MAX_PARTIES });
+    }
+    let mut first = Zeroizing::new(Vec::with_capacity(values.len()));
+    for (index, value) in values.iter().enumerate() {
+        let element =
+            F::from_i64(*value).ok_or(Error::OutOfRange { index, limit: F::MAX_INTEGER })?;
+        first.push(element);
+    }
+    let mut seeds = Vec::with_capacity(parties - 1);
+    for position in 1..parties {
+        let seed = Seed::random(rng);
+        let mut rest = first.iter_mut();
+        for_each_of_seed::<F>(&seed, context, position, values.len(), |mask| {
+            if let Some(element) = rest.next() {
+                *element -= mask;
+            }
+        });
+        seeds.push(Share::Seed(seed));
+    }
+    let mut shares = vec![Share::Vector(first)];
+    shares.append(&mut seeds);
+    Ok(shares)
+}
+
+/// The running sum of one party's shares of many vectors.
+///
+/// # Security
+/// A share like any other: zeroised on drop, redacted in `Debug`.
+pub struct Aggregate<F: Field> {
+    values: Zeroizing<Vec<F>>,
+    position: usize,
+}
+
+impl<F: Field> std::fmt::Debug for Aggregate<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Aggregate {{ len: {}, values: <redacted> }}", self.values.len())
+    }
+}
+
+impl<F: Field> Aggregate<F> {
+    /// The empty sum of the party at `position`, over vectors of `len` coordinates.
+    #[must_use]
+    pub fn new(position: usize, len: usize) -> Self {
+        Self { values: Zeroizing::new(vec![F::ZERO; len]), position }
+    }
+
+    /// Adds one share, given as it came over the wire, made under `context`.
+    ///
+    /// # Errors
+    /// When the bytes are no share of this position and length; the sum is unchanged then.
+    pub fn add_bytes(&mut self, context: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        match Share::<F>::from_bytes(self.position, self.values.len(), bytes)? {
+            Share::Vector(share) => {
+                for (sum, value) in self.values.iter_mut().zip(share.iter()) {
+                    *sum += *value;
+                }
+            }
+            Share::Seed(seed) => {
+                let len = self.values.len();
+                let mut sums = self.values.iter_mut();
+                for_each_of_seed::<F>(&seed, context, self.position, len, |value| {
+                    if let Some(sum) = sums.next() {
+                        *sum += value;
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds integers, such as this party's noise.
+    ///
+    /// # Errors
+    /// On another length or a value that does not fit the field; the sum is unchanged then.
+    pub fn add_integers(&mut self, integers: &[i64]) -> Result<(), Error> {
+        if integers.len() != self.values.len() {
+            return Err(Error::Length {
+                what: "noise",
+                expected: self.values.len(),
+                got: integers.len(),
+            });
+        }
+        let elements = integers
+            .iter()
+            .enumerate()
+            .map(|(index, value)| {
+                F::from_i64(*value).ok_or(Error::OutOfRange { index, limit: F::MAX_INTEGER })
+            })
+            .collect::<Result<Vec<F>, _>>()
+            .map(Zeroizing::new)?;
+        for (sum, element) in self.values.iter_mut().zip(elements.iter()) {
+            *sum += *element;
+        }
+        Ok(())
+    }
+
+    /// The sum, encoded for release.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode_vec(&self.values)
+    }
+}
+
+/// Adds the parties' aggregates, as they were released, to the integers they stand for.
+///
+/// # Errors
+/// For fewer than two parties, and when a vector has another length or is not canonical.
+pub fn combine<F: Field>(released: &[&[u8]], len: usize) -> Result<Vec<i128>, Error> {
+    if !(2..=MAX_PARTIES).contains(&released.len()) {
+        return Err(Error::Parties { parties: released.len(), max: MAX_PARTIES });
+    }
+    let mut sum = vec![F::ZERO; len];
+    for bytes in released {
+        let values = decode_vec::<F>("released sum", bytes, len)?;
+        for (sum, value) in sum.iter_mut().zip(values) {
+            *sum += value;
+        }
+    }
+    Ok(sum.into_iter().map(F::to_integer).collect())
+}
