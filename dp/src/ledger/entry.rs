@@ -1,0 +1,284 @@
+//! The bytes of a ledger's entries: one canonical encoding, decoded strictly.
+//!
+//! ```text
+//! entry    1 | population | budget              opened: the first entry, and only that
+//!          2 | budget | reason                  amended
+//!          3 | study | key [32] | event         charged
+//! budget   limit | exact u8 | count u32 | (study | limit)*      studies ascending
+//! limit    epsilon f64 | delta f64
+//! event    0 | 1 | s u64 | sensitivity u64
+//! text     length u32 | UTF-8
+//! ```
+//!
+//! Integers and the bits of doubles are little-endian. Equal entries have equal bytes: decoding
+//! refuses what encoding does not produce (left-over bytes, unordered studies, a flag above 1, a
+//! name or figure that its type refuses). The event is stored, not its cost, so that the history
+//! can be charged anew by another accountant.
+
+use std::collections::BTreeMap;
+
+use super::budget::{Budget, Limit, MAX_NAME, checked_name};
+use crate::event::Event;
+use crate::units::{Delta, Epsilon, Sensitivity};
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Entry {
+    Opened { population: String, budget: Budget },
+    Amended { budget: Budget, reason: String },
+    Charged { study: String, key: [u8; 32], event: Event },
+}
+
+const OPENED: u8 = 1;
+const AMENDED: u8 = 2;
+const CHARGED: u8 = 3;
+
+const EXACT: u8 = 0;
+const DISCRETE_GAUSSIAN: u8 = 1;
+
+impl Entry {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut to = Vec::new();
+        match self {
+            Self::Opened { population, budget } => {
+                to.push(OPENED);
+                put_text(&mut to, population);
+                put_budget(&mut to, budget);
+            }
+            Self::Amended { budget, reason } => {
+                to.push(AMENDED);
+                put_budget(&mut to, budget);
+                put_text(&mut to, reason);
+            }
+            Self::Charged { study, key, event } => {
+                to.push(CHARGED);
+                put_text(&mut to, study);
+                to.extend_from_slice(key);
+                put_event(&mut to, event);
+            }
+        }
+        to
+    }
+
+    /// The entry, or what is wrong with the bytes.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+        let mut from = Decoder { left: bytes };
+        let [kind] = from.take()?;
+        let entry = match kind {
+            OPENED => Self::Opened { population: from.name()?, budget: from.budget()? },
+            AMENDED => Self::Amended { budget: from.budget()?, reason: from.name()? },
+            CHARGED => {
+                Self::Charged { study: from.name()?, key: from.take()?, event: from.event()? }
+            }
+            _ => return Err("its kind is unknown"),
+        };
+        if from.left.is_empty() { Ok(entry) } else { Err("bytes are left over") }
+    }
+}
+
+fn put_text(to: &mut Vec<u8>, text: &str) {
+    // Names are checked to be short before they come here.
+    to.extend_from_slice(&(text.len() as u32).to_le_bytes());
+    to.extend_from_slice(text.as_bytes());
+}
+
+fn put_limit(to: &mut Vec<u8>, limit: &Limit) {
+    to.extend_from_slice(&limit.epsilon.get().to_bits().to_le_bytes());
+    to.extend_from_slice(&limit.delta.get().to_bits().to_le_bytes());
+}
+
+fn put_budget(to: &mut Vec<u8>, budget: &Budget) {
+    put_limit(to, &budget.overall);
+    to.push(u8::from(budget.allow_exact));
+    to.extend_from_slice(&(budget.per_study.len() as u32).to_le_bytes());
+    for (study, limit) in &budget.per_study {
+        put_text(to, study);
+        put_limit(to, limit);
+    }
+}
+
+fn put_event(to: &mut Vec<u8>, event: &Event) {
+    match event {
+        Event::Exact => to.push(EXACT),
+        Event::DiscreteGaussian { s, sensitivity } => {
+            to.push(DISCRETE_GAUSSIAN);
+            to.extend_from_slice(&s.to_le_bytes());
+            to.extend_from_slice(&sensitivity.get().to_le_bytes());
+        }
+    }
+}
+
+struct Decoder<'a> {
+    left: &'a [u8],
+}
+
+impl Decoder<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        let (taken, rest) = self.left.split_first_chunk().ok_or("it ends too early")?;
+        self.left = rest;
+        Ok(*taken)
+    }
+
+    fn u64(&mut self) -> Result<u64, &'static str> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn f64(&mut self) -> Result<f64, &'static str> {
+        self.u64().map(f64::from_bits)
+    }
+
+    fn name(&mut self) -> Result<String, &'static str> {
+        let length = u32::from_le_bytes(self.take()?) as usize;
+        if length > MAX_NAME {
+            return Err("a name is too long");
+        }
+        let (text, rest) = self.left.split_at_checked(length).ok_or("it ends too early")?;
+        self.left = rest;
+        let text = std::str::from_utf8(text).map_err(|_| "a name is not UTF-8")?;
+        checked_name("", text).map(str::to_owned).map_err(|_| "a name is not usable")
+    }
+
+    fn limit(&mut self) -> Result<Limit, &'static str> {
+        Ok(Limit {
+            epsilon: Epsilon::new(self.f64()?).map_err(|_| "an epsilon is not one")?,
+            delta: Delta::new(self.f64()?).map_err(|_| "a delta is not one")?,
+        })
+    }
+
+    fn budget(&mut self) -> Result<Budget, &'static str> {
+        let overall = self.limit()?;
+        let allow_exact = match self.take()? {
+            [0] => false,
+            [1] => true,
+            _ => return Err("a flag is neither 0 nor 1"),
+        };
+        let count = u32::from_le_bytes(self.take()?);
+        let mut per_study = BTreeMap::new();
+        // Grows with the bytes that are there, not with the count that is claimed.
+        for _ in 0..count {
+            let study = self.name()?;
+            if per_study.last_key_value().is_some_and(|(last, _)| *last >= study) {
+                return Err("studies are not in order");
+            }
+            per_study.insert(study, self.limit()?);
+        }
+        Ok(Budget { overall, per_study, allow_exact })
+    }
+
+    fn event(&mut self) -> Result<Event, &'static str> {
+        match self.take()? {
+            [EXACT] => Ok(Event::Exact),
+            [DISCRETE_GAUSSIAN] => Ok(Event::DiscreteGaussian {
+                s: self.u64()?,
+                sensitivity: Sensitivity::new(self.u64()?)
+                    .map_err(|_| "a sensitivity is not one")?,
+            }),
+            _ => Err("its event is unknown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn limit() -> impl Strategy<Value = Limit> {
+        (1e-6..100.0f64, 1e-12..0.1f64).prop_map(|(epsilon, delta)| Limit {
+            epsilon: Epsilon::new(epsilon).unwrap(),
+            delta: Delta::new(delta).unwrap(),
+        })
+    }
+
+    fn budget() -> impl Strategy<Value = Budget> {
+        (limit(), prop::collection::btree_map("[a-z]{1,8}", limit(), 0..4), any::<bool>()).prop_map(
+            |(overall, per_study, allow_exact)| Budget { overall, per_study, allow_exact },
+        )
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let name = "[A-Za-z][A-Za-z0-9 ]{0,20}[a-z]";
+        let event = prop_oneof![
+            Just(Event::Exact),
+            (any::<u64>(), 1..=Sensitivity::MAX).prop_map(|(s, d)| Event::DiscreteGaussian {
+                s,
+                sensitivity: Sensitivity::new(d).unwrap()
+            })
+        ];
+        prop_oneof![
+            (name, budget()).prop_map(|(population, budget)| Entry::Opened { population, budget }),
+            (budget(), name).prop_map(|(budget, reason)| Entry::Amended { budget, reason }),
+            (name, any::<[u8; 32]>(), event).prop_map(|(study, key, event)| Entry::Charged {
+                study,
+                key,
+                event
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_entry_comes_back_as_it_went(entry in entry()) {
+            prop_assert_eq!(Entry::decode(&entry.encode()), Ok(entry));
+        }
+
+        #[test]
+        fn whatever_decodes_is_canonical(entry in entry(), at: prop::sample::Index, flip in 1u8..) {
+            let mut bytes = entry.encode();
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            if let Ok(other) = Entry::decode(&bytes) {
+                prop_assert_eq!(other.encode(), bytes);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_decoding_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Entry::decode(&bytes);
+        }
+
+        #[test]
+        fn a_cut_or_lengthened_entry_is_refused(entry in entry(), at: prop::sample::Index) {
+            let mut bytes = entry.encode();
+            prop_assert!(Entry::decode(&bytes[..at.index(bytes.len())]).is_err());
+            bytes.push(0);
+            prop_assert_eq!(Entry::decode(&bytes), Err("bytes are left over"));
+        }
+    }
+
+    #[test]
+    fn a_claimed_count_allocates_nothing() {
+        let limit = Limit { epsilon: Epsilon::new(1.0).unwrap(), delta: Delta::new(1e-6).unwrap() };
+        let mut bytes = Entry::Amended { budget: limit.into(), reason: "r".into() }.encode();
+        let count_at = 1 + 16 + 1;
+        bytes[count_at..count_at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(Entry::decode(&bytes), Err("it ends too early"));
+    }
+
+    #[test]
+    fn studies_that_repeat_or_are_unordered_are_refused() {
+        let limit = Limit { epsilon: Epsilon::new(1.0).unwrap(), delta: Delta::new(1e-6).unwrap() };
+        let per_study = BTreeMap::from([("a".to_owned(), limit), ("b".to_owned(), limit)]);
+        let budget = Budget { overall: limit, per_study, allow_exact: false };
+        let bytes = Entry::Amended { budget, reason: "r".into() }.encode();
+        // Kind, limit, flag, count; then names of one byte, each before a limit.
+        let (first, second) = (1 + 16 + 1 + 4 + 4, 1 + 16 + 1 + 4 + 4 + 1 + 16 + 4);
+        assert_eq!((bytes[first], bytes[second]), (b'a', b'b'));
+        for (one, two) in [(b'b', b'b'), (b'b', b'a')] {
+            let mut changed = bytes.clone();
+            (changed[first], changed[second]) = (one, two);
+            assert_eq!(Entry::decode(&changed), Err("studies are not in order"));
+        }
+    }
+
+    /// The encoding is on disks: a change of it is a change of the format's version.
+    #[test]
+    fn the_encoding_of_a_charge_is_as_it_was() {
+        let event = Event::DiscreteGaussian { s: 258, sensitivity: Sensitivity::new(3).unwrap() };
+        let bytes = Entry::Charged { study: "mds".into(), key: [9; 32], event }.encode();
+        let mut expected = vec![3, 3, 0, 0, 0, b'm', b'd', b's'];
+        expected.extend([9; 32]);
+        expected.extend([1, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(bytes, expected);
+    }
+}

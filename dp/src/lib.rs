@@ -1,0 +1,59 @@
+//! Differential privacy for secure sums of integers: from a patient's vector to a charge on disk.
+//!
+//! A release of haima is an integer sum over hospitals plus discrete Gaussian noise from every
+//! node. This crate owns everything that turns such a sum into a statement "(epsilon, delta)":
+//!
+//! | module | what it is for | follows |
+//! |---|---|---|
+//! | [`units`] | epsilon, delta, rho and sensitivity as checked types | rules S1, L5 |
+//! | [`fixed`] | the grid of reals, and the sum that patients' vectors enter | rule S2, second form |
+//! | [`gauss`] | exact discrete Gaussian sampler, integers only | Canonne, Kamath, Steinke 2020, section 5 |
+//! | [`noise`] | a round's noise, who is protected by how much, overflow | Kairouz, Liu, Steinke 2021, Prop. 14; rules N1, N5 |
+//! | [`zcdp`] | composition, conversion to (epsilon, delta), calibration | Bun and Steinke 2016; CKS 2020, Prop. 12 |
+//! | [`event`] | what one release costs | rules X1, N1 |
+//! | [`journal`] | append-only, fsynced, hash-chained file | rules L1, L4 |
+//! | [`ledger`] | the budget of one population, a filter on disk | Whitehouse et al. 2023; rules L1, L3, X1 |
+//!
+//! # What it proves
+//!
+//! If every patient's vector went through one [`fixed::ClippedSum`] and at least one node added
+//! noise of scale `s` from [`gauss::DiscreteGaussian`] with fresh randomness, then all releases
+//! charged to a [`ledger::Ledger`] together satisfy rho-zCDP with rho at most the ledger's limit,
+//! hence the (epsilon, delta) that its policy names: against everybody but that node and the
+//! patient's own hospital. What is hidden is one patient, added or removed (rule S1). Every figure
+//! is rounded to the safe side.
+//!
+//! # What it assumes
+//!
+//! - The generator behind the noise is indistinguishable from random; ChaCha20 is the one used.
+//! - IEEE 754 doubles, and `log`, `log1p` and `exp` of the `libm` crate within their documented
+//!   error of one unit in the last place; the margins taken are 32 times that. The platform's own
+//!   mathematics library is never called, so that a figure is the same on every machine.
+//! - `fsync` that keeps its word. See [`journal`] for what is done when it reports a failure.
+//! - Nobody measures how long a single draw takes; see [`gauss`] on timing.
+//!
+//! No amplification by sampling is claimed anywhere: zCDP has none.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod error;
+pub mod event;
+pub mod fixed;
+pub mod gauss;
+pub mod journal;
+pub mod ledger;
+pub mod noise;
+mod rho_sum;
+mod rounding;
+pub mod units;
+pub mod zcdp;
+
+pub use error::Error;
+
+/// The result of this crate's fallible operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,270 @@
+//! The noise of a round: its generator, its scale, who is protected by how much, and its room.
+//!
+//! Rule N1: each of the k nodes adds N_Z(0, s^2) at *full* variance to the sum.
+//! - Against a coalition of k-1 nodes and all other sites one node's noise is left, an exact
+//!   discrete Gaussian: rho = D^2 / (2 s^2) (Canonne, Kamath, Steinke 2020, Theorem 4). This is
+//!   the figure that noise is calibrated to and that is printed first.
+//! - The public sees the sum of k discrete Gaussians, which is none itself but close to one:
+//!   rho = D^2 / (2 k s^2) + d tau with tau = 10 sum_{j=1}^{k-1} exp(-2 pi^2 s^2 j/(j+1)), for
+//!   s >= 1/2 and d coordinates (Kairouz, Liu, Steinke 2021, Prop. 14). From s = 4, which
+//!   [`NoiseScale`] demands, tau is below 10^-67.
+//!
+//! Rule N5: a spec is refused unless the noised sum fits the field ([`fits`]).
+//!
+//! Assumes that the seed is fresh for each (round, accepted set), as rule N3 derives it: the same
+//! seed gives the same noise, which is what makes a re-send identical, and a second sum under one
+//! seed would cancel the noise out.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{SeedableRng, TryCryptoRng, TryRng};
+use zeroize::Zeroizing;
+
+use crate::gauss::DiscreteGaussian;
+use crate::rounding::{add_up, integer_up, mul_up, ratio_up};
+use crate::units::{Rho, Sensitivity};
+use crate::{Error, Result};
+
+/// A noise scale s that the accounting of sums of nodes' noise covers: 4..=2^40 grid steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NoiseScale(DiscreteGaussian);
+
+impl NoiseScale {
+    /// The smallest scale: below it the sum of nodes' noise is not close enough to a Gaussian.
+    pub const LEAST: u64 = 4;
+
+    /// Checks `s`.
+    ///
+    /// # Errors
+    /// [`Error::NoiseScaleOutOfRange`] outside 4..=2^40.
+    pub fn new(s: u64) -> Result<Self> {
+        match DiscreteGaussian::new(s) {
+            Ok(sampler) if s >= Self::LEAST => Ok(Self(sampler)),
+            _ => Err(Error::NoiseScaleOutOfRange {
+                scale: s,
+                least: Self::LEAST,
+                most: DiscreteGaussian::MAX_SCALE,
+            }),
+        }
+    }
+
+    /// The scale s, in grid steps.
+    pub fn get(self) -> u64 {
+        self.0.scale()
+    }
+
+    /// The distribution of one node's noise.
+    pub fn sampler(self) -> DiscreteGaussian {
+        self.0
+    }
+
+    /// One node's noise for a vector of `len` coordinates, in grid steps: the draws of
+    /// [`noise_stream`] in the order of the coordinates.
+    ///
+    /// # Security
+    /// Stays in the node, like the seed it comes from: whoever knows it subtracts it. The vector is
+    /// erased on drop.
+    pub fn draw(self, seed: &[u8; 32], len: usize) -> Zeroizing<Vec<i64>> {
+        let mut noise = Zeroizing::new(vec![0; len]);
+        self.0.fill(&mut noise_stream(seed), &mut noise);
+        noise
+    }
+}
+
+/// The generator that a node draws a round's noise from: ChaCha20 under the round's noise seed.
+///
+/// Not `Clone`: two copies would give the same noise to two sums.
+///
+/// # Security
+/// Stays in the node. Overwritten on drop as far as safe code can.
+pub struct NoiseRng(ChaCha20Rng);
+
+/// The noise generator of a round, from its 32-byte seed (rule N3).
+pub fn noise_stream(seed: &[u8; 32]) -> NoiseRng {
+    NoiseRng(ChaCha20Rng::from_seed(*seed))
+}
+
+impl TryRng for NoiseRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.0.try_next_u32()
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0.try_next_u64()
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+        self.0.try_fill_bytes(out)
+    }
+}
+
+impl TryCryptoRng for NoiseRng {}
+
+impl fmt::Debug for NoiseRng {
+    /// Nothing of the state: it is as secret as the noise.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NoiseRng(<redacted>)")
+    }
+}
+
+impl Drop for NoiseRng {
+    fn drop(&mut self) {
+        // `ChaCha20Rng` knows no `Zeroize`; a generator of public state takes its place.
+        self.0 = ChaCha20Rng::from_seed([0; 32]);
+        zeroize::optimization_barrier(&self.0);
+    }
+}
+
+/// rho of one release against k-1 nodes and all other sites: D^2 / (2 s^2), rounded up (rule N1).
+///
+/// [`Rho::MAX`] for s = 0, which is no noise.
+pub fn coalition_rho(sensitivity: Sensitivity, s: u64) -> Rho {
+    shared_rho(sensitivity, s, 1)
+}
+
+/// rho of one release of `dimension` coordinates against whoever sees only the released sum of all
+/// `nodes` nodes' noise: D^2 / (2 k s^2) + d tau, rounded up (rule N1).
+///
+/// For reports, beside [`coalition_rho`]; no budget is charged this. [`Rho::MAX`] without noise.
+pub fn public_rho(sensitivity: Sensitivity, s: u64, nodes: u32, dimension: u64) -> Rho {
+    let main = shared_rho(sensitivity, s, nodes).get();
+    let rounding = mul_up(integer_up(u128::from(dimension)), tau(s, nodes));
+    Rho::at_least(add_up(main, rounding))
+}
+
+/// D^2 / (2 k s^2), rounded up.
+fn shared_rho(sensitivity: Sensitivity, s: u64, nodes: u32) -> Rho {
+    // A scale beyond every sampler is taken as 2^45, on the safe side: then 2 k s^2 < 2^123.
+    let s = u128::from(s.min(1 << 45));
+    let denominator = 2 * u128::from(nodes) * s * s;
+    if denominator == 0 {
+        return Rho::MAX;
+    }
+    Rho::at_least(ratio_up(u128::from(sensitivity.get()).pow(2), denominator))
+}
+
+/// tau = 10 sum_{j=1}^{k-1} exp(-2 pi^2 s^2 j/(j+1)), rounded up; what k discrete Gaussians differ
+/// from one by, for each coordinate.
+fn tau(s: u64, nodes: u32) -> f64 {
+    /// Terms summed one by one; the rest are no larger than the last of them.
+    const ONE_BY_ONE: u32 = 64;
+    /// Covers the errors of the exponent (745 * 2^-50 at most before `exp` underflows) and of
+    /// `exp` itself (one unit in the last place).
+    const MARGIN: f64 = 1.0 + 1e-9;
+    let term = |j: u32| {
+        let (s, j) = (s as f64, f64::from(j));
+        let exponent = -2.0 * std::f64::consts::PI.powi(2) * s * s * (j / (j + 1.0));
+        mul_up(libm::exp(exponent).max(f64::MIN_POSITIVE), MARGIN)
+    };
+    let others = nodes.saturating_sub(1);
+    let summed = others.min(ONE_BY_ONE);
+    let mut sum = (1..=summed).fold(0.0, |sum, j| add_up(sum, term(j)));
+    if others > summed {
+        sum = add_up(sum, mul_up(f64::from(others - summed), term(summed)));
+    }
+    mul_up(10.0, sum)
+}
+
+/// Rule N5: whether n_sites * B + k * 40 * s < p/2, so that a noised sum cannot wrap around.
+///
+/// `bound` is B, a site's bound on any coordinate, in grid steps. One node's noise passes 40 s with
+/// probability below exp(-799) a coordinate.
+pub fn fits(n_sites: u64, bound: u64, nodes: u64, s: u64, field_modulus: u128) -> bool {
+    let sum = u128::from(n_sites) * u128::from(bound);
+    let noise = (u128::from(nodes) * u128::from(s)).checked_mul(40);
+    noise
+        .and_then(|noise| noise.checked_add(sum))
+        .and_then(|reach| reach.checked_mul(2))
+        .is_some_and(|twice| twice < field_modulus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn d(steps: u64) -> Sensitivity {
+        Sensitivity::new(steps).unwrap()
+    }
+
+    /// N1: the coalition figure is D^2/(2 s^2), and never below it.
+    #[test]
+    fn the_coalition_figure_counts_one_nodes_noise() {
+        assert_eq!(coalition_rho(d(1), 4).get(), 1.0 / 32.0);
+        assert_eq!(coalition_rho(d(1 << 20), 1 << 22).get(), 1.0 / 32.0);
+        let third = coalition_rho(d(1), 6).get();
+        assert!(third >= 1.0 / 72.0 && third <= (1.0f64 / 72.0).next_up());
+        assert_eq!(coalition_rho(d(5), 0), Rho::MAX);
+        assert!(coalition_rho(d(Sensitivity::MAX), 1).get().is_finite());
+        assert!(coalition_rho(d(1), u64::MAX).get() > 0.0);
+    }
+
+    /// N1: the public enjoys s sqrt(k), plus d tau, and never less than is true.
+    #[test]
+    fn the_public_figure_counts_every_nodes_noise_and_the_rounding_term() {
+        for (s, k, dim) in [(4, 2, 1), (4, 5, 1_000_000), (1024, 3, 1 << 40), (4, u32::MAX, 7)] {
+            let coalition = coalition_rho(d(9), s).get();
+            let public = public_rho(d(9), s, k, dim).get();
+            assert!(public > coalition / f64::from(k), "s {s} k {k}");
+            assert!(public < coalition / f64::from(k) * (1.0 + 1e-9), "s {s} k {k}");
+        }
+        assert_eq!(public_rho(d(9), 16, 1, 1 << 30), coalition_rho(d(9), 16));
+        assert_eq!(public_rho(d(9), 16, 0, 1), Rho::MAX);
+        assert_eq!(public_rho(d(9), 0, 3, 1), Rho::MAX);
+    }
+
+    /// N1: figures of tau for small scales, computed elsewhere: s = 1, k = 2 gives 5.2e-4.
+    #[test]
+    fn the_rounding_term_agrees_with_published_figures() {
+        assert!((tau(1, 2) / (10.0 * (-std::f64::consts::PI.powi(2)).exp()) - 1.0).abs() < 1e-8);
+        assert!((4e-4..7e-4).contains(&tau(1, 5)));
+        assert!((5e-17..1e-16).contains(&tau(2, 5)));
+        assert!((1e-68..5e-68).contains(&tau(4, 5)));
+        assert_eq!(tau(4, 1), 0.0);
+        assert!(tau(1 << 40, 2) > 0.0);
+    }
+
+    /// N1: scales whose sum of nodes' noise is not covered are refused.
+    #[test]
+    fn a_scale_below_four_steps_is_refused() {
+        for s in [0, 3, (1 << 40) + 1] {
+            assert_eq!(
+                NoiseScale::new(s),
+                Err(Error::NoiseScaleOutOfRange { scale: s, least: 4, most: 1 << 40 })
+            );
+        }
+        assert_eq!(NoiseScale::new(4).unwrap().get(), 4);
+    }
+
+    /// N5: n_sites * B + k * 40 * s < p/2, at the edge and beyond 128 bits.
+    #[test]
+    fn a_sum_that_could_wrap_around_is_refused() {
+        // 3 * 100 + 2 * 40 * 5 = 700
+        assert!(fits(3, 100, 2, 5, 1401));
+        assert!(!fits(3, 100, 2, 5, 1400));
+        assert!(!fits(u64::MAX, u64::MAX, u64::MAX, u64::MAX, u128::MAX));
+        assert!(!fits(u64::MAX, u64::MAX, 1, 1, u128::MAX));
+        assert!(fits(200, 1 << 40, 3, 1 << 20, (1 << 64) - (1 << 32) + 1));
+        assert!(!fits(200, 1 << 56, 3, 1 << 20, (1 << 64) - (1 << 32) + 1));
+        assert!(fits(0, 0, 0, 0, 1));
+    }
+
+    /// N3: one seed gives one noise, another seed another.
+    #[test]
+    fn the_seed_alone_decides_the_noise() {
+        let scale = NoiseScale::new(1000).unwrap();
+        let noise = scale.draw(&[1; 32], 50);
+        assert_eq!(*noise, *scale.draw(&[1; 32], 50));
+        assert_ne!(*noise, *scale.draw(&[2; 32], 50));
+        // A longer vector begins with the same noise: the order of draws is the order of coordinates.
+        assert_eq!(noise[..], scale.draw(&[1; 32], 80)[..50]);
+    }
+
+    #[test]
+    fn the_generator_does_not_print_its_state() {
+        assert_eq!(format!("{:?}", noise_stream(&[7; 32])), "NoiseRng(<redacted>)");
+    }
+}

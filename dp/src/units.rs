@@ -1,0 +1,272 @@
+//! Epsilon, delta, rho and sensitivity as types that are checked once, where they are made.
+//!
+//! Rules S1, S2 and L5. A number that reaches an accountant is finite and of the right sign by
+//! construction, so no accountant asks again; and a sensitivity is an integer of grid steps, so
+//! nothing can pass it a clip norm by mistake.
+
+use std::fmt;
+
+use crate::fixed::Grid;
+use crate::{Error, Result};
+
+/// Privacy loss epsilon, in nats: finite and above zero.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Epsilon(f64);
+
+impl Epsilon {
+    /// The smallest epsilon that is ever reported; what a bound at or below zero becomes.
+    pub const LEAST: Self = Self(f64::MIN_POSITIVE);
+
+    /// Checks `value`.
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`] unless it is finite and above zero.
+    pub fn new(value: f64) -> Result<Self> {
+        positive("epsilon", value).map(Self)
+    }
+
+    /// The figure, in nats.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// For bounds of our own making: into the range of the type, on the safe (upper) side.
+    pub(crate) fn at_least(bound: f64) -> Self {
+        Self(capped(bound).max(Self::LEAST.0))
+    }
+}
+
+/// The probability delta that the guarantee fails: above zero and below one.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Delta(f64);
+
+impl Delta {
+    /// Checks `value`.
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`], or [`Error::DeltaNotAProbability`] from one upwards.
+    pub fn new(value: f64) -> Result<Self> {
+        let value = positive("delta", value)?;
+        if value < 1.0 { Ok(Self(value)) } else { Err(Error::DeltaNotAProbability { value }) }
+    }
+
+    /// The delta of a cohort of `patients`, by rule L5: 1/(100 n) unless another is requested; a
+    /// requested one above 1/(10 n) only with `allow_large`.
+    ///
+    /// `patients` is a public figure (a manifest's, never a count of rows: rule S4).
+    ///
+    /// # Errors
+    /// [`Error::EmptyCohort`], [`Error::DeltaTooLarge`], or what [`Delta::new`] refuses.
+    pub fn for_cohort(patients: u64, requested: Option<f64>, allow_large: bool) -> Result<Self> {
+        if patients == 0 {
+            return Err(Error::EmptyCohort);
+        }
+        let Some(requested) = requested else {
+            return Self::new(1.0 / (100.0 * patients as f64));
+        };
+        let delta = Self::new(requested)?;
+        let limit = 1.0 / (10.0 * patients as f64);
+        if requested > limit && !allow_large {
+            return Err(Error::DeltaTooLarge { requested, limit, patients });
+        }
+        Ok(delta)
+    }
+
+    /// The probability.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// Zero-concentrated privacy loss rho (Bun and Steinke 2016): finite, zero or more.
+///
+/// A release without noise has no rho at all; that is [`crate::event::Event::Exact`].
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rho(f64);
+
+impl Rho {
+    /// Nothing was released.
+    pub const ZERO: Self = Self(0.0);
+
+    /// The largest figure: what a bound too large for the type becomes. No budget admits it.
+    pub const MAX: Self = Self(f64::MAX);
+
+    /// Checks `value`.
+    ///
+    /// # Errors
+    /// [`Error::Negative`] unless it is finite and not below zero.
+    pub fn new(value: f64) -> Result<Self> {
+        if value.is_finite() && value >= 0.0 {
+            // Adding zero turns -0.0 into 0.0, so that equal figures have equal bytes.
+            Ok(Self(value + 0.0))
+        } else {
+            Err(Error::Negative { what: "rho", value })
+        }
+    }
+
+    /// The figure.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// For bounds of our own making: into the range of the type, on the safe (upper) side.
+    pub(crate) fn at_least(bound: f64) -> Self {
+        Self(capped(bound).max(0.0))
+    }
+}
+
+/// How far adding or removing one patient moves a sum in L2 norm, in grid steps: at least one.
+///
+/// At most 2^62, so that a single patient's coordinate always fits an `i64`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sensitivity(u64);
+
+impl Sensitivity {
+    /// The largest sensitivity, in grid steps.
+    pub const MAX: u64 = 1 << 62;
+
+    /// Checks `steps`.
+    ///
+    /// # Errors
+    /// [`Error::SensitivityOutOfRange`] for zero and above [`Self::MAX`].
+    pub fn new(steps: u64) -> Result<Self> {
+        if (1..=Self::MAX).contains(&steps) {
+            Ok(Self(steps))
+        } else {
+            Err(Error::SensitivityOutOfRange { steps: steps as f64 })
+        }
+    }
+
+    /// D = ceil(C/g) for vectors clipped to norm `clip` and truncated to `grid` one patient at a
+    /// time (rule S2, second form). The division is exact: g is a power of two.
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`] for a clip norm that is none, [`Error::SensitivityOutOfRange`] for
+    /// one of more than 2^62 steps.
+    pub fn of_clip(clip: f64, grid: Grid) -> Result<Self> {
+        let steps = (positive("the clip norm", clip)? * grid.steps_per_unit()).ceil();
+        if steps <= Self::MAX as f64 {
+            Self::new(steps as u64)
+        } else {
+            Err(Error::SensitivityOutOfRange { steps })
+        }
+    }
+
+    /// D for a patient who may be treated in `hospitals` hospitals (rule S1: m scales D).
+    ///
+    /// # Errors
+    /// [`Error::SensitivityOutOfRange`] for zero hospitals and above [`Self::MAX`].
+    pub fn across_hospitals(self, hospitals: u32) -> Result<Self> {
+        Self::new(self.0.saturating_mul(u64::from(hospitals)))
+    }
+
+    /// The distance, in grid steps.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// An upper bound that overflowed, or (which none does) came out as no number, is the largest.
+fn capped(bound: f64) -> f64 {
+    if bound < f64::MAX { bound } else { f64::MAX }
+}
+
+fn positive(what: &'static str, value: f64) -> Result<f64> {
+    if value.is_finite() && value > 0.0 {
+        Ok(value)
+    } else {
+        Err(Error::NotPositive { what, value })
+    }
+}
+
+impl fmt::Display for Epsilon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Delta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Deltas read as powers of ten.
+        fmt::LowerExp::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Rho {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Sensitivity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_privacy_figure_is_finite_and_of_its_sign() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
+            assert!(Epsilon::new(bad).is_err());
+            assert!(Delta::new(bad).is_err());
+            assert!(Rho::new(bad).is_err());
+        }
+        assert_eq!(Epsilon::new(0.0), Err(Error::NotPositive { what: "epsilon", value: 0.0 }));
+        assert_eq!(Delta::new(1.0), Err(Error::DeltaNotAProbability { value: 1.0 }));
+        assert_eq!(Rho::new(0.0), Ok(Rho::ZERO));
+        assert_eq!(Rho::new(-0.0).unwrap().get().to_bits(), 0);
+    }
+
+    /// A bound that came out as no number is no privacy, not perfect privacy.
+    #[test]
+    fn a_bound_that_is_no_number_is_the_largest() {
+        for bound in [f64::NAN, f64::INFINITY] {
+            assert_eq!(Rho::at_least(bound), Rho::MAX);
+            assert_eq!(Epsilon::at_least(bound).get(), f64::MAX);
+        }
+        assert_eq!(Rho::at_least(-1.0), Rho::ZERO);
+        assert_eq!(Epsilon::at_least(-1.0), Epsilon::LEAST);
+    }
+
+    /// L5: delta is 1/(100 n) by default, and over 1/(10 n) only with the flag.
+    #[test]
+    fn a_large_delta_needs_the_flag() {
+        assert_eq!(Delta::for_cohort(200, None, false).unwrap().get(), 1.0 / 20_000.0);
+        assert_eq!(Delta::for_cohort(100, Some(0.001), false).unwrap().get(), 0.001);
+        let over = 0.001_000_1;
+        assert_eq!(
+            Delta::for_cohort(100, Some(over), false),
+            Err(Error::DeltaTooLarge { requested: over, limit: 0.001, patients: 100 })
+        );
+        assert_eq!(Delta::for_cohort(100, Some(over), true).unwrap().get(), over);
+        assert_eq!(Delta::for_cohort(0, None, true), Err(Error::EmptyCohort));
+        assert!(Delta::for_cohort(1, Some(2.0), true).is_err());
+        assert!(Delta::for_cohort(u64::MAX, None, false).is_ok());
+    }
+
+    /// S2: D is ceil(C/g), never the floor and never the nearest.
+    #[test]
+    fn sensitivity_is_the_ceiling_of_the_clip_in_steps() {
+        let grid = Grid::new(4).unwrap();
+        assert_eq!(Sensitivity::of_clip(1.0, grid).unwrap().get(), 16);
+        assert_eq!(Sensitivity::of_clip(1.0 + 1e-15, grid).unwrap().get(), 17);
+        assert_eq!(Sensitivity::of_clip(1e-300, grid).unwrap().get(), 1);
+        assert!(Sensitivity::of_clip(f64::MAX, grid).is_err());
+        assert!(Sensitivity::of_clip(f64::NAN, grid).is_err());
+        assert!(Sensitivity::of_clip(0.0, grid).is_err());
+        assert!(Sensitivity::new(0).is_err());
+    }
+
+    /// S1: a patient of m hospitals moves the sum m times as far.
+    #[test]
+    fn the_number_of_hospitals_scales_the_sensitivity() {
+        let d = Sensitivity::new(7).unwrap();
+        assert_eq!(d.across_hospitals(3).unwrap().get(), 21);
+        assert!(d.across_hospitals(0).is_err());
+        assert!(Sensitivity::new(Sensitivity::MAX).unwrap().across_hospitals(2).is_err());
+    }
+}

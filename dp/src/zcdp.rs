@@ -1,0 +1,191 @@
+//! Zero-concentrated differential privacy: composition, conversion to (epsilon, delta), calibration.
+//!
+//! Bun and Steinke 2016 define rho-zCDP: Renyi divergence of every order alpha > 1 at most alpha
+//! rho; it adds up under composition, also when each release is chosen from the earlier ones, and it
+//! holds for the discrete Gaussian as it stands (rule N2). The conversion is Canonne, Kamath and Steinke 2020, Prop. 12: rho-zCDP implies (epsilon, delta)-DP
+//! for every alpha > 1 with
+//!
+//! ```text
+//! epsilon = alpha rho + ln(1 - 1/alpha) - (ln delta + ln alpha) / (alpha - 1)
+//! ```
+//!
+//! *Every* alpha gives a valid epsilon, so the search below affects tightness only, and only the
+//! evaluation at the alpha found has to be rounded safely.
+//!
+//! Nothing here depends on how patients were sampled: zCDP has no amplification by sampling, and
+//! none is claimed. Logarithms come from `libm`, not from the platform, so that coordinator and
+//! site compute the same figures.
+
+use crate::gauss::DiscreteGaussian;
+use crate::noise::{NoiseScale, coalition_rho};
+use crate::rho_sum::RhoSum;
+use crate::units::{Delta, Epsilon, Rho, Sensitivity};
+use crate::{Error, Result};
+
+/// rho of several releases together: their sum, rounded up once, so never below the true sum.
+///
+/// [`Rho::MAX`] from 2^32 upwards, where no figure means anything.
+pub fn compose(releases: impl IntoIterator<Item = Rho>) -> Rho {
+    releases
+        .into_iter()
+        .try_fold(RhoSum::ZERO, |sum, rho| sum.plus(RhoSum::covering(rho)?))
+        .map_or(Rho::MAX, RhoSum::rounded_up)
+}
+
+/// The epsilon that rho-zCDP implies at `delta`, rounded up.
+///
+/// Where the bound is zero or less (a rho so small that delta alone covers it), the answer is
+/// [`Epsilon::LEAST`].
+pub fn epsilon(rho: Rho, delta: Delta) -> Epsilon {
+    let surprise = -libm::log(delta.get());
+    let order = best_order_less_one(rho.get(), surprise);
+    Epsilon::at_least(epsilon_at(rho.get(), surprise, order))
+}
+
+/// The largest rho that stays within (`target`, `delta`): what a limit is converted to.
+///
+/// On the safe side: [`epsilon`] of the answer, with its own rounding up, is at most `target`.
+pub fn rho_for(target: Epsilon, delta: Delta) -> Rho {
+    let fits = |bits: u64| epsilon(Rho::at_least(f64::from_bits(bits)), delta) <= target;
+    // Non-negative doubles are ordered like their bits, so this halves through all of them. A rho
+    // of zero fits every target, the largest rho fits none.
+    let (mut fitting, mut too_large) = (0, f64::MAX.to_bits());
+    while too_large - fitting > 1 {
+        let middle = fitting + (too_large - fitting) / 2;
+        if fits(middle) {
+            fitting = middle;
+        } else {
+            too_large = middle;
+        }
+    }
+    Rho::at_least(f64::from_bits(fitting))
+}
+
+/// The smallest noise scale s, in grid steps, at which `rounds` releases of `sensitivity` stay
+/// within `total` against the coalition (rule N1).
+///
+/// `rounds` counts the steps *and* the spare attempts (rule L1: a plan of T + R). The sum is the
+/// one that the ledger forms, to the bit: a plan calibrated to a ledger's limit fits it wholly.
+///
+/// # Errors
+/// [`Error::NoRounds`], or [`Error::CannotCalibrate`] when even the sampler's largest scale is not
+/// enough.
+pub fn calibrate(total: Rho, rounds: u32, sensitivity: Sensitivity) -> Result<u64> {
+    if rounds == 0 {
+        return Err(Error::NoRounds);
+    }
+    let limit = RhoSum::within(total);
+    let fits = |s: u64| {
+        RhoSum::covering(coalition_rho(sensitivity, s))
+            .and_then(|one| one.times(rounds))
+            .is_some_and(|all| all <= limit)
+    };
+    let (least, most) = (NoiseScale::LEAST, DiscreteGaussian::MAX_SCALE);
+    if !fits(most) {
+        let (total, sensitivity) = (total.get(), sensitivity.get());
+        return Err(Error::CannotCalibrate { total, rounds, sensitivity, most });
+    }
+    // The charge does not grow with s, so the fitting scales are all those from one point on.
+    let (mut too_small, mut fitting) = (least - 1, most);
+    while fitting - too_small > 1 {
+        let middle = too_small + (fitting - too_small) / 2;
+        if fits(middle) {
+            fitting = middle;
+        } else {
+            too_small = middle;
+        }
+    }
+    Ok(fitting)
+}
+
+/// t = alpha - 1 at which the bound is least, up to rounding.
+///
+/// The bound's derivative in t is rho - (ln(1/delta) - ln(1+t)) / t^2, so the least bound is where
+/// rho t^2 + ln(1+t) = ln(1/delta). The left side grows with t: bisection finds the only solution.
+fn best_order_less_one(rho: f64, surprise: f64) -> f64 {
+    // Each term alone reaches the right side at one of these.
+    let (mut low, mut high) = (0.0, (surprise / rho).sqrt().min(libm::expm1(surprise)));
+    // A delta within rounding of one, or a rho of extreme size: any order is valid.
+    high = high.clamp(f64::MIN_POSITIVE, f64::MAX);
+    loop {
+        let middle = low + (high - low) / 2.0;
+        if middle <= low || middle >= high {
+            return high;
+        }
+        if rho * middle * middle + libm::log1p(middle) < surprise {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
+/// The bound of Prop. 12 at alpha = 1 + t, rounded up: alpha rho - ln(1 + 1/t) + (surprise -
+/// ln(1+t)) / t with surprise = ln(1/delta).
+fn epsilon_at(rho: f64, surprise: f64, t: f64) -> f64 {
+    /// 32 units in the last place. `log` and `log1p` are within one of theirs, `surprise` and
+    /// every operation within one of its own; there are fewer than a dozen.
+    const MARGIN: f64 = 32.0 * f64::EPSILON;
+    let order = rho + t * rho;
+    let gain = libm::log1p(1.0 / t);
+    let (paid, back) = (surprise / t, libm::log1p(t) / t);
+    let magnitude = order + gain + paid + back;
+    (order - gain + (paid - back) + MARGIN * magnitude).next_up()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rho(x: f64) -> Rho {
+        Rho::new(x).unwrap()
+    }
+
+    fn delta(x: f64) -> Delta {
+        Delta::new(x).unwrap()
+    }
+
+    #[test]
+    fn the_order_found_is_the_best_of_many() {
+        for r in [1e-12, 1e-5, 0.01, 0.5, 2.63, 1e3, 1e9] {
+            for d in [0.4, 1e-2, 1e-6, 1e-15] {
+                let surprise = -libm::log(d);
+                let best = epsilon_at(r, surprise, best_order_less_one(r, surprise));
+                for step in -400..400 {
+                    let t = libm::exp(f64::from(step) / 10.0);
+                    let at_t = epsilon_at(r, surprise, t);
+                    assert!(best <= at_t + 1e-13 * (1.0 + at_t.abs()), "rho {r} delta {d} t {t}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_published_example_comes_out() {
+        let eps = epsilon(rho(2.63), delta(1e-10)).get();
+        assert!((eps - 17.430_584_487_345_11).abs() < 1e-11, "{eps}");
+    }
+
+    #[test]
+    fn extreme_figures_give_a_figure() {
+        for r in [0.0, f64::from_bits(1), 1e-300, 1e300, f64::MAX] {
+            for d in [f64::from_bits(1), 1e-300, 1e-5, 0.5, 1.0f64.next_down()] {
+                let eps = epsilon(rho(r), delta(d)).get();
+                assert!(eps.is_finite() && eps > 0.0, "rho {r} delta {d} gives {eps}");
+            }
+        }
+        assert_eq!(epsilon(Rho::ZERO, delta(1e-6)), Epsilon::LEAST);
+    }
+
+    #[test]
+    fn a_plan_without_rounds_or_without_room_is_refused() {
+        let one = Sensitivity::new(1).unwrap();
+        assert_eq!(calibrate(rho(1.0), 0, one), Err(Error::NoRounds));
+        assert_eq!(
+            calibrate(Rho::ZERO, 3, one),
+            Err(Error::CannotCalibrate { total: 0.0, rounds: 3, sensitivity: 1, most: 1 << 40 })
+        );
+        assert!(calibrate(rho(1e-3), 1, Sensitivity::new(Sensitivity::MAX).unwrap()).is_err());
+        assert_eq!(calibrate(rho(1e9), 1, one), Ok(NoiseScale::LEAST));
+    }
+}
