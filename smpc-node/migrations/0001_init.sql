@@ -1,0 +1,59 @@
+-- A node's rounds. A round's digest names it; its number orders it; one spec a step and attempt.
+CREATE TABLE rounds (
+    digest         BLOB PRIMARY KEY NOT NULL,
+    number         BIGINT NOT NULL UNIQUE,
+    task_id        TEXT NOT NULL,
+    run            BIGINT NOT NULL,
+    step           BIGINT NOT NULL,
+    attempt        BIGINT NOT NULL,
+    spec           BLOB NOT NULL,
+    deadline_ms    BIGINT NOT NULL,
+    -- open, closed, agreed, released, failed
+    state          TEXT NOT NULL,
+    held           BLOB,
+    held_sig       BLOB,
+    accepted       BLOB,
+    accepted_sig   BLOB,
+    -- digest of the accepted set: what the next step names as `previous`
+    accepted_digest BLOB,
+    release        BLOB,
+    release_sig    BLOB,
+    sum            BLOB,
+    reason         TEXT,
+    UNIQUE (task_id, run, step, attempt)
+);
+
+-- At most one release a step, whatever the attempts (rules N3, R3).
+CREATE UNIQUE INDEX one_release_a_step ON rounds (task_id, run, step) WHERE state = 'released';
+
+-- Complete submissions; shares are erased when their round ends.
+CREATE TABLE submissions (
+    round      BLOB NOT NULL,
+    site       TEXT NOT NULL,
+    header     BLOB NOT NULL,
+    digest     BLOB NOT NULL,
+    signature  BLOB NOT NULL,
+    share      BLOB NOT NULL,
+    PRIMARY KEY (round, site)
+);
+
+-- Nonces seen, for ever (rule R2).
+CREATE TABLE nonces (
+    site   TEXT NOT NULL,
+    nonce  BLOB NOT NULL,
+    PRIMARY KEY (site, nonce)
+);
+
+-- Highest state of each site's ledger (rule L4).
+CREATE TABLE ledgers (
+    site  TEXT PRIMARY KEY NOT NULL,
+    len   BIGINT NOT NULL,
+    head  BLOB NOT NULL
+);
+
+-- Last held set of each peer that this node saw (rule N3).
+CREATE TABLE seen (
+    peer    TEXT PRIMARY KEY NOT NULL,
+    number  BIGINT NOT NULL,
+    held    BLOB NOT NULL
+);

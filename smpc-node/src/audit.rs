@@ -1,0 +1,81 @@
+//! A party's audit log: signed records in a hash-chained journal.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use haima_crypto::encode::Digest;
+use haima_crypto::identity::{IdentityKey, IdentityPublic};
+use haima_dp::journal::Journal;
+
+use crate::record::AuditRecord;
+use crate::{Error, unix_millis};
+
+/// Label of every audit journal.
+pub const LABEL: &str = "haima audit log 1";
+
+/// Appends signed records.
+#[derive(Debug)]
+pub struct Audit {
+    journal: Mutex<Journal>,
+    party: String,
+}
+
+impl Audit {
+    /// Opens a party's journal, verifying the chain and this party's signature on every record;
+    /// returns the records so far.
+    ///
+    /// # Errors
+    /// When it is damaged or in use by another process.
+    pub fn open(
+        path: &Path,
+        party: &str,
+        key: &IdentityPublic,
+    ) -> Result<(Self, Vec<AuditRecord>), Error> {
+        let (journal, entries) = Journal::open(path, LABEL)?;
+        let records = entries
+            .iter()
+            .map(|entry| AuditRecord::open(entry, party, key))
+            .collect::<Result<_, _>>()?;
+        Ok((Self { journal: Mutex::new(journal), party: party.to_owned() }, records))
+    }
+
+    /// Appends one record; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(
+        &self,
+        key: &IdentityKey,
+        kind: &str,
+        round: &Digest,
+        subject: &str,
+        digest: &Digest,
+        text: &str,
+    ) -> Result<(), Error> {
+        let record = AuditRecord {
+            party: self.party.clone(),
+            at_ms: unix_millis(),
+            kind: kind.to_owned(),
+            round: *round,
+            subject: subject.to_owned(),
+            digest: *digest,
+            text: text.chars().take(1000).collect(),
+        };
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.append(&record.seal(key))?;
+        Ok(())
+    }
+}
+
+/// Verifies a journal without changing it: the chain, and this party's signature on every record.
+/// Records cut off at the end cannot be noticed without the peers' journals.
+///
+/// # Errors
+/// When it is damaged or a record is not the party's.
+pub fn verify(path: &Path, party: &str, key: &IdentityPublic) -> Result<usize, Error> {
+    let entries = Journal::read(path, LABEL)?;
+    for entry in &entries {
+        AuditRecord::open(entry, party, key)?;
+    }
+    Ok(entries.len())
+}

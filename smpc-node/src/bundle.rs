@@ -1,0 +1,139 @@
+//! All nodes' releases of one round: what a sum is checked and combined from.
+//!
+//! The coordinator combines a bundle to the sum; sites get the same bundle and check for
+//! themselves that the next query follows from it (rule X3). Nothing in it can be forged without
+//! the keys of all nodes.
+
+use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
+use haima_crypto::field::{Field64, Field128};
+use haima_crypto::identity::Signature;
+use haima_crypto::share::{MAX_PARTIES, combine};
+
+use crate::Error;
+use crate::manifest::Manifest;
+use crate::record::{AcceptedSet, Release, Signed, sum_digest};
+use crate::spec::{FieldKind, RoundSpec};
+
+/// One node's part of a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The accepted set with the node's signature.
+    pub accepted: Signed,
+    /// The node's release record with its signature.
+    pub release: Signed,
+    /// The noised sum of the node's shares.
+    pub sum: Vec<u8>,
+}
+
+/// A round's spec with every node's part, in the manifest's order of nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// The round.
+    pub spec: RoundSpec,
+    /// One part a node.
+    pub parts: Vec<Part>,
+}
+
+/// What a verified bundle says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The sites whose contributions are in the sum.
+    pub accepted: AcceptedSet,
+    /// The released sum, in grid steps.
+    pub integers: Vec<i128>,
+}
+
+impl Bundle {
+    /// Verifies every signature and digest, and combines the nodes' sums.
+    ///
+    /// # Errors
+    /// [`Error::Peer`] naming the node whose part fails.
+    pub fn verify(&self, manifest: &Manifest) -> Result<Verified, Error> {
+        let round = self.spec.digest();
+        if self.parts.len() != manifest.nodes.len() {
+            return Err(Error::Peer {
+                peer: "coordinator".into(),
+                problem: format!(
+                    "{} parts of a release of {} nodes",
+                    self.parts.len(),
+                    manifest.nodes.len()
+                ),
+            });
+        }
+        let mut common: Option<AcceptedSet> = None;
+        for (part, node) in self.parts.iter().zip(&manifest.nodes) {
+            let refuse =
+                |problem: &str| Error::Peer { peer: node.name.clone(), problem: problem.into() };
+            let key = manifest.identity(&node.name)?;
+            let accepted: AcceptedSet = part.accepted.verify(&node.name, &key, "accepted set")?;
+            let release: Release = part.release.verify(&node.name, &key, "release")?;
+            if accepted.round != round || release.round != round || release.node != node.name {
+                return Err(refuse("its release is of another round or node"));
+            }
+            if release.accepted != accepted.digest() {
+                return Err(refuse("its release is over another accepted set than it signed"));
+            }
+            if release.sum != sum_digest(&part.sum) {
+                return Err(refuse("its sum is not the one it signed"));
+            }
+            if common.get_or_insert_with(|| accepted.clone()) != &accepted {
+                return Err(refuse("it accepted another set than the first node"));
+            }
+        }
+        let sums: Vec<&[u8]> = self.parts.iter().map(|part| part.sum.as_slice()).collect();
+        let len = self.spec.dimension();
+        let integers = match self.spec.field {
+            FieldKind::Bits64 => combine::<Field64>(&sums, len)?,
+            FieldKind::Bits128 => combine::<Field128>(&sums, len)?,
+        };
+        let accepted =
+            common.ok_or(Error::Peer { peer: "coordinator".into(), problem: "no part".into() })?;
+        Ok(Verified { accepted, integers })
+    }
+}
+
+fn encode_signed(to: &mut Encoder, signed: &Signed) {
+    to.bytes(&signed.body).array(signed.signature.as_bytes());
+}
+
+fn decode_signed(from: &mut Decoder<'_>) -> Result<Signed, haima_crypto::Error> {
+    let body = from.bytes(1 << 20)?.to_vec();
+    Ok(Signed { body, signature: Signature::from_bytes(from.array()?) })
+}
+
+impl Canonical for Bundle {
+    const LABEL: &'static str = "haima release bundle 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.bytes(&self.spec.to_bytes()).count(self.parts.len());
+        for part in &self.parts {
+            encode_signed(to, &part.accepted);
+            encode_signed(to, &part.release);
+            to.bytes(&part.sum);
+        }
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        let spec = RoundSpec::from_bytes(from.bytes(1 << 16)?)?;
+        let sum_len = spec.dimension().saturating_mul(spec.field.bytes());
+        let count = from.count(MAX_PARTIES, 200)?;
+        let mut parts = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (accepted, release) = (decode_signed(from)?, decode_signed(from)?);
+            parts.push(Part { accepted, release, sum: from.bytes(sum_len)?.to_vec() });
+        }
+        Ok(Self { spec, parts })
+    }
+}
+
+/// The digest that the step after this release names as `previous`.
+///
+/// # Errors
+/// When the first part's accepted set does not decode.
+pub fn release_digest(bundle: &Bundle) -> Result<Digest, Error> {
+    let part = bundle.parts.first().ok_or_else(|| Error::Peer {
+        peer: "coordinator".into(),
+        problem: "an empty bundle".into(),
+    })?;
+    Ok(AcceptedSet::from_bytes(&part.accepted.body)?.release_digest())
+}

@@ -1,0 +1,284 @@
+//! A node as its peers, the sites and the coordinator call it.
+
+use std::time::Duration;
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::identity::Signature;
+use tonic::transport::Channel;
+
+use crate::bundle::Part;
+use crate::header::SignedHeader;
+use crate::manifest::Party;
+use crate::proto;
+use crate::record::Signed;
+use crate::spec::RoundSpec;
+use crate::tls::{self, TlsIdentity};
+use crate::{Error, PROTOCOL};
+
+/// Bytes of a chunk on the wire.
+pub const CHUNK: usize = 1 << 20;
+const CALL: Duration = Duration::from_secs(10);
+
+/// The outcome of a round at one node.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Not ended; so many submissions are complete.
+    Pending(u32),
+    /// Failed for good, with the node's reason.
+    Failed(String),
+    /// Released.
+    Released(Box<Part>),
+}
+
+/// A node's published sets for a round.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Its held set, once it has closed.
+    pub held: Option<Signed>,
+    /// Its accepted set, once it has all held sets.
+    pub accepted: Option<Signed>,
+    /// Why the round failed there.
+    pub failed: Option<String>,
+}
+
+/// A connection to one node of the manifest.
+#[derive(Clone, Debug)]
+pub struct NodeClient {
+    name: String,
+    address: String,
+    inner: proto::node_client::NodeClient<Channel>,
+}
+
+impl NodeClient {
+    /// A client that connects when first used.
+    ///
+    /// # Errors
+    /// When this side's own key cannot be used.
+    pub fn new(node: &Party, identity: &TlsIdentity) -> Result<Self, Error> {
+        let pin = Digest::from_bytes(haima_crypto::encode::from_hex(&node.tls)?);
+        let channel = tls::channel(&node.name, &node.address, pin, identity)?;
+        Ok(Self {
+            name: node.name.clone(),
+            address: node.address.clone(),
+            inner: proto::node_client::NodeClient::new(channel),
+        })
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn error(&self, status: &tonic::Status) -> Error {
+        call_error(&self.name, &self.address, status)
+    }
+
+    fn garbled(&self, problem: impl Into<String>) -> Error {
+        Error::Peer { peer: self.name.clone(), problem: problem.into() }
+    }
+
+    /// Protocol, manifest and clock of the node, checked against what this party holds.
+    ///
+    /// # Errors
+    /// When it cannot be reached, speaks another protocol, holds another manifest, or its clock
+    /// is more than 30 seconds off this one.
+    pub async fn check_status(&self, manifest: &Digest, now_ms: u64) -> Result<u64, Error> {
+        let mut request = tonic::Request::new(proto::StatusRequest {});
+        request.set_timeout(CALL);
+        let reply = self.inner.clone().status(request).await.map_err(|e| self.error(&e))?;
+        let reply = reply.into_inner();
+        if reply.protocol != PROTOCOL {
+            let theirs = reply.protocol;
+            return Err(self.garbled(format!("it speaks protocol {theirs}, this party {PROTOCOL}")));
+        }
+        if reply.manifest != manifest.as_bytes() {
+            return Err(self.garbled("it holds another manifest; compare the files"));
+        }
+        let off = reply.now_ms.abs_diff(now_ms);
+        if off > 30_000 {
+            return Err(self.garbled(format!("its clock is {} s off; set the clocks", off / 1000)));
+        }
+        Ok(reply.last_round)
+    }
+
+    /// Opens a round (coordinator).
+    ///
+    /// # Errors
+    /// When the node refuses it or cannot be reached.
+    pub async fn open(&self, spec: &RoundSpec, signature: &Signature) -> Result<(), Error> {
+        let mut request = tonic::Request::new(proto::OpenRequest {
+            spec: spec.to_bytes(),
+            signature: signature.as_bytes().to_vec(),
+        });
+        request.set_timeout(CALL);
+        self.inner.clone().open(request).await.map_err(|e| self.error(&e))?;
+        Ok(())
+    }
+
+    /// Submits this node's share under the site's header (site). Idempotent.
+    ///
+    /// # Errors
+    /// When the node refuses it or cannot be reached.
+    pub async fn submit(&self, header: &SignedHeader, share: &[u8]) -> Result<(), Error> {
+        let first = proto::submit_part::Part::Header(proto::SubmitHeader {
+            header: header.bytes.clone(),
+            signature: header.signature.as_bytes().to_vec(),
+        });
+        let chunks: Vec<proto::SubmitPart> = std::iter::once(first)
+            .chain(share.chunks(CHUNK).map(|c| proto::submit_part::Part::Chunk(c.to_vec())))
+            .map(|part| proto::SubmitPart { part: Some(part) })
+            .collect();
+        let request = tonic::Request::new(tokio_stream::iter(chunks));
+        self.inner.clone().submit(request).await.map_err(|e| self.error(&e))?;
+        Ok(())
+    }
+
+    /// The specs that the node knows for a step: attempt, digest and state (rule R8).
+    ///
+    /// # Errors
+    /// When the node cannot be reached or answers garbage.
+    pub async fn rounds(
+        &self,
+        task: &str,
+        run: u32,
+        step: u32,
+    ) -> Result<Vec<(u32, Digest, String)>, Error> {
+        let message = proto::RoundsRequest { task: task.to_owned(), run, step };
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(CALL);
+        let reply = self.inner.clone().rounds(request).await.map_err(|e| self.error(&e))?;
+        reply
+            .into_inner()
+            .rounds
+            .into_iter()
+            .map(|known| {
+                let digest = Digest::from_slice(&known.digest)
+                    .map_err(|e| self.garbled(e.to_string()))?;
+                Ok((known.attempt, digest, known.state))
+            })
+            .collect()
+    }
+
+    /// The node's signed sets for a round, as soon as it has one that this node lacks (node).
+    ///
+    /// # Errors
+    /// When the node cannot be reached or answers garbage.
+    pub async fn exchange(
+        &self,
+        round: &Digest,
+        have_held: bool,
+        wait: Duration,
+    ) -> Result<Published, Error> {
+        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(2000);
+        let round = round.as_bytes().to_vec();
+        let mut request =
+            tonic::Request::new(proto::ExchangeRequest { round, have_held, wait_ms });
+        request.set_timeout(wait + CALL);
+        let reply = self.inner.clone().exchange(request).await.map_err(|e| self.error(&e))?;
+        let reply = reply.into_inner();
+        Ok(Published {
+            held: reply.held.map(|signed| self.signed(signed)).transpose()?,
+            accepted: reply.accepted.map(|signed| self.signed(signed)).transpose()?,
+            failed: (!reply.failed.is_empty()).then(|| clip(&reply.failed)),
+        })
+    }
+
+    /// The last round in which the node saw this node's signature, and over which held set
+    /// (node; rule N3).
+    ///
+    /// # Errors
+    /// When the node cannot be reached or answers garbage.
+    pub async fn seen(&self) -> Result<Option<(u64, Digest)>, Error> {
+        let mut request = tonic::Request::new(proto::SeenRequest {});
+        request.set_timeout(CALL);
+        let reply = self.inner.clone().seen(request).await.map_err(|e| self.error(&e))?;
+        let reply = reply.into_inner();
+        if reply.round == 0 {
+            return Ok(None);
+        }
+        let held = Digest::from_slice(&reply.held).map_err(|e| self.garbled(e.to_string()))?;
+        Ok(Some((reply.round, held)))
+    }
+
+    /// Waits for the outcome of a round (coordinator), reading at most `sum_len` bytes of sum.
+    ///
+    /// # Errors
+    /// When the node cannot be reached or answers garbage.
+    pub async fn release(
+        &self,
+        round: &Digest,
+        wait: Duration,
+        sum_len: usize,
+    ) -> Result<Outcome, Error> {
+        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(30_000);
+        let message = proto::ReleaseRequest { round: round.as_bytes().to_vec(), wait_ms };
+        let request = tonic::Request::new(message);
+        let reply = self.inner.clone().release(request).await.map_err(|e| self.error(&e))?;
+        let mut stream = reply.into_inner();
+        let first = stream.message().await.map_err(|e| self.error(&e))?;
+        let Some(proto::release_part::Part::Head(head)) = first.and_then(|part| part.part) else {
+            return Err(self.garbled("its release has no head"));
+        };
+        let released = match head.outcome {
+            Some(proto::release_head::Outcome::Pending(pending)) => {
+                return Ok(Outcome::Pending(pending.held));
+            }
+            Some(proto::release_head::Outcome::Failed(reason)) => {
+                return Ok(Outcome::Failed(clip(&reason)));
+            }
+            Some(proto::release_head::Outcome::Released(released)) => released,
+            None => return Err(self.garbled("its release has no outcome")),
+        };
+        let (Some(accepted), Some(release)) = (released.accepted, released.release) else {
+            return Err(self.garbled("its release lacks a signed record"));
+        };
+        let mut sum = Vec::with_capacity(sum_len.min(CHUNK));
+        while let Some(part) = stream.message().await.map_err(|e| self.error(&e))? {
+            let Some(proto::release_part::Part::Chunk(chunk)) = part.part else {
+                return Err(self.garbled("its release has two heads"));
+            };
+            if sum.len() + chunk.len() > sum_len {
+                return Err(self.garbled("its sum is longer than the round's vector"));
+            }
+            sum.extend_from_slice(&chunk);
+        }
+        let (accepted, release) = (self.signed(accepted)?, self.signed(release)?);
+        Ok(Outcome::Released(Box::new(Part { accepted, release, sum })))
+    }
+
+    fn signed(&self, signed: proto::Signed) -> Result<Signed, Error> {
+        let signature = Signature::from_slice(&signed.signature)
+            .map_err(|e| self.garbled(e.to_string()))?;
+        Ok(Signed { body: signed.body, signature })
+    }
+}
+
+/// A peer's text, cut to a length that a log can bear.
+fn clip(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+/// Tells an unreachable party from one that refuses, in words for a person.
+#[must_use]
+pub fn call_error(party: &str, address: &str, status: &tonic::Status) -> Error {
+    use std::error::Error as _;
+    match status.code() {
+        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Unknown
+        | tonic::Code::Cancelled => {
+            // The innermost cause says what happened ("connection refused", the TLS alert).
+            let mut reason = status.message().to_owned();
+            let mut source = status.source();
+            while let Some(cause) = source {
+                reason = cause.to_string();
+                source = cause.source();
+            }
+            Error::Unreachable {
+                party: party.to_owned(),
+                address: address.to_owned(),
+                reason: clip(&reason),
+            }
+        }
+        _ => Error::Refused { party: party.to_owned(), message: clip(status.message()) },
+    }
+}

@@ -1,0 +1,132 @@
+//! A site's header over one submission (rule R2).
+//!
+//! One header a site and round, the same for every node. It binds the round, a fresh nonce, the
+//! digest of every node's share and the state of the site's ledger (rule L4), and is signed by the
+//! site's identity key. So nodes that compare header digests know that they hold parts of one
+//! submission, and nobody can pass another site's shares off as its own: every share is expanded
+//! under a context that names round and site.
+
+use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
+use haima_crypto::identity::{IdentityKey, IdentityPublic, Signature};
+use haima_crypto::share::MAX_PARTIES;
+
+use crate::Error;
+
+/// What a site signs for one round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Digest of the [`crate::spec::RoundSpec`].
+    pub round: Digest,
+    /// Name of the site.
+    pub site: String,
+    /// 16 fresh random bytes.
+    pub nonce: [u8; 16],
+    /// Digest of the public share of the proof; of no bytes while there is none.
+    pub public_share: Digest,
+    /// Digest of each node's share as sent, in the manifest's order of nodes.
+    pub shares: Vec<Digest>,
+    /// Entries in the site's ledger.
+    pub ledger_len: u64,
+    /// Head of the ledger's hash chain.
+    pub ledger_head: Digest,
+}
+
+impl Canonical for Header {
+    const LABEL: &'static str = "haima header 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.round).str(&self.site).array(&self.nonce).digest(&self.public_share);
+        to.count(self.shares.len());
+        for share in &self.shares {
+            to.digest(share);
+        }
+        to.u64(self.ledger_len).digest(&self.ledger_head);
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        let round = from.digest()?;
+        let site = from.str(64)?.to_owned();
+        let (nonce, public_share) = (from.array()?, from.digest()?);
+        let count = from.count(MAX_PARTIES, 32)?;
+        let shares = (0..count).map(|_| from.digest()).collect::<Result<_, _>>()?;
+        let (ledger_len, ledger_head) = (from.u64()?, from.digest()?);
+        Ok(Self { round, site, nonce, public_share, shares, ledger_len, ledger_head })
+    }
+}
+
+/// The context under which a site's shares for a round are expanded.
+#[must_use]
+pub fn share_context(round: &Digest, site: &str) -> Digest {
+    let mut to = Encoder::new("haima share context 1");
+    to.digest(round).str(site);
+    Digest::of(&to.finish())
+}
+
+/// Digest of one node's share as it is sent: bound to its position, so that no share can stand in
+/// for another node's.
+#[must_use]
+pub fn share_digest(position: usize, share: &[u8]) -> Digest {
+    let mut to = Encoder::new("haima share bytes 1");
+    to.u32(u32::try_from(position).unwrap_or(u32::MAX)).bytes(share);
+    Digest::of(&to.finish())
+}
+
+/// The digest of an absent public share.
+#[must_use]
+pub fn no_public_share() -> Digest {
+    Digest::of(&Encoder::new("haima public share 1").finish())
+}
+
+/// A header with its site's signature, not yet verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedHeader {
+    /// Canonical bytes of the header.
+    pub bytes: Vec<u8>,
+    /// The site's signature over their digest.
+    pub signature: Signature,
+}
+
+impl SignedHeader {
+    /// Signs a header.
+    #[must_use]
+    pub fn sign(header: &Header, key: &IdentityKey) -> Self {
+        let bytes = header.to_bytes();
+        let signature = key.sign(&Digest::of(&bytes));
+        Self { bytes, signature }
+    }
+
+    /// Checks that the header is of this site and round, has a digest for each of `nodes` nodes,
+    /// and is signed by the site's pinned key.
+    ///
+    /// # Errors
+    /// [`Error::Submission`] naming the failed check.
+    pub fn verify(
+        &self,
+        site: &str,
+        key: &IdentityPublic,
+        round: &Digest,
+        nodes: usize,
+    ) -> Result<Header, Error> {
+        let refuse =
+            |problem: String| Error::Submission { site: site.to_owned(), problem };
+        let header = Header::from_bytes(&self.bytes).map_err(|e| refuse(e.to_string()))?;
+        if header.site != site {
+            return Err(refuse(format!("its header names {}", header.site)));
+        }
+        if header.round != *round {
+            return Err(refuse("its header is for another round".into()));
+        }
+        if header.shares.len() != nodes {
+            return Err(refuse(format!(
+                "{} share digests for {nodes} nodes",
+                header.shares.len()
+            )));
+        }
+        if header.public_share != no_public_share() {
+            return Err(refuse("it carries a public share, which this version has not".into()));
+        }
+        key.verify(&Digest::of(&self.bytes), &self.signature, "header")
+            .map_err(|e| refuse(e.to_string()))?;
+        Ok(header)
+    }
+}

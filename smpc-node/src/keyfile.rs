@@ -1,0 +1,143 @@
+//! Private keys on disk: one file a key, readable by its owner alone, with a version line.
+//!
+//! Files are created with mode 0600 and never overwritten; reading refuses a file that others may
+//! read. The epoch noise key (rule N3) has a file of its own, apart from the database.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use haima_crypto::encode::{from_hex, to_hex};
+use haima_crypto::identity::IdentityKey;
+use haima_crypto::secret::Seed;
+use zeroize::Zeroizing;
+
+use crate::Error;
+
+const IDENTITY: &str = "haima identity key 1";
+const NOISE: &str = "haima noise key 1";
+
+/// Writes an identity key to a new file.
+///
+/// # Errors
+/// When the file exists or cannot be written.
+pub fn write_identity(path: &Path, key: &IdentityKey) -> Result<(), Error> {
+    write(path, IDENTITY, &key.expose())
+}
+
+/// Reads an identity key.
+///
+/// # Errors
+/// When the file is missing, readable by others, or not an identity key.
+pub fn read_identity(path: &Path) -> Result<IdentityKey, Error> {
+    Ok(IdentityKey::from_secret(&*read(path, IDENTITY)?))
+}
+
+/// Writes an epoch noise key to a new file.
+///
+/// # Errors
+/// When the file exists or cannot be written.
+pub fn write_noise(path: &Path, key: &Seed) -> Result<(), Error> {
+    write(path, NOISE, key.expose())
+}
+
+/// Reads the epoch noise key, or draws a new one from the operating system where there is none.
+///
+/// # Errors
+/// When the file cannot be written, is readable by others, or is not a noise key.
+pub fn noise_or_new(path: &Path) -> Result<Seed, Error> {
+    if !path.exists() {
+        let seed = Seed::random(&mut rand::rng());
+        write_noise(path, &seed)?;
+        return Ok(seed);
+    }
+    Ok(Seed::from_bytes(*read(path, NOISE)?))
+}
+
+/// Writes text to a new file that only its owner can read, and flushes it to disk.
+///
+/// # Errors
+/// When the file exists or cannot be written.
+pub fn write_private(path: &Path, text: &[u8]) -> Result<(), Error> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|e| Error::file(path, e))?;
+    file.write_all(text).and_then(|()| file.sync_all()).map_err(|e| Error::file(path, e))
+}
+
+/// Reads a small file that only its owner may read.
+///
+/// # Errors
+/// When it cannot be read, is over 64 KiB, or has looser permissions.
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let file = std::fs::File::open(path).map_err(|e| Error::file(path, e))?;
+    #[cfg(unix)]
+    {
+        let meta = file.metadata().map_err(|e| Error::file(path, e))?;
+        let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
+        if mode & 0o077 != 0 {
+            return Err(Error::Key {
+                party: path.display().to_string(),
+                problem: format!("mode {:o}; others can read it; run chmod 600", mode & 0o777),
+            });
+        }
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(1 << 16).read_to_end(&mut bytes).map_err(|e| Error::file(path, e))?;
+    Ok(bytes)
+}
+
+fn write(path: &Path, version: &str, secret: &[u8; 32]) -> Result<(), Error> {
+    let hex = Zeroizing::new(to_hex(secret));
+    let text = Zeroizing::new(format!("{version}\n{}\n", *hex));
+    write_private(path, text.as_bytes())
+}
+
+fn read(path: &Path, version: &str) -> Result<Zeroizing<[u8; 32]>, Error> {
+    let fail = || Error::Key {
+        party: path.display().to_string(),
+        problem: format!("not a file of the form \"{version}\" and 64 hexadecimal digits"),
+    };
+    let bytes = read_private(path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| fail())?;
+    let mut lines = text.lines();
+    if lines.next() != Some(version) {
+        return Err(fail());
+    }
+    // The digits are a secret: a parse error must not repeat them.
+    let secret = lines.next().and_then(|line| from_hex::<32>(line).ok()).ok_or_else(fail)?;
+    Ok(Zeroizing::new(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_private_versioned_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.key");
+        let key = IdentityKey::from_secret(&[5; 32]);
+        write_identity(&path, &key).unwrap();
+        assert_eq!(read_identity(&path).unwrap().public(), key.public());
+        assert!(write_identity(&path, &key).is_err(), "an existing key is never replaced");
+        assert!(noise_or_new(&path).is_err(), "a key of another kind is refused");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            let error = read_identity(&path).unwrap_err().to_string();
+            assert!(error.contains("chmod 600"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_key_file_is_refused_without_repeating_its_digits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity.key");
+        let digits = "zz".repeat(32);
+        write_private(&path, format!("{IDENTITY}\n{digits}\n").as_bytes()).unwrap();
+        assert!(!read_identity(&path).unwrap_err().to_string().contains("zzzz"));
+    }
+}

@@ -1,0 +1,60 @@
+//! The SMPC node of haima: an independent party that holds one share of every contribution, adds
+//! noise to the sum of its shares, and releases that sum once.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`manifest`] | the study as every party knows it, and its digest |
+//! | [`spec`] | [`spec::RoundSpec`]: all that a charge depends on (rule R1) |
+//! | [`header`] | a site's signed header over its shares (rule R2) |
+//! | [`record`] | what nodes sign: held sets, accepted sets, releases (rules R3, N3) |
+//! | [`bundle`] | all nodes' releases of a round, verified and combined |
+//! | [`round`] | the round as a state machine without I/O |
+//! | [`noise`] | noise from the epoch key, the round and the accepted set (rules N1, N3) |
+//! | [`tls`] | mutual TLS by keys pinned in the manifest; no certificate authority |
+//! | [`audit`] | a party's signed, hash-chained journal |
+//! | [`keyfile`] | private keys on disk |
+//! | [`client`] | how sites, coordinator and other nodes talk to a node |
+//! | [`server`] | the service and its store (feature `server`) |
+//! | [`cli`] | the command line of the service (feature `server`) |
+//!
+//! Shares travel inside mutual TLS; sealing them to the node's own key and proofs of the norm
+//! bound are not here yet, and the fields that they need are reserved.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod audit;
+pub mod bundle;
+#[cfg(feature = "server")]
+pub mod cli;
+pub mod client;
+mod error;
+pub mod header;
+pub mod keyfile;
+pub mod manifest;
+pub mod noise;
+pub mod record;
+pub mod round;
+#[cfg(feature = "server")]
+pub mod server;
+pub mod spec;
+pub mod tls;
+
+/// Messages and stubs generated from `proto/haima/node/v1/node.proto`.
+pub mod proto {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, unused_qualifications)]
+    tonic::include_proto!("haima.node.v1");
+}
+
+pub use error::Error;
+
+/// Version of the protocol that this crate speaks; part of every round's digest.
+pub const PROTOCOL: u32 = 1;
+
+/// Milliseconds since 1970 by this machine's clock. The one place where the crate asks for it.
+#[must_use]
+pub fn unix_millis() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

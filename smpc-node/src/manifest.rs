@@ -1,0 +1,443 @@
+//! The study as every party knows it: parties, keys, floors, tasks and their noise.
+//!
+//! One TOML file. Its digest is over the canonical encoding of the *parsed* value, so comments,
+//! order and spacing do not matter; every round is bound to it. `[schema]` and each task's
+//! `params` are opaque here (they belong to fl-core) but are part of the digest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use haima_crypto::encode::{Digest, Encoder, from_hex};
+use haima_crypto::identity::IdentityPublic;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Largest manifest that is read, in bytes.
+const MAX_BYTES: u64 = 4 << 20;
+/// Largest number of sites of a study.
+pub const MAX_SITES: usize = 1000;
+
+/// A parsed and checked manifest. Build it by [`Manifest::parse`] or [`Manifest::checked`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Format of this file: 1.
+    pub version: u32,
+    /// Name of the study.
+    pub study: String,
+    /// Fewest distinct operators whose sites must be in an accepted set (rule R8).
+    pub min_sites: u32,
+    /// Most coordinates of a vector.
+    pub max_dimension: u32,
+    /// Longest time from opening a round to its deadline, in milliseconds.
+    pub round_ms: u64,
+    /// Time after the deadline in which the nodes must have agreed, in milliseconds.
+    pub grace_ms: u64,
+    /// Sites submit on multiples of this after they heard of a round, in milliseconds (rule S5).
+    pub tick_ms: u32,
+    /// Assumed number m of hospitals that hold one patient's rows; scales D (rule S1).
+    #[serde(default = "one")]
+    pub hospitals_per_patient: u32,
+    /// The one party that asks.
+    pub coordinator: Party,
+    /// SMPC nodes, at least two; the first holds the vector share.
+    #[serde(rename = "node")]
+    pub nodes: Vec<Party>,
+    /// Sites.
+    #[serde(rename = "site")]
+    pub sites: Vec<SiteParty>,
+    /// Tasks that may be run, and nothing else.
+    #[serde(rename = "task")]
+    pub tasks: Vec<TaskEntry>,
+    /// The public schema of the cohorts; opaque here.
+    pub schema: toml::Table,
+}
+
+/// A party with its pinned keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Party {
+    /// Unique name, `[a-z0-9._-]`, at most 64 characters.
+    pub name: String,
+    /// Organisation that runs it.
+    pub operator: String,
+    /// Ed25519 identity key, 64 hexadecimal digits.
+    pub identity: String,
+    /// SHA3-256 of the TLS key's SubjectPublicKeyInfo, 64 hexadecimal digits.
+    pub tls: String,
+    /// `host:port` where it listens; empty for sites, which only connect outward.
+    #[serde(default)]
+    pub address: String,
+}
+
+/// A site with the public cap on its patients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteParty {
+    /// Unique name.
+    pub name: String,
+    /// Organisation that runs it.
+    pub operator: String,
+    /// Ed25519 identity key, 64 hexadecimal digits.
+    pub identity: String,
+    /// SHA3-256 of the TLS key's SubjectPublicKeyInfo, 64 hexadecimal digits.
+    pub tls: String,
+    /// Public cap on its patients; the norm bound of its contributions grows with it.
+    pub max_patients: u64,
+}
+
+/// A task that the study may run, with its plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskEntry {
+    /// Unique id within the study.
+    pub id: String,
+    /// Registered name of the task.
+    pub task: String,
+    /// Version of the task.
+    pub version: u32,
+    /// Exact, or private with its noise.
+    pub class: Class,
+    /// Most steps (sums) of one run.
+    pub max_steps: u32,
+    /// Attempts beyond one a step, over the whole run (rule L1).
+    pub spare_attempts: u32,
+    /// Noise of each attempt; required for the private class and refused for the exact one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoisePlan>,
+    /// Parameters of the task; opaque here.
+    #[serde(default)]
+    pub params: toml::Table,
+}
+
+/// Which releases a task makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Without noise: no differential privacy (rule X1).
+    Exact,
+    /// With every node's noise (rule N1).
+    Private,
+}
+
+/// The noise that a private task's plan was calibrated to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoisePlan {
+    /// Scale of each node's discrete Gaussian, in grid steps; rounds may have more, never less.
+    pub s: u64,
+    /// D of rule S2, in grid steps; rounds may have less, never more.
+    pub sensitivity: u64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Manifest {
+    /// Reads and checks a manifest file.
+    ///
+    /// # Errors
+    /// [`Error::File`] and [`Error::Manifest`], naming the field.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let size = std::fs::metadata(path).map_err(|e| Error::file(path, e))?.len();
+        if size > MAX_BYTES {
+            return Err(fault(None, format!("{size} bytes; at most {MAX_BYTES} are read")));
+        }
+        Self::parse(&std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?)
+    }
+
+    /// Parses and checks a manifest.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], naming the field and, for a syntax error, the line.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let manifest: Self =
+            toml::from_str(text).map_err(|e| fault(None, e.to_string().trim().to_owned()))?;
+        manifest.checked()
+    }
+
+    /// Checks that the manifest is sound in itself.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], naming the field.
+    pub fn checked(self) -> Result<Self, Error> {
+        if self.version != 1 {
+            return Err(fault(
+                Some("version"),
+                format!("{}; this program reads version 1", self.version),
+            ));
+        }
+        check_name("study", &self.study)?;
+        if self.nodes.len() < 2 || self.nodes.len() > haima_crypto::share::MAX_PARTIES {
+            let problem = format!("{} nodes; a study needs 2 to 64", self.nodes.len());
+            return Err(fault(Some("node"), problem));
+        }
+        if self.sites.len() > MAX_SITES {
+            let problem = format!("{} sites; at most {MAX_SITES}", self.sites.len());
+            return Err(fault(Some("site"), problem));
+        }
+        let operators: BTreeSet<&str> = self.sites.iter().map(|s| s.operator.as_str()).collect();
+        let floor = self.min_sites as usize;
+        if floor < 2 || floor > operators.len() {
+            let problem = format!(
+                "{floor}; it must be at least 2 and at most the {} distinct operators of sites",
+                operators.len()
+            );
+            return Err(fault(Some("min_sites"), problem));
+        }
+        if self.max_dimension == 0 || self.max_dimension > 50_000_000 {
+            return Err(fault(Some("max_dimension"), "must be 1 to 50,000,000".into()));
+        }
+        for (field, value) in [("round_ms", self.round_ms), ("grace_ms", self.grace_ms)] {
+            if !(100..=86_400_000).contains(&value) {
+                return Err(fault(Some(field), format!("{value}; must be 100 to 86,400,000")));
+            }
+        }
+        if self.tick_ms == 0 || u64::from(self.tick_ms) > self.round_ms {
+            return Err(fault(Some("tick_ms"), "must be at least 1 and at most round_ms".into()));
+        }
+        if !(1..=100).contains(&self.hospitals_per_patient) {
+            return Err(fault(Some("hospitals_per_patient"), "must be 1 to 100".into()));
+        }
+        self.check_parties()?;
+        self.check_tasks()?;
+        Ok(self)
+    }
+
+    fn check_parties(&self) -> Result<(), Error> {
+        let (mut names, mut keys, mut pins) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for (name, identity, tls) in self.parties() {
+            check_name(&format!("party {name}"), name)?;
+            let key = IdentityPublic::from_hex(identity)
+                .map_err(|e| fault(Some(&format!("identity of {name}")), e.to_string()))?;
+            let pin: [u8; 32] = from_hex(tls)
+                .map_err(|e| fault(Some(&format!("tls of {name}")), e.to_string()))?;
+            if !names.insert(name) {
+                return Err(fault(Some("name"), format!("{name} stands twice")));
+            }
+            if !keys.insert(*key.as_bytes()) || !pins.insert(pin) {
+                return Err(fault(Some("identity or tls"), format!("{name} has another's key")));
+            }
+        }
+        for party in self.nodes.iter().chain([&self.coordinator]) {
+            if party.address.is_empty() {
+                return Err(fault(Some(&format!("address of {}", party.name)), "missing".into()));
+            }
+        }
+        for site in &self.sites {
+            if site.max_patients == 0 || site.max_patients > 1_000_000_000 {
+                let field = format!("max_patients of {}", site.name);
+                return Err(fault(Some(&field), "must be 1 to 1,000,000,000".into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_tasks(&self) -> Result<(), Error> {
+        let mut ids = BTreeSet::new();
+        for task in &self.tasks {
+            check_name("task id", &task.id)?;
+            let field = |name: &str| format!("{name} of task {}", task.id);
+            if !ids.insert(task.id.as_str()) {
+                return Err(fault(Some("task id"), format!("{} stands twice", task.id)));
+            }
+            if task.max_steps == 0 || task.max_steps > 100_000 || task.spare_attempts > 100_000 {
+                return Err(fault(Some(&field("max_steps")), "must be 1 to 100,000".into()));
+            }
+            match (task.class, task.noise) {
+                (Class::Exact, None) => {}
+                (Class::Exact, Some(_)) => {
+                    return Err(fault(Some(&field("noise")), "an exact task has no noise".into()));
+                }
+                (Class::Private, None) => {
+                    let problem = "missing; a private task states s and sensitivity".into();
+                    return Err(fault(Some(&field("noise")), problem));
+                }
+                (Class::Private, Some(noise)) => {
+                    haima_dp::noise::NoiseScale::new(noise.s)
+                        .map_err(|e| fault(Some(&field("noise.s")), e.to_string()))?;
+                    haima_dp::units::Sensitivity::new(noise.sensitivity)
+                        .map_err(|e| fault(Some(&field("noise.sensitivity")), e.to_string()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Name, identity key and TLS pin of every party: coordinator, nodes, sites.
+    pub fn parties(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let nodes = std::iter::once(&self.coordinator)
+            .chain(&self.nodes)
+            .map(|p| (p.name.as_str(), p.identity.as_str(), p.tls.as_str()));
+        let sites =
+            self.sites.iter().map(|s| (s.name.as_str(), s.identity.as_str(), s.tls.as_str()));
+        nodes.chain(sites)
+    }
+
+    /// Identity key of a party.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParty`].
+    pub fn identity(&self, name: &str) -> Result<IdentityPublic, Error> {
+        let (_, identity, _) = self
+            .parties()
+            .find(|(party, _, _)| *party == name)
+            .ok_or_else(|| Error::UnknownParty { name: name.to_owned(), role: "party" })?;
+        Ok(IdentityPublic::from_hex(identity)?)
+    }
+
+    /// TLS pins by party name.
+    #[must_use]
+    pub fn pins(&self) -> BTreeMap<String, Digest> {
+        self.parties()
+            .filter_map(|(name, _, tls)| {
+                Some((name.to_owned(), Digest::from_bytes(from_hex(tls).ok()?)))
+            })
+            .collect()
+    }
+
+    /// A node by name, with its position in the roster of nodes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParty`].
+    pub fn node(&self, name: &str) -> Result<(usize, &Party), Error> {
+        self.nodes
+            .iter()
+            .enumerate()
+            .find(|(_, node)| node.name == name)
+            .ok_or_else(|| Error::UnknownParty { name: name.to_owned(), role: "node" })
+    }
+
+    /// A site by name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownParty`].
+    pub fn site(&self, name: &str) -> Result<&SiteParty, Error> {
+        self.sites
+            .iter()
+            .find(|site| site.name == name)
+            .ok_or_else(|| Error::UnknownParty { name: name.to_owned(), role: "site" })
+    }
+
+    /// A task by id.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] when the study has no such task.
+    pub fn task(&self, id: &str) -> Result<&TaskEntry, Error> {
+        self.tasks
+            .iter()
+            .find(|task| task.id == id)
+            .ok_or_else(|| fault(Some("task"), format!("this study has no task {id:?}")))
+    }
+
+    /// Largest public cap on the patients of a site: what a round's bound B is computed with.
+    #[must_use]
+    pub fn max_patients(&self) -> u64 {
+        self.sites.iter().map(|site| site.max_patients).max().unwrap_or(0)
+    }
+
+    /// Digest of the roster: the names of all sites in the manifest's order.
+    #[must_use]
+    pub fn roster_digest(&self) -> Digest {
+        let mut to = Encoder::new("haima roster 1");
+        to.count(self.sites.len());
+        for site in &self.sites {
+            to.str(&site.name);
+        }
+        Digest::of(&to.finish())
+    }
+
+    /// Digest of the whole manifest.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut to = Encoder::new("haima manifest 1");
+        to.u32(self.version).str(&self.study).u32(self.min_sites).u32(self.max_dimension);
+        to.u64(self.round_ms).u64(self.grace_ms).u32(self.tick_ms);
+        to.u32(self.hospitals_per_patient);
+        let party = |to: &mut Encoder, party: &Party| {
+            to.str(&party.name).str(&party.operator).str(&party.identity.to_lowercase());
+            to.str(&party.tls.to_lowercase()).str(&party.address);
+        };
+        party(&mut to, &self.coordinator);
+        to.count(self.nodes.len());
+        for node in &self.nodes {
+            party(&mut to, node);
+        }
+        to.count(self.sites.len());
+        for site in &self.sites {
+            to.str(&site.name).str(&site.operator).str(&site.identity.to_lowercase());
+            to.str(&site.tls.to_lowercase()).u64(site.max_patients);
+        }
+        to.count(self.tasks.len());
+        for task in &self.tasks {
+            to.str(&task.id).str(&task.task).u32(task.version);
+            to.u8(u8::from(task.class == Class::Private)).u32(task.max_steps);
+            to.u32(task.spare_attempts);
+            let noise = task.noise.unwrap_or(NoisePlan { s: 0, sensitivity: 0 });
+            to.u64(noise.s).u64(noise.sensitivity);
+            encode_table(&mut to, &task.params);
+        }
+        encode_table(&mut to, &self.schema);
+        Digest::of(&to.finish())
+    }
+}
+
+/// Canonical encoding of a TOML table: keys in byte order, a tag before each value.
+fn encode_table(to: &mut Encoder, table: &toml::Table) {
+    let sorted: BTreeMap<&String, &toml::Value> = table.iter().collect();
+    to.count(sorted.len());
+    for (key, value) in sorted {
+        to.str(key);
+        encode_value(to, value);
+    }
+}
+
+fn encode_value(to: &mut Encoder, value: &toml::Value) {
+    match value {
+        toml::Value::String(text) => {
+            to.u8(0).str(text);
+        }
+        toml::Value::Integer(integer) => {
+            to.u8(1).u64(integer.cast_unsigned());
+        }
+        toml::Value::Float(float) => {
+            to.u8(2).u64(float.to_bits());
+        }
+        toml::Value::Boolean(boolean) => {
+            to.u8(3).u8(u8::from(*boolean));
+        }
+        toml::Value::Datetime(time) => {
+            to.u8(4).str(&time.to_string());
+        }
+        toml::Value::Array(items) => {
+            to.u8(5).count(items.len());
+            for item in items {
+                encode_value(to, item);
+            }
+        }
+        toml::Value::Table(table) => {
+            to.u8(6);
+            encode_table(to, table);
+        }
+    }
+}
+
+fn fault(field: Option<&str>, problem: String) -> Error {
+    Error::Manifest { field: field.map(str::to_owned), problem }
+}
+
+fn check_name(field: &str, name: &str) -> Result<(), Error> {
+    let fits = !name.is_empty()
+        && name.len() <= 64
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
+    if fits {
+        Ok(())
+    } else {
+        let problem = format!("{name:?}; use 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+        Err(fault(Some(field), problem))
+    }
+}

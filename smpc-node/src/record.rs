@@ -1,0 +1,258 @@
+//! What nodes sign about a round, and what every party writes into its journal.
+//!
+//! A node signs at most one [`HeldSet`], one [`AcceptedSet`] and one [`Release`] a round, ever
+//! (rules R3, N3). All bodies are canonical bytes; a signature is over their digest.
+
+use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
+use haima_crypto::identity::{IdentityKey, IdentityPublic, Signature};
+
+use crate::Error;
+use crate::manifest::MAX_SITES;
+
+/// A body with a signature, not yet verified. Verification is the only way to the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// Canonical bytes.
+    pub body: Vec<u8>,
+    /// Signature over their digest.
+    pub signature: Signature,
+}
+
+impl Signed {
+    /// Signs a body.
+    #[must_use]
+    pub fn new<T: Canonical>(body: &T, key: &IdentityKey) -> Self {
+        let body = body.to_bytes();
+        let signature = key.sign(&Digest::of(&body));
+        Self { body, signature }
+    }
+
+    /// Checks the signature of `signer` and decodes the body; `what` names it in errors.
+    ///
+    /// # Errors
+    /// [`Error::Peer`] naming the signer and the check.
+    pub fn verify<T: Canonical>(
+        &self,
+        signer: &str,
+        key: &IdentityPublic,
+        what: &'static str,
+    ) -> Result<T, Error> {
+        let refuse = |e: haima_crypto::Error| Error::Peer {
+            peer: signer.to_owned(),
+            problem: e.to_string(),
+        };
+        key.verify(&Digest::of(&self.body), &self.signature, what).map_err(refuse)?;
+        T::from_bytes(&self.body).map_err(refuse)
+    }
+}
+
+/// The header digests of a set of sites, in byte order of the sites' names.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct HeaderSet(Vec<(String, Digest)>);
+
+impl HeaderSet {
+    /// A set from any order.
+    #[must_use]
+    pub fn new(mut headers: Vec<(String, Digest)>) -> Self {
+        headers.sort();
+        headers.dedup();
+        Self(headers)
+    }
+
+    /// Sites with their header digests.
+    #[must_use]
+    pub fn entries(&self) -> &[(String, Digest)] {
+        &self.0
+    }
+
+    /// Names of the sites.
+    pub fn sites(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(site, _)| site.as_str())
+    }
+
+    /// Entries that stand in both sets with the same digest.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.iter().filter(|entry| other.0.contains(entry)).cloned().collect())
+    }
+
+    fn encode(&self, to: &mut Encoder) {
+        to.count(self.0.len());
+        for (site, header) in &self.0 {
+            to.str(site).digest(header);
+        }
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        let count = from.count(MAX_SITES, 36)?;
+        let mut headers: Vec<(String, Digest)> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let entry = (from.str(64)?.to_owned(), from.digest()?);
+            // Strictly increasing names: one encoding a set, and one header a site.
+            if headers.last().is_some_and(|last| last.0 >= entry.0) {
+                return Err(from.fail("sites out of order"));
+            }
+            headers.push(entry);
+        }
+        Ok(Self(headers))
+    }
+}
+
+/// The submissions that a node holds completely when it closes a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSet {
+    /// Round.
+    pub round: Digest,
+    /// Node that holds them.
+    pub node: String,
+    /// Their headers.
+    pub headers: HeaderSet,
+}
+
+impl Canonical for HeldSet {
+    const LABEL: &'static str = "haima held set 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.round).str(&self.node);
+        self.headers.encode(to);
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        Ok(Self {
+            round: from.digest()?,
+            node: from.str(64)?.to_owned(),
+            headers: HeaderSet::decode(from)?,
+        })
+    }
+}
+
+/// The submissions that enter the sum: the intersection of all nodes' held sets. Equal bytes at
+/// every node, so that k signatures over them are comparable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedSet {
+    /// Round.
+    pub round: Digest,
+    /// Accepted headers.
+    pub headers: HeaderSet,
+}
+
+impl Canonical for AcceptedSet {
+    const LABEL: &'static str = "haima accepted set 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.round);
+        self.headers.encode(to);
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        Ok(Self { round: from.digest()?, headers: HeaderSet::decode(from)? })
+    }
+}
+
+impl AcceptedSet {
+    /// What the next step's spec names as `previous`: the digest of this accepted set, which binds
+    /// the round. Nodes compute it without the other nodes' sums.
+    #[must_use]
+    pub fn release_digest(&self) -> Digest {
+        self.digest()
+    }
+}
+
+/// A node's noised sum of its shares, by digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Round.
+    pub round: Digest,
+    /// Node.
+    pub node: String,
+    /// Digest of the accepted set.
+    pub accepted: Digest,
+    /// SHA3-256 of the noised sum's bytes.
+    pub sum: Digest,
+}
+
+impl Canonical for Release {
+    const LABEL: &'static str = "haima release 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.round).str(&self.node).digest(&self.accepted).digest(&self.sum);
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        Ok(Self {
+            round: from.digest()?,
+            node: from.str(64)?.to_owned(),
+            accepted: from.digest()?,
+            sum: from.digest()?,
+        })
+    }
+}
+
+/// SHA3-256 of a noised sum's bytes, under its own label.
+#[must_use]
+pub fn sum_digest(bytes: &[u8]) -> Digest {
+    let mut to = Encoder::new("haima sum bytes 1");
+    to.bytes(bytes);
+    Digest::of(&to.finish())
+}
+
+/// One line of a party's signed, hash-chained journal: what happened to which round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Party that writes.
+    pub party: String,
+    /// Unix milliseconds by its clock.
+    pub at_ms: u64,
+    /// `opened`, `accepted`, `refused`, `closed`, `agreed`, `released`, `failed`, ...
+    pub kind: String,
+    /// Round; zero where none is concerned.
+    pub round: Digest,
+    /// Site or node concerned; may be empty.
+    pub subject: String,
+    /// Digest of what was accepted, signed or released; zero where there is none.
+    pub digest: Digest,
+    /// Public reason, never about data.
+    pub text: String,
+}
+
+impl Canonical for AuditRecord {
+    const LABEL: &'static str = "haima audit record 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.str(&self.party).u64(self.at_ms).str(&self.kind).digest(&self.round);
+        to.str(&self.subject).digest(&self.digest).str(&self.text);
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        Ok(Self {
+            party: from.str(64)?.to_owned(),
+            at_ms: from.u64()?,
+            kind: from.str(64)?.to_owned(),
+            round: from.digest()?,
+            subject: from.str(64)?.to_owned(),
+            digest: from.digest()?,
+            text: from.str(4096)?.to_owned(),
+        })
+    }
+}
+
+impl AuditRecord {
+    /// Bytes of a journal entry: the canonical record followed by its 64-byte signature.
+    #[must_use]
+    pub fn seal(&self, key: &IdentityKey) -> Vec<u8> {
+        let Signed { mut body, signature } = Signed::new(self, key);
+        body.extend_from_slice(signature.as_bytes());
+        body
+    }
+
+    /// Reads and verifies a journal entry.
+    ///
+    /// # Errors
+    /// [`Error::Peer`] when it is not of this party or damaged.
+    pub fn open(entry: &[u8], party: &str, key: &IdentityPublic) -> Result<Self, Error> {
+        let at = entry.len().saturating_sub(64);
+        let (body, signature) = entry.split_at(at);
+        let signature = Signature::from_slice(signature)?;
+        Signed { body: body.to_vec(), signature }.verify(party, key, "audit record")
+    }
+}

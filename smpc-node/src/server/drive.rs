@@ -1,0 +1,236 @@
+//! The course of one round at a node: collect, close, agree, release; or fail, for good.
+//!
+//! Each signature is stored before it is published, and the noised sum is stored as released
+//! before anyone can ask for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::field::{Field, Field64, Field128};
+use haima_crypto::share::Aggregate;
+
+use super::engine::{Ended, Engine, Live};
+use crate::client::{NodeClient, Published};
+use crate::header::share_context;
+use crate::record::{Release, Signed, sum_digest};
+use crate::round::{Agreed, Closed, Ready};
+use crate::spec::FieldKind;
+use crate::{Error, noise, unix_millis};
+
+/// How long a peer may hold an exchange call open.
+const WAIT: Duration = Duration::from_millis(1000);
+/// Pause after a peer could not be reached.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Drives a round to its end.
+pub(super) async fn drive(engine: Arc<Engine>, live: Arc<Live>) {
+    let round = live.context.digest;
+    let ended = match run(&engine, &live).await {
+        Ok(()) => Ended::Released,
+        Err(error) => {
+            let reason = match error {
+                Error::RoundFailed { reason, .. } => reason,
+                other => other.to_string(),
+            };
+            tracing::warn!(round = %round.short(), %reason, "round failed");
+            if let Err(error) = engine.store.fail(&round, &reason).await {
+                tracing::error!(round = %round.short(), %error, "the failure could not be stored");
+            }
+            if let Err(error) = engine.log("failed", &round, "", &Digest::default(), &reason) {
+                tracing::error!(round = %round.short(), %error, "the journal could not be written");
+            }
+            Ended::Failed(reason)
+        }
+    };
+    live.public.send_modify(|public| public.outcome = Some(ended));
+    engine.forget(&round);
+}
+
+async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
+    let spec = &live.context.spec;
+    let until = spec.deadline_ms.saturating_add(engine.manifest.grace_ms);
+    let resumed = live.public.borrow().clone();
+    let agreed = if let Some(own) = &resumed.accepted {
+        Agreed::resume(live.context.clone(), own)?
+    } else {
+        let closed = match &resumed.held {
+            Some(own) => Closed::resume(live.context.clone(), own)?,
+            None => close(engine, live, until).await?,
+        };
+        agree(engine, live, closed, until).await?
+    };
+    let ready = gather_signatures(engine, live, agreed, until).await?;
+    release(engine, live, &ready).await
+}
+
+/// Waits until all sites have submitted or the deadline has passed, then signs the held set.
+async fn close(engine: &Arc<Engine>, live: &Arc<Live>, until: u64) -> Result<Closed, Error> {
+    let all = engine.manifest.sites.len();
+    let mut held = live.held.subscribe();
+    let left = Duration::from_millis(live.context.spec.deadline_ms.saturating_sub(unix_millis()));
+    let _ = tokio::time::timeout(left, held.wait_for(|held| *held >= all)).await;
+    confirm_history(engine, live, until).await?;
+    let collecting = live.collecting.lock().await.take();
+    let collecting = collecting.ok_or_else(|| failed(live, "it closed twice".into()))?;
+    let (closed, signed) = collecting.close(&engine.key);
+    engine.store.set_held(&live.context.digest, &signed).await?;
+    engine.log("closed", &live.context.digest, "", &Digest::of(&signed.body), "")?;
+    live.public.send_modify(|public| public.held = Some(signed));
+    Ok(closed)
+}
+
+/// Rule N3: no work on a round that a peer has seen this node sign, or on an earlier one, unless
+/// this node's own store has that very signature. A store restored from an old copy has not.
+async fn confirm_history(engine: &Engine, live: &Live, until: u64) -> Result<(), Error> {
+    for peer in &engine.peers {
+        let seen = loop {
+            match peer.seen().await {
+                Ok(seen) => break seen,
+                Err(error) if unix_millis() > until => return Err(absent(live, peer, &error)),
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        };
+        if let Some((number, held)) = seen
+            && number >= live.context.spec.number
+            && engine.store.own_held(number).await? != Some(held)
+        {
+            return Err(failed(
+                live,
+                format!(
+                    "{} has seen this node's signature in round {number}, which its store does \
+                     not know: it was restored from an old copy (rule N3)",
+                    peer.name()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn agree(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    mut closed: Closed,
+    until: u64,
+) -> Result<Agreed, Error> {
+    let spec = &live.context.spec;
+    for (peer, published) in from_peers(engine, live, until, |p| p.held.is_some()).await? {
+        if let Some(held) = published.held {
+            closed.held(&peer, &held)?;
+            engine.store.saw(&peer, spec.number, &Digest::of(&held.body)).await?;
+        }
+    }
+    let previous = match spec.step.checked_sub(1) {
+        Some(step) => engine.store.released_set(&spec.task_id, spec.run, step).await?,
+        None => None,
+    };
+    let (agreed, signed) = closed.agree(&engine.key, previous.as_ref())?;
+    engine.store.set_accepted(&live.context.digest, &signed).await?;
+    engine.log("agreed", &live.context.digest, "", &Digest::of(&signed.body), "")?;
+    live.public.send_modify(|public| public.accepted = Some(signed));
+    Ok(agreed)
+}
+
+async fn gather_signatures(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    mut agreed: Agreed,
+    until: u64,
+) -> Result<Ready, Error> {
+    for (peer, published) in from_peers(engine, live, until, |p| p.accepted.is_some()).await? {
+        if let Some(accepted) = published.accepted {
+            agreed.accepted(&peer, &accepted)?;
+        }
+    }
+    agreed.finish()
+}
+
+/// Asks all peers at once until each has published what is wanted, or time is up.
+async fn from_peers(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    until: u64,
+    wanted: fn(&Published) -> bool,
+) -> Result<Vec<(String, Published)>, Error> {
+    let have_held = live.public.borrow().accepted.is_some();
+    let mut asking = tokio::task::JoinSet::new();
+    for peer in engine.peers.clone() {
+        let live = Arc::clone(live);
+        asking.spawn(async move {
+            loop {
+                let error = match peer.exchange(&live.context.digest, have_held, WAIT).await {
+                    Ok(published) if wanted(&published) => {
+                        return Ok((peer.name().to_owned(), published));
+                    }
+                    Ok(Published { failed: Some(reason), .. }) => {
+                        let reason = format!("{} gave the round up: {reason}", peer.name());
+                        return Err(failed(&live, reason));
+                    }
+                    Ok(_) => None,
+                    Err(error) => Some(error),
+                };
+                if unix_millis() > until {
+                    return Err(match error {
+                        Some(error) => absent(&live, &peer, &error),
+                        None => failed(&live, format!("{} did not get ready", peer.name())),
+                    });
+                }
+                if error.is_some() {
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        });
+    }
+    let mut answers = Vec::new();
+    while let Some(answer) = asking.join_next().await {
+        let answer = answer.map_err(|e| failed(live, e.to_string()))?;
+        answers.push(answer?);
+    }
+    Ok(answers)
+}
+
+/// Adds the accepted shares and this node's noise, and stores the result as released.
+async fn release(engine: &Arc<Engine>, live: &Arc<Live>, ready: &Ready) -> Result<(), Error> {
+    let sum = match live.context.spec.field {
+        FieldKind::Bits64 => noised_sum::<Field64>(engine, ready).await?,
+        FieldKind::Bits128 => noised_sum::<Field128>(engine, ready).await?,
+    };
+    let release = Release {
+        round: live.context.digest,
+        node: engine.name.clone(),
+        accepted: ready.accepted().digest(),
+        sum: sum_digest(&sum),
+    };
+    let signed = Signed::new(&release, &engine.key);
+    engine.store.release(&live.context.digest, &signed, &sum).await?;
+    let text = format!("{} sites", ready.accepted().headers.entries().len());
+    engine.log("released", &live.context.digest, "", &Digest::of(&signed.body), &text)
+}
+
+async fn noised_sum<F: Field>(engine: &Engine, ready: &Ready) -> Result<Vec<u8>, Error> {
+    let context = ready.context();
+    let len = context.spec.dimension();
+    let mut sum = Aggregate::<F>::new(engine.position, len);
+    for site in ready.accepted().headers.sites() {
+        let share = engine.store.share(&context.digest, site).await?;
+        sum.add_bytes(&share_context(&context.digest, site), &share)?;
+    }
+    let accepted = ready.accepted().digest();
+    let noise = noise::draw(&engine.noise, &context.digest, &accepted, context.spec.event, len)?;
+    sum.add_integers(&noise)?;
+    Ok(sum.to_bytes())
+}
+
+fn failed(live: &Live, reason: String) -> Error {
+    Error::RoundFailed {
+        round: live.context.digest.short(),
+        party: live.context.node.clone(),
+        reason,
+    }
+}
+
+fn absent(live: &Live, peer: &NodeClient, error: &Error) -> Error {
+    let name = peer.name();
+    failed(live, format!("node {name} did not come back before the deadline: {error}"))
+}

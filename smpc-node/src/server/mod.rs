@@ -1,0 +1,56 @@
+//! The node as a service: configuration, store, rounds in progress, gRPC.
+//!
+//! `service` translates calls, `engine` drives rounds through the state machine of
+//! [`crate::round`], `store` makes each step durable before it is answered.
+
+pub mod config;
+mod drive;
+mod engine;
+mod service;
+mod store;
+
+use std::sync::Arc;
+
+pub use config::Config;
+pub use engine::Engine;
+pub use store::Store;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+
+use crate::proto::node_server::NodeServer;
+use crate::{Error, client, tls};
+
+/// Runs a node until `shutdown` resolves. Prints one line to stderr when it listens.
+///
+/// # Errors
+/// When a key, the manifest, the store or the address cannot be used.
+pub async fn run(
+    config: &Config,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), Error> {
+    let engine = Engine::open(config).await?;
+    let address = config.listen.clone().unwrap_or_else(|| engine.address().to_owned());
+    let listener = TcpListener::bind(&address).await.map_err(|source| Error::Unreachable {
+        party: config.name.clone(),
+        address: address.clone(),
+        reason: format!("cannot listen there: {source}"),
+    })?;
+    let incoming = tls::incoming(listener, &config.tls()?, &engine.manifest().pins())?;
+    tracing::info!(node = %config.name, %address, manifest = %engine.manifest_digest().short(), "listening");
+    engine.resume().await?;
+    let service = NodeServer::new(service::Service::new(Arc::clone(&engine)))
+        .max_decoding_message_size(2 * client::CHUNK);
+    Server::builder()
+        .initial_stream_window_size(8 << 20)
+        .initial_connection_window_size(8 << 20)
+        .concurrency_limit_per_connection(64)
+        .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, shutdown)
+        .await
+        .map_err(|e| Error::Unreachable {
+            party: config.name.clone(),
+            address,
+            reason: e.to_string(),
+        })
+}

@@ -1,0 +1,284 @@
+//! The gRPC face of a node: who may call what, bounds, translation. Decisions are the engine's.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::identity::Signature;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+use zeroize::Zeroizing;
+
+use super::engine::{Ended, Engine, Public};
+use crate::client::CHUNK;
+use crate::header::SignedHeader;
+use crate::proto;
+use crate::record::Signed;
+use crate::spec::RoundSpec;
+use crate::tls::Peer;
+use crate::{Error, PROTOCOL, unix_millis};
+
+/// Longest pause between two chunks of a submission.
+const CHUNK_PAUSE: Duration = Duration::from_secs(30);
+
+/// The service over an engine.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    engine: Arc<Engine>,
+}
+
+/// Turns an error into a status whose message the caller may see. Local failures are logged here
+/// and told as such without their detail.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn status(error: Error) -> Status {
+    match &error {
+        Error::UnknownParty { .. } => Status::permission_denied(error.to_string()),
+        Error::Spec { .. } | Error::Submission { .. } | Error::Manifest { .. } => {
+            tracing::warn!(%error, "refused");
+            Status::failed_precondition(error.to_string())
+        }
+        Error::Crypto(_) | Error::Peer { .. } => Status::invalid_argument(error.to_string()),
+        _ => {
+            tracing::error!(%error, "call failed");
+            Status::internal("this node could not do it; its operator finds the reason in its log")
+        }
+    }
+}
+
+fn peer<T>(request: &Request<T>) -> Result<String, Status> {
+    let peer = request.extensions().get::<Peer>();
+    peer.map(|peer| peer.0.clone()).ok_or_else(|| Status::unauthenticated("no pinned key"))
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, Status> {
+    Digest::from_slice(bytes).map_err(|e| Status::invalid_argument(e.to_string()))
+}
+
+fn signature(bytes: &[u8]) -> Result<Signature, Status> {
+    Signature::from_slice(bytes).map_err(|e| Status::invalid_argument(e.to_string()))
+}
+
+fn wire(signed: &Signed) -> proto::Signed {
+    proto::Signed { body: signed.body.clone(), signature: signed.signature.as_bytes().to_vec() }
+}
+
+impl Service {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    fn only_coordinator<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        if peer(request)? == self.engine.manifest().coordinator.name {
+            Ok(())
+        } else {
+            Err(Status::permission_denied("only the coordinator of the manifest may call this"))
+        }
+    }
+
+    fn only_node<T>(&self, request: &Request<T>) -> Result<String, Status> {
+        let name = peer(request)?;
+        self.engine.manifest().node(&name).map_err(status)?;
+        Ok(name)
+    }
+
+    /// What is public of a round, from memory or from the store.
+    async fn public(&self, round: &Digest) -> Result<Option<Public>, Status> {
+        if let Some(live) = self.engine.live(round) {
+            return Ok(Some(live.public.borrow().clone()));
+        }
+        let stored = self.engine.store().round(round).await.map_err(status)?;
+        Ok(stored.map(|stored| {
+            let outcome = match stored.state.as_str() {
+                "released" => Some(Ended::Released),
+                "failed" => Some(Ended::Failed(stored.reason.unwrap_or_default())),
+                _ => None,
+            };
+            Public { held: stored.held, accepted: stored.accepted, outcome }
+        }))
+    }
+
+    /// Waits until `ready` holds of what is public of a round, at most `wait`.
+    async fn wait(&self, round: &Digest, wait: Duration, ready: impl Fn(&Public) -> bool) {
+        if let Some(live) = self.engine.live(round) {
+            let mut public = live.public.subscribe();
+            let _ = tokio::time::timeout(wait, public.wait_for(ready)).await;
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl proto::node_server::Node for Service {
+    async fn status(
+        &self,
+        _request: Request<proto::StatusRequest>,
+    ) -> Result<Response<proto::StatusReply>, Status> {
+        let node = self.engine.name.clone();
+        let last_round = self.engine.store().last_number().await.map_err(status)?;
+        Ok(Response::new(proto::StatusReply {
+            protocol: PROTOCOL,
+            node,
+            manifest: self.engine.manifest_digest().as_bytes().to_vec(),
+            last_round,
+            now_ms: unix_millis(),
+        }))
+    }
+
+    async fn open(
+        &self,
+        request: Request<proto::OpenRequest>,
+    ) -> Result<Response<proto::OpenReply>, Status> {
+        self.only_coordinator(&request)?;
+        let message = request.into_inner();
+        let spec = RoundSpec::from_bytes(&message.spec)
+            .map_err(|e| Status::invalid_argument(e.to_string()))?;
+        let signature = signature(&message.signature)?;
+        self.engine.open_round(spec, &signature).await.map_err(status)?;
+        Ok(Response::new(proto::OpenReply {}))
+    }
+
+    async fn submit(
+        &self,
+        request: Request<Streaming<proto::SubmitPart>>,
+    ) -> Result<Response<proto::SubmitReply>, Status> {
+        let site = peer(&request)?;
+        let Some(_in_flight) = self.engine.one_submission(&site) else {
+            return Err(Status::resource_exhausted("another submission of this site is running"));
+        };
+        let mut stream = request.into_inner();
+        let mut next = async || {
+            tokio::time::timeout(CHUNK_PAUSE, stream.message())
+                .await
+                .map_err(|_| Status::deadline_exceeded("no chunk for 30 seconds"))?
+        };
+        let Some(proto::submit_part::Part::Header(head)) = next().await?.and_then(|p| p.part)
+        else {
+            return Err(Status::invalid_argument("a submission begins with its header"));
+        };
+        let signed =
+            SignedHeader { bytes: head.header, signature: signature(&head.signature)? };
+        // Verified before a single byte of the share is kept; the length is known from the spec.
+        let (live, header, len) = self.engine.expect_share(&site, &signed).map_err(status)?;
+        let mut share = Zeroizing::new(Vec::with_capacity(len));
+        while let Some(part) = next().await? {
+            let Some(proto::submit_part::Part::Chunk(chunk)) = part.part else {
+                return Err(Status::invalid_argument("a submission has one header"));
+            };
+            if share.len() + chunk.len() > len {
+                return Err(Status::invalid_argument(format!("the share is over {len} bytes")));
+            }
+            share.extend_from_slice(&chunk);
+        }
+        if share.len() != len {
+            return Err(Status::invalid_argument(format!(
+                "the share has {} bytes instead of {len}",
+                share.len()
+            )));
+        }
+        self.engine.submit(&live, &header, &signed, &share).await.map_err(status)?;
+        Ok(Response::new(proto::SubmitReply {}))
+    }
+
+    async fn rounds(
+        &self,
+        request: Request<proto::RoundsRequest>,
+    ) -> Result<Response<proto::RoundsReply>, Status> {
+        peer(&request)?;
+        let message = request.into_inner();
+        if message.task.len() > 64 {
+            return Err(Status::invalid_argument("a task id has at most 64 bytes"));
+        }
+        let known = self
+            .engine
+            .store()
+            .known(&message.task, message.run, message.step)
+            .await
+            .map_err(status)?;
+        let rounds = known
+            .into_iter()
+            .map(|(attempt, digest, state)| proto::KnownRound {
+                attempt,
+                digest: digest.as_bytes().to_vec(),
+                state,
+            })
+            .collect();
+        Ok(Response::new(proto::RoundsReply { rounds }))
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<proto::ExchangeRequest>,
+    ) -> Result<Response<proto::ExchangeReply>, Status> {
+        self.only_node(&request)?;
+        let message = request.into_inner();
+        let round = digest(&message.round)?;
+        let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
+        self.wait(&round, wait, |public| {
+            public.outcome.is_some()
+                || public.accepted.is_some()
+                || (!message.have_held && public.held.is_some())
+        })
+        .await;
+        let Some(public) = self.public(&round).await? else {
+            return Err(Status::not_found("this round is not known here"));
+        };
+        let failed = match public.outcome {
+            Some(Ended::Failed(reason)) => reason,
+            _ => String::new(),
+        };
+        Ok(Response::new(proto::ExchangeReply {
+            held: public.held.as_ref().map(wire),
+            accepted: public.accepted.as_ref().map(wire),
+            failed,
+        }))
+    }
+
+    async fn seen(
+        &self,
+        request: Request<proto::SeenRequest>,
+    ) -> Result<Response<proto::SeenReply>, Status> {
+        let name = self.only_node(&request)?;
+        let seen = self.engine.store().seen(&name).await.map_err(status)?;
+        let (round, held) =
+            seen.map_or((0, Vec::new()), |(number, held)| (number, held.as_bytes().to_vec()));
+        Ok(Response::new(proto::SeenReply { round, held }))
+    }
+
+    type ReleaseStream = Pin<Box<dyn Stream<Item = Result<proto::ReleasePart, Status>> + Send>>;
+
+    async fn release(
+        &self,
+        request: Request<proto::ReleaseRequest>,
+    ) -> Result<Response<Self::ReleaseStream>, Status> {
+        self.only_coordinator(&request)?;
+        let message = request.into_inner();
+        let round = digest(&message.round)?;
+        let wait = Duration::from_millis(u64::from(message.wait_ms.min(30_000)));
+        self.wait(&round, wait, |public| public.outcome.is_some()).await;
+        let stored = self.engine.store().round(&round).await.map_err(status)?;
+        let Some(stored) = stored else {
+            return Err(Status::not_found("this round is not known here"));
+        };
+        use proto::release_head::Outcome;
+        let (outcome, sum) = match (stored.state.as_str(), stored.accepted, stored.release) {
+            ("released", Some(accepted), Some((release, sum))) => {
+                let (accepted, release) = (Some(wire(&accepted)), Some(wire(&release)));
+                (Outcome::Released(proto::Released { accepted, release }), sum)
+            }
+            ("failed", _, _) => (Outcome::Failed(stored.reason.unwrap_or_default()), Vec::new()),
+            _ => {
+                let held = self.engine.live(&round).map_or(0, |live| *live.held.borrow());
+                let held = u32::try_from(held).unwrap_or(u32::MAX);
+                (Outcome::Pending(proto::Pending { held }), Vec::new())
+            }
+        };
+        let head = proto::ReleaseHead { outcome: Some(outcome) };
+        let mut parts = vec![Ok(proto::ReleasePart {
+            part: Some(proto::release_part::Part::Head(head)),
+        })];
+        parts.extend(sum.chunks(CHUNK).map(|chunk| {
+            Ok(proto::ReleasePart { part: Some(proto::release_part::Part::Chunk(chunk.to_vec())) })
+        }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+    }
+}

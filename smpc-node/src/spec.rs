@@ -1,0 +1,338 @@
+//! The round's specification: all that a charge depends on (rule R1), in canonical bytes.
+//!
+//! The coordinator signs it; a site derives its ledger event from these bytes alone; a node checks
+//! it against the manifest's caps. Its digest names the round everywhere.
+
+use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
+use haima_crypto::field::{Field, Field64, Field128};
+use haima_dp::event::Event;
+use haima_dp::units::Sensitivity;
+
+use crate::manifest::{Class, Manifest};
+use crate::{Error, PROTOCOL};
+
+/// Most blocks of a vector.
+const MAX_BLOCKS: usize = 1024;
+/// Encoded bounds up to this fit the 64-bit field with room for PINE's checks (DESIGN, step 1).
+const MAX_BOUND_64: u64 = 1 << 31;
+
+/// A consecutive part of the vector with its grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockSpec {
+    /// Coordinates.
+    pub len: u32,
+    /// The grid step is `2^-frac_bits`.
+    pub frac_bits: u8,
+}
+
+/// The field of a round's shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// [`Field64`].
+    Bits64,
+    /// [`Field128`].
+    Bits128,
+}
+
+impl FieldKind {
+    /// The smallest field for an encoded bound.
+    #[must_use]
+    pub fn for_bound(bound: u64) -> Self {
+        if bound <= MAX_BOUND_64 { Self::Bits64 } else { Self::Bits128 }
+    }
+
+    /// The prime.
+    #[must_use]
+    pub fn modulus(self) -> u128 {
+        match self {
+            Self::Bits64 => Field64::MODULUS,
+            Self::Bits128 => Field128::MODULUS,
+        }
+    }
+
+    /// Bytes of an element.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Bits64 => Field64::BYTES,
+            Self::Bits128 => Field128::BYTES,
+        }
+    }
+}
+
+/// What a round releases, and so what it costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundEvent {
+    /// No noise.
+    Exact,
+    /// Every node adds a discrete Gaussian of scale `s`, in grid steps; every patient takes part
+    /// (q = 1: no amplification).
+    DiscreteGaussian {
+        /// Scale.
+        s: u64,
+    },
+}
+
+/// All that a round's charge depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundSpec {
+    /// Protocol version, [`PROTOCOL`].
+    pub protocol: u32,
+    /// Digest of the manifest.
+    pub manifest: Digest,
+    /// Name of the study.
+    pub study: String,
+    /// Number of the round: every later round of the study has a higher one.
+    pub number: u64,
+    /// Manifest id of the task.
+    pub task_id: String,
+    /// Registered name of the task.
+    pub task: String,
+    /// Version of the task.
+    pub task_version: u32,
+    /// Which run of the task.
+    pub run: u32,
+    /// Step of the run, from 0.
+    pub step: u32,
+    /// Attempt at this step, from 0.
+    pub attempt: u32,
+    /// Attempts made in this run before this one, over all steps: the index into the plan.
+    pub plan_index: u32,
+    /// Digest of the query.
+    pub query: Digest,
+    /// Digest of the release that this step builds on; zero for step 0.
+    pub previous: Digest,
+    /// Digest of the roster of sites.
+    pub roster: Digest,
+    /// Layout of the vector.
+    pub blocks: Vec<BlockSpec>,
+    /// Field of the shares. The XOF is HMAC-SHA256-AES128; there is no proof yet.
+    pub field: FieldKind,
+    /// D of rule S2 in grid steps; 0 when the task bounds no patient (exact class only).
+    pub sensitivity: u64,
+    /// B: L2 bound on a site's integer vector, in grid steps.
+    pub bound: u64,
+    /// Noise.
+    pub event: RoundEvent,
+    /// Fewest distinct operators in the accepted set.
+    pub min_sites: u32,
+    /// Deadline of submissions, unix milliseconds.
+    pub deadline_ms: u64,
+    /// Sites submit on multiples of this, in milliseconds (rule S5).
+    pub tick_ms: u32,
+}
+
+impl Canonical for RoundSpec {
+    const LABEL: &'static str = "haima round spec 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.u32(self.protocol).digest(&self.manifest).str(&self.study).u64(self.number);
+        to.str(&self.task_id).str(&self.task).u32(self.task_version);
+        to.u32(self.run).u32(self.step).u32(self.attempt).u32(self.plan_index);
+        // Mode 0: nodes.
+        to.digest(&self.query).digest(&self.previous).u8(0).digest(&self.roster);
+        to.count(self.blocks.len());
+        for block in &self.blocks {
+            to.u32(block.len).u8(block.frac_bits);
+        }
+        to.u8(match self.field {
+            FieldKind::Bits64 => 0,
+            FieldKind::Bits128 => 1,
+        });
+        // XOF 0: HMAC-SHA256-AES128. Proof 0: none.
+        to.u8(0).u8(0);
+        to.u64(self.sensitivity).u64(self.bound);
+        // Event kind and s; q is 1 and has no field until sampling exists.
+        match self.event {
+            RoundEvent::Exact => to.u8(0).u64(0),
+            RoundEvent::DiscreteGaussian { s } => to.u8(1).u64(s),
+        };
+        to.u32(self.min_sites).u64(self.deadline_ms).u32(self.tick_ms);
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        let protocol = from.u32()?;
+        let manifest = from.digest()?;
+        let study = from.str(64)?.to_owned();
+        let number = from.u64()?;
+        let task_id = from.str(64)?.to_owned();
+        let task = from.str(64)?.to_owned();
+        let task_version = from.u32()?;
+        let (run, step, attempt) = (from.u32()?, from.u32()?, from.u32()?);
+        let plan_index = from.u32()?;
+        let (query, previous) = (from.digest()?, from.digest()?);
+        if from.u8()? != 0 {
+            return Err(from.fail("unknown mode"));
+        }
+        let roster = from.digest()?;
+        let count = from.count(MAX_BLOCKS, 5)?;
+        let mut blocks = Vec::with_capacity(count);
+        for _ in 0..count {
+            blocks.push(BlockSpec { len: from.u32()?, frac_bits: from.u8()? });
+        }
+        let field = match from.u8()? {
+            0 => FieldKind::Bits64,
+            1 => FieldKind::Bits128,
+            _ => return Err(from.fail("unknown field")),
+        };
+        if from.u8()? != 0 || from.u8()? != 0 {
+            return Err(from.fail("unknown XOF or proof"));
+        }
+        let (sensitivity, bound) = (from.u64()?, from.u64()?);
+        let event = match (from.u8()?, from.u64()?) {
+            (0, 0) => RoundEvent::Exact,
+            (1, s) => RoundEvent::DiscreteGaussian { s },
+            _ => return Err(from.fail("unknown event")),
+        };
+        let min_sites = from.u32()?;
+        let (deadline_ms, tick_ms) = (from.u64()?, from.u32()?);
+        Ok(Self {
+            protocol,
+            manifest,
+            study,
+            number,
+            task_id,
+            task,
+            task_version,
+            run,
+            step,
+            attempt,
+            plan_index,
+            query,
+            previous,
+            roster,
+            blocks,
+            field,
+            sensitivity,
+            bound,
+            event,
+            min_sites,
+            deadline_ms,
+            tick_ms,
+        })
+    }
+}
+
+impl RoundSpec {
+    /// Coordinates over all blocks.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.blocks.iter().map(|block| block.len as usize).fold(0, usize::saturating_add)
+    }
+
+    /// The event that a site's ledger is charged with, from the spec alone.
+    ///
+    /// # Errors
+    /// When a noised round has no sensitivity.
+    pub fn ledger_event(&self) -> Result<Event, Error> {
+        Ok(match self.event {
+            RoundEvent::Exact => Event::Exact,
+            RoundEvent::DiscreteGaussian { s } => {
+                Event::DiscreteGaussian { s, sensitivity: Sensitivity::new(self.sensitivity)? }
+            }
+        })
+    }
+
+    /// Checks the spec against the manifest's caps, as every node and every site does for itself.
+    /// What depends on earlier rounds or on the clock is not checked here.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] in the name of `party`, with field, figure and what is allowed.
+    pub fn check(&self, manifest: &Manifest, party: &str) -> Result<(), Error> {
+        let refuse = |problem: String| Error::Spec { party: party.to_owned(), problem };
+        if self.protocol != PROTOCOL {
+            let problem = format!("protocol {}; this party speaks {PROTOCOL}", self.protocol);
+            return Err(refuse(problem));
+        }
+        if self.manifest != manifest.digest() || self.study != manifest.study {
+            return Err(refuse("it belongs to another manifest or study".into()));
+        }
+        if self.roster != manifest.roster_digest() {
+            return Err(refuse("its roster is not that of the manifest".into()));
+        }
+        let entry = manifest.task(&self.task_id)?;
+        if (&self.task, self.task_version) != (&entry.task, entry.version) {
+            return Err(refuse(format!(
+                "task {} {}; the manifest has {} {}",
+                self.task, self.task_version, entry.task, entry.version
+            )));
+        }
+        if self.step >= entry.max_steps {
+            let problem = format!("step {}; the manifest allows {}", self.step, entry.max_steps);
+            return Err(refuse(problem));
+        }
+        let spare = self.plan_index.checked_sub(self.step);
+        if spare.is_none_or(|spare| spare > entry.spare_attempts || self.attempt > spare) {
+            return Err(refuse(format!(
+                "plan index {} at step {}, attempt {}; the manifest allows {} spare attempts",
+                self.plan_index, self.step, self.attempt, entry.spare_attempts
+            )));
+        }
+        let dimension = self.dimension();
+        if dimension == 0
+            || dimension > manifest.max_dimension as usize
+            || self.blocks.iter().any(|block| block.len == 0 || block.frac_bits > 52)
+        {
+            let problem =
+                format!("{dimension} coordinates; 1 to {} are allowed", manifest.max_dimension);
+            return Err(refuse(problem));
+        }
+        if self.min_sites < manifest.min_sites {
+            let problem = format!("floor {}; at least {}", self.min_sites, manifest.min_sites);
+            return Err(refuse(problem));
+        }
+        if self.tick_ms != manifest.tick_ms {
+            return Err(refuse(format!("tick {} ms, not {}", self.tick_ms, manifest.tick_ms)));
+        }
+        if (self.previous == Digest::default()) != (self.step == 0) {
+            return Err(refuse("only step 0 builds on no release".into()));
+        }
+        self.check_noise(manifest, entry.class, party)?;
+        if self.field != FieldKind::for_bound(self.bound) {
+            return Err(refuse(format!("the field does not fit the bound {}", self.bound)));
+        }
+        let s = match self.event {
+            RoundEvent::Exact => 0,
+            RoundEvent::DiscreteGaussian { s } => s,
+        };
+        let (sites, nodes) = (manifest.sites.len() as u64, manifest.nodes.len() as u64);
+        // Rule N5.
+        if !haima_dp::noise::fits(sites, self.bound, nodes, s, self.field.modulus()) {
+            return Err(refuse(format!(
+                "{sites} sites with bound {} and noise {s} could overflow the field",
+                self.bound
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_noise(&self, manifest: &Manifest, class: Class, party: &str) -> Result<(), Error> {
+        let refuse = |problem: String| Error::Spec { party: party.to_owned(), problem };
+        match (class, self.event) {
+            (Class::Exact, RoundEvent::Exact) => Ok(()),
+            (Class::Private, RoundEvent::DiscreteGaussian { s }) => {
+                let plan = manifest.task(&self.task_id)?.noise;
+                let plan = plan.ok_or_else(|| refuse("the task has no noise plan".into()))?;
+                if s < plan.s {
+                    return Err(refuse(format!("noise {s}; the manifest demands {}", plan.s)));
+                }
+                if self.sensitivity == 0 || self.sensitivity > plan.sensitivity {
+                    return Err(refuse(format!(
+                        "sensitivity {}; the manifest allows 1 to {}",
+                        self.sensitivity, plan.sensitivity
+                    )));
+                }
+                if self.blocks.iter().any(|b| b.frac_bits != self.blocks[0].frac_bits) {
+                    return Err(refuse("a noised round has one grid for all blocks".into()));
+                }
+                Ok(())
+            }
+            (Class::Exact, RoundEvent::DiscreteGaussian { .. }) => {
+                Err(refuse("noise on a task of the exact class".into()))
+            }
+            (Class::Private, RoundEvent::Exact) => {
+                Err(refuse("no noise on a task that the manifest calls private".into()))
+            }
+        }
+    }
+}
