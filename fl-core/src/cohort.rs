@@ -1,0 +1,66 @@
+//! A hospital's patients in memory: numbers by column, one row a patient (rule S1).
+//!
+//! Built by intake from a file that was checked against the public schema, so every
+//! value here lies in its public range. Values are zeroised on drop; copies that a growing vector
+//! or the operating system left behind are not.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+/// The patients of one site.
+///
+/// # Security
+/// Stays at the site. `Debug` shows the number of columns only.
+pub struct Cohort {
+    keys: Zeroizing<Vec<String>>,
+    columns: BTreeMap<String, Zeroizing<Vec<f64>>>,
+}
+
+impl Cohort {
+    /// Joins checked columns; each must be as long as `keys`.
+    pub(crate) fn from_checked(
+        keys: Vec<String>,
+        columns: BTreeMap<String, Zeroizing<Vec<f64>>>,
+    ) -> Self {
+        debug_assert!(columns.values().all(|values| values.len() == keys.len()));
+        Self { keys: Zeroizing::new(keys), columns }
+    }
+
+    /// Number of patients.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is no patient.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// A column's values in patient order: NaN is missing, a flag is 0 or 1, a category is the
+    /// index of its level. `None` for a column that the schema does not have.
+    #[must_use]
+    pub fn values(&self, column: &str) -> Option<&[f64]> {
+        self.columns.get(column).map(|values| values.as_slice())
+    }
+
+    /// One value of a column; `None` when it is missing or there is no such column or patient.
+    #[must_use]
+    pub fn value(&self, column: &str, patient: usize) -> Option<f64> {
+        self.values(column)?.get(patient).copied().filter(|value| !value.is_nan())
+    }
+
+    /// The patient's key, or its row number in a file without a key; empty past the end.
+    #[must_use]
+    pub fn key(&self, patient: usize) -> &str {
+        self.keys.get(patient).map_or("", String::as_str)
+    }
+}
+
+impl std::fmt::Debug for Cohort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Cohort {{ columns: {}, patients: <redacted> }}", self.columns.len())
+    }
+}

@@ -1,0 +1,277 @@
+//! Reads a hospital's CSV file into a [`Cohort`], checking every field against the schema.
+//!
+//! The format is RFC 4180 with a header, in UTF-8; an empty field is a missing value. A file is
+//! refused as a whole with the first fault's file, line and field, and with what to do: a patient
+//! who is silently left out would change results unseen. Lengths are bounded before anything is
+//! stored, since the file may come from another system.
+
+mod guard;
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry, HashMap, RandomState};
+use std::fs::File;
+use std::hash::{BuildHasher, Hash};
+use std::io::Read;
+use std::path::Path;
+
+use csv::ByteRecord;
+use zeroize::Zeroizing;
+
+use crate::cohort::Cohort;
+use crate::error::{Error, IntakeProblem as Problem};
+use crate::schema::{Column, Kind, PatientKey, Schema};
+use guard::{Broken, Guard, Starts};
+
+const MAX_ROWS: usize = 10_000_000;
+/// Longest piece of a field that an error quotes.
+const QUOTED: usize = 64;
+
+impl Cohort {
+    /// Reads a file of patients.
+    ///
+    /// # Errors
+    /// [`Error::Intake`] with file, line, field and what to do. It quotes the field, so it
+    /// belongs in the site's own log.
+    pub fn read_csv(path: &Path, schema: &Schema) -> Result<Self, Error> {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let file = File::open(path).map_err(|error| Error::Intake {
+            file: name.clone().into_owned(),
+            line: 0,
+            field: String::new(),
+            problem: Problem::Unreadable { reason: error.to_string() },
+        })?;
+        Self::from_reader(&name, file, schema)
+    }
+
+    /// Reads patients from anything that yields bytes; `name` stands in errors.
+    ///
+    /// # Errors
+    /// As [`Cohort::read_csv`].
+    pub fn from_reader(name: &str, reader: impl Read, schema: &Schema) -> Result<Self, Error> {
+        Intake::open(name, reader, schema)?.read_all()
+    }
+}
+
+/// What a field of the file is for.
+#[derive(Clone, Copy)]
+enum Role<'a> {
+    Key,
+    Value(&'a Column),
+    Ignored,
+}
+
+struct Intake<'a, R> {
+    file: &'a str,
+    rows: csv::Reader<Guard<R>>,
+    starts: Starts,
+    /// Name and role of each field, in the header's order.
+    layout: Vec<(String, Role<'a>)>,
+    one_row: bool,
+}
+
+impl<'a, R: Read> Intake<'a, R> {
+    /// Reads the header and gives each field its role.
+    fn open(file: &'a str, reader: R, schema: &'a Schema) -> Result<Self, Error> {
+        let starts = Starts::default();
+        let rows = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(Guard::new(reader, starts.clone()));
+        let one_row = schema.patient == PatientKey::OneRow;
+        let mut intake = Self { file, rows, starts, layout: Vec::new(), one_row };
+
+        let mut header = ByteRecord::new();
+        let Some(line) = intake.next_row(&mut header)? else {
+            return Err(intake.fault(0, "", Problem::EmptyFile));
+        };
+        for field in &header {
+            let Ok(name) = std::str::from_utf8(field) else {
+                return Err(intake.fault(line, &quoted(field), Problem::NotUtf8));
+            };
+            if intake.layout.iter().any(|(earlier, _)| earlier == name) {
+                return Err(intake.fault(line, name, Problem::RepeatedColumn));
+            }
+            let Some(role) = role(schema, name) else {
+                return Err(intake.fault(line, &quoted(field), Problem::ExtraColumn));
+            };
+            intake.layout.push((name.to_owned(), role));
+        }
+        let key = match &schema.patient {
+            PatientKey::Column(key) => Some(key),
+            PatientKey::OneRow => None,
+        };
+        for needed in key.into_iter().chain(schema.columns.iter().map(|column| &column.name)) {
+            if !intake.layout.iter().any(|(name, _)| name == needed) {
+                return Err(intake.fault(line, needed, Problem::MissingColumn));
+            }
+        }
+        Ok(intake)
+    }
+
+    fn read_all(mut self) -> Result<Cohort, Error> {
+        let layout = self.layout.clone();
+        let mut keys: Vec<String> = Vec::new();
+        let mut seen = Seen::default();
+        let mut columns: Vec<Zeroizing<Vec<f64>>> = Vec::new();
+        columns.resize_with(layout.len(), Zeroizing::default);
+
+        let mut row = ByteRecord::new();
+        while let Some(line) = self.next_row(&mut row)? {
+            if keys.len() == MAX_ROWS {
+                return Err(self.fault(line, "", Problem::TooManyRows { max: MAX_ROWS }));
+            }
+            if row.len() != layout.len() {
+                let problem = Problem::Ragged { expected: layout.len(), got: row.len() };
+                return Err(self.fault(line, "", problem));
+            }
+            for (((name, role), field), values) in layout.iter().zip(&row).zip(&mut columns) {
+                match role {
+                    Role::Ignored => {}
+                    Role::Key => {
+                        let key = check_key(field).map_err(|p| self.fault(line, name, p))?;
+                        if let Some(first) = seen.key(key, line) {
+                            return Err(self.fault(line, name, Problem::DuplicateKey { first }));
+                        }
+                        keys.push(key.to_owned());
+                    }
+                    Role::Value(column) => values
+                        .push(check_value(column, field).map_err(|p| self.fault(line, name, p))?),
+                }
+            }
+            if self.one_row {
+                if let Some(first) = seen.row(&row, line) {
+                    return Err(self.fault(line, "", Problem::IdenticalRow { first }));
+                }
+                keys.push((keys.len() + 1).to_string());
+            }
+        }
+        if keys.is_empty() {
+            return Err(self.fault(0, "", Problem::NoRows));
+        }
+        let named: BTreeMap<String, Zeroizing<Vec<f64>>> = layout
+            .into_iter()
+            .zip(columns)
+            .filter(|((_, role), _)| matches!(role, Role::Value(_)))
+            .map(|((name, _), values)| (name, values))
+            .collect();
+        Ok(Cohort::from_checked(keys, named))
+    }
+
+    /// The next row that is not blank, with the line on which it starts.
+    fn next_row(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, Error> {
+        match self.rows.read_byte_record(row) {
+            Ok(true) => Ok(Some(self.starts.next())),
+            Ok(false) => Ok(None),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    fn broken(&self, error: csv::Error) -> Error {
+        let reason = error.to_string();
+        if let csv::ErrorKind::Io(io) = error.into_kind()
+            && let Some(broken) = io.get_ref().and_then(|inner| inner.downcast_ref::<Broken>())
+        {
+            let name = self.layout.get(broken.field).map_or("", |(name, _)| name.as_str());
+            return self.fault(broken.line, name, broken.problem.clone());
+        }
+        self.fault(0, "", Problem::Unreadable { reason })
+    }
+
+    fn fault(&self, line: u64, field: &str, problem: Problem) -> Error {
+        Error::Intake { file: self.file.to_owned(), line, field: field.to_owned(), problem }
+    }
+}
+
+fn role<'a>(schema: &'a Schema, name: &str) -> Option<Role<'a>> {
+    if matches!(&schema.patient, PatientKey::Column(key) if key == name) {
+        return Some(Role::Key);
+    }
+    if let Some(column) = schema.columns.iter().find(|column| column.name == name) {
+        return Some(Role::Value(column));
+    }
+    schema.ignore.iter().any(|ignored| ignored == name).then_some(Role::Ignored)
+}
+
+fn check_key(field: &[u8]) -> Result<&str, Problem> {
+    match std::str::from_utf8(field) {
+        Err(_) => Err(Problem::NotUtf8),
+        Ok("") => Err(Problem::Empty),
+        Ok(key) => Ok(key),
+    }
+}
+
+fn check_value(column: &Column, field: &[u8]) -> Result<f64, Problem> {
+    let text = std::str::from_utf8(field).map_err(|_| Problem::NotUtf8)?;
+    if text.is_empty() {
+        return if column.missing { Ok(f64::NAN) } else { Err(Problem::Empty) };
+    }
+    let number = || text.parse::<f64>().ok().filter(|value| value.is_finite());
+    match &column.kind {
+        Kind::Numeric { range: (low, high), .. } => {
+            let value = number().ok_or_else(|| Problem::NotNumeric { text: quoted(field) })?;
+            if (*low..=*high).contains(&value) {
+                Ok(value)
+            } else {
+                let range = format!("[{low}, {high}]");
+                Err(Problem::OutOfRange { text: quoted(field), range })
+            }
+        }
+        // "1.0" passes too: that is how common tools export a flag.
+        Kind::Flag => match number() {
+            Some(0.0) => Ok(0.0),
+            Some(1.0) => Ok(1.0),
+            _ => Err(Problem::NotAFlag { text: quoted(field) }),
+        },
+        Kind::Category { levels } => match levels.iter().position(|level| level == text) {
+            Some(index) => Ok(index as f64),
+            None => Err(Problem::UnknownLevel { text: quoted(field), levels: levels.join(", ") }),
+        },
+    }
+}
+
+/// A field's text as an error may show it: printable and short.
+fn quoted(field: &[u8]) -> String {
+    String::from_utf8_lossy(field).escape_debug().take(QUOTED).collect()
+}
+
+/// Lines on which keys, or whole rows of a file without keys, were first seen (rule S1).
+#[derive(Default)]
+struct Seen {
+    keys: HashMap<String, u64>,
+    /// Rows by two independently keyed 64-bit hashes, so that no row is stored twice in memory
+    /// and a false match is as good as impossible.
+    rows: HashMap<(u64, u64), u64>,
+    hashers: (RandomState, RandomState),
+}
+
+impl Seen {
+    fn key(&mut self, key: &str, line: u64) -> Option<u64> {
+        first(self.keys.entry(key.to_owned()), line)
+    }
+
+    fn row(&mut self, row: &ByteRecord, line: u64) -> Option<u64> {
+        let fields = Fields(row);
+        let hash = (self.hashers.0.hash_one(&fields), self.hashers.1.hash_one(&fields));
+        first(self.rows.entry(hash), line)
+    }
+}
+
+struct Fields<'a>(&'a ByteRecord);
+
+impl Hash for Fields<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        for field in self.0 {
+            field.hash(state);
+        }
+    }
+}
+
+fn first<K>(entry: Entry<'_, K, u64>, line: u64) -> Option<u64> {
+    match entry {
+        Entry::Occupied(earlier) => Some(*earlier.get()),
+        Entry::Vacant(place) => {
+            place.insert(line);
+            None
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Feeding patients to a network so that each one's vector is a function of that patient and the
+//! model alone (rule S2).
+//!
+//! Matrix kernels choose their tiles by the shape of the batch, and a tile's edge may round
+//! otherwise than its middle. Two measures keep that away from the sensitivity:
+//!
+//! - every pass has exactly [`CHUNK`] rows, padded by rows of zeros, so the shapes never change;
+//! - before its first use at a site a network is *probed*: one public row is evaluated in every
+//!   position, beside neighbours drawn anew each time, and must give the same bits as alone. Where
+//!   it does not, the site goes on with one patient a pass, in the first position, beside zeros:
+//!   slower by a factor [`CHUNK`], and bit-identical because nothing varies any more.
+//!
+//! The probe sees public rows only, so which of the two is used does not depend on data (S5).
+
+use super::SplitMix64;
+use super::ghost::PatientGradients;
+
+/// Rows of one pass.
+pub const CHUNK: usize = 32;
+
+/// Rounds of the probe: each puts the probe row into every position once.
+const ROUNDS: usize = 2;
+
+/// A loss that is a sum over patients, evaluated on a chunk of encoded patients.
+pub trait PatientLoss {
+    /// Numbers that encode one patient. A patient of zeros must have zero loss.
+    fn width(&self) -> usize;
+
+    /// The gradients of `[CHUNK, width]` encoded patients. `None` when they could not be had.
+    fn gradients(&self, chunk: &[f32]) -> Option<PatientGradients>;
+}
+
+/// How patients are laid into passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// [`CHUNK`] patients a pass.
+    Chunks,
+    /// One patient a pass, beside zeros.
+    Alone,
+}
+
+impl Packing {
+    /// Probes a network and says how its patients may be laid.
+    #[must_use]
+    pub fn probe(loss: &impl PatientLoss) -> Self {
+        let mut random = SplitMix64::new(0x6861_696d_6121);
+        let mut draw =
+            |len: usize| -> Vec<f32> { (0..len).map(|_| random.symmetric() as f32).collect() };
+        let probe = draw(loss.width());
+        let alone = {
+            let mut chunk = vec![0.0; CHUNK * loss.width()];
+            place(&mut chunk, 0, &probe);
+            vector(loss, &chunk, 0)
+        };
+        for position in (0..ROUNDS).flat_map(|_| 0..CHUNK) {
+            let mut chunk = draw(CHUNK * loss.width());
+            place(&mut chunk, position, &probe);
+            if alone.is_none() || vector(loss, &chunk, position) != alone {
+                return Self::Alone;
+            }
+        }
+        Self::Chunks
+    }
+
+    /// Calls `take` with the gradient of each of `[patients, width]` encoded patients, in order; it
+    /// may change it.
+    /// False, after any number of calls, when gradients could not be had.
+    #[must_use]
+    pub fn each(
+        self,
+        loss: &impl PatientLoss,
+        patients: &[f32],
+        mut take: impl FnMut(&mut [f64]),
+    ) -> bool {
+        let width = loss.width();
+        let together = match self {
+            Self::Chunks => CHUNK,
+            Self::Alone => 1,
+        };
+        let mut gradient = Vec::new();
+        for group in patients.chunks(together * width) {
+            let mut chunk = vec![0.0; CHUNK * width];
+            place(&mut chunk, 0, group);
+            let Some(gradients) = loss.gradients(&chunk) else { return false };
+            for row in 0..group.len() / width {
+                if !gradients.write(row, &mut gradient) {
+                    return false;
+                }
+                take(&mut gradient);
+            }
+        }
+        true
+    }
+}
+
+fn place(chunk: &mut [f32], position: usize, rows: &[f32]) {
+    let width = chunk.len() / CHUNK;
+    for (place, value) in chunk.iter_mut().skip(position * width).zip(rows) {
+        *place = *value;
+    }
+}
+
+/// A row's gradient as bits, both zeros being one.
+fn vector(loss: &impl PatientLoss, chunk: &[f32], row: usize) -> Option<Vec<u64>> {
+    let mut gradient = Vec::new();
+    let written = loss.gradients(chunk)?.write(row, &mut gradient);
+    written.then(|| gradient.iter().map(|value| (value + 0.0).to_bits()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::ghost::{Tape, constant};
+    use crate::nn::mlp::Shape;
+
+    struct Squares {
+        shape: Shape,
+        weights: Vec<f64>,
+        /// Adds to each row's output a trace of its neighbours, as a bad kernel might.
+        leaky: bool,
+    }
+
+    impl PatientLoss for Squares {
+        fn width(&self) -> usize {
+            self.shape.inputs()
+        }
+
+        fn gradients(&self, chunk: &[f32]) -> Option<PatientGradients> {
+            let mut values: Vec<f64> = chunk.iter().map(|&value| f64::from(value)).collect();
+            if self.leaky {
+                let trace = 1e-6 * values.iter().sum::<f64>();
+                values.iter_mut().for_each(|value| *value += trace);
+            }
+            let mut tape = Tape::new();
+            let network = self.shape.network(&self.weights)?;
+            let output = network.forward(constant(&values, CHUNK, self.width()), &mut tape);
+            tape.gradients(&output.powi_scalar(2).sum())
+        }
+    }
+
+    fn squares(widths: &[usize], leaky: bool) -> Squares {
+        let shape = Shape::new(widths.to_vec(), true);
+        Squares { weights: shape.initial(5), shape, leaky }
+    }
+
+    /// S2: bit-identical alone, in any batch, in any order.
+    #[test]
+    fn a_patients_vector_has_the_same_bits_beside_any_neighbours() {
+        for widths in [&[4, 8, 1][..], &[13, 32, 3], &[1, 1], &[70, 64, 64, 2]] {
+            let loss = squares(widths, false);
+            let width = loss.width();
+            let mut random = SplitMix64::new(6);
+            let patients: Vec<f32> = (0..75 * width).map(|_| random.symmetric() as f32).collect();
+            let vectors = |packing: Packing, patients: &[f32]| {
+                let mut vectors: Vec<Vec<u64>> = Vec::new();
+                assert!(packing.each(&loss, patients, |gradient| {
+                    vectors.push(gradient.iter().map(|value| value.to_bits()).collect());
+                }));
+                vectors
+            };
+            let together = vectors(Packing::Chunks, &patients);
+            assert_eq!(together, vectors(Packing::Alone, &patients));
+            let reversed: Vec<f32> = patients.chunks(width).rev().flatten().copied().collect();
+            let mut reordered = vectors(Packing::Chunks, &reversed);
+            reordered.reverse();
+            assert_eq!(together, reordered);
+            assert_eq!(Packing::probe(&loss), Packing::Chunks, "{widths:?}");
+        }
+    }
+
+    /// S2: where neighbours do show, patients go alone.
+    #[test]
+    fn a_kernel_that_mixes_rows_is_found_and_each_patient_goes_alone() {
+        let loss = squares(&[4, 8, 1], true);
+        assert_eq!(Packing::probe(&loss), Packing::Alone);
+    }
+}

@@ -1,0 +1,228 @@
+//! What tasks return: the JSON that the command line prints and the report draws.
+//!
+//! Field names follow R's `survival` where it has them. Units: times in the data's own unit on
+//! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A Cox, logistic or linear model. `schema` is `haima.fit/1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// `haima.fit/1`.
+    pub schema: String,
+    /// `"cox"` or `"logistic"`.
+    pub model: String,
+    /// Readable formula, e.g. `Surv(time_days, death) ~ age + male + strata(site)`.
+    pub formula: String,
+    /// Complete cases over all contributing sites.
+    pub n: u64,
+    /// Events (deaths, cases) among them.
+    pub events: u64,
+    /// Sites whose contribution was not the zero vector.
+    pub sites: u64,
+    /// `"breslow"` or `"efron"`; empty where there are no ties to handle.
+    pub ties: String,
+    /// `"site"`, `"none"` or a column.
+    pub strata: String,
+    /// One row a coefficient.
+    pub terms: Vec<Term>,
+    /// Log (partial) likelihood at the estimate.
+    pub loglik: f64,
+    /// The same at zero coefficients (Cox) or with the intercept alone.
+    pub loglik_null: f64,
+    /// Sums used.
+    pub iterations: u32,
+}
+
+/// One coefficient with its Wald inference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    /// Column, or column followed by the level (R's convention).
+    pub name: String,
+    /// Coefficient in raw units.
+    pub coef: f64,
+    /// Standard error, from the inverse information.
+    pub se: f64,
+    /// `exp(coef)`: hazard ratio or odds ratio.
+    pub hr: f64,
+    /// Lower end of the 95 % interval of `hr`.
+    pub lo: f64,
+    /// Upper end.
+    pub hi: f64,
+    /// `coef / se`.
+    pub z: f64,
+    /// Two-sided p value.
+    pub p: f64,
+}
+
+/// Kaplan-Meier curves with the log-rank test. `schema` is `haima.km/1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Curves {
+    /// `haima.km/1`.
+    pub schema: String,
+    /// Readable formula, e.g. `Surv(time_days, death) ~ male`.
+    pub formula: String,
+    /// Width of the public time grid; times were rounded up to it.
+    pub grid: f64,
+    /// Patients.
+    pub n: u64,
+    /// Events.
+    pub events: u64,
+    /// Sites whose contribution was not the zero vector.
+    pub sites: u64,
+    /// One curve a group; a single one named `all` without groups.
+    pub curves: Vec<Curve>,
+    /// Present with two or more groups.
+    pub logrank: Option<LogRank>,
+}
+
+/// One Kaplan-Meier curve, a row for each grid time with an event or a censoring.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// Level of the grouping column, e.g. `male=1`.
+    pub group: String,
+    /// Patients at the start.
+    pub n: u64,
+    /// Right edges of the grid intervals.
+    pub time: Vec<f64>,
+    /// At risk just before `time`.
+    pub n_risk: Vec<u64>,
+    /// Events at `time`.
+    pub n_event: Vec<u64>,
+    /// Censored at `time`.
+    pub n_censor: Vec<u64>,
+    /// Survival after `time`.
+    pub surv: Vec<f64>,
+    /// Greenwood standard error of `surv`.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub se: Vec<f64>,
+    /// Lower end of the 95 % interval on the log scale (R's default).
+    #[serde(deserialize_with = "null_as_nan")]
+    pub lo: Vec<f64>,
+    /// Upper end, at most 1.
+    #[serde(deserialize_with = "null_as_nan")]
+    pub hi: Vec<f64>,
+    /// First time at which survival is at most 1/2, by R's rule; `None` when not reached.
+    pub median: Option<f64>,
+}
+
+/// The k-sample log-rank test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogRank {
+    /// Groups in the order of the two vectors.
+    pub groups: Vec<String>,
+    /// Observed events a group.
+    pub observed: Vec<f64>,
+    /// Expected events a group.
+    pub expected: Vec<f64>,
+    /// The statistic.
+    pub chisq: f64,
+    /// Groups with patients, minus one.
+    pub df: u32,
+    /// Upper tail of chi-square.
+    pub p: f64,
+}
+
+/// Table 1. `schema` is `haima.table1/1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table1 {
+    /// `haima.table1/1`.
+    pub schema: String,
+    /// Sites whose contribution was not the zero vector.
+    pub sites: u64,
+    /// Levels of the grouping column, the first being `all`.
+    pub groups: Vec<String>,
+    /// Patients a group.
+    pub n: Vec<u64>,
+    /// One row a column of the schema.
+    pub rows: Vec<TableRow>,
+}
+
+/// One column of the schema, described in every group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableRow {
+    /// Column.
+    pub column: String,
+    /// Readable label of the schema, or the column's name.
+    pub label: String,
+    /// Unit of the schema, possibly empty.
+    pub unit: String,
+    /// Missing values a group.
+    pub missing: Vec<u64>,
+    /// What is known of it.
+    pub cells: Cells,
+}
+
+/// Numbers of a table row, a vector over groups.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cells {
+    /// A numeric column.
+    Numeric {
+        /// Means.
+        #[serde(deserialize_with = "null_as_nan")]
+        mean: Vec<f64>,
+        /// Standard deviations (n - 1).
+        #[serde(deserialize_with = "null_as_nan")]
+        sd: Vec<f64>,
+        /// Quartiles by the public histogram, linear inside a bin.
+        #[serde(deserialize_with = "null_as_nan")]
+        q1: Vec<f64>,
+        /// Median.
+        #[serde(deserialize_with = "null_as_nan")]
+        median: Vec<f64>,
+        /// Third quartile.
+        #[serde(deserialize_with = "null_as_nan")]
+        q3: Vec<f64>,
+    },
+    /// A categorical column: counts `[level][group]`.
+    Categorical {
+        /// Levels in the schema's order.
+        levels: Vec<String>,
+        /// Counts, a vector over groups for each level.
+        counts: Vec<Vec<u64>>,
+    },
+}
+
+/// A discrete-time hazard network. `schema` is `haima.hazard/1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HazardModel {
+    /// `haima.hazard/1`.
+    pub schema: String,
+    /// Readable formula.
+    pub formula: String,
+    /// Covariates after encoding, in the order of the first layer's rows.
+    pub inputs: Vec<String>,
+    /// Hidden units.
+    pub hidden: u32,
+    /// Right edges of the time intervals.
+    pub cuts: Vec<f64>,
+    /// Weights, flat, in the layout that `tasks::hazard` documents.
+    pub weights: Vec<f64>,
+    /// Steps taken.
+    pub steps: u32,
+}
+
+/// Concordance of a risk score, from counts on public bins. `schema` is `haima.concordance/1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Concordance {
+    /// `haima.concordance/1`.
+    pub schema: String,
+    /// Patients counted.
+    pub n: u64,
+    /// Events among them.
+    pub events: u64,
+    /// Comparable pairs.
+    pub comparable: f64,
+    /// Harrell's C; pairs tied in the binned score count a half.
+    pub c_index: f64,
+    /// `"holdout"` or `"all"`.
+    pub subset: String,
+}
+
+/// Reads numbers that R would print as NA (the error of a curve at 0, the deviation of a single
+/// patient): JSON has no NaN, so it stands there as `null`.
+fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let numbers = Vec::<Option<f64>>::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+}

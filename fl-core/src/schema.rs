@@ -1,0 +1,272 @@
+//! The public description of a cohort: columns, ranges, levels and the patient key.
+//!
+//! A schema is agreed by the network before any data are read and stands in the signed manifest.
+//! Everything that scales, centres or bins a patient's values comes from here and never from the
+//! data (rule S4), so two sites with different patients encode them alike.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// Bins of a numeric column's histogram where the schema names none.
+const DEFAULT_BINS: u32 = 20;
+const MAX_COLUMNS: usize = 4096;
+const MAX_LEVELS: usize = 1024;
+const MAX_EDGES: usize = 10_001;
+const MAX_NAME: usize = 128;
+
+/// What a row of the cohort is (rule S1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PatientKey {
+    /// A column identifies the patient.
+    Column(String),
+    /// The site declares that each row is another patient.
+    OneRow,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// A number within a public range.
+    Numeric {
+        /// Unit, possibly empty.
+        unit: String,
+        /// Lowest and highest value that intake accepts.
+        range: (f64, f64),
+        /// Edges of the public histogram, ascending, from one end of the range to the other.
+        bins: Vec<f64>,
+    },
+    /// 0 or 1; numeric in models, groups `name=0` and `name=1` elsewhere.
+    Flag,
+    /// One of several levels, the first being the reference.
+    Category {
+        /// Names of the levels.
+        levels: Vec<String>,
+    },
+}
+
+/// A column of the cohort.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Name in the file's header.
+    pub name: String,
+    /// Readable label; the name when the schema gives none.
+    pub label: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Whether an empty field is allowed.
+    pub missing: bool,
+}
+
+impl Column {
+    /// Names of the groups that the column splits a cohort into, in order of the values
+    /// `0, 1, ...` of [`crate::cohort::Cohort::values`]; `None` for a numeric column.
+    #[must_use]
+    pub fn levels(&self) -> Option<Vec<String>> {
+        match &self.kind {
+            Kind::Numeric { .. } => None,
+            Kind::Flag => Some(vec!["0".to_owned(), "1".to_owned()]),
+            Kind::Category { levels } => Some(levels.clone()),
+        }
+    }
+
+    /// Unit of a numeric column, else empty.
+    #[must_use]
+    pub fn unit(&self) -> &str {
+        match &self.kind {
+            Kind::Numeric { unit, .. } => unit,
+            Kind::Flag | Kind::Category { .. } => "",
+        }
+    }
+}
+
+/// All that a network knows about its cohorts beforehand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schema {
+    /// How patients are told apart.
+    pub patient: PatientKey,
+    /// The columns, in the schema's order.
+    pub columns: Vec<Column>,
+    /// Columns that a file may have and that are never read.
+    pub ignore: Vec<String>,
+}
+
+impl Schema {
+    /// Reads and checks a schema.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] with what is wrong and what to do.
+    pub fn from_toml(table: &toml::Table) -> Result<Self, Error> {
+        let raw: RawSchema =
+            table.clone().try_into().map_err(|e: toml::de::Error| refuse(e.message()))?;
+        let patient = match (raw.patient, raw.one_row_per_patient) {
+            (Some(column), false) => PatientKey::Column(column),
+            (None, true) => PatientKey::OneRow,
+            (Some(_), true) => {
+                return Err(refuse("both `patient` and `one_row_per_patient`; keep one"));
+            }
+            (None, false) => {
+                return Err(refuse(
+                    "name the patient key by `patient = \"...\"`, or declare \
+                     `one_row_per_patient = true` (rule S1)",
+                ));
+            }
+        };
+        if raw.column.is_empty() || raw.column.len() > MAX_COLUMNS {
+            return Err(refuse(format!("between 1 and {MAX_COLUMNS} [[column]] entries")));
+        }
+        let columns: Vec<Column> =
+            raw.column.into_iter().map(RawColumn::check).collect::<Result<_, _>>()?;
+
+        let mut names = BTreeSet::new();
+        let key = match &patient {
+            PatientKey::Column(key) => Some(key),
+            PatientKey::OneRow => None,
+        };
+        for name in key.into_iter().chain(columns.iter().map(|c| &c.name)).chain(&raw.ignore) {
+            check_name(name)?;
+            if !names.insert(name) {
+                return Err(refuse(format!("`{name}` stands twice; name each column once")));
+            }
+        }
+        Ok(Self { patient, columns, ignore: raw.ignore })
+    }
+
+    /// The column of that name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownColumn`] with the names that there are.
+    pub fn column(&self, name: &str) -> Result<&Column, Error> {
+        self.columns.iter().find(|column| column.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+            Error::UnknownColumn { column: name.to_owned(), known: known.join(", ") }
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSchema {
+    patient: Option<String>,
+    #[serde(default)]
+    one_row_per_patient: bool,
+    #[serde(default)]
+    ignore: Vec<String>,
+    column: Vec<RawColumn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawColumn {
+    name: String,
+    kind: RawKind,
+    label: Option<String>,
+    #[serde(default)]
+    missing: bool,
+    unit: Option<String>,
+    range: Option<(f64, f64)>,
+    bins: Option<Vec<f64>>,
+    levels: Option<Vec<String>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawKind {
+    Numeric,
+    Flag,
+    Category,
+}
+
+impl RawColumn {
+    fn check(self) -> Result<Column, Error> {
+        let name = self.name;
+        let numeric = self.kind == RawKind::Numeric;
+        if !numeric && (self.unit.is_some() || self.range.is_some() || self.bins.is_some()) {
+            return Err(refuse(format!(
+                "column `{name}`: `unit`, `range` and `bins` belong to numeric columns"
+            )));
+        }
+        if self.kind != RawKind::Category && self.levels.is_some() {
+            return Err(refuse(format!("column `{name}`: `levels` belong to categories")));
+        }
+        let kind = match self.kind {
+            RawKind::Numeric => {
+                let range = self.range.ok_or_else(|| {
+                    refuse(format!("column `{name}`: a numeric column needs `range = [low, high]`"))
+                })?;
+                Kind::Numeric {
+                    unit: self.unit.unwrap_or_default(),
+                    range: check_range(&name, range)?,
+                    bins: check_bins(&name, range, self.bins)?,
+                }
+            }
+            RawKind::Flag => Kind::Flag,
+            RawKind::Category => Kind::Category { levels: check_levels(&name, self.levels)? },
+        };
+        let label = self.label.unwrap_or_else(|| name.clone());
+        Ok(Column { name, label, kind, missing: self.missing })
+    }
+}
+
+fn check_range(name: &str, (low, high): (f64, f64)) -> Result<(f64, f64), Error> {
+    // Half the width must be a normal number, since covariates are divided by it.
+    if low.is_finite() && high.is_finite() && low < high && ((high - low) / 2.0).is_normal() {
+        Ok((low, high))
+    } else {
+        Err(refuse(format!("column `{name}`: `range` must be two finite ascending numbers")))
+    }
+}
+
+fn check_bins(
+    name: &str,
+    (low, high): (f64, f64),
+    bins: Option<Vec<f64>>,
+) -> Result<Vec<f64>, Error> {
+    let bins = bins.unwrap_or_else(|| {
+        let share = |k: u32| low + (high - low) * (f64::from(k) / f64::from(DEFAULT_BINS));
+        (0..DEFAULT_BINS).map(share).chain([high]).collect()
+    });
+    let ascending = bins.windows(2).all(|pair| matches!(pair, [a, b] if a < b));
+    if ascending
+        && (2..=MAX_EDGES).contains(&bins.len())
+        && bins.first() == Some(&low)
+        && bins.last() == Some(&high)
+    {
+        Ok(bins)
+    } else {
+        Err(refuse(format!(
+            "column `{name}`: `bins` must ascend from {low} to {high}, at most {MAX_EDGES} edges"
+        )))
+    }
+}
+
+fn check_levels(name: &str, levels: Option<Vec<String>>) -> Result<Vec<String>, Error> {
+    let levels = levels.unwrap_or_default();
+    let distinct: BTreeSet<&String> = levels.iter().collect();
+    let proper = levels.iter().all(|level| !level.is_empty() && level.len() <= MAX_NAME);
+    if proper && distinct.len() == levels.len() && (2..=MAX_LEVELS).contains(&levels.len()) {
+        Ok(levels)
+    } else {
+        Err(refuse(format!(
+            "column `{name}`: a category needs 2 to {MAX_LEVELS} distinct `levels`, none empty"
+        )))
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let proper = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(proper) {
+        Ok(())
+    } else {
+        Err(refuse(format!(
+            "`{}`: a name has 1 to {MAX_NAME} bytes of letters, digits, `_`, `.` and `-`",
+            name.escape_debug().take(MAX_NAME).collect::<String>()
+        )))
+    }
+}
+
+fn refuse(reason: impl Into<String>) -> Error {
+    Error::Schema { reason: reason.into() }
+}

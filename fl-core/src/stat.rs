@@ -1,0 +1,69 @@
+//! Tail probabilities and Wald intervals for reports.
+//!
+//! These numbers end in an output and never in a later query, so rule X3 does not bind them.
+
+use statrs::function::gamma::checked_gamma_ur;
+
+use crate::results::Term;
+
+/// The 97.5 % quantile of the standard normal distribution (R: `qnorm(0.975)`).
+pub const Z_975: f64 = 1.959_963_984_540_054;
+
+/// Two-sided p value of a standard normal statistic.
+#[must_use]
+pub fn normal_two_sided(z: f64) -> f64 {
+    libm::erfc(z.abs() / std::f64::consts::SQRT_2)
+}
+
+/// Upper tail of chi-square with `df` degrees of freedom; 1 for a statistic at or below 0.
+#[must_use]
+pub fn chi_square_upper(statistic: f64, df: u32) -> f64 {
+    if statistic.is_nan() || df == 0 {
+        return f64::NAN;
+    }
+    if statistic <= 0.0 {
+        return 1.0;
+    }
+    if statistic.is_infinite() {
+        return 0.0;
+    }
+    checked_gamma_ur(f64::from(df) / 2.0, statistic / 2.0).unwrap_or(f64::NAN)
+}
+
+/// A coefficient with its Wald interval and test.
+#[must_use]
+pub fn wald(name: &str, coef: f64, se: f64) -> Term {
+    let z = coef / se;
+    Term {
+        name: name.to_owned(),
+        coef,
+        se,
+        hr: libm::exp(coef),
+        lo: libm::exp(coef - Z_975 * se),
+        hi: libm::exp(coef + Z_975 * se),
+        z,
+        p: normal_two_sided(z),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_equal_r() {
+        // R 4.2: 2 * pnorm(-1.96); pchisq(13.8037218872223, 2, lower = FALSE), from the oracle.
+        assert!((normal_two_sided(1.96) - 0.049_995_790_296_440_9).abs() < 1e-12);
+        assert!((normal_two_sided(Z_975) - 0.05).abs() < 1e-15);
+        assert!(
+            (chi_square_upper(13.803_721_887_222_3, 2) - 0.001_005_911_741_147_4).abs() < 1e-12
+        );
+    }
+
+    #[test]
+    fn a_tail_of_something_that_is_not_a_number_is_not_a_number() {
+        assert!(chi_square_upper(f64::NAN, 1).is_nan());
+        assert!(chi_square_upper(1.0, 0).is_nan());
+        assert!((chi_square_upper(-1.0, 1) - 1.0).abs() < f64::EPSILON);
+    }
+}

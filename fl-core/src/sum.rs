@@ -1,0 +1,151 @@
+//! The secure sum as a task sees it, and a plain one for simulation.
+//!
+//! [`SecureSum`] is implemented outside this crate by the node rounds and by masked aggregation.
+//! [`PlainSum`] adds in the clear, in one process: for tests and for comparisons that say so.
+
+use rand_core::CryptoRng;
+
+use crate::cohort::Cohort;
+use crate::error::Error;
+use crate::task::{Block, Query, Run, Site, SiteState};
+
+/// The released sum of all accepted contributions: integers on the query's grids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    blocks: Vec<Block>,
+    integers: Vec<i128>,
+    sites: u32,
+}
+
+impl Sum {
+    /// Joins the integers with the layout of the query they answer.
+    ///
+    /// # Errors
+    /// When their number is not the query's dimension.
+    pub fn new(query: &Query, integers: Vec<i128>, sites: u32) -> Result<Self, Error> {
+        if integers.len() != query.dimension() {
+            return Err(Error::SumLength { expected: query.dimension(), got: integers.len() });
+        }
+        Ok(Self { blocks: query.blocks.clone(), integers, sites })
+    }
+
+    /// All integers, blocks in order.
+    #[must_use]
+    pub fn integers(&self) -> &[i128] {
+        &self.integers
+    }
+
+    /// Number of accepted sites (public).
+    #[must_use]
+    pub fn sites(&self) -> u32 {
+        self.sites
+    }
+
+    /// The values of a block, decoded by its grid; empty when the query has no such block.
+    #[must_use]
+    pub fn block(&self, name: &str) -> Vec<f64> {
+        let mut start = 0;
+        for block in &self.blocks {
+            let end = start + block.len as usize;
+            if block.name == name {
+                let step = 2f64.powi(-i32::from(block.frac_bits));
+                // Dividing an i128 by a power of two rounds once, the same on every machine.
+                return self.integers[start..end].iter().map(|&z| z as f64 * step).collect();
+            }
+            start = end;
+        }
+        Vec::new()
+    }
+}
+
+/// Whoever can answer a query with the sum of all sites' contributions.
+pub trait SecureSum {
+    /// Why a sum could not be had.
+    type Error: std::error::Error + From<Error>;
+
+    /// One round: the sum over the accepted sites for the run's current query.
+    ///
+    /// # Errors
+    /// When no sum can be released.
+    fn sum(&mut self, query: &Query) -> Result<Sum, Self::Error>;
+}
+
+/// Runs a task to its end over a secure sum.
+///
+/// # Errors
+/// Those of the sum and of [`crate::task::Task::absorb`].
+pub fn drive<S: SecureSum>(run: &mut dyn Run, sums: &mut S) -> Result<serde_json::Value, S::Error> {
+    loop {
+        let query = run.query().ok_or(Error::RunOver)?;
+        let sum = sums.sum(&query)?;
+        if let Some(output) = run.absorb(&sum)? {
+            return Ok(output);
+        }
+    }
+}
+
+/// Adds the contributions of cohorts held in this very process: *no privacy at all*, for tests
+/// and simulations. Each site replays the task for itself, as a real site does.
+pub struct PlainSum<'a> {
+    sites: Vec<PlainSite<'a>>,
+    rng: Box<dyn CryptoRng>,
+}
+
+struct PlainSite<'a> {
+    cohort: &'a Cohort,
+    run: Box<dyn Run>,
+    state: SiteState,
+    max_patients: u64,
+    min_local_rows: u64,
+}
+
+impl<'a> PlainSum<'a> {
+    /// A plain sum over cohorts; `open` makes each site its own run of the task.
+    ///
+    /// # Errors
+    /// That of `open`.
+    pub fn new(
+        cohorts: &'a [Cohort],
+        max_patients: u64,
+        min_local_rows: u64,
+        rng: impl CryptoRng + 'static,
+        mut open: impl FnMut() -> Result<Box<dyn Run>, Error>,
+    ) -> Result<Self, Error> {
+        let sites = cohorts
+            .iter()
+            .map(|cohort| {
+                let (run, state) = (open()?, SiteState::default());
+                Ok(PlainSite { cohort, run, state, max_patients, min_local_rows })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self { sites, rng: Box::new(rng) })
+    }
+}
+
+impl SecureSum for PlainSum<'_> {
+    type Error = Error;
+
+    fn sum(&mut self, query: &Query) -> Result<Sum, Error> {
+        let mut total = vec![0i128; query.dimension()];
+        for site in &mut self.sites {
+            if site.run.query().as_ref() != Some(query) {
+                return Err(Error::NotTheReplayedQuery { task: query.task.clone() });
+            }
+            let view = Site {
+                cohort: site.cohort,
+                max_patients: site.max_patients,
+                min_local_rows: site.min_local_rows,
+            };
+            let answer = site.run.contribute(&view, &mut site.state, &mut *self.rng)?;
+            for (sum, value) in total.iter_mut().zip(answer.values.iter()) {
+                *sum += i128::from(*value);
+            }
+        }
+        let sites = u32::try_from(self.sites.len()).unwrap_or(u32::MAX);
+        let sum = Sum::new(query, total, sites)?;
+        for site in &mut self.sites {
+            site.run.absorb(&sum)?;
+        }
+        Ok(sum)
+    }
+}

@@ -1,0 +1,273 @@
+//! The waist: what a federated computation asks, what a site answers, how an answer is absorbed.
+//!
+//! A [`Task`] is a state machine over public state. It emits a [`Query`], every site answers with
+//! an integer [`Contribution`] whose norm it bounds itself, and the task absorbs the [`Sum`] of
+//! all of them. Nothing else crosses between a hospital and the network, so this file is what an
+//! auditor reads first.
+//!
+//! `start`, `query` and `absorb` must be *deterministic to the bit on every machine* (rule X3):
+//! sites replay them and refuse an iterate that is not the absorbed earlier sums. They therefore
+//! use `libm` and plain scalar loops, never SIMD linear algebra. `contribute` may use anything.
+
+use std::collections::BTreeMap;
+
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::cohort::Cohort;
+use crate::error::Error;
+use crate::sum::Sum;
+
+/// A consecutive part of the vector with a fixed-point grid of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// Name by which `absorb` finds it again, e.g. `"gradient"`.
+    pub name: String,
+    /// Number of coordinates, at least 1.
+    pub len: u32,
+    /// The grid step is `2^-frac_bits`.
+    pub frac_bits: u8,
+    /// L2 bound on what one patient adds to this block, in grid steps. A closed form of public
+    /// numbers; what a site sends is at most `max_patients` times it.
+    pub patient_bound: u64,
+}
+
+/// A public question to all sites. What it holds is all that a site's answer depends on, besides
+/// its cohort and the task's parameters, which stand in the signed manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// Name of the task, e.g. `"cox"`.
+    pub task: String,
+    /// Version of the task; a site answers only the version that it has compiled in.
+    pub version: u32,
+    /// Layout of the vector.
+    pub blocks: Vec<Block>,
+    /// D of rule S2, in grid steps: the L2 distance that adding or removing one patient can make
+    /// in a site's integer vector. `None`: not bounded, so the task exists in the exact class only.
+    pub sensitivity: Option<u64>,
+    /// The public iterate (coefficients, weights), in the task's own little-endian layout.
+    pub bytes: Vec<u8>,
+}
+
+impl Query {
+    /// Number of coordinates over all blocks.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.blocks.iter().map(|block| block.len as usize).sum()
+    }
+
+    /// L2 bound B on a site's integer vector, in grid steps: `max_patients * sqrt(sum_b bound_b^2)`,
+    /// rounded up (rule S5: the bound is a closed form that all parties compute).
+    ///
+    /// # Errors
+    /// When the bound does not fit 63 bits: the grid is too fine for this many patients.
+    pub fn site_bound(&self, max_patients: u64) -> Result<u64, Error> {
+        let overflow = || Error::BoundOverflow { task: self.task.clone(), max_patients };
+        let mut squares: u128 = 0;
+        for block in &self.blocks {
+            let bound = u128::from(block.patient_bound);
+            squares = bound
+                .checked_mul(bound)
+                .and_then(|square| squares.checked_add(square))
+                .ok_or_else(overflow)?;
+        }
+        let floor = squares.isqrt();
+        let root = if floor * floor < squares { floor + 1 } else { floor };
+        let bound = root.checked_mul(u128::from(max_patients)).ok_or_else(overflow)?;
+        i64::try_from(bound).map(i64::unsigned_abs).map_err(|_| overflow())
+    }
+}
+
+/// What one site adds to the sum: integers on the grids of the query's blocks.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Contribution {
+    /// One integer a coordinate, blocks in order. Secret: it leaves only as shares.
+    pub values: Zeroizing<Vec<i64>>,
+    /// Why the vector is all zero, for the site's own log; never sent (rule S5).
+    pub note: Option<String>,
+}
+
+impl std::fmt::Debug for Contribution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Contribution {{ values: <{} redacted> }}", self.values.len())
+    }
+}
+
+impl Contribution {
+    /// The answer of a site that has nothing to add, with the reason for its own log (S5).
+    #[must_use]
+    pub fn zero(query: &Query, note: impl Into<String>) -> Self {
+        Self { values: Zeroizing::new(vec![0; query.dimension()]), note: Some(note.into()) }
+    }
+
+    /// Encodes real block values by truncation toward zero; anything that does not fit (NaN,
+    /// overflow, a norm past `B = site_bound(max_patients)`, a wrong length) makes the whole
+    /// answer zero, never an error (S5).
+    #[must_use]
+    pub fn encode(query: &Query, blocks: &[Vec<f64>], max_patients: u64) -> Self {
+        match Self::try_encode(query, blocks, max_patients) {
+            Ok(values) => Self { values, note: None },
+            Err(note) => Self::zero(query, note),
+        }
+    }
+
+    fn try_encode(
+        query: &Query,
+        blocks: &[Vec<f64>],
+        max_patients: u64,
+    ) -> Result<Zeroizing<Vec<i64>>, String> {
+        if blocks.len() != query.blocks.len() {
+            return Err(format!("{} blocks instead of {}", blocks.len(), query.blocks.len()));
+        }
+        let mut values = Zeroizing::new(Vec::with_capacity(query.dimension()));
+        for (reals, block) in blocks.iter().zip(&query.blocks) {
+            if reals.len() != block.len as usize {
+                return Err(format!("block {}: {} values", block.name, reals.len()));
+            }
+            let grid = haima_dp::fixed::Grid::new(block.frac_bits).map_err(|e| e.to_string())?;
+            let start = values.len();
+            for &real in reals {
+                values.push(grid.truncate(real).map_err(|e| format!("block {}: {e}", block.name))?);
+            }
+            let bound = u128::from(block.patient_bound) * u128::from(max_patients);
+            let norm = haima_dp::fixed::norm_squared(&values[start..]);
+            if bound.checked_mul(bound).is_some_and(|square| norm > square) {
+                return Err(format!("block {}: the norm passes the bound", block.name));
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// What a site keeps between the rounds of one run (control variates, personal heads). It never
+/// leaves the site.
+#[derive(Default)]
+pub struct SiteState {
+    /// Named byte strings, each in the layout of the task that wrote it.
+    pub values: BTreeMap<String, Vec<u8>>,
+}
+
+impl std::fmt::Debug for SiteState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SiteState {{ values: <{} redacted> }}", self.values.len())
+    }
+}
+
+/// What follows an absorbed sum.
+#[derive(Debug)]
+pub enum Next<S, O> {
+    /// Another round with this state.
+    Continue(S),
+    /// The result.
+    Done(O),
+}
+
+/// What a site knows besides the query: its patients and the public cap on their number.
+pub struct Site<'a> {
+    /// The site's patients.
+    pub cohort: &'a Cohort,
+    /// Public cap of the manifest; intake refuses a larger cohort.
+    pub max_patients: u64,
+    /// A cohort of fewer complete rows answers zero (the site's own floor).
+    pub min_local_rows: u64,
+}
+
+/// A federated computation as a sequence of secure sums.
+pub trait Task: Send + Sync + 'static {
+    /// Public state between rounds.
+    type State: Send + Clone;
+    /// The result, in the JSON form that the command line prints.
+    type Output: Serialize;
+
+    /// The state before the first sum.
+    fn start(&self) -> Self::State;
+
+    /// The question that belongs to a state.
+    fn query(&self, state: &Self::State) -> Query;
+
+    /// A site's answer. Failing data never fail the call: they give the zero vector (S5).
+    ///
+    /// # Errors
+    /// Only when the query is not one of this task (wrong length of its bytes).
+    fn contribute(
+        &self,
+        query: &Query,
+        site: &Site<'_>,
+        state: &mut SiteState,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Contribution, Error>;
+
+    /// Takes in the sum of all sites' answers to `query(state)`.
+    ///
+    /// # Errors
+    /// When the sum cannot be used (no events, a singular matrix), with what to do.
+    fn absorb(
+        &self,
+        state: Self::State,
+        sum: &Sum,
+    ) -> Result<Next<Self::State, Self::Output>, Error>;
+}
+
+/// A task together with its state, with the type erased: what coordinator and sites hold.
+pub trait Run: Send {
+    /// The question of the current state; `None` when the run is done.
+    fn query(&self) -> Option<Query>;
+    /// A site's answer to the current query.
+    ///
+    /// # Errors
+    /// As [`Task::contribute`].
+    fn contribute(
+        &self,
+        site: &Site<'_>,
+        state: &mut SiteState,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Contribution, Error>;
+    /// Absorbs a sum; the result when it was the last.
+    ///
+    /// # Errors
+    /// As [`Task::absorb`]; after an error the run is over.
+    fn absorb(&mut self, sum: &Sum) -> Result<Option<serde_json::Value>, Error>;
+}
+
+struct Running<T: Task> {
+    task: T,
+    state: Option<T::State>,
+}
+
+/// Starts a run of a task.
+#[must_use]
+pub fn start<T: Task>(task: T) -> Box<dyn Run> {
+    let state = Some(task.start());
+    Box::new(Running { task, state })
+}
+
+impl<T: Task> Run for Running<T> {
+    fn query(&self) -> Option<Query> {
+        self.state.as_ref().map(|state| self.task.query(state))
+    }
+
+    fn contribute(
+        &self,
+        site: &Site<'_>,
+        state: &mut SiteState,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Contribution, Error> {
+        let query = self.query().ok_or(Error::RunOver)?;
+        self.task.contribute(&query, site, state, rng)
+    }
+
+    fn absorb(&mut self, sum: &Sum) -> Result<Option<serde_json::Value>, Error> {
+        let state = self.state.take().ok_or(Error::RunOver)?;
+        match self.task.absorb(state, sum)? {
+            Next::Continue(state) => {
+                self.state = Some(state);
+                Ok(None)
+            }
+            Next::Done(output) => Ok(Some(
+                serde_json::to_value(output)
+                    .map_err(|error| Error::Output { reason: error.to_string() })?,
+            )),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Times, events and groups as the survival tasks read them from a cohort.
+
+use super::layout::refuse;
+use crate::cohort::Cohort;
+use crate::error::Error;
+use crate::schema::{Kind, Schema};
+
+/// A pair of columns: follow-up time and whether it ended in the event.
+#[derive(Clone, Debug)]
+pub(super) struct Survival {
+    pub(super) time: String,
+    pub(super) event: String,
+    /// The public upper end of the time column's range.
+    pub(super) max_time: f64,
+}
+
+impl Survival {
+    /// Checks that `time` is a numeric column from 0 upwards and `event` a flag.
+    pub(super) fn new(task: &str, schema: &Schema, time: &str, event: &str) -> Result<Self, Error> {
+        let max_time = check_time(task, schema, time)?;
+        check_flag(task, schema, event)?;
+        Ok(Self { time: time.to_owned(), event: event.to_owned(), max_time })
+    }
+
+    /// Time and event of a patient; `None` when either is missing.
+    pub(super) fn of(&self, cohort: &Cohort, patient: usize) -> Option<(f64, bool)> {
+        let time = cohort.value(&self.time, patient)?;
+        let event = cohort.value(&self.event, patient)?;
+        Some((time, event > 0.5))
+    }
+}
+
+/// Checks that a column holds times and returns the largest that its range allows.
+pub(super) fn check_time(task: &str, schema: &Schema, name: &str) -> Result<f64, Error> {
+    match &schema.column(name)?.kind {
+        Kind::Numeric { range: (low, high), .. } if *low >= 0.0 => Ok(*high),
+        _ => {
+            Err(refuse(task, format!("`{name}` must be a numeric column whose range starts at 0")))
+        }
+    }
+}
+
+/// Checks that a column is a flag.
+pub(super) fn check_flag(task: &str, schema: &Schema, name: &str) -> Result<(), Error> {
+    match &schema.column(name)?.kind {
+        Kind::Flag => Ok(()),
+        _ => Err(refuse(task, format!("`{name}` must be a column of kind flag"))),
+    }
+}
+
+/// The split of a cohort by a flag or a category, or no split.
+#[derive(Clone, Debug)]
+pub(super) struct Groups {
+    pub(super) column: Option<String>,
+    /// `column=level`; the single name `all` without a split.
+    pub(super) names: Vec<String>,
+}
+
+impl Groups {
+    /// Checks that the column has levels.
+    pub(super) fn new(task: &str, schema: &Schema, by: Option<&str>) -> Result<Self, Error> {
+        let Some(name) = by else {
+            return Ok(Self { column: None, names: vec!["all".to_owned()] });
+        };
+        let Some(levels) = schema.column(name)?.levels() else {
+            return Err(refuse(task, format!("`{name}` must be a flag or a category to group by")));
+        };
+        let names = levels.iter().map(|level| format!("{name}={level}")).collect();
+        Ok(Self { column: Some(name.to_owned()), names })
+    }
+
+    /// A patient's group; `None` when it is missing.
+    pub(super) fn of(&self, cohort: &Cohort, patient: usize) -> Option<usize> {
+        match &self.column {
+            None => Some(0),
+            Some(column) => {
+                let level = cohort.value(column, patient)? as usize;
+                (level < self.names.len()).then_some(level)
+            }
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Table 1 of a paper: every column described in every group, from one secure sum.
+//!
+//! Numeric columns give mean and standard deviation from sums of the *publicly* standardised
+//! value `(x - middle) / half range` and its square, and quartiles from the public histogram,
+//! linear inside a bin. Flags and categories give counts. Group 0 is all patients; a patient whose
+//! grouping column is missing is in it alone.
+//!
+//! # Bounds
+//! A patient is in at most two groups (all, and one level). In each it adds, with c columns of
+//! which m are numeric: 1 to `groups`; at most c ones to `missing`; at most c ones to
+//! `histogram` (one bin or level a column); and m pairs (u, u^2) with |u| <= 1 to `moments`.
+//! Norms: sqrt(2), sqrt(2 c), sqrt(2 c), sqrt(4 m).
+
+use rand_core::CryptoRng;
+use serde::Deserialize;
+
+use super::layout::{self, refuse};
+use super::survival::Groups;
+use crate::error::Error;
+use crate::results::{Cells, Table1, TableRow};
+use crate::schema::{Column, Kind, Schema};
+use crate::sum::Sum;
+use crate::task::{Block, Contribution, Next, Query, Site, SiteState, Task};
+
+/// Name of the task.
+pub const NAME: &str = "table1";
+/// Version of its query.
+pub const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    columns: Vec<String>,
+    by: Option<String>,
+}
+
+/// A description of columns by group.
+#[derive(Debug)]
+pub struct Describe {
+    columns: Vec<Described>,
+    by: Option<Groups>,
+}
+
+#[derive(Debug)]
+struct Described {
+    column: Column,
+    /// Bins or levels.
+    cells: usize,
+    /// First coordinate of its bins within a group's part of `histogram`.
+    first_cell: usize,
+    /// Number among the numeric columns.
+    moment: Option<usize>,
+}
+
+impl Describe {
+    /// The table of these parameters: `columns`, and optionally `by` (a flag or a category).
+    ///
+    /// # Errors
+    /// When a parameter or a column cannot be used.
+    pub fn new(table: &toml::Table, schema: &Schema) -> Result<Self, Error> {
+        let params: Params = layout::params(NAME, table)?;
+        let mut columns: Vec<Described> = Vec::new();
+        let (mut cells_before, mut moments) = (0, 0);
+        for name in &params.columns {
+            let column = schema.column(name)?.clone();
+            if columns.iter().any(|earlier| earlier.column.name == *name) {
+                return Err(refuse(NAME, format!("`{name}` is named twice; keep one")));
+            }
+            let (cells, moment) = match &column.kind {
+                Kind::Numeric { bins, .. } => (bins.len() - 1, Some(moments)),
+                Kind::Flag => (2, None),
+                Kind::Category { levels } => (levels.len(), None),
+            };
+            columns.push(Described { column, cells, first_cell: cells_before, moment });
+            cells_before += cells;
+            moments += usize::from(moment.is_some());
+        }
+        if columns.is_empty() {
+            return Err(refuse(NAME, "`columns` is empty; name at least one"));
+        }
+        let by = match params.by.as_deref() {
+            None => None,
+            by => Some(Groups::new(NAME, schema, by)?),
+        };
+        let task = Self { columns, by };
+        layout::check(NAME, &task.query(&()))?;
+        Ok(task)
+    }
+
+    fn groups(&self) -> usize {
+        1 + self.by.as_ref().map_or(0, |groups| groups.names.len())
+    }
+
+    fn cells(&self) -> usize {
+        self.columns.iter().map(|described| described.cells).sum()
+    }
+
+    fn numeric(&self) -> usize {
+        self.columns.iter().filter(|described| described.moment.is_some()).count()
+    }
+
+    /// The groups of a patient: all, and its level.
+    fn groups_of(&self, site: &Site<'_>, patient: usize) -> impl Iterator<Item = usize> + use<> {
+        let level = self.by.as_ref().and_then(|groups| groups.of(site.cohort, patient));
+        std::iter::once(0).chain(level.map(|level| level + 1))
+    }
+}
+
+impl Described {
+    /// The standardised value of a numeric column.
+    fn standardised(&self, value: f64) -> f64 {
+        let (middle, half) = self.middle_and_half();
+        ((value - middle) / half).clamp(-1.0, 1.0)
+    }
+
+    fn middle_and_half(&self) -> (f64, f64) {
+        match &self.column.kind {
+            Kind::Numeric { range: (low, high), .. } => {
+                let half = (high - low) / 2.0;
+                (low + half, half)
+            }
+            Kind::Flag | Kind::Category { .. } => (0.0, 1.0),
+        }
+    }
+
+    /// The bin, or the level, of a value.
+    fn cell(&self, value: f64) -> usize {
+        let cell = match &self.column.kind {
+            Kind::Numeric { bins, .. } => {
+                bins.partition_point(|edge| *edge <= value).saturating_sub(1)
+            }
+            Kind::Flag | Kind::Category { .. } => value as usize,
+        };
+        cell.min(self.cells - 1)
+    }
+}
+
+impl Task for Describe {
+    type State = ();
+    type Output = Table1;
+
+    fn start(&self) {}
+
+    fn query(&self, (): &()) -> Query {
+        let (groups, columns) = (self.groups(), self.columns.len());
+        let numeric = self.numeric();
+        let ones = (2.0 * columns as f64).sqrt();
+        let mut blocks: Vec<Block> = vec![
+            layout::count_block(),
+            layout::counts("groups", groups, 2f64.sqrt()),
+            layout::counts("missing", groups * columns, ones),
+            layout::counts("histogram", groups * self.cells(), ones),
+        ];
+        if numeric > 0 {
+            let norm = 2.0 * (numeric as f64).sqrt();
+            // The counts' bounds enter as norms too: they are large beside those of a short block.
+            let bits = layout::frac_bits(&[norm, ones, ones]);
+            blocks.push(layout::reals("moments", groups * numeric * 2, norm, bits));
+        }
+        Query {
+            task: NAME.to_owned(),
+            version: VERSION,
+            blocks,
+            sensitivity: None,
+            bytes: Vec::new(),
+        }
+    }
+
+    fn contribute(
+        &self,
+        query: &Query,
+        site: &Site<'_>,
+        _state: &mut SiteState,
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<Contribution, Error> {
+        layout::from_bytes(query, 0)?;
+        if let Some(zero) = layout::floor(query, site, site.cohort.len()) {
+            return Ok(zero);
+        }
+        let (columns, cells, numeric) = (self.columns.len(), self.cells(), self.numeric());
+        let mut groups = vec![0.0; self.groups()];
+        let mut missing = vec![0.0; self.groups() * columns];
+        let mut histogram = vec![0.0; self.groups() * cells];
+        let mut moments = vec![0.0; self.groups() * numeric * 2];
+        for i in 0..site.cohort.len() {
+            for group in self.groups_of(site, i) {
+                groups[group] += 1.0;
+                for (c, described) in self.columns.iter().enumerate() {
+                    let Some(value) = site.cohort.value(&described.column.name, i) else {
+                        missing[group * columns + c] += 1.0;
+                        continue;
+                    };
+                    let cell = described.first_cell + described.cell(value);
+                    histogram[group * cells + cell] += 1.0;
+                    if let Some(m) = described.moment {
+                        let u = described.standardised(value);
+                        let place = (group * numeric + m) * 2;
+                        moments[place] += u;
+                        moments[place + 1] += u * u;
+                    }
+                }
+            }
+        }
+        let count = layout::count_values(site.cohort.len(), 0);
+        let mut blocks = vec![count, groups, missing, histogram];
+        if numeric > 0 {
+            blocks.push(moments);
+        }
+        Ok(Contribution::encode(query, &blocks, site.max_patients))
+    }
+
+    fn absorb(&self, (): (), sum: &Sum) -> Result<Next<(), Table1>, Error> {
+        let (groups, columns, cells) = (self.groups(), self.columns.len(), self.cells());
+        let numeric = self.numeric();
+        let n = layout::block(sum, "groups", groups)?;
+        let missing = layout::block(sum, "missing", groups * columns)?;
+        let histogram = layout::block(sum, "histogram", groups * cells)?;
+        let moments = layout::block(sum, "moments", groups * numeric * 2)?;
+        let whole = |values: Vec<f64>| values.into_iter().map(layout::whole).collect::<Vec<u64>>();
+
+        let row = |(c, described): (usize, &Described)| {
+            let missing: Vec<f64> = (0..groups).map(|g| missing[g * columns + c]).collect();
+            let counts = |g: usize| {
+                let first = g * cells + described.first_cell;
+                &histogram[first..first + described.cells]
+            };
+            let cells = match (&described.column.kind, described.moment) {
+                (Kind::Numeric { bins, .. }, Some(m)) => {
+                    let (middle, half) = described.middle_and_half();
+                    let known = |g: usize| n[g] - missing[g];
+                    let moment = |g: usize, power: usize| moments[(g * numeric + m) * 2 + power];
+                    let mean = |g: usize| moment(g, 0) / known(g);
+                    let sd = |g: usize| {
+                        let around = moment(g, 1) - moment(g, 0) * mean(g);
+                        (around.max(0.0) / (known(g) - 1.0)).sqrt()
+                    };
+                    let each =
+                        |of: &dyn Fn(usize) -> f64| (0..groups).map(of).collect::<Vec<f64>>();
+                    Cells::Numeric {
+                        mean: each(&|g| middle + half * mean(g)),
+                        sd: each(&|g| if known(g) > 1.0 { half * sd(g) } else { f64::NAN }),
+                        q1: each(&|g| quantile(bins, counts(g), 0.25)),
+                        median: each(&|g| quantile(bins, counts(g), 0.5)),
+                        q3: each(&|g| quantile(bins, counts(g), 0.75)),
+                    }
+                }
+                _ => Cells::Categorical {
+                    levels: described.column.levels().unwrap_or_default(),
+                    counts: (0..described.cells)
+                        .map(|cell| (0..groups).map(|g| layout::whole(counts(g)[cell])).collect())
+                        .collect(),
+                },
+            };
+            TableRow {
+                column: described.column.name.clone(),
+                label: described.column.label.clone(),
+                unit: described.column.unit().to_owned(),
+                missing: whole(missing),
+                cells,
+            }
+        };
+        let rows = self.columns.iter().enumerate().map(row).collect();
+        let levels = self.by.iter().flat_map(|groups| groups.names.iter().cloned());
+        Ok(Next::Done(Table1 {
+            schema: "haima.table1/1".to_owned(),
+            sites: layout::read_counts(sum)?.sites,
+            groups: std::iter::once("all".to_owned()).chain(levels).collect(),
+            n: whole(n),
+            rows,
+        }))
+    }
+}
+
+/// The quantile of a histogram, as if values were spread evenly within a bin.
+fn quantile(edges: &[f64], counts: &[f64], probability: f64) -> f64 {
+    let target = probability * counts.iter().sum::<f64>();
+    let mut before = 0.0;
+    for (bin, count) in edges.windows(2).zip(counts) {
+        if let [low, high] = bin
+            && *count > 0.0
+            && before + count >= target
+        {
+            return low + (high - low) * ((target - before) / count);
+        }
+        before += count;
+    }
+    f64::NAN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantile;
+
+    #[test]
+    fn quartiles_are_linear_inside_a_bin() {
+        let edges = [0.0, 10.0, 20.0, 40.0];
+        let counts = [2.0, 0.0, 2.0];
+        assert!((quantile(&edges, &counts, 0.25) - 5.0).abs() < 1e-12);
+        assert!((quantile(&edges, &counts, 0.75) - 30.0).abs() < 1e-12);
+        assert!(quantile(&edges, &[0.0; 3], 0.5).is_nan());
+    }
+}

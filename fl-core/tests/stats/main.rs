@@ -1,0 +1,13 @@
+//! The statistical tasks, run over plain sums of real cohorts and held against R.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bounds;
+mod cox;
+mod golden;
+mod hostile;
+mod km;
+mod logistic;
+mod rules;
+mod table1;
