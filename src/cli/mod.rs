@@ -1,0 +1,147 @@
+//! The command line: `haima <noun> <verb>`, with `demo` as the exception.
+
+mod audit;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::Error;
+
+/// Hospitals learn together over secure sums; no patient row leaves a hospital.
+#[derive(Debug, Parser)]
+#[command(name = "haima", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole network of hospitals and nodes on this machine, on real patients.
+    #[cfg(feature = "demo")]
+    Demo(crate::demo::Options),
+    /// A hospital's daemon.
+    #[command(subcommand)]
+    Site(Site),
+    /// The study's daemon.
+    #[command(subcommand)]
+    Coordinator(Coordinator),
+    /// Signed journals.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// An SMPC node, as `smpc-node` runs it.
+    #[command(name = "__node", hide = true, disable_help_flag = true)]
+    Node {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Site {
+    /// Answer a study's rounds until it has ended.
+    Run {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Coordinator {
+    /// Run a study's tasks and write its report.
+    Run {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+        /// Print progress to standard output, one JSON object a line.
+        #[arg(long)]
+        events: bool,
+    },
+}
+
+/// Runs the command line with the given arguments, program name first.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    #[cfg(feature = "demo")]
+    crate::demo::network::end_with_parent();
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match arguments.command {
+        Command::Node { arguments } => {
+            let arguments = std::iter::once(OsString::from("smpc-node")).chain(arguments);
+            return haima_smpc_node::cli::run(arguments);
+        }
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => crate::demo::run(&options),
+        Command::Site(Site::Run { config }) => site(&config),
+        Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
+        Command::Audit(command) => audit::run(&command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("haima: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HAIMA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::Stopped { party: "haima".into(), reason: e.to_string() })
+}
+
+fn site(config: &std::path::Path) -> Result<(), Error> {
+    log_to_stderr();
+    let config = crate::site::Config::read(config)?;
+    runtime()?.block_on(async {
+        tokio::select! {
+            result = crate::site::run(&config) => result,
+            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        }
+    })
+}
+
+fn coordinator(config: &std::path::Path, print: bool) -> Result<(), Error> {
+    log_to_stderr();
+    let config = crate::coordinator::Config::read(config)?;
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let printer = std::thread::spawn(move || {
+        for event in receiver {
+            if let (true, Ok(line)) = (print, serde_json::to_string(&event)) {
+                println!("{line}");
+            }
+        }
+    });
+    let result = runtime()?.block_on(async {
+        tokio::select! {
+            result = crate::coordinator::study::run(&config, sender) => result.map(|_| ()),
+            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        }
+    });
+    let _ = printer.join();
+    result
+}

@@ -1,0 +1,83 @@
+//! The coordinator's configuration: one TOML file; paths are relative to its folder.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::report::Wording;
+
+/// Configuration of a coordinator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The study's manifest.
+    pub manifest: PathBuf,
+    /// Ed25519 identity key.
+    pub identity: PathBuf,
+    /// TLS certificate, PEM.
+    pub tls_certificate: PathBuf,
+    /// TLS private key, PEM.
+    pub tls_key: PathBuf,
+    /// Folder for results, releases and the report; made when it does not exist.
+    pub out: PathBuf,
+    /// Which run of the tasks this is; sites answer an exact task once (rule X2).
+    #[serde(default = "first")]
+    pub run: u32,
+    /// How long to wait for sites and nodes at the start, in seconds.
+    #[serde(default = "a_minute")]
+    pub wait_s: u64,
+    /// Start when this many sites have joined; all when absent.
+    #[serde(default)]
+    pub wait_sites: Option<u32>,
+    /// What the report says of the study.
+    #[serde(default)]
+    pub about: About,
+}
+
+/// What the report says of the study besides numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct About {
+    /// Whom the study is about, e.g. `patients with acute myeloid leukaemia`.
+    pub subject: String,
+    /// Source, citation and licence of the data.
+    pub data: String,
+    /// What a reader must know first.
+    pub warnings: Vec<String>,
+    /// Heading of each task by its manifest id.
+    pub titles: std::collections::BTreeMap<String, String>,
+    /// Words for columns and times.
+    pub wording: Wording,
+}
+
+fn first() -> u32 {
+    1
+}
+
+fn a_minute() -> u64 {
+    60
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// When the file is missing or does not parse.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let mut config: Self =
+            toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        for path in [
+            &mut config.manifest,
+            &mut config.identity,
+            &mut config.tls_certificate,
+            &mut config.tls_key,
+            &mut config.out,
+        ] {
+            *path = folder.join(&*path);
+        }
+        Ok(config)
+    }
+}

@@ -1,0 +1,143 @@
+//! What sites are told and served: the current round, queries, releases; and what they report.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::identity::Signature;
+use haima_smpc_node::spec::RoundSpec;
+use tokio::sync::watch;
+
+use crate::proto;
+
+/// What the stream of rounds says at a moment.
+#[derive(Clone, Debug, Default)]
+pub enum Now {
+    /// No round is open.
+    #[default]
+    Idle,
+    /// A round is open.
+    Round {
+        /// Canonical spec.
+        spec: Vec<u8>,
+        /// The coordinator's signature over its digest.
+        signature: Vec<u8>,
+    },
+    /// The study has ended.
+    Ended,
+}
+
+/// Key of what is served: manifest id, run, step.
+type Place = (String, u32, u32);
+
+/// State shared between the study and the service.
+#[derive(Debug, Default)]
+pub struct Hub {
+    now: watch::Sender<Now>,
+    joined: watch::Sender<BTreeSet<String>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    last_number: u64,
+    queries: BTreeMap<Place, Vec<u8>>,
+    releases: BTreeMap<Place, Vec<u8>>,
+    reports: BTreeMap<(Digest, String), proto::SiteReport>,
+    ledgers: BTreeMap<String, proto::Ledger>,
+}
+
+impl Hub {
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces a round.
+    pub fn start_round(&self, spec: &RoundSpec, signature: &Signature) {
+        self.inner().last_number = spec.number;
+        let spec = spec.to_bytes();
+        self.now.send_replace(Now::Round { spec, signature: signature.as_bytes().to_vec() });
+    }
+
+    /// No round is open any more.
+    pub fn end_round(&self) {
+        self.now.send_replace(Now::Idle);
+    }
+
+    /// The study has ended; sites may go.
+    pub fn end_study(&self) {
+        self.now.send_replace(Now::Ended);
+    }
+
+    /// Highest number announced.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        self.inner().last_number
+    }
+
+    /// Makes a query available.
+    pub fn add_query(&self, task: &str, run: u32, step: u32, bytes: Vec<u8>) {
+        self.inner().queries.insert((task.to_owned(), run, step), bytes);
+    }
+
+    /// Makes a release available.
+    pub fn add_release(&self, task: &str, run: u32, step: u32, bytes: Vec<u8>) {
+        self.inner().releases.insert((task.to_owned(), run, step), bytes);
+    }
+
+    /// A query or a release.
+    #[must_use]
+    pub fn get(&self, release: bool, task: &str, run: u32, step: u32) -> Option<Vec<u8>> {
+        let inner = self.inner();
+        let map = if release { &inner.releases } else { &inner.queries };
+        map.get(&(task.to_owned(), run, step)).cloned()
+    }
+
+    /// The stream of rounds.
+    #[must_use]
+    pub fn rounds(&self) -> watch::Receiver<Now> {
+        self.now.subscribe()
+    }
+
+    /// A site is there.
+    pub fn join(&self, site: &str) {
+        self.joined.send_if_modified(|sites| sites.insert(site.to_owned()));
+    }
+
+    /// Sites that have joined.
+    #[must_use]
+    pub fn joined(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.joined.subscribe()
+    }
+
+    /// Takes in a site's report; one a round is kept.
+    pub fn report(&self, site: &str, round: Digest, report: proto::SiteReport) {
+        let mut inner = self.inner();
+        if let Some(ledger) = &report.ledger {
+            inner.ledgers.insert(site.to_owned(), ledger.clone());
+        }
+        inner.reports.insert((round, site.to_owned()), report);
+    }
+
+    /// Bytes that sites say they sent for a round, and what refused sites said.
+    #[must_use]
+    pub fn round_reports(&self, round: &Digest) -> (u64, Vec<(String, String)>) {
+        let inner = self.inner();
+        let of_round =
+            inner.reports.iter().filter(|((reported, _), _)| reported == round);
+        let (mut bytes, mut refusals) = (0u64, Vec::new());
+        for ((_, site), report) in of_round {
+            bytes = bytes.saturating_add(report.bytes_sent);
+            if !report.submitted {
+                refusals.push((site.clone(), report.reason.clone()));
+            }
+        }
+        (bytes, refusals)
+    }
+
+    /// Last ledger state of each site.
+    #[must_use]
+    pub fn ledgers(&self) -> BTreeMap<String, proto::Ledger> {
+        self.inner().ledgers.clone()
+    }
+}

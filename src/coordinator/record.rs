@@ -1,0 +1,313 @@
+//! From a finished study to its report: who took part, what each step cost, what came out.
+
+use std::collections::BTreeMap;
+
+use haima_crypto::encode::{Digest, from_hex};
+use haima_crypto::identity::IdentityPublic;
+use haima_dp::noise::{coalition_rho, public_rho};
+use haima_dp::units::{Delta, Rho, Sensitivity};
+use haima_dp::zcdp;
+use haima_smpc_node::manifest::{NoisePlan, TaskEntry};
+
+use super::config::Config;
+use super::events::{Event, Round};
+use crate::report::{
+    Check, Class, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus, SiteLedger,
+    Step, StepResult, StudyReport, node_mode,
+};
+
+use crate::sum::nodes::Network;
+
+/// When things happened.
+#[derive(Debug)]
+pub(super) struct Timing {
+    /// Unix seconds.
+    pub(super) started: u64,
+    /// Unix seconds.
+    pub(super) finished: u64,
+    /// Seconds by task id.
+    pub(super) tasks: BTreeMap<String, f64>,
+}
+
+/// The report of what ran.
+pub(super) fn report(
+    network: &Network,
+    config: &Config,
+    results: &BTreeMap<String, serde_json::Value>,
+    timing: &Timing,
+) -> StudyReport {
+    let manifest = &network.manifest;
+    let mut report = StudyReport::new(&manifest.study);
+    let log = network.events.log();
+    report.rounds = log.iter().filter_map(|event| round_row(network, event)).collect();
+    report.steps = manifest
+        .tasks
+        .iter()
+        .filter(|entry| timing.tasks.contains_key(&entry.id))
+        .map(|entry| step(network, config, entry, results.get(&entry.id), timing, &log))
+        .collect();
+    report.ledger = ledgers(network);
+    report.parties = parties(network);
+    report.excluded = excluded(network, &report.steps);
+    report.manifest_digest = network.manifest_digest.to_string();
+    report.started = timing.started;
+    report.finished = timing.finished;
+    report.hospitals_per_patient = manifest.hospitals_per_patient;
+    report.floors = Floors { min_sites: manifest.min_sites, ..Floors::default() };
+    report.mode = format!("{} SMPC nodes, additive shares", manifest.nodes.len());
+    report.promises = node_mode(manifest.nodes.len());
+    report.warnings.clone_from(&config.about.warnings);
+    report.wording = config.about.wording.clone();
+    report.data_note.clone_from(&config.about.data);
+    report.assumptions = vec![
+        "The manifest (cohort caps, schema ranges, grids, expected cohort size) is public and was \
+         written without looking at patients."
+            .into(),
+        format!(
+            "One patient's rows are at most at {} hospital(s) of the study (rule S1).",
+            manifest.hospitals_per_patient
+        ),
+    ];
+    report.title = title(&report, &config.about.subject, manifest.sites.len());
+    report.checks = checks();
+    report
+}
+
+fn title(report: &StudyReport, subject: &str, hospitals: usize) -> String {
+    let patients = report.steps.iter().find_map(|step| match step.result.as_ref()? {
+        StepResult::Table1(table) => table.n.first().copied(),
+        StepResult::Curves(curves) => Some(curves.n),
+        StepResult::Fit(fit) => Some(fit.n),
+        StepResult::Hazard(_) | StepResult::Concordance(_) => None,
+    });
+    let subject = if subject.is_empty() { "patients" } else { subject };
+    match patients {
+        Some(n) => format!("{} {subject}, {hospitals} hospitals", thousands(n)),
+        None => format!("{subject}, {hospitals} hospitals"),
+    }
+}
+
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn of_task<'a>(log: &'a [Event], task: &'a str) -> impl Iterator<Item = &'a Event> {
+    log.iter().filter(move |event| match event {
+        Event::Released { round, .. } | Event::Failed { round, .. } => round.task == task,
+        _ => false,
+    })
+}
+
+fn bytes_of(network: &Network, round: &Round) -> u64 {
+    from_hex(&round.digest)
+        .map_or(0, |digest| network.hub.round_reports(&Digest::from_bytes(digest)).0)
+}
+
+fn step(
+    network: &Network,
+    config: &Config,
+    entry: &TaskEntry,
+    result: Option<&serde_json::Value>,
+    timing: &Timing,
+    log: &[Event],
+) -> Step {
+    let (mut rounds, mut failed, mut sent, mut released, mut dimension) = (0, 0, 0u64, 0u64, 0);
+    for event in of_task(log, &entry.id) {
+        match event {
+            Event::Released { round, bytes_released, .. } => {
+                rounds += 1;
+                released += bytes_released;
+                sent += bytes_of(network, round);
+                dimension = dimension.max(round.dimension);
+            }
+            Event::Failed { round, .. } => {
+                failed += 1;
+                sent += bytes_of(network, round);
+            }
+            _ => {}
+        }
+    }
+    let title = config.about.titles.get(&entry.id);
+    Step {
+        id: entry.id.clone(),
+        title: title.cloned().unwrap_or_else(|| entry.id.clone()),
+        task: entry.task.clone(),
+        class: entry
+            .noise
+            .and_then(|noise| privacy(network, entry, noise, dimension))
+            .map_or(Class::Exact, Class::Private),
+        rounds,
+        attempts_failed: failed,
+        seconds: timing.tasks.get(&entry.id).copied().unwrap_or_default(),
+        bytes_sent_by_sites: sent,
+        bytes_received_by_nodes: sent,
+        bytes_released: released,
+        result: result.and_then(|value| typed(&entry.task, value)),
+    }
+}
+
+fn typed(task: &str, value: &serde_json::Value) -> Option<StepResult> {
+    let value = value.clone();
+    match task {
+        "table1" => serde_json::from_value(value).ok().map(StepResult::Table1),
+        "km" => serde_json::from_value(value).ok().map(StepResult::Curves),
+        "cox" | "logistic" => serde_json::from_value(value).ok().map(StepResult::Fit),
+        "hazard" => serde_json::from_value(value).ok().map(StepResult::Hazard),
+        "concordance" => serde_json::from_value(value).ok().map(StepResult::Concordance),
+        _ => None,
+    }
+}
+
+/// The guarantee of a private task: its whole plan of steps and spare attempts, whatever number of
+/// them ran (rules L1, L2). The public figure comes from the sum of all nodes' noise (rule N1).
+fn privacy(
+    network: &Network,
+    entry: &TaskEntry,
+    noise: NoisePlan,
+    dimension: u64,
+) -> Option<Privacy> {
+    let sensitivity = Sensitivity::new(noise.sensitivity).ok()?;
+    let attempts = entry.max_steps + entry.spare_attempts;
+    let nodes = u32::try_from(network.manifest.nodes.len()).ok()?;
+    let over = |rho: Rho| zcdp::compose(std::iter::repeat_n(rho, attempts as usize));
+    let coalition = over(coalition_rho(sensitivity, noise.s));
+    let public = over(public_rho(sensitivity, noise.s, nodes, dimension.max(1)));
+    let delta = delta(network)?;
+    Some(Privacy {
+        epsilon_coalition: zcdp::epsilon(coalition, delta).get(),
+        epsilon_public: zcdp::epsilon(public, delta).get(),
+        delta: delta.get(),
+        rho: coalition.get(),
+        noise_s: noise.s as f64,
+        sensitivity: noise.sensitivity as f64,
+        site_bound: Some(noise.sensitivity as f64 * network.manifest.max_patients() as f64),
+        unit: "patient".into(),
+        adjacency: "add/remove".into(),
+        accountant: "zCDP".into(),
+    })
+}
+
+/// The delta at which sites state their limit; the smallest, where they differ.
+fn delta(network: &Network) -> Option<Delta> {
+    let deltas = network.hub.ledgers().into_values().map(|ledger| ledger.delta);
+    let smallest = deltas.filter(|delta| *delta > 0.0).fold(f64::INFINITY, f64::min);
+    Delta::new(smallest).ok()
+}
+
+fn round_row(network: &Network, event: &Event) -> Option<RoundRow> {
+    let sites_total = u32::try_from(network.manifest.sites.len()).unwrap_or(u32::MAX);
+    let row = |round: &Round, seconds: f64, status| RoundRow {
+        number: round.number,
+        task: network
+            .manifest
+            .task(&round.task)
+            .map_or_else(|_| round.task.clone(), |entry| entry.task.clone()),
+        step: round.task.clone(),
+        attempt: round.attempt + 1,
+        class: if round.exact { RoundClass::Exact } else { RoundClass::Private },
+        sites_accepted: 0,
+        sites_total,
+        left_out: Vec::new(),
+        seconds,
+        bytes: bytes_of(network, round),
+        digest: round.digest.clone(),
+        status,
+    };
+    match event {
+        Event::Released { round, accepted, left_out, seconds, .. } => Some(RoundRow {
+            sites_accepted: u32::try_from(accepted.len()).unwrap_or(u32::MAX),
+            left_out: left_out.clone(),
+            ..row(round, *seconds, RoundStatus::Released)
+        }),
+        Event::Failed { round, seconds, reason } => {
+            Some(row(round, *seconds, RoundStatus::Failed { reason: reason.clone() }))
+        }
+        _ => None,
+    }
+}
+
+fn ledgers(network: &Network) -> Vec<SiteLedger> {
+    let ledgers = network.hub.ledgers();
+    let in_order = network.manifest.sites.iter().filter_map(|site| {
+        ledgers.get(&site.name).map(|ledger| SiteLedger {
+            site: site.name.clone(),
+            population: ledger.population.clone(),
+            epsilon_spent: ledger.epsilon_spent,
+            epsilon_limit: ledger.epsilon_limit,
+            delta: ledger.delta,
+            rho_spent: ledger.rho_spent,
+            rho_limit: ledger.rho_limit,
+            exact_releases: u32::try_from(ledger.exact_releases).unwrap_or(u32::MAX),
+        })
+    });
+    in_order.collect()
+}
+
+fn parties(network: &Network) -> Vec<Party> {
+    let manifest = &network.manifest;
+    let fingerprint = |identity: &str| {
+        IdentityPublic::from_hex(identity).map_or_else(|_| String::new(), |key| key.fingerprint())
+    };
+    let party = |name: &str, operator: &str, identity: &str, role, note: &str| Party {
+        name: name.to_owned(),
+        role,
+        operator: operator.to_owned(),
+        fingerprint: fingerprint(identity),
+        note: note.to_owned(),
+    };
+    let c = &manifest.coordinator;
+    let mut parties = vec![party(&c.name, &c.operator, &c.identity, Role::Coordinator, "")];
+    for (position, node) in manifest.nodes.iter().enumerate() {
+        let note = if position == 0 { "holds the vector share" } else { "holds seed shares" };
+        parties.push(party(&node.name, &node.operator, &node.identity, Role::Node, note));
+    }
+    for site in &manifest.sites {
+        let note = format!("at most {} patients", site.max_patients);
+        parties.push(party(&site.name, &site.operator, &site.identity, Role::Site, &note));
+    }
+    parties
+}
+
+/// How a reader checks the report.
+fn checks() -> Vec<Check> {
+    let check = |text: &str, command: &str| Check { text: text.into(), command: command.into() };
+    vec![
+        check(
+            "Verify a party's journal: hash chain and signature of every record.",
+            "haima audit verify --manifest manifest.toml --party NAME audit.log",
+        ),
+        check("Read every number of this page as JSON.", "less report.json"),
+    ]
+}
+
+/// A site below its own floor sends zeros and is not told apart; exact results count how many did.
+fn excluded(network: &Network, steps: &[Step]) -> Vec<Excluded> {
+    let all = network.manifest.sites.len() as u64;
+    let mut excluded = Vec::new();
+    for step in steps {
+        let contributed = match &step.result {
+            Some(StepResult::Table1(table)) => table.sites,
+            Some(StepResult::Curves(curves)) => curves.sites,
+            Some(StepResult::Fit(fit)) => fit.sites,
+            _ => continue,
+        };
+        if contributed < all {
+            excluded.push(Excluded {
+                site: format!("{} of {all} hospitals", all - contributed),
+                reason: format!(
+                    "added nothing to {}: fewer complete rows than their own floor, or absent",
+                    step.title
+                ),
+            });
+        }
+    }
+    excluded
+}

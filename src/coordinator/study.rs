@@ -1,0 +1,204 @@
+//! Runs a study: waits for the parties, runs the manifest's tasks in order, writes the report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use haima_crypto::encode::Digest;
+use haima_fl_core::sum::drive;
+use haima_smpc_node::audit::Audit;
+use haima_smpc_node::client::{CHUNK, NodeClient};
+use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::tls::{self, TlsIdentity};
+use haima_smpc_node::{keyfile, unix_millis};
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+
+use super::config::Config;
+use super::events::{Event, Events};
+use super::hub::Hub;
+use super::record::{Timing, report};
+use super::service::Service;
+use crate::Error;
+use crate::proto::coordinator_server::CoordinatorServer;
+use crate::report::StudyReport;
+use crate::sum::nodes::{Network, NodesSum};
+use crate::sum::plan::open_run;
+
+/// How long sites get to take in the last release and report, after the study's end.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Runs the study of a configuration to its end and writes the report to its `out` folder.
+///
+/// # Errors
+/// When a party is missing, a step cannot be released, or a task cannot use its sum. What was
+/// finished before stands in the report that is written all the same.
+pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport, Error> {
+    let manifest = Arc::new(Manifest::read(&config.manifest)?);
+    let key = keyfile::read_identity(&config.identity)?;
+    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
+    check_keys(config, &manifest, &key.public().to_string(), &tls)?;
+    std::fs::create_dir_all(&config.out).map_err(|e| Error::file(&config.out, e))?;
+    let name = &manifest.coordinator.name;
+    let (audit, _) = Audit::open(&config.out.join("audit.log"), name, &key.public())?;
+
+    let hub = Arc::new(Hub::default());
+    serve(&manifest, &tls, &hub).await?;
+    let nodes = manifest
+        .nodes
+        .iter()
+        .map(|node| NodeClient::new(node, &tls))
+        .collect::<Result<Vec<_>, _>>()?;
+    let network = Arc::new(Network {
+        manifest_digest: manifest.digest(),
+        manifest: Arc::clone(&manifest),
+        key,
+        nodes,
+        hub: Arc::clone(&hub),
+        events: Events::new(watcher),
+        runtime: tokio::runtime::Handle::current(),
+    });
+    wait_for_nodes(&network, Duration::from_secs(config.wait_s)).await?;
+    wait_for_sites(&network, config).await?;
+
+    let started = unix_millis() / 1000;
+    let run = config.run;
+    let tasks = Arc::clone(&network);
+    let outcome = tokio::task::spawn_blocking(move || run_tasks(&tasks, run)).await;
+    let (results, timings, outcome) = outcome.map_err(|e| Error::Stopped {
+        party: manifest.coordinator.name.clone(),
+        reason: e.to_string(),
+    })?;
+    hub.end_study();
+    tokio::time::sleep(FAREWELL).await;
+
+    let finished = unix_millis() / 1000;
+    let timing = Timing { started, finished, tasks: timings };
+    let report = report(&network, config, &results, &timing);
+    for event in network.events.log() {
+        journal(&audit, &network, &event)?;
+    }
+    crate::report::write(&config.out, &report).map_err(|e| Error::file(&config.out, e))?;
+    if outcome.is_ok() {
+        network.events.tell(Event::Done);
+    }
+    outcome.map(|()| report)
+}
+
+fn check_keys(
+    config: &Config,
+    manifest: &Manifest,
+    identity: &str,
+    tls: &TlsIdentity,
+) -> Result<(), Error> {
+    let party = &manifest.coordinator;
+    if identity != party.identity.to_lowercase() {
+        let problem = "not the coordinator's identity key of the manifest";
+        return Err(Error::config(&config.identity, problem));
+    }
+    if tls.pin()?.to_string() != party.tls.to_lowercase() {
+        let problem = "not the coordinator's TLS key of the manifest";
+        return Err(Error::config(&config.tls_certificate, problem));
+    }
+    Ok(())
+}
+
+async fn serve(manifest: &Arc<Manifest>, tls: &TlsIdentity, hub: &Arc<Hub>) -> Result<(), Error> {
+    let address = &manifest.coordinator.address;
+    let listener = TcpListener::bind(address).await.map_err(|e| Error::Stopped {
+        party: manifest.coordinator.name.clone(),
+        reason: format!("cannot listen at {address}: {e}"),
+    })?;
+    let incoming = tls::incoming(listener, tls, &manifest.pins())?;
+    let service = CoordinatorServer::new(Service::new(Arc::clone(hub), Arc::clone(manifest)))
+        .max_decoding_message_size(CHUNK);
+    tokio::spawn(async move {
+        let server = Server::builder()
+            .concurrency_limit_per_connection(64)
+            .http2_keepalive_interval(Some(Duration::from_secs(20)))
+            .add_service(service);
+        if let Err(error) = server.serve_with_incoming(incoming).await {
+            tracing::error!(%error, "the service for sites stopped");
+        }
+    });
+    Ok(())
+}
+
+async fn wait_for_nodes(network: &Network, wait: Duration) -> Result<(), Error> {
+    let until = Instant::now() + wait;
+    for node in &network.nodes {
+        loop {
+            match node.check_status(&network.manifest_digest, unix_millis()).await {
+                Ok(_) => break,
+                Err(haima_smpc_node::Error::Unreachable { .. }) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn wait_for_sites(network: &Network, config: &Config) -> Result<(), Error> {
+    let all = network.manifest.sites.len();
+    let needed = config.wait_sites.map_or(all, |needed| (needed as usize).min(all));
+    let mut joined = network.hub.joined();
+    let until = tokio::time::Instant::now() + Duration::from_secs(config.wait_s);
+    loop {
+        let sites = joined.borrow_and_update().clone();
+        network.events.tell(Event::Joined { sites: sites.len(), of: all });
+        if sites.len() >= needed {
+            return Ok(());
+        }
+        if !matches!(tokio::time::timeout_at(until, joined.changed()).await, Ok(Ok(()))) {
+            let missing: Vec<&str> = network
+                .manifest
+                .sites
+                .iter()
+                .map(|site| site.name.as_str())
+                .filter(|name| !sites.contains(*name))
+                .collect();
+            return Err(Error::Absent { missing: missing.join(", "), seconds: config.wait_s });
+        }
+    }
+}
+
+type Finished = BTreeMap<String, serde_json::Value>;
+
+/// Runs all tasks; what finished, how long each took, and how it ended.
+fn run_tasks(network: &Network, run: u32) -> (Finished, BTreeMap<String, f64>, Result<(), Error>) {
+    let (mut finished, mut timings) = (Finished::new(), BTreeMap::new());
+    for entry in &network.manifest.tasks {
+        let started = Instant::now();
+        let max_steps = entry.max_steps;
+        network.events.tell(Event::TaskStarted { task: entry.id.clone(), max_steps });
+        let result = open_run(&network.manifest, entry, &finished).and_then(|mut task| {
+            drive(task.as_mut(), &mut NodesSum::new(network, entry, run))
+        });
+        timings.insert(entry.id.clone(), started.elapsed().as_secs_f64());
+        match result {
+            Ok(result) => {
+                let task = entry.id.clone();
+                network.events.tell(Event::TaskDone { task, result: result.clone() });
+                finished.insert(entry.id.clone(), result);
+            }
+            Err(error) => return (finished, timings, Err(error)),
+        }
+    }
+    (finished, timings, Ok(()))
+}
+
+fn journal(audit: &Audit, network: &Network, event: &Event) -> Result<(), Error> {
+    let (kind, round, text) = match event {
+        Event::Released { round, accepted, .. } => {
+            ("released", round, format!("{} sites", accepted.len()))
+        }
+        Event::Failed { round, reason, .. } => ("failed", round, reason.clone()),
+        _ => return Ok(()),
+    };
+    let digest = Digest::from_bytes(haima_crypto::encode::from_hex(&round.digest)?);
+    audit.write(&network.key, kind, &digest, &round.task, &Digest::default(), &text)?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! A whole network on one machine: every party its own process, real TLS, real stores, throwaway
+//! keys in a temporary folder.
+//!
+//! `network` makes and runs the parties, and is what the end-to-end tests use too; `split` deals a
+//! pooled CSV out to sites; `run` is the command `haima demo`; `screen` is what it shows.
+//!
+//! One machine and one operator run every party here, so *nothing* is private against whoever
+//! runs the demo; the report says so first.
+
+pub mod network;
+mod run;
+mod screen;
+mod split;
+
+pub use run::{Options, run};
+pub use split::split;

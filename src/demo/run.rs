@@ -1,0 +1,322 @@
+//! The command `haima demo`: makes a network, runs its study, shows what came of it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use clap::Args;
+use haima_fl_core::cohort::Cohort;
+use haima_fl_core::results::Concordance;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::sum::{PlainSum, drive};
+
+use super::network::{Network, Plan};
+use super::screen::Screen;
+use super::split::split;
+use crate::Error;
+use crate::coordinator::events::Event;
+use crate::provision::{Study, Timing};
+use crate::report::{Comparison, StepResult, StudyReport};
+use crate::site::Policy;
+
+/// Options of the demonstration.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Pooled CSV of all hospitals. Without it: data/leuksurv.csv of the source folder.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Study template (TOML). Without it: the file beside the data that ends in .study.toml.
+    #[arg(long)]
+    study: Option<PathBuf>,
+    /// Column that splits the data into hospitals. Without it: the study's.
+    #[arg(long)]
+    site_column: Option<String>,
+    /// Number of SMPC nodes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+    nodes: u8,
+    /// Epsilon of the private tasks, against all nodes but one. Without it: the study's.
+    #[arg(long)]
+    epsilon: Option<f64>,
+    /// Folder for the report.
+    #[arg(long, default_value = "haima-report")]
+    out: PathBuf,
+    /// Seed of splits and of model initialisation; noise, shares and keys never come from it.
+    #[arg(long)]
+    seed: Option<u32>,
+}
+
+const TIMING: Timing = Timing { round_ms: 15_000, grace_ms: 5_000, tick_ms: 100 };
+const DEFAULT_DATA: &str = "data/leuksurv.csv";
+
+/// Runs the demonstration.
+///
+/// # Errors
+/// When data or study cannot be used, a party falls, or the user interrupts; all processes have
+/// ended and the temporary folder is gone then.
+pub fn run(options: &Options) -> Result<(), Error> {
+    let interrupted = watch_for_interrupt()?;
+    let data = match &options.data {
+        Some(data) => data.clone(),
+        None => shipped(DEFAULT_DATA)?,
+    };
+    let study = read_study(options, &data)?;
+    let root = tempfile::Builder::new()
+        .prefix("haima-demo-")
+        .tempdir()
+        .map_err(|e| Error::file(&std::env::temp_dir(), e))?;
+    let plan = plan(options, &data, study, root.path())?;
+    // All data are checked here too, so that a fault is told before anything starts.
+    let cohorts = read_cohorts(&plan, &data)?;
+
+    let mut network = Network::make(&plan)?;
+    let screen = Screen::new(&plan, &data, cohorts.iter().map(Cohort::len).sum());
+    network.start_all()?;
+    let mut coordinator = network.start_coordinator()?;
+    let watched = watch(&mut coordinator, &mut network, &screen, &interrupted);
+    if watched.is_err() {
+        let _ = coordinator.kill();
+    }
+    let _ = coordinator.wait();
+    watched?;
+    network.stop(Duration::from_secs(2));
+    let report = network.folder("coordinator")?.join("out/report.json");
+    let mut report: StudyReport = read_json(&report)?;
+    drop(network);
+
+    report.comparison = compare(&plan, &report, &cohorts, &screen)?;
+    let page = crate::report::write(&options.out, &report)
+        .map_err(|e| Error::file(&options.out, e))?;
+    screen.results(&report, &page);
+    Ok(())
+}
+
+/// Sets the flag on Ctrl-C or SIGTERM, so that everything is cleared away on the way out.
+fn watch_for_interrupt() -> Result<Arc<AtomicBool>, Error> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let fault = |e: std::io::Error| Error::Stopped { party: "demo".into(), reason: e.to_string() };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
+    let set = Arc::clone(&flag);
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            #[cfg(unix)]
+            {
+                use tokio::signal::unix::{SignalKind, signal};
+                if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+                    tokio::select! {
+                        _ = tokio::signal::ctrl_c() => {}
+                        _ = terminate.recv() => {}
+                    }
+                    return;
+                }
+            }
+            let _ = tokio::signal::ctrl_c().await;
+        });
+        set.store(true, Ordering::SeqCst);
+    });
+    Ok(flag)
+}
+
+/// A file of the source folder: from the working directory, or above this program.
+fn shipped(name: &str) -> Result<PathBuf, Error> {
+    let program = std::env::current_exe().unwrap_or_default();
+    std::iter::once(PathBuf::from("."))
+        .chain(program.ancestors().map(Path::to_path_buf))
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            Error::config(
+                Path::new(name),
+                "not found; run the demo in the source folder, or give --data FILE",
+            )
+        })
+}
+
+fn read_study(options: &Options, data: &Path) -> Result<Study, Error> {
+    let beside = data.with_extension("study.toml");
+    let path = options.study.as_ref().unwrap_or(&beside);
+    if options.study.is_none() && !beside.is_file() {
+        let problem = "there is no study beside the data; give --study FILE (see data/README.md)";
+        return Err(Error::config(&beside, problem));
+    }
+    let mut study = Study::read(path)?;
+    if let Some(column) = &options.site_column {
+        study.site_column.clone_from(column);
+        study.site_prefix.clone_from(column);
+    }
+    for task in &mut study.tasks {
+        if let (Some(seed), Some(slot)) = (options.seed, task.params.get_mut("seed")) {
+            *slot = toml::Value::Integer(i64::from(seed));
+        }
+        if let (Some(epsilon), Some(privacy)) = (options.epsilon, &mut task.privacy) {
+            privacy.epsilon = epsilon;
+        }
+    }
+    Ok(study)
+}
+
+fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Plan, Error> {
+    let program =
+        std::env::current_exe().map_err(|e| Error::file(Path::new("this program"), e))?;
+    let dealt = split(data, &study.site_column)?;
+    let width = dealt.keys().map(String::len).max().unwrap_or(0);
+    let mut cohorts = BTreeMap::new();
+    for (value, text) in dealt {
+        let name = site_name(&study.site_prefix, &value, width);
+        if cohorts.insert(name.clone(), text).is_some() {
+            let problem = format!("two values of {} give the name {name}", study.site_column);
+            return Err(Error::config(data, problem));
+        }
+    }
+    let private = study.tasks.iter().filter_map(|task| task.privacy);
+    let policy = Policy {
+        default_population: study.study.clone(),
+        epsilon: private.clone().map(|p| p.epsilon).fold(f64::MIN_POSITIVE, f64::max),
+        delta: private.map(|p| p.delta).reduce(f64::min),
+        allow_large_delta: false,
+        exact_tasks: study
+            .tasks
+            .iter()
+            .filter(|task| task.privacy.is_none())
+            .map(|task| task.id.clone())
+            .collect(),
+        approved_reruns: Vec::new(),
+        min_local_rows: 10,
+        min_sites: study.min_sites,
+        max_attempts_a_day: 1000,
+    };
+    let (nodes, root) = (usize::from(options.nodes), root.to_owned());
+    Ok(Plan { program, root, study, cohorts, nodes, policy, timing: TIMING, wait_s: 30 })
+}
+
+/// `district-07` of prefix, value and the width of the longest value.
+fn site_name(prefix: &str, value: &str, width: usize) -> String {
+    let value = match value.parse::<u64>() {
+        Ok(number) => format!("{number:0width$}"),
+        Err(_) => value.to_owned(),
+    };
+    format!("{prefix}-{value}")
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '-' })
+        .take(64)
+        .collect()
+}
+
+fn read_cohorts(plan: &Plan, data: &Path) -> Result<Vec<Cohort>, Error> {
+    let schema = Schema::from_toml(&plan.study.schema)?;
+    plan.cohorts
+        .iter()
+        .map(|(name, text)| {
+            let file = format!("{}, {name}", data.display());
+            Ok(Cohort::from_reader(&file, text.as_bytes(), &schema)?)
+        })
+        .collect()
+}
+
+/// Follows the coordinator's events to the end of the study.
+fn watch(
+    coordinator: &mut Child,
+    network: &mut Network,
+    screen: &Screen,
+    interrupted: &AtomicBool,
+) -> Result<(), Error> {
+    let stopped = |network: &Network| Error::Stopped {
+        party: "coordinator".into(),
+        reason: network.last_line("coordinator"),
+    };
+    let Some(output) = coordinator.stdout.take() else { return Err(stopped(network)) };
+    let (sender, events) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Ok(event) = serde_json::from_str::<Event>(&line)
+                && sender.send(event).is_err()
+            {
+                return;
+            }
+        }
+    });
+    follow(&events, network, screen, interrupted)?.ok_or_else(|| stopped(network))
+}
+
+/// `None` when the events end without the study's end.
+fn follow(
+    events: &Receiver<Event>,
+    network: &mut Network,
+    screen: &Screen,
+    interrupted: &AtomicBool,
+) -> Result<Option<()>, Error> {
+    loop {
+        match events.recv_timeout(Duration::from_millis(100)) {
+            Ok(Event::Done) => {
+                screen.done();
+                return Ok(Some(()));
+            }
+            Ok(event) => screen.show(&event),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
+        if interrupted.load(Ordering::SeqCst) {
+            return Err(Error::Interrupted);
+        }
+        if let Some(error) = network.fallen() {
+            return Err(error);
+        }
+    }
+}
+
+fn read_json(path: &Path) -> Result<StudyReport, Error> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::config(path, e.to_string()))
+}
+
+/// The network's twin without noise, trained in this process over the demo's own copy of the data.
+fn compare(
+    plan: &Plan,
+    report: &StudyReport,
+    cohorts: &[Cohort],
+    screen: &Screen,
+) -> Result<Option<Comparison>, Error> {
+    let with_noise = report.steps.iter().find_map(|step| match &step.result {
+        Some(StepResult::Concordance(concordance)) => Some(concordance.clone()),
+        _ => None,
+    });
+    let Some(with_noise) = with_noise else { return Ok(None) };
+    screen.say("training the same network without noise, in one process, for comparison");
+    let schema = Schema::from_toml(&plan.study.schema)?;
+    let mut finished = BTreeMap::new();
+    let needed = plan.study.tasks.iter().filter(|task| {
+        task.privacy.is_some() || matches!(task.task.as_str(), "concordance")
+    });
+    for task in needed {
+        let open = || {
+            let (name, version) = (&task.task, task.version);
+            haima_fl_core::registry::open(name, version, &task.params, &schema, &finished)
+        };
+        let (limit, floor) = (plan.study.max_patients, plan.policy.min_local_rows);
+        let mut run = open()?;
+        let mut sums = PlainSum::new(cohorts, limit, floor, rand::rng(), open)?;
+        let result = drive(run.as_mut(), &mut sums)?;
+        drop(sums);
+        finished.insert(task.id.clone(), result);
+    }
+    let twin = plan
+        .study
+        .tasks
+        .iter()
+        .filter(|task| task.task == "concordance")
+        .find_map(|task| finished.get(&task.id))
+        .and_then(|value| serde_json::from_value::<Concordance>(value.clone()).ok());
+    Ok(twin.map(|without_noise| Comparison {
+        with_noise,
+        without_noise,
+        note: "The twin without noise was trained in one process over the demonstration's own \
+               copy of these public data; a real network has no such copy."
+            .into(),
+    }))
+}

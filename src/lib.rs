@@ -1,0 +1,37 @@
+//! haima: hospitals train models and run clinical statistics together over secure sums; no patient
+//! row and no single hospital's result leaves a hospital.
+//!
+//! This crate joins the halves: below, `haima-smpc-node` and `haima-crypto` move shares; above,
+//! `haima-fl-core` turns clinical questions into sums. Nothing else converts between them.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`sum`] | queries to round specs, and the secure sum over nodes |
+//! | [`site`] | a hospital's daemon: policy, ledger, replay, contribution |
+//! | [`coordinator`] | the study's daemon: runs tasks, serves sites |
+//! | [`provision`] | keys, certificates and the manifest of a new study |
+//! | [`report`] | the study's report |
+//! | [`demo`] | a whole network on one machine (feature `demo`) |
+//! | [`cli`] | the command line (feature `cli`) |
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod coordinator;
+#[cfg(feature = "demo")]
+pub mod demo;
+mod error;
+pub mod provision;
+pub mod report;
+pub mod site;
+pub mod sum;
+
+/// Messages and stubs generated from `proto/haima/coordinator/v1/coordinator.proto`.
+pub mod proto {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, unused_qualifications)]
+    tonic::include_proto!("haima.coordinator.v1");
+}
+
+pub use error::Error;

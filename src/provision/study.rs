@@ -1,0 +1,192 @@
+//! A study's template: what a manifest says besides parties and keys, as a TOML file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use haima_dp::ledger::Limit;
+use haima_dp::units::{Delta, Epsilon, Sensitivity};
+use haima_dp::zcdp;
+use haima_fl_core::schema::Schema;
+use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::coordinator::About;
+
+/// A study before it has parties.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    /// Name of the study.
+    pub study: String,
+    /// Column of a pooled CSV by which a demonstration splits patients into sites.
+    pub site_column: String,
+    /// Operators of that column's values are named after it, e.g. `district` gives `district-7`.
+    pub site_prefix: String,
+    /// Fewest distinct operators in a sum.
+    pub min_sites: u32,
+    /// Public cap on the patients of each site.
+    pub max_patients: u64,
+    /// Most coordinates of a vector.
+    pub max_dimension: u32,
+    /// Words of the report.
+    #[serde(default)]
+    pub about: About,
+    /// The cohort's schema.
+    pub schema: toml::Table,
+    /// Tasks in the order in which they run.
+    #[serde(rename = "task")]
+    pub tasks: Vec<TaskTemplate>,
+}
+
+/// A task of a study, with its target of privacy instead of the noise that follows from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskTemplate {
+    /// Manifest id.
+    pub id: String,
+    /// Registered name.
+    pub task: String,
+    /// Version.
+    pub version: u32,
+    /// Heading in the report.
+    pub title: String,
+    /// Most steps.
+    pub max_steps: u32,
+    /// Attempts beyond one a step.
+    pub spare_attempts: u32,
+    /// Target of the private class; exact when absent.
+    #[serde(default)]
+    pub privacy: Option<Privacy>,
+    /// Parameters.
+    #[serde(default)]
+    pub params: toml::Table,
+}
+
+/// A target of privacy for one task, coalition figure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Privacy {
+    /// Epsilon of all attempts together.
+    pub epsilon: f64,
+    /// Delta.
+    pub delta: f64,
+}
+
+/// How long things may take in a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// From opening a round to its deadline, milliseconds.
+    pub round_ms: u64,
+    /// After the deadline for the nodes' agreement, milliseconds.
+    pub grace_ms: u64,
+    /// Submission tick, milliseconds.
+    pub tick_ms: u32,
+}
+
+impl Study {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// When the file is missing or does not parse.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))
+    }
+
+    /// The manifest of this study among these parties; noise is calibrated to each task's target
+    /// over all its steps and spare attempts (rule L1).
+    ///
+    /// # Errors
+    /// When the schema, a task or a target cannot be used.
+    pub fn manifest(
+        &self,
+        coordinator: Party,
+        nodes: Vec<Party>,
+        sites: Vec<Party>,
+        timing: Timing,
+    ) -> Result<Manifest, Error> {
+        let schema = Schema::from_toml(&self.schema)?;
+        let tasks = self
+            .tasks
+            .iter()
+            .map(|task| task.entry(&schema))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sites = sites
+            .into_iter()
+            .map(|site| SiteParty {
+                name: site.name,
+                operator: site.operator,
+                identity: site.identity,
+                tls: site.tls,
+                max_patients: self.max_patients,
+            })
+            .collect();
+        let manifest = Manifest {
+            version: 1,
+            study: self.study.clone(),
+            min_sites: self.min_sites,
+            max_dimension: self.max_dimension,
+            round_ms: timing.round_ms,
+            grace_ms: timing.grace_ms,
+            tick_ms: timing.tick_ms,
+            hospitals_per_patient: 1,
+            coordinator,
+            nodes,
+            sites,
+            tasks,
+            schema: self.schema.clone(),
+        };
+        Ok(manifest.checked()?)
+    }
+
+    /// What the report says, with the tasks' headings.
+    #[must_use]
+    pub fn about(&self) -> About {
+        let mut about = self.about.clone();
+        let titles = self.tasks.iter().map(|task| (task.id.clone(), task.title.clone()));
+        about.titles = titles.collect();
+        about
+    }
+}
+
+impl TaskTemplate {
+    fn entry(&self, schema: &Schema) -> Result<TaskEntry, Error> {
+        let noise = self.privacy.map(|target| self.calibrate(target, schema)).transpose()?;
+        Ok(TaskEntry {
+            id: self.id.clone(),
+            task: self.task.clone(),
+            version: self.version,
+            class: if noise.is_some() { Class::Private } else { Class::Exact },
+            max_steps: self.max_steps,
+            spare_attempts: self.spare_attempts,
+            noise,
+            params: self.params.clone(),
+        })
+    }
+
+    /// The noise at which all attempts of the plan stay within the target, coalition figure.
+    fn calibrate(&self, target: Privacy, schema: &Schema) -> Result<NoisePlan, Error> {
+        let fault = |problem: &str| Error::Config {
+            file: format!("task {}", self.id),
+            problem: problem.to_owned(),
+        };
+        let none = BTreeMap::new();
+        let run =
+            haima_fl_core::registry::open(&self.task, self.version, &self.params, schema, &none)?;
+        let sensitivity = run
+            .query()
+            .and_then(|query| query.sensitivity)
+            .ok_or_else(|| fault("it bounds no patient, so it cannot be private"))?;
+        let limit = Limit {
+            epsilon: Epsilon::new(target.epsilon)?,
+            delta: Delta::new(target.delta)?,
+        };
+        let attempts = self
+            .max_steps
+            .checked_add(self.spare_attempts)
+            .ok_or_else(|| fault("too many attempts"))?;
+        let s = zcdp::calibrate(limit.rho(), attempts, Sensitivity::new(sensitivity)?)?;
+        Ok(NoisePlan { s, sensitivity })
+    }
+}

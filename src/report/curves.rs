@@ -1,0 +1,180 @@
+//! The section on Kaplan-Meier curves: the figure, the log-rank test, medians and survival at
+//! round times.
+//!
+//! Display rules (`min_cell`): a curve ends where fewer patients than that remain at risk, a group
+//! smaller than that is not drawn, and single censored patients are not marked.
+
+use haima_fl_core::results::{Curve, Curves};
+use maud::{Markup, html};
+
+use super::model::{Floors, Step, Wording};
+use super::numbers;
+use super::page::{class_badge, scroll};
+use super::plot;
+use super::survival_figure::Figure;
+use super::words;
+
+/// Times in the unit of the axis.
+pub(super) struct TimeAxis {
+    /// Data units in one axis unit.
+    pub(super) divisor: f64,
+    /// Name of the axis unit, plural.
+    pub(super) unit: String,
+    /// Last time drawn, axis units.
+    pub(super) end: f64,
+}
+
+impl TimeAxis {
+    fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
+        let last = |curve: &&Curve| drawn(curve, min_cell).last().map(|row| row.time);
+        let end = curves.iter().filter_map(last).fold(0.0, f64::max);
+        let (divisor, unit) = match wording.time_unit.as_str() {
+            "days" if end > 900.0 => (365.25, "years"),
+            "months" if end > 36.0 => (12.0, "years"),
+            "" => (1.0, "time units"),
+            unit => (1.0, unit),
+        };
+        Self { divisor, unit: unit.to_owned(), end: end / divisor }
+    }
+}
+
+/// One row of a curve.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    /// Time, data units.
+    pub(super) time: f64,
+    at_risk: u64,
+    censored: u64,
+    /// Survival after `time`.
+    pub(super) surv: f64,
+    /// Its 95 % interval.
+    pub(super) lo: f64,
+    /// Its 95 % interval.
+    pub(super) hi: f64,
+}
+
+/// Rows of a curve; cut to the shortest vector, since a report may come from a file.
+fn rows(curve: &Curve) -> impl Iterator<Item = Row> + '_ {
+    let counts = curve.n_risk.iter().zip(&curve.n_censor);
+    let band = curve.surv.iter().zip(curve.lo.iter().zip(&curve.hi));
+    curve.time.iter().zip(counts).zip(band).map(
+        |((&time, (&at_risk, &censored)), (&surv, (&lo, &hi)))| Row {
+            time,
+            at_risk,
+            censored,
+            surv,
+            lo,
+            hi,
+        },
+    )
+}
+
+/// The rows that are drawn.
+pub(super) fn drawn(curve: &Curve, min_cell: u64) -> impl Iterator<Item = Row> + '_ {
+    rows(curve).take_while(move |row| row.at_risk >= min_cell.max(1))
+}
+
+/// Patients at risk just before `time`, and censored earlier.
+pub(super) fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
+    let censored = rows(curve).take_while(|row| row.time < time).map(|row| row.censored).sum();
+    let next = rows(curve).find(|row| row.time >= time);
+    (next.map_or(0, |row| row.at_risk), censored)
+}
+
+/// Events of a curve, under the display rule.
+pub(super) fn events_cell(curve: &Curve, min_cell: u64) -> String {
+    numbers::cell(curve.n_event.iter().sum(), min_cell)
+}
+
+/// Survival at `time` with its interval, as text, while the curve is drawn.
+fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
+    let reached = drawn(curve, min_cell).last().is_some_and(|last| last.time >= time);
+    let row = rows(curve).take_while(|row| row.time <= time).last();
+    match row {
+        _ if !reached => "–".to_owned(),
+        None => numbers::percent(1.0),
+        Some(row) if row.lo.is_finite() && row.hi.is_finite() => {
+            let [surv, lo, hi] = [row.surv, row.lo, row.hi].map(numbers::percent);
+            format!("{surv} ({} to {})", lo.trim_end_matches('%'), hi.trim_end_matches('%'))
+        }
+        Some(row) => numbers::percent(row.surv),
+    }
+}
+
+/// The part of one step.
+pub(super) fn section(step: &Step, result: &Curves, wording: &Wording, floors: &Floors) -> Markup {
+    let min_cell = floors.min_cell;
+    let curves: Vec<&Curve> = result.curves.iter().filter(|c| c.n >= min_cell.max(1)).collect();
+    let axis = TimeAxis::new(&curves, wording, min_cell);
+    let figure = Figure { curves: &curves, axis: &axis, wording, min_cell };
+    html! {
+        h3 { (step.title) " " (class_badge(&step.class)) }
+        @if curves.is_empty() {
+            p { "No group has enough patients to draw a curve." }
+        } @else {
+            figure {
+                (plot::both(|size| figure.draw(size)))
+                figcaption { (caption(result, wording, min_cell)) }
+            }
+            (summary(&curves, &axis, wording, min_cell))
+        }
+    }
+}
+
+fn caption(result: &Curves, wording: &Wording, min_cell: u64) -> Markup {
+    html! {
+        (words::outcome(wording)) " (Kaplan-Meier) with pointwise 95% confidence bands: "
+        (numbers::counted_cell(result.n, min_cell, "patient", "patients")) ", "
+        (words::events(wording, result.events, min_cell)) ". "
+        @if let Some(test) = &result.logrank {
+            "Log-rank test: χ²=" (numbers::decimal(test.chisq, 2)) " on "
+            (numbers::counted(test.df.into(), "degree", "degrees")) " of freedom, "
+            b { (numbers::p_value(test.p)) } ". "
+        }
+        "Under the axis: patients still at risk (and censored so far). "
+        @if min_cell > 1 { "A curve ends where fewer than " (min_cell) " remain at risk. " }
+        @if result.grid > 0.0 {
+            "Times were rounded up to a public grid of " (words::time(result.grid, wording)) "."
+        }
+    }
+}
+
+/// Median and survival at round times.
+fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
+    let marks: Vec<f64> = if axis.unit == "years" {
+        [1.0, 2.0, 5.0, 10.0].into_iter().filter(|mark| *mark <= axis.end).collect()
+    } else {
+        plot::ticks(axis.end, 4).into_iter().skip(1).collect()
+    };
+    let unit = |mark: f64| match mark {
+        1.0 => axis.unit.trim_end_matches('s'),
+        _ => axis.unit.as_str(),
+    };
+    let body = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Group" }
+                th.num scope="col" { "Patients" }
+                th.num scope="col" { (words::capital(words::or(&wording.events, "events"))) }
+                th.num scope="col" { "Median (95% CI)" }
+                @for mark in &marks {
+                    th.num scope="col" { "At " (plot::tick_text(*mark)) " " (unit(*mark)) " (CI)" }
+                }
+            } }
+            tbody {
+                @for curve in curves {
+                    tr {
+                        th scope="row" { (words::group(wording, &curve.group)) }
+                        td.num { (numbers::count(curve.n)) }
+                        td.num { (events_cell(curve, min_cell)) }
+                        td.num { (words::median(curve, wording, "")) }
+                        @for mark in &marks {
+                            td.num { (survival(curve, mark * axis.divisor, min_cell)) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    scroll("Median and survival at round times", &body)
+}

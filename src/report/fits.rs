@@ -1,0 +1,89 @@
+//! Cox and logistic models: the forest plot, then every coefficient in raw units.
+
+use haima_fl_core::results::Fit;
+use maud::{Markup, html};
+
+use super::forest;
+use super::model::{Floors, Step, Wording};
+use super::numbers;
+use super::page::{class_badge, scroll};
+use super::words::{self, Ratio};
+
+/// The part of one step.
+pub(super) fn section(step: &Step, fit: &Fit, wording: &Wording, floors: &Floors) -> Markup {
+    let name = Ratio::of(fit);
+    html! {
+        h3 { (step.title) " " (class_badge(&step.class)) }
+        figure {
+            (forest::figure(fit, wording))
+            figcaption { (caption(fit, &name, wording, floors.min_cell)) }
+        }
+        details.print {
+            summary { "All coefficients, in the units of the data" }
+            (scroll(&format!("Coefficients of {}", step.title), &table(fit, &name, wording)))
+            p.note {
+                "Formula: " code { (fit.formula) } ". Log-likelihood "
+                (numbers::decimal(fit.loglik, 2)) ", without covariates " (numbers::decimal(fit.loglik_null, 2))
+                ". SE: standard error; CI and p: Wald. Ratios are per one unit of the column."
+            }
+        }
+    }
+}
+
+fn caption(fit: &Fit, name: &Ratio, wording: &Wording, min_cell: u64) -> Markup {
+    let ties = match fit.ties.as_str() {
+        "breslow" => ", ties by Breslow's method",
+        "efron" => ", ties by Efron's method",
+        _ => "",
+    };
+    let strata = match fit.strata.as_str() {
+        "" | "none" => String::new(),
+        "site" => ", stratified by hospital".to_owned(),
+        column => format!(", stratified by {}", words::term(wording, column)),
+    };
+    let model = match fit.model.as_str() {
+        "cox" => "Cox proportional hazards model",
+        "logistic" => "Logistic regression",
+        other => other,
+    };
+    html! {
+        (name.long) "s, each adjusted for the others. " (model) (strata) (ties) ": "
+        (numbers::counted_cell(fit.n, min_cell, "complete case", "complete cases")) ", "
+        (words::events(wording, fit.events, min_cell)) ", "
+        (numbers::counted(fit.sites, "hospital", "hospitals")) ", "
+        (numbers::counted(fit.iterations.into(), "secure sum", "secure sums")) "."
+    }
+}
+
+fn table(fit: &Fit, name: &Ratio, wording: &Wording) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Term" }
+                th.num scope="col" { "Coefficient" }
+                th.num scope="col" { "SE" }
+                th.num scope="col" { (name.short) " (95% CI)" }
+                th.num scope="col" { "z" }
+                th.num scope="col" { "p" }
+            } }
+            tbody {
+                @for term in &fit.terms {
+                    @let (estimate, interval) = numbers::ratio(term.hr, term.lo, term.hi);
+                    tr {
+                        th scope="row" {
+                            code { (term.name) }
+                            @if wording.labels.contains_key(&term.name) && !wording.per.contains_key(&term.name) {
+                                br; span.quiet { (words::term(wording, &term.name)) }
+                            }
+                        }
+                        td.num { (numbers::significant(term.coef)) }
+                        td.num { (numbers::significant(term.se)) }
+                        td.num { @if term.name == "(Intercept)" { "–" } @else { (estimate) " (" (interval) ")" } }
+                        td.num { (numbers::decimal(term.z, 2)) }
+                        td.num { (numbers::p_cell(term.p)) }
+                    }
+                }
+            }
+        }
+    }
+}

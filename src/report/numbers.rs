@@ -1,0 +1,269 @@
+//! Numbers as clinicians write them: `HR 1.03 (1.03 to 1.04)`, `p<0.001`, `1,043`, `<5`.
+//!
+//! Departures from plain rounding are deliberate: a ratio gets more decimals when two would hide
+//! that its interval excludes 1, and an epsilon is never rounded to nothing.
+
+/// A value that could not be estimated.
+pub(super) const NOT_ESTIMATED: &str = "not estimated";
+
+/// `1043` as `1,043`.
+pub(super) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count of patients under the display rule: 1 up to `min_cell - 1` as `<min_cell`.
+pub(super) fn cell(value: u64, min_cell: u64) -> String {
+    if is_small(value, min_cell) { format!("<{min_cell}") } else { count(value) }
+}
+
+/// Whether the display rule hides this count of patients. Zero is shown as zero.
+pub(super) fn is_small(value: u64, min_cell: u64) -> bool {
+    (1..min_cell).contains(&value)
+}
+
+/// `count noun`, with the plural beyond one.
+pub(super) fn counted(value: u64, singular: &str, plural: &str) -> String {
+    format!("{} {}", count(value), if value == 1 { singular } else { plural })
+}
+
+/// The same for patients, under the display rule.
+pub(super) fn counted_cell(value: u64, min_cell: u64, singular: &str, plural: &str) -> String {
+    let one = value == 1 && !is_small(value, min_cell);
+    format!("{} {}", cell(value, min_cell), if one { singular } else { plural })
+}
+
+/// Fixed decimals with a true minus sign; never `-0.0`.
+pub(super) fn decimal(value: f64, digits: usize) -> String {
+    if !value.is_finite() {
+        return NOT_ESTIMATED.to_owned();
+    }
+    let text = format!("{value:.digits$}");
+    match text.strip_prefix('-') {
+        Some(rest) if rest.chars().all(|c| c == '0' || c == '.') => rest.to_owned(),
+        Some(rest) => format!("−{rest}"),
+        None => text,
+    }
+}
+
+/// About three significant digits, without an exponent: coefficients, standard errors, grid steps.
+pub(super) fn significant(value: f64) -> String {
+    let size = value.abs();
+    if (1000.0..1e15).contains(&size) {
+        let sign = if value < 0.0 { "−" } else { "" };
+        return format!("{sign}{}", count(size.round() as u64));
+    }
+    let digits = match size {
+        _ if size >= 100.0 || size == 0.0 => 0,
+        _ if size >= 10.0 => 1,
+        _ if size >= 1.0 => 2,
+        _ if size >= 0.1 => 3,
+        _ if size >= 0.01 => 4,
+        _ => 5,
+    };
+    decimal(value, digits)
+}
+
+/// Epsilon or rho: two or three significant digits, and never 0 for what was spent.
+pub(super) fn epsilon(value: f64) -> String {
+    match value {
+        _ if value.is_nan() => NOT_ESTIMATED.to_owned(),
+        _ if value.is_infinite() => "infinite".to_owned(),
+        _ if value >= 100.0 => decimal(value, 0),
+        _ if value >= 10.0 => decimal(value, 1),
+        _ if value >= 0.1 => decimal(value, 2),
+        _ if value >= 0.01 => decimal(value, 3),
+        _ if value >= 0.001 => decimal(value, 4),
+        _ => scientific(value),
+    }
+}
+
+/// `9.6e-7` as `9.6×10⁻⁷`.
+pub(super) fn scientific(value: f64) -> String {
+    let text = format!("{value:.1e}");
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return NOT_ESTIMATED.to_owned();
+    };
+    let raised: String = exponent
+        .chars()
+        .map(|digit| match digit {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            other => {
+                other.to_digit(10).and_then(|digit| char::from_u32(0x2070 + digit)).unwrap_or(other)
+            }
+        })
+        .collect();
+    match mantissa.strip_suffix(".0").unwrap_or(mantissa) {
+        "1" => format!("10{raised}"),
+        mantissa => format!("{mantissa}×10{raised}"),
+    }
+}
+
+/// The ratio and its interval: `("1.03", "1.03 to 1.04")`.
+pub(super) fn ratio(estimate: f64, lo: f64, hi: f64) -> (String, String) {
+    let mut digits = match estimate {
+        _ if estimate >= 100.0 => 0,
+        _ if estimate >= 10.0 => 1,
+        _ => 2,
+    };
+    let one = |digits| decimal(1.0, digits);
+    let hides = |digits: usize| {
+        let shown = [lo, estimate, hi].map(|value| decimal(value, digits));
+        let excludes_one = lo > 1.0 || hi < 1.0;
+        shown[0] == shown[2] || (excludes_one && shown.contains(&one(digits)))
+    };
+    while digits < 4 && hi.is_finite() && hides(digits) {
+        digits += 1;
+    }
+    let bound = |value: f64| {
+        if value == f64::INFINITY { "∞".to_owned() } else { decimal(value, digits) }
+    };
+    (bound(estimate), format!("{} to {}", bound(lo), bound(hi)))
+}
+
+/// `p<0.001`, `p=0.004`, `p=0.42`.
+pub(super) fn p_value(p: f64) -> String {
+    let text = p_cell(p);
+    match text.chars().next() {
+        Some('<' | '>') => format!("p{text}"),
+        Some('0'..='9') => format!("p={text}"),
+        _ => format!("p {text}"),
+    }
+}
+
+/// The same under a column headed `p`. Three decimals where two would blur 0.05.
+pub(super) fn p_cell(p: f64) -> String {
+    match p {
+        _ if !p.is_finite() => NOT_ESTIMATED.to_owned(),
+        _ if p < 0.001 => "<0.001".to_owned(),
+        _ if p < 0.01 || (0.045..0.055).contains(&p) => decimal(p, 3),
+        _ if p > 0.99 => ">0.99".to_owned(),
+        _ => decimal(p, 2),
+    }
+}
+
+/// A share as a whole percentage; one decimal below 1 % and above 99 %.
+pub(super) fn percent(share: f64) -> String {
+    let value = share * 100.0;
+    let near_end = (value > 0.0 && value < 1.0) || (value > 99.0 && value < 100.0);
+    format!("{}%", decimal(value, usize::from(near_end)))
+}
+
+/// Decimal multiples: `812 B`, `24.1 MB`.
+pub(super) fn bytes(value: u64) -> String {
+    let mut size = value as f64;
+    let mut unit = "B";
+    for next in ["kB", "MB", "GB", "TB"] {
+        if size < 999.5 {
+            break;
+        }
+        size /= 1000.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{value} B") } else { format!("{} {unit}", decimal(size, 1)) }
+}
+
+/// `4.2 s`, `2 min 10 s`, `1 h 5 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return NOT_ESTIMATED.to_owned();
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..=9 => format!("{} s", decimal(seconds, 1)),
+        10..=99 => format!("{whole} s"),
+        100..=5999 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// Unix seconds as `23 November 2026, 18:26 UTC`, by the civil-from-days algorithm of Howard
+/// Hinnant ("chrono-Compatible Low-Level Date Algorithms"), years counted from March.
+pub(super) fn utc(unix: u64) -> String {
+    const MONTHS: [&str; 12] = [
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+        "January",
+        "February",
+    ];
+    let (days, second) = (unix / 86_400 + 719_468, unix % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year_of_era + u64::from(month >= 10);
+    let name = MONTHS.get(month as usize).copied().unwrap_or_default();
+    format!("{day} {name} {year}, {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_keep_enough_decimals_to_show_that_one_is_excluded() {
+        let text = |(estimate, interval): (String, String)| format!("{estimate} ({interval})");
+        assert_eq!(text(ratio(1.03247, 1.0278, 1.0372)), "1.03 (1.03 to 1.04)");
+        assert_eq!(text(ratio(1.00321, 1.0023, 1.0041)), "1.003 (1.002 to 1.004)");
+        assert_eq!(text(ratio(1.0687, 0.9309, 1.2269)), "1.07 (0.93 to 1.23)");
+        assert_eq!(text(ratio(12.34, 3.0, f64::INFINITY)), "12.3 (3.0 to ∞)");
+        assert_eq!(text(ratio(f64::NAN, f64::NAN, f64::NAN)).matches(NOT_ESTIMATED).count(), 3);
+    }
+
+    #[test]
+    fn p_values_follow_journals() {
+        let shown = [1e-9, 0.0042, 0.0496, 0.0512, 0.424, 0.9999, f64::NAN].map(p_value);
+        let expected =
+            ["p<0.001", "p=0.004", "p=0.050", "p=0.051", "p=0.42", "p>0.99", "p not estimated"];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn small_counts_are_hidden_and_zero_is_not() {
+        assert_eq!([0, 1, 4, 5, 1043].map(|n| cell(n, 5)), ["0", "<5", "<5", "5", "1,043"]);
+        assert_eq!([1, 4].map(|n| cell(n, 0)), ["1", "4"]);
+    }
+
+    #[test]
+    fn an_epsilon_is_never_rounded_to_nothing() {
+        assert_eq!([1.934, 0.5, 0.0004, 12.31].map(epsilon), ["1.93", "0.50", "4×10⁻⁴", "12.3"]);
+        assert_eq!([9.6e-7, 1e-6].map(scientific), ["9.6×10⁻⁷", "10⁻⁶"]);
+    }
+
+    #[test]
+    fn dates_match_the_calendar() {
+        assert_eq!(utc(0), "1 January 1970, 00:00 UTC");
+        assert_eq!(utc(951_782_400), "29 February 2000, 00:00 UTC");
+        assert_eq!(utc(1_795_458_388), "23 November 2026, 18:26 UTC");
+    }
+
+    #[test]
+    fn sizes_and_times_stay_short() {
+        assert_eq!([812, 24_100, 999_999].map(bytes), ["812 B", "24.1 kB", "1.0 MB"]);
+        assert_eq!(
+            [4.23, 42.0, 130.0, 3900.0].map(duration),
+            ["4.2 s", "42 s", "2 min 10 s", "65 min 0 s"]
+        );
+        assert_eq!(duration(6300.0), "1 h 45 min");
+    }
+}

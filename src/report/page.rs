@@ -1,0 +1,208 @@
+//! The page: head, cards, findings, and the order of the sections.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::model::{Class, Role, RoundStatus, Step, StepResult, StudyReport};
+use super::style::STYLE;
+use super::{curves, fits, hazard, numbers, privacy, promises, record, table1, words};
+
+/// The whole document.
+pub(super) fn page(report: &StudyReport) -> Markup {
+    let name = words::or(&report.study, "Unnamed study");
+    let sections = sections(report);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="referrer" content="no-referrer";
+                title { (name) " – haima report" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (header(report, name))
+                nav aria-label="Sections" {
+                    @for section in &sections { a href=(format!("#{}", section.id)) { (section.title) } }
+                }
+                main {
+                    @for section in &sections {
+                        section id=(section.id) aria-labelledby=(format!("{}-title", section.id)) {
+                            h2 id=(format!("{}-title", section.id)) { (section.title) }
+                            (section.body)
+                        }
+                    }
+                }
+                footer {
+                    "haima " (env!("CARGO_PKG_VERSION")) " · "
+                    (words::or(&report.schema, "no schema")) " · not a medical device; not for the care of patients"
+                }
+            }
+        }
+    }
+}
+
+/// A section with its anchor.
+struct Section {
+    id: &'static str,
+    title: &'static str,
+    body: Markup,
+}
+
+fn sections(report: &StudyReport) -> Vec<Section> {
+    let (wording, floors) = (&report.wording, &report.floors);
+    let mut described = Vec::new();
+    let mut survival = Vec::new();
+    let mut models = Vec::new();
+    let mut networks = Vec::new();
+    for step in &report.steps {
+        match &step.result {
+            Some(StepResult::Table1(table)) => {
+                described.push(table1::section(step, table, wording, floors));
+            }
+            Some(StepResult::Curves(result)) => {
+                survival.push(curves::section(step, result, wording, floors));
+            }
+            Some(StepResult::Fit(fit)) => models.push(fits::section(step, fit, wording, floors)),
+            Some(StepResult::Hazard(model)) => {
+                networks.push(hazard::section(step, model, wording));
+            }
+            // Drawn together, under the network.
+            Some(StepResult::Concordance(_)) | None => {}
+        }
+    }
+    let ranks = hazard::concordances(report);
+    if !ranks.0.is_empty() {
+        networks.push(ranks);
+    }
+    if !networks.is_empty() {
+        networks.push(hazard::limits());
+    }
+    let mut sections =
+        vec![Section { id: "findings", title: "Key findings", body: findings(report) }];
+    let mut add = |id, title, parts: Vec<Markup>| {
+        if !parts.is_empty() {
+            sections.push(Section { id, title, body: html! { @for part in parts { (part) } } });
+        }
+    };
+    add("patients", "Patients", described);
+    add("survival", "Survival", survival);
+    add("models", "Associations", models);
+    add("network", "Hazard network", networks);
+    add("privacy", "Privacy", vec![privacy::body(report)]);
+    add("promises", "Promises", vec![promises::body(report)]);
+    add("parties", "Parties", vec![record::parties(report)]);
+    add("rounds", "Round log", vec![record::rounds(report)]);
+    add("verify", "How to verify", vec![record::verify(report)]);
+    sections
+}
+
+fn header(report: &StudyReport, name: &str) -> Markup {
+    html! {
+        header {
+            p.brand {
+                svg viewBox="0 0 16 20" width="16" height="20" aria-hidden="true" {
+                    path d="M8 1C8 1 2 8.6 2 12.6a6 6 0 0 0 12 0C14 8.6 8 1 8 1Z" fill="#a3273a" {}
+                }
+                "haima study report"
+            }
+            h1 { (name) }
+            @if !report.title.is_empty() { p.lead { (report.title) } }
+            p.meta {
+                @if report.started > 0 {
+                    (numbers::utc(report.started)) ", took "
+                    (numbers::duration(report.finished.saturating_sub(report.started) as f64))
+                }
+                @if !report.mode.is_empty() { " · " (report.mode) }
+                @if !report.manifest_digest.is_empty() {
+                    br; "Manifest " code.digest { (report.manifest_digest) }
+                }
+            }
+            @for warning in &report.warnings { p.warn { (warning) } }
+            (cards(report))
+        }
+    }
+}
+
+fn cards(report: &StudyReport) -> Markup {
+    let sites = report.parties.iter().filter(|party| party.role == Role::Site).count();
+    let nodes = report.parties.iter().filter(|party| party.role == Role::Node).count();
+    let released = report.rounds.iter().filter(|row| row.status == RoundStatus::Released).count();
+    let sent: u64 = report.steps.iter().map(|step| step.bytes_sent_by_sites).sum();
+    let out: u64 = report.steps.iter().map(|step| step.bytes_released).sum();
+    let patients = patients(report)
+        .map_or_else(|| "–".to_owned(), |n| numbers::cell(n, report.floors.min_cell));
+    let took_part = sites.saturating_sub(report.excluded.len());
+    let left_out = match report.excluded.len() {
+        0 => "all of the study's took part".to_owned(),
+        out => format!("took part; {out} more left out"),
+    };
+    let (used, against) = privacy::headline(report);
+    let card = |title: &str, value: &str, detail: Markup| {
+        html! { div.card { dt { (title) } dd.value { (value) } dd.detail { (detail) } } }
+    };
+    html! {
+        dl.cards {
+            (card("Patients", &patients, html! { "whose rows stayed at their hospital" }))
+            (card("Hospitals", &numbers::count(took_part as u64), html! { (left_out) }))
+            (card("Nodes", &numbers::count(nodes as u64), html! {
+                "hold shares; none sees a hospital's numbers"
+            }))
+            (card("What left the hospitals", "no patient row", html! {
+                (numbers::bytes(sent)) " of secret shares in "
+                (numbers::counted(released as u64, "round", "rounds")) "; "
+                (numbers::bytes(out)) " of sums came out"
+            }))
+            (card("Privacy used", &used, html! { (against) }))
+        }
+    }
+}
+
+/// Patients described: from the first result that counts them.
+fn patients(report: &StudyReport) -> Option<u64> {
+    let results = || report.steps.iter().filter_map(|step| step.result.as_ref());
+    let described = results().find_map(|result| match result {
+        StepResult::Table1(table) => table.n.first().copied(),
+        _ => None,
+    });
+    let counted = results().filter_map(|result| match result {
+        StepResult::Curves(curves) => Some(curves.n),
+        StepResult::Fit(fit) => Some(fit.n),
+        StepResult::Table1(_) | StepResult::Hazard(_) | StepResult::Concordance(_) => None,
+    });
+    described.or(counted.max())
+}
+
+fn findings(report: &StudyReport) -> Markup {
+    let lines = words::findings(report);
+    let without: Vec<&Step> = report.steps.iter().filter(|step| step.result.is_none()).collect();
+    html! {
+        @if lines.is_empty() {
+            p { "The study has no findings on survival to sum up." }
+        } @else {
+            ul.findings { @for line in &lines { li { (line) } } }
+            p.note { "Built from the released numbers below by fixed sentences. Associations, not causes." }
+        }
+        @for step in without {
+            p.warn { b { (step.title) " gave no result." } " See the round log." }
+        }
+        @if !report.data_note.is_empty() { p.note { b { "Data. " } (report.data_note) } }
+    }
+}
+
+/// `exact` or `private`, as a mark beside a heading.
+pub(super) fn class_badge(class: &Class) -> Markup {
+    html! {
+        @match class {
+            Class::Exact => span.badge.exact title="without any privacy guarantee" { "exact: no differential privacy" },
+            Class::Private(privacy) => span.badge.private {
+                "private: ε=" (numbers::epsilon(privacy.epsilon_coalition)) ", δ=" (numbers::scientific(privacy.delta))
+            },
+        }
+    }
+}
+
+/// A wide table that scrolls by itself, by keyboard too, so that the page never does.
+pub(super) fn scroll(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
+}

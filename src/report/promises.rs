@@ -1,0 +1,130 @@
+//! What the mode in use promises, against whom, and where the software still falls short of it.
+
+use maud::{Markup, html};
+
+use super::model::{Holds, Promise, StudyReport};
+use super::page::scroll;
+
+/// Promises of the node mode with `nodes` nodes, as this version of the software keeps them: no
+/// proof yet that an input is within its bound, no seal on shares beyond TLS, additive release.
+#[must_use]
+pub fn node_mode(nodes: usize) -> Vec<Promise> {
+    let coalition = match nodes {
+        0 | 1 => {
+            "the coordinator and any other hospitals; one node alone sees everything".to_owned()
+        }
+        k => format!(
+            "the coordinator, any {} of the {k} nodes and any other hospitals, malicious",
+            k - 1
+        ),
+    };
+    let split = if nodes < 2 { Holds::No } else { Holds::Yes };
+    let promise = |property: &str, against: &str, holds, note: &str| Promise {
+        property: property.to_owned(),
+        against: against.to_owned(),
+        holds,
+        note: note.to_owned(),
+    };
+    vec![
+        promise(
+            "Nothing about a hospital's contribution is learned beyond the released sum",
+            &coalition,
+            split,
+            "A share alone is uniformly random.",
+        ),
+        promise(
+            "What is left after subtracting all other hospitals is hidden",
+            "whoever controls all other hospitals",
+            Holds::Partly,
+            "Private results: the noise hides a patient, not the hospital's totals. Exact results: nothing protects.",
+        ),
+        promise(
+            "Patient-level (ε, δ) of private results",
+            &coalition,
+            split,
+            "One honest node's noise suffices; readers of the results alone face a smaller ε. Exact results have none.",
+        ),
+        promise(
+            "Shares stay sealed all the way into the node",
+            "whoever ends a node's TLS connection",
+            Holds::No,
+            "Shares travel under TLS to the key pinned in the manifest; the further seal to the node's own key is not built yet.",
+        ),
+        promise(
+            "A hospital moves the sum no further than its bound",
+            "a malicious hospital",
+            Holds::No,
+            "Honest hospitals clip each patient. Input proofs are not built yet, so a malicious hospital can shift the sum.",
+        ),
+        promise(
+            "Floors, noise and one release a round",
+            "the coordinator",
+            Holds::Yes,
+            "Each node and each hospital checks for itself.",
+        ),
+        promise(
+            "A different model sent to one hospital is noticed",
+            "the coordinator",
+            Holds::Yes,
+            "The query's digest is part of the round's, and hospitals read the list of rounds from the nodes.",
+        ),
+        promise(
+            "The sum is right",
+            "nodes",
+            Holds::Partly,
+            "It is right while the nodes follow the protocol; a node that adds a wrong share is not detected.",
+        ),
+        promise(
+            "The study goes on when parties fail",
+            "crashes and lost connections",
+            Holds::Partly,
+            "Hospitals may drop out and a crashed node resumes. A node lost for good stops the study.",
+        ),
+    ]
+}
+
+/// The section's body.
+pub(super) fn body(report: &StudyReport) -> Markup {
+    let table = html! {
+        table.stack {
+            thead { tr {
+                th scope="col" { "Promise" }
+                th scope="col" { "Against" }
+                th scope="col" { "Holds" }
+                th scope="col" { "Limits" }
+            } }
+            tbody { @for promise in &report.promises { tr {
+                th scope="row" { (promise.property) }
+                td data-label="Against" { (promise.against) }
+                td data-label="Holds" { (verdict(promise.holds)) }
+                td data-label="Limits" { (promise.note) }
+            } } }
+        }
+    };
+    html! {
+        p.warn {
+            b { "This software is an unaudited prototype." }
+            " Nobody outside the project has reviewed its cryptography. Do not use it with data that must stay secret."
+        }
+        @if report.promises.is_empty() {
+            p { "The study recorded no promises of its mode." }
+        } @else {
+            (scroll("What is promised, against whom", &table))
+        }
+        p.note {
+            "Out of scope: what the size and time of messages give away, side channels inside a party's own computer, "
+            "a hospital that lies about its own patients within its bound, "
+            "and made-up hospitals admitted by all who signed the manifest."
+        }
+    }
+}
+
+fn verdict(holds: Holds) -> Markup {
+    html! {
+        @match holds {
+            Holds::Yes => span.badge.yes { "✓ yes" },
+            Holds::Partly => span.badge.partly { "◐ partly" },
+            Holds::No => span.badge.no { "✕ no" },
+        }
+    }
+}

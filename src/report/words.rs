@@ -1,0 +1,248 @@
+//! From columns to words: labels, times, and the findings that the report opens with.
+//!
+//! Every finding is built from released numbers by fixed sentences; none is written by hand. They
+//! speak of association, since nothing here shows cause.
+
+use haima_fl_core::results::{Curve, Curves, Fit, Term};
+
+use super::model::{Class, StepResult, StudyReport, Wording};
+use super::numbers;
+
+/// The text, or the fallback when it is empty.
+pub(super) fn or<'a>(text: &'a str, fallback: &'a str) -> &'a str {
+    if text.is_empty() { fallback } else { text }
+}
+
+/// First letter in upper case.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// At most `most` characters, with an ellipsis.
+pub(super) fn shorten(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// What the curves show.
+pub(super) fn outcome(wording: &Wording) -> &str {
+    or(&wording.outcome, "Survival")
+}
+
+/// A count of events with their name, under the display rule.
+pub(super) fn events(wording: &Wording, count: u64, min_cell: u64) -> String {
+    let names = (or(&wording.event, "event"), or(&wording.events, "events"));
+    numbers::counted_cell(count, min_cell, names.0, names.1)
+}
+
+/// Label of a group (`male=1`).
+pub(super) fn group(wording: &Wording, key: &str) -> String {
+    match wording.labels.get(key) {
+        Some(label) => label.clone(),
+        None if key == "all" => "All patients".to_owned(),
+        None => key.to_owned(),
+    }
+}
+
+/// Label of a column or term.
+pub(super) fn term(wording: &Wording, key: &str) -> String {
+    wording.labels.get(key).cloned().unwrap_or_else(|| key.to_owned())
+}
+
+/// Before an interval in running text.
+const CI: &str = "95% CI ";
+
+/// `194 days`.
+pub(super) fn time(value: f64, wording: &Wording) -> String {
+    let digits = usize::from(value.fract().abs() > 1e-9);
+    let number = match numbers::decimal(value, digits) {
+        text if digits == 0 && value >= 1000.0 => text.parse().map_or(text, numbers::count),
+        text => text,
+    };
+    let unit = or(&wording.time_unit, "time units");
+    let unit = if number == "1" { unit.trim_end_matches('s') } else { unit };
+    format!("{number} {unit}")
+}
+
+/// `194 days (165 to 224)`, with `before` inside the bracket, the interval by inverting the pointwise one (Brookmeyer and Crowley
+/// 1982, as R's `survfit` does); an end that is not reached says so.
+pub(super) fn median(curve: &Curve, wording: &Wording, before: &str) -> String {
+    let Some(median) = curve.median else { return "not reached".to_owned() };
+    let crossing = |bound: &[f64]| {
+        let mut pairs = curve.time.iter().zip(bound);
+        pairs.find(|(_, value)| **value <= 0.5).map(|(time, _)| *time)
+    };
+    let ends = [crossing(&curve.lo), crossing(&curve.hi)];
+    let [lo, hi] = ends.map(|end| {
+        let text = end.map(|end| time(end, wording));
+        text.and_then(|text| text.split_once(' ').map(|(number, _)| number.to_owned()))
+            .unwrap_or_else(|| "not reached".to_owned())
+    });
+    format!("{} ({before}{lo} to {hi})", time(median, wording))
+}
+
+/// Hazard ratio or odds ratio.
+pub(super) struct Ratio {
+    /// Short name: `HR` or `OR`.
+    pub(super) short: &'static str,
+    /// Long name, for headings and axes.
+    pub(super) long: &'static str,
+    /// What goes up: `hazard` or `odds`.
+    pub(super) of: &'static str,
+}
+
+impl Ratio {
+    /// That of a fit.
+    pub(super) fn of(fit: &Fit) -> Self {
+        match fit.model.as_str() {
+            "logistic" => Self { short: "OR", long: "Odds ratio", of: "odds" },
+            _ => Self { short: "HR", long: "Hazard ratio", of: "hazard" },
+        }
+    }
+}
+
+/// Ratio and interval of a term in the multiple that the wording asks for.
+pub(super) fn scaled(term: &Term, wording: &Wording) -> (f64, f64, f64) {
+    let per = wording.per.get(&term.name).copied().filter(|per| *per > 0.0).unwrap_or(1.0);
+    (term.hr.powf(per), term.lo.powf(per), term.hi.powf(per))
+}
+
+/// Terms worth a row in a forest plot: all but the intercept.
+pub(super) fn covariates(fit: &Fit) -> impl Iterator<Item = &Term> {
+    fit.terms.iter().filter(|term| term.name != "(Intercept)")
+}
+
+/// The findings, in the order of the steps.
+pub(super) fn findings(report: &StudyReport) -> Vec<String> {
+    let wording = &report.wording;
+    let mut lines = Vec::new();
+    for step in &report.steps {
+        match &step.result {
+            Some(StepResult::Curves(curves)) => lines.extend(of_curves(curves, report)),
+            Some(StepResult::Fit(fit)) => lines.extend(of_fit(fit, wording)),
+            _ => {}
+        }
+    }
+    lines.extend(of_network(report));
+    lines
+}
+
+fn of_curves(result: &Curves, report: &StudyReport) -> Vec<String> {
+    let wording = &report.wording;
+    let mut lines = Vec::new();
+    let outcome = outcome(wording).to_lowercase();
+    let least = report.floors.min_cell.max(1);
+    let curves: Vec<&Curve> = result.curves.iter().filter(|curve| curve.n >= least).collect();
+    if let [curve] = curves.as_slice() {
+        lines.push(format!(
+            "Median {outcome} was {} among {}, with {}.",
+            median(curve, wording, CI),
+            numbers::counted(curve.n, "patient", "patients"),
+            events(wording, curve.n_event.iter().sum(), least),
+        ));
+    }
+    if let (Some(test), 2..) = (&result.logrank, curves.len()) {
+        let verdict = match test.p {
+            p if p < 0.05 => format!("{} differed between groups", capital(&outcome)),
+            p if p.is_finite() => {
+                format!("No clear difference in {outcome} was found between groups")
+            }
+            _ => format!("{} could not be compared between groups", capital(&outcome)),
+        };
+        let name = |curve: &Curve| group(wording, &curve.group);
+        let each: Vec<String> = curves
+            .iter()
+            .map(|curve| format!("{}: median {}", name(curve), median(curve, wording, CI)))
+            .collect();
+        lines.push(format!(
+            "{verdict} ({}; log-rank {}).",
+            each.join("; "),
+            numbers::p_value(test.p)
+        ));
+    }
+    lines
+}
+
+/// At most this many associations a model.
+const MOST_TERMS: usize = 4;
+
+fn of_fit(fit: &Fit, wording: &Wording) -> Vec<String> {
+    let name = Ratio::of(fit);
+    let event = or(&wording.event, "the event");
+    // A logistic model repeats the Cox model's story at one time; its table suffices.
+    if fit.model == "logistic" {
+        return Vec::new();
+    }
+    let mut terms: Vec<&Term> = covariates(fit).filter(|term| term.p < 0.05).collect();
+    terms.sort_by(|a, b| a.p.total_cmp(&b.p));
+    let mut lines: Vec<String> = terms
+        .into_iter()
+        .take(MOST_TERMS)
+        .map(|found| {
+            let (ratio, lo, hi) = scaled(found, wording);
+            let (estimate, interval) = numbers::ratio(ratio, lo, hi);
+            let change = numbers::percent((ratio - 1.0).abs());
+            let direction = if ratio >= 1.0 { "higher" } else { "lower" };
+            format!(
+                "{}: {change} {direction} {} of {event} ({} {estimate}, 95% CI {interval}; {}), \
+                 the other covariates held equal.",
+                term(wording, &found.name),
+                name.of,
+                name.short,
+                numbers::p_value(found.p),
+            )
+        })
+        .collect();
+    let unclear: Vec<String> = covariates(fit)
+        .filter(|term| term.p >= 0.05)
+        .map(|term| {
+            let (estimate, interval) = {
+                let (ratio, lo, hi) = scaled(term, wording);
+                numbers::ratio(ratio, lo, hi)
+            };
+            format!(
+                "{} ({} {estimate}, 95% CI {interval}; {})",
+                self::term(wording, &term.name),
+                name.short,
+                numbers::p_value(term.p)
+            )
+        })
+        .collect();
+    if !unclear.is_empty() {
+        lines.push(format!("No clear association with {event}: {}.", unclear.join("; ")));
+    }
+    lines
+}
+
+fn of_network(report: &StudyReport) -> Option<String> {
+    let step =
+        report.steps.iter().find(|step| matches!(step.result, Some(StepResult::Hazard(_))))?;
+    let comparison = report.comparison.as_ref();
+    let reported = report.steps.iter().find_map(|step| match &step.result {
+        Some(StepResult::Concordance(concordance)) => Some(concordance),
+        _ => None,
+    });
+    let concordance = comparison.map(|both| &both.with_noise).or(reported)?;
+    let privacy = match &step.class {
+        Class::Private(privacy) => format!(
+            "trained with differential privacy (ε={} a patient against the strongest coalition)",
+            numbers::epsilon(privacy.epsilon_coalition)
+        ),
+        Class::Exact => "trained without differential privacy".to_owned(),
+    };
+    let twin = comparison.map_or_else(String::new, |both| {
+        format!(
+            "; without noise the same network reaches {}",
+            numbers::decimal(both.without_noise.c_index, 2)
+        )
+    });
+    Some(format!(
+        "A hazard network, {privacy}, ranks {} of comparable pairs of patients in the right order \
+         (C-index {}){twin}.",
+        numbers::percent(concordance.c_index),
+        numbers::decimal(concordance.c_index, 2),
+    ))
+}

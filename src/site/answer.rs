@@ -1,0 +1,244 @@
+//! From a round to its shares, in the order of rule R5: check, charge, compute, keep.
+//!
+//! Nothing here talks to the network. A charge is on disk before anything is computed (rule L1);
+//! the shares are on disk before anything is sent.
+
+use std::sync::Arc;
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::field::{Field, Field64, Field128};
+use haima_crypto::identity::IdentityKey;
+use haima_crypto::share::split;
+use haima_dp::ledger::{Charged, Ledger};
+use haima_fl_core::cohort::Cohort;
+use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
+use haima_smpc_node::audit::Audit;
+use haima_smpc_node::header::{Header, SignedHeader, no_public_share, share_context, share_digest};
+use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::record::AuditRecord;
+use haima_smpc_node::spec::{FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::unix_millis;
+use zeroize::Zeroizing;
+
+use super::outbox::{Outbox, Submission};
+use super::policy::Policy;
+use crate::Error;
+use crate::sum::plan::{Place, plan};
+
+const DAY_MS: u64 = 86_400_000;
+
+/// A hospital's data, budget and keys.
+pub(super) struct Hospital {
+    pub(super) name: String,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) manifest_digest: Digest,
+    pub(super) key: IdentityKey,
+    pub(super) policy: Policy,
+    pub(super) cohort: Cohort,
+    /// Digest of the data file: the data version of rule X2.
+    pub(super) data: Digest,
+    pub(super) ledger: Ledger,
+    pub(super) outbox: Outbox,
+    pub(super) audit: Audit,
+    /// Rounds charged so far, from the journal.
+    pub(super) charged: Vec<AuditRecord>,
+    pub(super) state: SiteState,
+}
+
+impl Hospital {
+    fn refuse(&self, spec: &RoundSpec, reason: String) -> Error {
+        Error::Refused { site: self.name.clone(), round: spec.digest().short(), reason }
+    }
+
+    /// Checks a spec against manifest, clock and policy, before any question is asked.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] or [`Error::Node`], naming what forbids it.
+    pub(super) fn check(&self, spec: &RoundSpec) -> Result<(), Error> {
+        spec.check(&self.manifest, &self.name)?;
+        let now = unix_millis();
+        let latest = now.saturating_add(self.manifest.round_ms).saturating_add(30_000);
+        if spec.deadline_ms <= now || spec.deadline_ms > latest {
+            let off = i128::from(spec.deadline_ms) - i128::from(now);
+            return Err(self.refuse(spec, format!("its deadline is {off} ms from now")));
+        }
+        if spec.min_sites < self.policy.min_sites {
+            let (asked, own) = (spec.min_sites, self.policy.min_sites);
+            return Err(self.refuse(spec, format!("floor {asked}; this site's policy asks {own}")));
+        }
+        if spec.event == RoundEvent::Exact {
+            self.check_exact(spec)?;
+        }
+        let today = self.charged.iter().filter(|record| record.at_ms + DAY_MS > now).count();
+        if today >= self.policy.max_attempts_a_day as usize {
+            return Err(self.refuse(spec, format!("{today} attempts in 24 hours; policy's limit")));
+        }
+        Ok(())
+    }
+
+    /// Rule X2: permitted by name, and once a data version, unless its operator approved more.
+    fn check_exact(&self, spec: &RoundSpec) -> Result<(), Error> {
+        if !self.policy.exact_tasks.contains(&spec.task_id) {
+            let task = &spec.task_id;
+            let reason = format!("policy does not allow {task} without noise (exact_tasks)");
+            return Err(self.refuse(spec, reason));
+        }
+        let run = place_name(spec);
+        let other = self.charged.iter().find(|record| {
+            record.kind == "charged exact"
+                && record.digest == self.data
+                && record.subject.split('/').next() == Some(spec.task_id.as_str())
+                && record.subject != run
+        });
+        match other {
+            Some(record) if !self.policy.approved_reruns.contains(&run) => {
+                let reason = format!(
+                    "this data version answered {} without noise already (rule X2); \
+                     add \"{run}\" to approved_reruns to allow another run",
+                    record.subject
+                );
+                Err(self.refuse(spec, reason))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that a spec is what the one planning function makes of the replayed question.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it differs (rules R1, X3).
+    pub(super) fn check_question(&self, spec: &RoundSpec, query: &Query) -> Result<(), Error> {
+        let place = Place {
+            number: spec.number,
+            run: spec.run,
+            step: spec.step,
+            attempt: spec.attempt,
+            plan_index: spec.plan_index,
+            previous: spec.previous,
+            deadline_ms: spec.deadline_ms,
+        };
+        let entry = self.manifest.task(&spec.task_id)?;
+        let own = plan(&self.manifest, self.manifest_digest, entry, query, &place)?;
+        if own.query != spec.query {
+            let reason = "its query is not the one that follows from the released sums (rule X3)";
+            return Err(self.refuse(spec, reason.into()));
+        }
+        // More noise than the plan is welcome; everything else must be equal.
+        let spec_event = RoundSpec { event: own.event, ..spec.clone() };
+        if own != spec_event {
+            let reason = "blocks, bounds, sensitivity or floors are not those of its query (R1)";
+            return Err(self.refuse(spec, reason.into()));
+        }
+        Ok(())
+    }
+
+    /// Charges, computes and keeps a round's submission; or finds the one made before a crash.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when an earlier attempt was charged and its bytes were lost, or the
+    /// budget does not suffice: then nothing has changed.
+    pub(super) fn submission(
+        &mut self,
+        spec: &RoundSpec,
+        run: &dyn Run,
+    ) -> Result<Submission, Error> {
+        let round = spec.digest();
+        if let Some(kept) = self.outbox.get(&round)? {
+            return Ok(kept);
+        }
+        if self.ledger.contains(round.as_bytes()) {
+            let reason = "it was charged before a crash and its bytes were lost (rule R5)";
+            return Err(self.refuse(spec, reason.into()));
+        }
+        let event = spec.ledger_event()?;
+        let charged = self
+            .ledger
+            .charge(&self.manifest.study, *round.as_bytes(), &event)
+            .map_err(|e| self.refuse(spec, e.to_string()))?;
+        self.journal_charge(spec)?;
+        let submission = self.make(spec, run, &charged)?;
+        self.outbox.put(&round, &submission)?;
+        Ok(submission)
+    }
+
+    fn journal_charge(&mut self, spec: &RoundSpec) -> Result<(), Error> {
+        let kind = match spec.event {
+            RoundEvent::Exact => "charged exact",
+            RoundEvent::DiscreteGaussian { .. } => "charged",
+        };
+        let (round, subject) = (spec.digest(), place_name(spec));
+        self.audit.write(&self.key, kind, &round, &subject, &self.data, "")?;
+        self.charged.push(AuditRecord {
+            party: self.name.clone(),
+            at_ms: unix_millis(),
+            kind: kind.into(),
+            round,
+            subject,
+            digest: self.data,
+            text: String::new(),
+        });
+        Ok(())
+    }
+
+    fn make(
+        &mut self,
+        spec: &RoundSpec,
+        run: &dyn Run,
+        charged: &Charged,
+    ) -> Result<Submission, Error> {
+        let view = SiteView {
+            cohort: &self.cohort,
+            max_patients: self.manifest.max_patients(),
+            min_local_rows: self.policy.min_local_rows,
+        };
+        let contribution = run.contribute(&view, &mut self.state, &mut rand::rng())?;
+        if let Some(note) = &contribution.note {
+            // The site's own log: the network sees shares of zero, which look like any others.
+            tracing::info!(round = %spec.digest().short(), %note, "contributes nothing");
+        }
+        let shares = match spec.field {
+            FieldKind::Bits64 => self.shares::<Field64>(spec, &contribution.values)?,
+            FieldKind::Bits128 => self.shares::<Field128>(spec, &contribution.values)?,
+        };
+        let digests =
+            shares.iter().enumerate().map(|(at, share)| share_digest(at, share)).collect();
+        let mut nonce = [0; 16];
+        rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
+        let header = Header {
+            round: spec.digest(),
+            site: self.name.clone(),
+            nonce,
+            public_share: no_public_share(),
+            shares: digests,
+            ledger_len: charged.sequence + 1,
+            ledger_head: Digest::from_bytes(charged.head),
+        };
+        Ok(Submission { header: SignedHeader::sign(&header, &self.key), shares })
+    }
+
+    /// Shares of the contribution; of zeros if it does not fit the field, which the bound rules
+    /// out for honest code (rule S5: no error about data travels).
+    fn shares<F: Field>(
+        &self,
+        spec: &RoundSpec,
+        values: &[i64],
+    ) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
+        let context = share_context(&spec.digest(), &self.name);
+        let (nodes, mut rng) = (self.manifest.nodes.len(), rand::rng());
+        let norm = haima_dp::fixed::norm_squared(values);
+        let fits = norm <= u128::from(spec.bound).saturating_mul(u128::from(spec.bound));
+        let shares = match fits {
+            true => split::<F, _>(values, nodes, &context, &mut rng)?,
+            false => {
+                tracing::error!("the contribution passes its bound; zeros are sent instead");
+                split::<F, _>(&vec![0; values.len()], nodes, &context, &mut rng)?
+            }
+        };
+        Ok(shares.iter().map(haima_crypto::share::Share::to_bytes).collect())
+    }
+}
+
+/// `task/run`, as the journal and `approved_reruns` name it.
+fn place_name(spec: &RoundSpec) -> String {
+    format!("{}/{}", spec.task_id, spec.run)
+}

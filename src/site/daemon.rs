@@ -1,0 +1,402 @@
+//! The site's conversation: join, hear of rounds, check with the nodes, submit on the tick, report.
+//!
+//! Every connection is opened from here. A lost connection is opened again; a refused round is
+//! reported with its reason, which is about policy and manifest and never about data (rule S5).
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::identity::Signature;
+use haima_dp::ledger::Ledger;
+use haima_fl_core::cohort::Cohort;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::task::SiteState;
+use haima_smpc_node::audit::Audit;
+use haima_smpc_node::client::{NodeClient, call_error};
+use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::spec::RoundSpec;
+use haima_smpc_node::tls::{self, TlsIdentity};
+use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
+use tonic::transport::Channel;
+
+use super::answer::Hospital;
+use super::config::Config;
+use super::outbox::{Outbox, Submission};
+use super::policy::Policy;
+use super::replay::{Releases, Replay};
+use crate::Error;
+use crate::proto::coordinator_client::CoordinatorClient;
+use crate::proto::fetch_request::What;
+use crate::proto::{self};
+
+const RETRY: Duration = Duration::from_millis(300);
+const CALL: Duration = Duration::from_secs(10);
+/// Most bytes of a query or a release that are read.
+const MAX_FETCH: u64 = 1 << 31;
+
+/// Runs a site until the study has ended.
+///
+/// # Errors
+/// When keys, policy, ledger or data cannot be used, with file, line and field.
+pub async fn run(config: &Config) -> Result<(), Error> {
+    let manifest = Arc::new(Manifest::read(&config.manifest)?);
+    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
+    let hospital = open(config, &manifest, &tls)?;
+    let party = &manifest.coordinator;
+    let pin = Digest::from_bytes(haima_crypto::encode::from_hex(&party.tls)?);
+    let channel = tls::channel(&party.name, &party.address, pin, &tls)?;
+    let nodes = manifest
+        .nodes
+        .iter()
+        .map(|node| NodeClient::new(node, &tls))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut site = Site {
+        replay: Replay::new(Arc::clone(&manifest)),
+        coordinator: Coordinator { client: CoordinatorClient::new(channel), manifest },
+        hospital,
+        nodes,
+    };
+    site.live().await
+}
+
+fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<Hospital, Error> {
+    let party = manifest.site(&config.name)?.clone();
+    let key = keyfile::read_identity(&config.identity)?;
+    if key.public().to_string() != party.identity.to_lowercase() {
+        let problem = format!("not the identity key that the manifest has for {}", config.name);
+        return Err(Error::config(&config.identity, problem));
+    }
+    if tls.pin()?.to_string() != party.tls.to_lowercase() {
+        let problem = format!("not the TLS key that the manifest has for {}", config.name);
+        return Err(Error::config(&config.tls_certificate, problem));
+    }
+    let policy = Policy::read(&config.policy)?;
+    let schema = Schema::from_toml(&manifest.schema)?;
+    let cohort = Cohort::read_csv(&config.data, &schema)?;
+    if cohort.len() as u64 > party.max_patients {
+        return Err(Error::config(
+            &config.data,
+            format!(
+                "more patients than the {} that the manifest allows {}; ask for an amendment",
+                party.max_patients, config.name
+            ),
+        ));
+    }
+    let data = data_version(&config.data)?;
+    std::fs::create_dir_all(&config.state).map_err(|e| Error::file(&config.state, e))?;
+    let population = config.population.as_ref().unwrap_or(&policy.default_population);
+    let ledger = Ledger::open(
+        config.state.join(Ledger::file_name(population)?),
+        population,
+        policy.budget(manifest)?,
+    )?;
+    let (audit, records) =
+        Audit::open(&config.state.join("audit.log"), &config.name, &key.public())?;
+    let outbox = Outbox::open(config.state.join("outbox"))?;
+    Ok(Hospital {
+        name: config.name.clone(),
+        manifest_digest: manifest.digest(),
+        manifest: Arc::clone(manifest),
+        key,
+        policy,
+        cohort,
+        data,
+        ledger,
+        outbox,
+        audit,
+        charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
+        state: SiteState::default(),
+    })
+}
+
+fn data_version(path: &Path) -> Result<Digest, Error> {
+    let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
+    let mut to = haima_crypto::encode::Encoder::new("haima data version 1");
+    to.bytes(&bytes);
+    Ok(Digest::of(&to.finish()))
+}
+
+struct Site {
+    hospital: Hospital,
+    replay: Replay,
+    coordinator: Coordinator,
+    nodes: Vec<NodeClient>,
+}
+
+/// The coordinator as this site calls it.
+#[derive(Clone)]
+struct Coordinator {
+    client: CoordinatorClient<Channel>,
+    manifest: Arc<Manifest>,
+}
+
+impl Coordinator {
+    fn error(&self, status: &tonic::Status) -> Error {
+        let party = &self.manifest.coordinator;
+        call_error(&party.name, &party.address, status).into()
+    }
+
+    async fn fetch(&self, what: What, place: (&str, u32, u32)) -> Result<Option<Vec<u8>>, Error> {
+        let (task, run, step) = (place.0.to_owned(), place.1, place.2);
+        let message = proto::FetchRequest { what: what.into(), task, run, step };
+        let reply = match self.client.clone().fetch(message).await {
+            Ok(reply) => reply,
+            Err(status) if status.code() == tonic::Code::NotFound => return Ok(None),
+            Err(status) => return Err(self.error(&status)),
+        };
+        let garbled = |problem: &str| {
+            Error::Node(haima_smpc_node::Error::Peer {
+                peer: self.manifest.coordinator.name.clone(),
+                problem: problem.to_owned(),
+            })
+        };
+        let mut stream = reply.into_inner();
+        let (mut bytes, mut digest, mut length) = (Vec::new(), Digest::default(), 0);
+        while let Some(chunk) = stream.message().await.map_err(|e| self.error(&e))? {
+            if bytes.is_empty() {
+                digest = Digest::from_slice(&chunk.digest)?;
+                length = chunk.length;
+                if length > MAX_FETCH {
+                    return Err(garbled("a query or release of over 2 GiB"));
+                }
+            }
+            bytes.extend_from_slice(&chunk.data);
+            if bytes.len() as u64 > length {
+                return Err(garbled("more bytes than announced"));
+            }
+        }
+        if bytes.len() as u64 != length || Digest::of(&bytes) != digest {
+            return Err(garbled("a query or release that is not the one announced"));
+        }
+        Ok(Some(bytes))
+    }
+}
+
+impl Releases for Coordinator {
+    async fn release(&mut self, task: &str, run: u32, step: u32) -> Result<Option<Vec<u8>>, Error> {
+        self.fetch(What::Release, (task, run, step)).await
+    }
+}
+
+impl Site {
+    async fn live(&mut self) -> Result<(), Error> {
+        loop {
+            match self.listen().await {
+                Ok(()) => return Ok(()),
+                Err(Error::Node(haima_smpc_node::Error::Unreachable { reason, .. })) => {
+                    tracing::debug!(%reason, "the coordinator cannot be reached");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// One connection: until the study ends (`Ok`) or the connection is lost.
+    async fn listen(&mut self) -> Result<(), Error> {
+        let manifest = self.hospital.manifest_digest.as_bytes().to_vec();
+        let mut join = tonic::Request::new(proto::JoinRequest { protocol: PROTOCOL, manifest });
+        join.set_timeout(CALL);
+        let mut client = self.coordinator.client.clone();
+        client.join(join).await.map_err(|e| self.coordinator.error(&e))?;
+        tracing::info!(site = %self.hospital.name, "joined");
+        let rounds = client.rounds(proto::RoundsRequest {}).await;
+        let mut rounds = rounds.map_err(|e| self.coordinator.error(&e))?.into_inner();
+        while let Some(notice) = rounds.message().await.map_err(|e| self.coordinator.error(&e))? {
+            if notice.spec.is_empty() {
+                self.hospital.outbox.erase_except(None)?;
+                return Ok(());
+            }
+            self.round(&notice).await?;
+        }
+        Err(Error::Node(haima_smpc_node::Error::Unreachable {
+            party: self.coordinator.manifest.coordinator.name.clone(),
+            address: self.coordinator.manifest.coordinator.address.clone(),
+            reason: "it closed the stream".into(),
+        }))
+    }
+
+    /// Answers one notice. Whatever the coordinator sent, the site lives on; only a failure of
+    /// its own disk ends it.
+    async fn round(&mut self, notice: &proto::Notice) -> Result<(), Error> {
+        let heard = Instant::now();
+        let spec = match self.verified(notice) {
+            Ok(spec) => spec,
+            Err(error) => {
+                tracing::warn!(%error, "notice refused");
+                return Ok(());
+            }
+        };
+        let round = spec.digest();
+        self.hospital.outbox.erase_except(Some(&round))?;
+        match self.answer(&spec, heard).await {
+            Ok(bytes) => self.report(&round, true, "", bytes).await,
+            Err(error @ (Error::File { .. } | Error::Dp(haima_dp::Error::Io { .. }))) => Err(error),
+            Err(error) => {
+                tracing::warn!(round = %round.short(), %error, "round not answered");
+                self.report(&round, false, &public_reason(&error), 0).await
+            }
+        }
+    }
+
+    fn verified(&self, notice: &proto::Notice) -> Result<RoundSpec, Error> {
+        let spec = RoundSpec::from_bytes(&notice.spec)?;
+        let coordinator = &self.hospital.manifest.coordinator.name;
+        let key = self.hospital.manifest.identity(coordinator)?;
+        let signature = Signature::from_slice(&notice.signature)?;
+        key.verify(&spec.digest(), &signature, "round spec")?;
+        Ok(spec)
+    }
+
+    async fn answer(&mut self, spec: &RoundSpec, heard: Instant) -> Result<u64, Error> {
+        self.hospital.check(spec)?;
+        self.compare_with_nodes(spec).await?;
+        let (query, run) = self.replay.question(spec, &mut self.coordinator.clone()).await?;
+        self.hospital.check_question(spec, &query)?;
+        let place = (spec.task_id.as_str(), spec.run, spec.step);
+        let served = self.coordinator.fetch(What::Query, place).await?;
+        if served != Some(crate::sum::plan::query_bytes(&query)) {
+            return Err(Error::Refused {
+                site: self.hospital.name.clone(),
+                round: spec.digest().short(),
+                reason: "the query served is not the one that follows from the releases (X3)"
+                    .into(),
+            });
+        }
+        let hospital = &mut self.hospital;
+        let submission = tokio::task::block_in_place(|| hospital.submission(spec, run))?;
+        wait_for_tick(heard, spec.tick_ms).await;
+        self.send(spec, submission).await
+    }
+
+    /// Rule R8: the nodes must know this very spec for the step and attempt. A node that cannot be
+    /// reached says nothing; at least one must answer.
+    async fn compare_with_nodes(&self, spec: &RoundSpec) -> Result<(), Error> {
+        let round = spec.digest();
+        let refuse = |reason: String| Error::Refused {
+            site: self.hospital.name.clone(),
+            round: round.short(),
+            reason,
+        };
+        let mut asked = tokio::task::JoinSet::new();
+        for node in self.nodes.clone() {
+            let (task, run, step) = (spec.task_id.clone(), spec.run, spec.step);
+            asked.spawn(async move {
+                let known = node.rounds(&task, run, step).await;
+                (node.name().to_owned(), known)
+            });
+        }
+        let mut answers = 0;
+        while let Some(answer) = asked.join_next().await {
+            let Ok((node, known)) = answer else { continue };
+            match known {
+                Ok(known) => {
+                    let of_attempt = known.iter().find(|(attempt, _, _)| *attempt == spec.attempt);
+                    if of_attempt.is_none_or(|(_, digest, _)| *digest != round) {
+                        return Err(refuse(format!(
+                            "node {node} knows another spec for this step and attempt (rule R8)"
+                        )));
+                    }
+                    answers += 1;
+                }
+                Err(haima_smpc_node::Error::Unreachable { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if answers == 0 {
+            return Err(refuse("no node can be reached".into()));
+        }
+        Ok(())
+    }
+
+    /// Sends each node its share, again and again until the deadline; bytes sent.
+    async fn send(&self, spec: &RoundSpec, submission: Submission) -> Result<u64, Error> {
+        let Submission { header, shares } = submission;
+        let mut sending = tokio::task::JoinSet::new();
+        for (node, share) in self.nodes.iter().cloned().zip(shares) {
+            let (header, deadline) = (header.clone(), spec.deadline_ms);
+            sending.spawn(async move {
+                loop {
+                    match node.submit(&header, &share).await {
+                        Ok(()) => return Ok((header.bytes.len() + 64 + share.len()) as u64),
+                        Err(haima_smpc_node::Error::Unreachable { .. })
+                            if unix_millis() < deadline =>
+                        {
+                            tokio::time::sleep(RETRY).await;
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            });
+        }
+        let (mut bytes, mut failure) = (0, None);
+        while let Some(sent) = sending.join_next().await {
+            match sent {
+                Ok(Ok(sent)) => bytes += sent,
+                Ok(Err(error)) => failure = Some(error),
+                Err(error) => {
+                    failure = Some(haima_smpc_node::Error::Store(error.to_string()));
+                }
+            }
+        }
+        failure.map_or(Ok(bytes), |error| Err(error.into()))
+    }
+
+    async fn report(
+        &self,
+        round: &Digest,
+        submitted: bool,
+        reason: &str,
+        bytes_sent: u64,
+    ) -> Result<(), Error> {
+        let ledger = &self.hospital.ledger;
+        let limit = ledger.budget().overall;
+        let mut request = tonic::Request::new(proto::SiteReport {
+            round: round.as_bytes().to_vec(),
+            submitted,
+            reason: reason.to_owned(),
+            bytes_sent,
+            ledger: Some(proto::Ledger {
+                population: ledger.population().to_owned(),
+                epsilon_spent: spent(ledger),
+                epsilon_limit: limit.epsilon.get(),
+                delta: limit.delta.get(),
+                rho_spent: ledger.spent_total().get(),
+                rho_limit: limit.rho().get(),
+                exact_releases: ledger.exact_releases(&self.hospital.manifest.study),
+            }),
+        });
+        request.set_timeout(CALL);
+        // A report that is lost costs the round nothing.
+        if let Err(status) = self.coordinator.client.clone().report(request).await {
+            tracing::debug!(reason = status.message(), "report not delivered");
+        }
+        Ok(())
+    }
+}
+
+fn spent(ledger: &Ledger) -> f64 {
+    let rho = ledger.spent_total();
+    if rho.get() > 0.0 { ledger.epsilon_spent(ledger.budget().overall.delta).get() } else { 0.0 }
+}
+
+/// What may be told of a failure: policy, manifest, protocol and budget, which are functions of
+/// public specs. Everything else is told as such.
+fn public_reason(error: &Error) -> String {
+    match error {
+        Error::Refused { reason, .. } => reason.clone(),
+        Error::Node(error) => error.to_string(),
+        _ => "see the site's own log".into(),
+    }
+}
+
+/// Rule S5: the moment of submission is a multiple of the tick after the notice.
+async fn wait_for_tick(heard: Instant, tick_ms: u32) {
+    let tick = u128::from(tick_ms.max(1));
+    let elapsed = heard.elapsed().as_millis();
+    let next = (elapsed / tick + 1) * tick;
+    let at = heard + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX));
+    tokio::time::sleep_until(at.into()).await;
+}

@@ -1,0 +1,77 @@
+//! What a hospital allows, whoever asks: budgets, floors, and which tasks without noise.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use haima_dp::ledger::{Budget, Limit};
+use haima_dp::units::{Delta, Epsilon};
+use haima_smpc_node::manifest::Manifest;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// A hospital's policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Population of data sets that declare none (rule L3).
+    pub default_population: String,
+    /// Limit of all private releases together, coalition figure.
+    pub epsilon: f64,
+    /// For that limit; 1/(100 n) when absent, n being the study's public cap (rule L5).
+    #[serde(default)]
+    pub delta: Option<f64>,
+    /// Allows a delta over 1/(10 n).
+    #[serde(default)]
+    pub allow_large_delta: bool,
+    /// Manifest ids of tasks that may run without noise (rule X2).
+    #[serde(default)]
+    pub exact_tasks: Vec<String>,
+    /// Further runs of an exact task on the same data, each as `task/run` (rule X2).
+    #[serde(default)]
+    pub approved_reruns: Vec<String>,
+    /// A task with fewer complete rows here gets the zero vector.
+    #[serde(default = "ten")]
+    pub min_local_rows: u64,
+    /// Fewest distinct operators in a round.
+    #[serde(default = "three")]
+    pub min_sites: u32,
+    /// Most attempts charged in 24 hours (rule L1).
+    #[serde(default = "a_thousand")]
+    pub max_attempts_a_day: u32,
+}
+
+fn ten() -> u64 {
+    10
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn a_thousand() -> u32 {
+    1000
+}
+
+impl Policy {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// When the file is missing or does not parse.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))
+    }
+
+    /// The budget that the ledger is opened with.
+    ///
+    /// # Errors
+    /// When epsilon or delta is out of range (rule L5).
+    pub fn budget(&self, manifest: &Manifest) -> Result<Budget, Error> {
+        let patients = manifest.sites.iter().map(|site| site.max_patients).sum();
+        let delta = Delta::for_cohort(patients, self.delta, self.allow_large_delta)?;
+        let overall = Limit { epsilon: Epsilon::new(self.epsilon)?, delta };
+        let allow_exact = !self.exact_tasks.is_empty();
+        Ok(Budget { overall, per_study: BTreeMap::new(), allow_exact })
+    }
+}

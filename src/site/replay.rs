@@ -1,0 +1,140 @@
+//! A site recomputes every question for itself (rule X3).
+//!
+//! The question of step t must be what the task makes of the releases of steps 0 to t-1, each
+//! signed by all nodes, from the task's fixed start. So a coordinator can neither choose an
+//! iterate nor show one hospital another model.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_fl_core::task::{Query, Run};
+use haima_smpc_node::bundle::{Bundle, release_digest};
+use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::spec::RoundSpec;
+
+use crate::Error;
+use crate::sum::plan::{absorbable, open_run};
+
+/// Where releases come from: task, run, step to canonical bytes; `None` when there is none.
+pub(super) trait Releases {
+    fn release(
+        &mut self,
+        task: &str,
+        run: u32,
+        step: u32,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, Error>> + Send;
+}
+
+/// The site's own copy of the study's public state.
+pub(super) struct Replay {
+    manifest: Arc<Manifest>,
+    finished: BTreeMap<String, serde_json::Value>,
+    current: Option<Current>,
+}
+
+struct Current {
+    task: String,
+    run: u32,
+    step: u32,
+    previous: Digest,
+    state: Box<dyn Run>,
+}
+
+impl Replay {
+    pub(super) fn new(manifest: Arc<Manifest>) -> Self {
+        Self { manifest, finished: BTreeMap::new(), current: None }
+    }
+
+    /// Brings the replay to the step of a spec and returns the one question that belongs there.
+    ///
+    /// # Errors
+    /// When a release is missing, not signed by all nodes, or not of the run; or when the spec
+    /// builds on another release.
+    pub(super) async fn question(
+        &mut self,
+        spec: &RoundSpec,
+        releases: &mut impl Releases,
+    ) -> Result<(Query, &dyn Run), Error> {
+        self.finish_earlier_tasks(spec, releases).await?;
+        self.open(&spec.task_id, spec.run)?;
+        while self.current.as_ref().is_some_and(|current| current.step < spec.step) {
+            if !self.advance(releases).await? {
+                return Err(refuse(spec, "an earlier release of this run is missing"));
+            }
+        }
+        let current = self.current.as_ref().filter(|current| current.step == spec.step);
+        let current = current.ok_or_else(|| refuse(spec, "the run has gone on to a later step"))?;
+        if current.previous != spec.previous {
+            return Err(refuse(spec, "it builds on another release than the nodes made (X3)"));
+        }
+        let query = current.state.query();
+        let query = query.ok_or_else(|| refuse(spec, "the run ended before this step (X3)"))?;
+        Ok((query, current.state.as_ref()))
+    }
+
+    /// Tasks before this one in the manifest: their results may be parameters of this one.
+    async fn finish_earlier_tasks(
+        &mut self,
+        spec: &RoundSpec,
+        releases: &mut impl Releases,
+    ) -> Result<(), Error> {
+        let earlier: Vec<String> = self
+            .manifest
+            .tasks
+            .iter()
+            .map(|entry| entry.id.clone())
+            .take_while(|id| *id != spec.task_id)
+            .filter(|id| !self.finished.contains_key(id))
+            .collect();
+        for task in earlier {
+            self.open(&task, spec.run)?;
+            // A task that has not ended was not run, or failed; this one does without it.
+            while !self.finished.contains_key(&task) && self.advance(releases).await? {}
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, task: &str, run: u32) -> Result<(), Error> {
+        let there = self.current.as_ref().is_some_and(|c| c.task == task && c.run == run);
+        if !there {
+            let state = open_run(&self.manifest, self.manifest.task(task)?, &self.finished)?;
+            let (task, previous) = (task.to_owned(), Digest::default());
+            self.current = Some(Current { task, run, step: 0, previous, state });
+        }
+        Ok(())
+    }
+
+    /// Absorbs the next release of the current run; `false` when there is none.
+    async fn advance(&mut self, releases: &mut impl Releases) -> Result<bool, Error> {
+        let Some(current) = self.current.as_mut() else { return Ok(false) };
+        let Some(query) = current.state.query() else { return Ok(false) };
+        let bytes = releases.release(&current.task, current.run, current.step).await?;
+        let Some(bytes) = bytes else { return Ok(false) };
+        let bundle = Bundle::from_bytes(&bytes)?;
+        let spec = &bundle.spec;
+        let place = (spec.task_id.as_str(), spec.run, spec.step);
+        if place != (current.task.as_str(), current.run, current.step)
+            || spec.manifest != self.manifest.digest()
+            || spec.query != crate::sum::plan::query_digest(&query)
+            || spec.previous != current.previous
+        {
+            return Err(refuse(spec, "a release served for this run is not of it (X3)"));
+        }
+        let verified = bundle.verify(&self.manifest)?;
+        current.previous = release_digest(&bundle)?;
+        current.step += 1;
+        if let Some(output) = current.state.absorb(&absorbable(&query, verified)?)? {
+            self.finished.insert(current.task.clone(), output);
+        }
+        Ok(true)
+    }
+}
+
+fn refuse(spec: &RoundSpec, reason: &str) -> Error {
+    Error::Refused {
+        site: "this site".into(),
+        round: spec.digest().short(),
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,262 @@
+//! The secure sum over SMPC nodes, as the coordinator drives it.
+//!
+//! One call of [`NodesSum::sum`] is one step: open the round at every node, tell the sites, wait
+//! for the nodes' releases, verify and combine. A failed attempt is followed by a new one (new
+//! number, new digest, new charge: rule L1) while the manifest's spare attempts last.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::identity::IdentityKey;
+use haima_fl_core::sum::{SecureSum, Sum};
+use haima_fl_core::task::Query;
+use haima_smpc_node::bundle::{Bundle, Part, release_digest};
+use haima_smpc_node::client::{NodeClient, Outcome};
+use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
+use haima_smpc_node::spec::RoundSpec;
+use haima_smpc_node::unix_millis;
+
+use super::plan::{Place, absorbable, plan, query_bytes};
+use crate::Error;
+use crate::coordinator::events::{Event, Events};
+use crate::coordinator::hub::Hub;
+
+/// How long a node may hold a release call open.
+const WAIT: Duration = Duration::from_secs(5);
+/// Pause after a node could not be reached.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What a coordinator needs to ask for sums.
+#[derive(Debug)]
+pub struct Network {
+    /// The manifest.
+    pub manifest: Arc<Manifest>,
+    /// Its digest.
+    pub manifest_digest: Digest,
+    /// The coordinator's identity key.
+    pub key: IdentityKey,
+    /// Every node.
+    pub nodes: Vec<NodeClient>,
+    /// What sites are told and served.
+    pub hub: Arc<Hub>,
+    /// Who is told of progress.
+    pub events: Events,
+    /// The runtime on which calls are made.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// One run of one task over the nodes.
+#[derive(Debug)]
+pub struct NodesSum<'a> {
+    network: &'a Network,
+    entry: &'a TaskEntry,
+    run: u32,
+    step: u32,
+    attempts: u32,
+    previous: Digest,
+}
+
+impl<'a> NodesSum<'a> {
+    /// A run of a task of the manifest.
+    #[must_use]
+    pub fn new(network: &'a Network, entry: &'a TaskEntry, run: u32) -> Self {
+        Self { network, entry, run, step: 0, attempts: 0, previous: Digest::default() }
+    }
+
+    async fn step(&mut self, query: &Query) -> Result<Sum, Error> {
+        self.network.hub.add_query(&self.entry.id, self.run, self.step, query_bytes(query));
+        let mut attempt = 0;
+        loop {
+            let place = Place {
+                number: self.next_number().await?,
+                run: self.run,
+                step: self.step,
+                attempt,
+                plan_index: self.attempts,
+                previous: self.previous,
+                deadline_ms: unix_millis() + self.network.manifest.round_ms,
+            };
+            let network = self.network;
+            let spec =
+                plan(&network.manifest, network.manifest_digest, self.entry, query, &place)?;
+            spec.check(&network.manifest, "this coordinator")?;
+            self.attempts += 1;
+            attempt += 1;
+            let started = Instant::now();
+            match self.attempt(&spec).await {
+                Ok(bundle) => return self.released(query, bundle, started),
+                Err(error) => {
+                    let reason = match error {
+                        haima_smpc_node::Error::RoundFailed { reason, party, .. } => {
+                            format!("{party}: {reason}")
+                        }
+                        other => other.to_string(),
+                    };
+                    network.hub.end_round();
+                    network.events.tell(Event::failed(&spec, started.elapsed(), &reason));
+                    let spare = self.attempts.saturating_sub(self.step + 1);
+                    if spare >= self.entry.spare_attempts {
+                        return Err(Error::NoRelease {
+                            task: self.entry.id.clone(),
+                            step: self.step,
+                            attempts: attempt,
+                            reason,
+                        });
+                    }
+                    self.wait_out(&spec).await;
+                }
+            }
+        }
+    }
+
+    /// A number above all that any reachable node has seen.
+    async fn next_number(&self) -> Result<u64, Error> {
+        let mut highest = self.network.hub.last_number();
+        let deadline = Instant::now() + Duration::from_millis(self.network.manifest.round_ms);
+        for node in &self.network.nodes {
+            loop {
+                match node.check_status(&self.network.manifest_digest, unix_millis()).await {
+                    Ok(number) => {
+                        highest = highest.max(number);
+                        break;
+                    }
+                    // The next attempt finds out whether it is back.
+                    Err(haima_smpc_node::Error::Unreachable { .. }) if Instant::now() < deadline => {
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(highest + 1)
+    }
+
+    /// Until the nodes that opened a failed attempt have given it up.
+    async fn wait_out(&self, spec: &RoundSpec) {
+        let until = spec.deadline_ms + self.network.manifest.grace_ms;
+        loop {
+            let mut all_ended = true;
+            for node in &self.network.nodes {
+                let known = node.rounds(&spec.task_id, spec.run, spec.step).await;
+                let ended = known.is_ok_and(|known| {
+                    known
+                        .iter()
+                        .all(|(_, _, state)| matches!(state.as_str(), "failed" | "released"))
+                });
+                all_ended &= ended;
+            }
+            if all_ended || unix_millis() > until + 1000 {
+                return;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn attempt(&self, spec: &RoundSpec) -> Result<Bundle, haima_smpc_node::Error> {
+        let network = self.network;
+        let signature = network.key.sign(&spec.digest());
+        for node in &network.nodes {
+            loop {
+                match node.open(spec, &signature).await {
+                    Ok(()) => break,
+                    Err(haima_smpc_node::Error::Unreachable { .. })
+                        if unix_millis() < spec.deadline_ms =>
+                    {
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        network.hub.start_round(spec, &signature);
+        network.events.tell(Event::opened(spec));
+        let until = spec.deadline_ms + network.manifest.grace_ms + 2000;
+        let mut waiting = tokio::task::JoinSet::new();
+        for (position, node) in network.nodes.iter().enumerate() {
+            let (node, spec) = (node.clone(), spec.clone());
+            waiting.spawn(async move { (position, outcome(&node, &spec, until).await) });
+        }
+        let mut parts: Vec<Option<Part>> = vec![None; network.nodes.len()];
+        let mut first_failure = None;
+        while let Some(done) = waiting.join_next().await {
+            match done {
+                Ok((position, Ok(part))) => {
+                    if let Some(slot) = parts.get_mut(position) {
+                        *slot = Some(*part);
+                    }
+                }
+                Ok((_, Err(error))) => {
+                    first_failure.get_or_insert(error);
+                }
+                Err(error) => {
+                    first_failure.get_or_insert(haima_smpc_node::Error::Store(error.to_string()));
+                }
+            }
+        }
+        match (first_failure, parts.into_iter().collect::<Option<Vec<Part>>>()) {
+            (None, Some(parts)) => Ok(Bundle { spec: spec.clone(), parts }),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(haima_smpc_node::Error::Store("a node gave no outcome".into())),
+        }
+    }
+
+    fn released(&mut self, query: &Query, bundle: Bundle, started: Instant) -> Result<Sum, Error> {
+        let network = self.network;
+        let verified = bundle.verify(&network.manifest)?;
+        self.previous = release_digest(&bundle)?;
+        let accepted: Vec<String> =
+            verified.accepted.headers.sites().map(str::to_owned).collect();
+        network.hub.add_release(&self.entry.id, self.run, self.step, bundle.to_bytes());
+        network.hub.end_round();
+        let event = Event::released(&bundle, &accepted, &network.manifest, started.elapsed());
+        network.events.tell(event);
+        self.step += 1;
+        absorbable(query, verified)
+    }
+}
+
+async fn outcome(
+    node: &NodeClient,
+    spec: &RoundSpec,
+    until: u64,
+) -> Result<Box<Part>, haima_smpc_node::Error> {
+    let round = spec.digest();
+    let sum_len = spec.dimension().saturating_mul(spec.field.bytes());
+    loop {
+        let failed = |reason: String| haima_smpc_node::Error::RoundFailed {
+            round: round.short(),
+            party: node.name().to_owned(),
+            reason,
+        };
+        let error = match node.release(&round, WAIT, sum_len).await {
+            Ok(Outcome::Released(part)) => return Ok(part),
+            Ok(Outcome::Failed(reason)) => return Err(failed(reason)),
+            Ok(Outcome::Pending(_)) => None,
+            Err(error @ haima_smpc_node::Error::Unreachable { .. }) => Some(error),
+            Err(error) => return Err(error),
+        };
+        if unix_millis() > until {
+            return Err(error.unwrap_or_else(|| failed("no outcome in time".into())));
+        }
+        if error.is_some() {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+impl SecureSum for NodesSum<'_> {
+    type Error = Error;
+
+    fn sum(&mut self, query: &Query) -> Result<Sum, Error> {
+        let runtime = self.network.runtime.clone();
+        let private = self.entry.class == Class::Private;
+        if private && query.sensitivity.is_none() {
+            return Err(Error::Config {
+                file: format!("task {}", self.entry.id),
+                problem: "it bounds no patient, so it runs in the exact class only".into(),
+            });
+        }
+        runtime.block_on(self.step(query))
+    }
+}
