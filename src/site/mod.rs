@@ -13,6 +13,8 @@ mod daemon;
 mod outbox;
 mod policy;
 mod replay;
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub use daemon::run;

@@ -195,6 +195,8 @@ impl Scan {
                     damaged("its hash does not fit its payload and the record before")
                 };
             }
+            // Looking for zeros uses up what is left, so it is noted before.
+            self.torn_bytes = reader.left;
             if mark != END_MARK {
                 if !is_torn(mark) || !reader.only_zeros_left()? {
                     return damaged("its end mark is not one");
@@ -204,7 +206,6 @@ impl Scan {
             self.records += 1;
             self.head = hash;
             self.end += PREFIX_BYTES as u64 + body;
-            self.torn_bytes = reader.left;
             keep(payload);
         }
         Ok(())

@@ -1,0 +1,24 @@
+# `just` alone lists the recipes.
+default:
+    @just --list
+
+# Formatting and lints; warnings are errors.
+check:
+    cargo fmt --all -- --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# Every test but the ignored ones.
+test:
+    cargo test --workspace
+
+# A whole network on this machine; options go through, e.g. `just demo --nodes 5`.
+demo *options:
+    cargo run --release -- demo {{options}}
+
+# Criterion benches.
+bench:
+    cargo bench --workspace
+
+# Every test, the slow ignored ones too, optimised.
+deep:
+    cargo test --workspace --release -- --include-ignored

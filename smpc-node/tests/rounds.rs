@@ -1,0 +1,419 @@
+//! Rounds over real nodes: what they release, what they refuse, what survives a crash.
+#![cfg(feature = "server")]
+
+mod world;
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_smpc_node::Error;
+use haima_smpc_node::bundle::release_digest;
+use haima_smpc_node::spec::{BlockSpec, FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::unix_millis;
+use world::{SITES, World, keys};
+
+type Change = fn(&mut RoundSpec);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exact_round_releases_the_plain_sum_of_all_sites() {
+    let world = World::running(3).await;
+    let spec = world.spec("exact", 1);
+    world.open(&spec).await;
+    for site in 0..4 {
+        world.submit(site, &spec, &[site as i64, -7, 1 << 30, 0]).await;
+    }
+    let verified = world.bundle(&spec).await.verify(&world.manifest).unwrap();
+    assert_eq!(verified.integers, [6, -28, 1 << 32, 0]);
+    assert_eq!(verified.accepted.headers.sites().collect::<Vec<_>>(), SITES);
+}
+
+/// N1, N3: noise is there, and the same whenever the release is asked for, also after a crash.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_is_noised_and_byte_identical_for_ever() {
+    let mut world = World::running(2).await;
+    let spec = world.spec("private", 1);
+    world.open(&spec).await;
+    for site in 0..4 {
+        world.submit(site, &spec, &[0; 4]).await;
+    }
+    let bundle = world.bundle(&spec).await;
+    let noise = bundle.verify(&world.manifest).unwrap().integers;
+    assert!(noise.iter().any(|z| *z != 0) && noise.iter().all(|z| z.abs() < 64 * 20), "{noise:?}");
+    assert_eq!(world.bundle(&spec).await, bundle);
+    world.crash(1).await;
+    world.start(1).await;
+    assert_eq!(world.bundle(&spec).await, bundle, "the stored answer, not a new one");
+}
+
+/// R1, N1, N5, X3, L1: a spec that goes beyond the manifest is refused by name and changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
+    let world = World::running(2).await;
+    let cases: [(&str, &str, Change); 19] = [
+        ("protocol", "protocol", |s| s.protocol = 9),
+        ("manifest", "another manifest", |s| s.manifest = Digest::of(b"x")),
+        ("roster", "roster", |s| s.roster = Digest::of(b"x")),
+        ("unknown task", "no task", |s| s.task_id = "other".into()),
+        ("task version", "the manifest has", |s| s.task_version = 2),
+        ("too many steps", "step 5", |s| (s.step, s.plan_index) = (5, 5)),
+        ("too many attempts", "spare attempts", |s| s.plan_index = 6),
+        ("too long", "coordinates", |s| s.blocks[0].len = 1001),
+        ("empty", "coordinates", |s| s.blocks[0].len = 0),
+        ("no block", "coordinates", |s| s.blocks.clear()),
+        ("floor", "floor 2", |s| s.min_sites = 2),
+        ("tick", "tick", |s| s.tick_ms = 1),
+        ("less noise", "noise 63", |s| s.event = RoundEvent::DiscreteGaussian { s: 63 }),
+        ("no noise", "no noise", |s| s.event = RoundEvent::Exact),
+        ("more sensitivity", "sensitivity 5", |s| s.sensitivity = 5),
+        ("no sensitivity", "sensitivity 0", |s| s.sensitivity = 0),
+        ("two grids", "one grid", |s| s.blocks.push(BlockSpec { len: 1, frac_bits: 1 })),
+        ("overflow (N5)", "overflow", |s| {
+            s.bound = u64::MAX / 2;
+            s.field = FieldKind::for_bound(s.bound);
+            s.event = RoundEvent::DiscreteGaussian { s: u64::MAX };
+        }),
+        ("a far deadline", "deadline", |s| s.deadline_ms = unix_millis() + 60_000),
+    ];
+    for (what, expected, change) in cases {
+        let mut spec = world.spec("private", 1);
+        change(&mut spec);
+        let error = world.open_at(0, &spec).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{what}: {error}");
+    }
+    let last = world.node(0).check_status(&world.manifest.digest(), unix_millis()).await.unwrap();
+    assert_eq!(last, 0, "a refused spec changes nothing");
+    let mut noised = world.spec("exact", 1);
+    noised.event = RoundEvent::DiscreteGaussian { s: 64 };
+    assert!(world.open_at(0, &noised).await.is_err());
+}
+
+/// R1: the coordinator's signature binds the spec.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spec_signed_by_another_or_sent_by_another_is_refused() {
+    let world = World::running(2).await;
+    let spec = world.spec("exact", 1);
+    let forged = world.sites[0].identity.sign(&spec.digest());
+    assert!(world.node(0).open(&spec, &forged).await.is_err());
+    let signature = world.coordinator.identity.sign(&spec.digest());
+    let error = world.node_as(0, &world.sites[0]).open(&spec, &signature).await.unwrap_err();
+    assert!(error.to_string().contains("only the coordinator"), "{error}");
+    let release = world
+        .node_as(0, &world.sites[0])
+        .release(&spec.digest(), std::time::Duration::ZERO, 100)
+        .await;
+    assert!(release.is_err(), "a site gets no release from a node");
+}
+
+/// R8, X3: one spec a step and attempt; later steps build on the release that this node made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_spec_for_a_step_and_a_wrong_predecessor_are_refused() {
+    let world = World::running(2).await;
+    let spec = world.spec("exact", 1);
+    world.open(&spec).await;
+    world.open_at(0, &spec).await.expect("opening twice is no error");
+    let mut second = world.spec("exact", 2);
+    second.query = Digest::of(b"another model for one site");
+    second.plan_index = 1;
+    assert!(world.open_at(0, &second).await.is_err());
+    for site in 0..4 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    let bundle = world.bundle(&spec).await;
+    let again = RoundSpec { attempt: 1, plan_index: 1, ..world.spec("exact", 2) };
+    let error = world.open_at(0, &again).await.unwrap_err().to_string();
+    assert!(error.contains("released"), "a released step has no second release: {error}");
+    let next = |previous| RoundSpec {
+        step: 1,
+        plan_index: 1,
+        previous,
+        ..world.spec("exact", 3)
+    };
+    let error = world.open_at(0, &next(Digest::of(b"x"))).await.unwrap_err().to_string();
+    assert!(error.contains("X3"), "{error}");
+    world.open_at(0, &next(release_digest(&bundle).unwrap())).await.unwrap();
+    let late = world.spec("exact", 3);
+    assert!(world.open_at(0, &late).await.is_err(), "numbers only rise");
+}
+
+/// R2: one site cannot pass off another's shares, nor replay a nonce.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_site_cannot_submit_another_sites_ciphertexts_or_an_old_nonce() {
+    let world = World::running(2).await;
+    let spec = world.spec("exact", 1);
+    world.open(&spec).await;
+    let of_a = world.make(0, &spec, &[1; 4]);
+    let error = world.submit_to(0, 1, &of_a).await.unwrap_err().to_string();
+    assert!(error.contains("names site-a"), "{error}");
+    // With its own name on A's shares the digests fit, but what B's name expands them to is noise
+    // of its own: nothing of A. The nodes accept it as B's contribution.
+    let mut relabelled = of_a.clone();
+    relabelled.header.site = "site-b".into();
+    world.submit_to(0, 1, &relabelled).await.unwrap();
+    for made in [&of_a] {
+        world.submit_to(0, 0, made).await.unwrap();
+        world.submit_to(0, 0, made).await.expect("a re-send is no error");
+    }
+    let mut other = world.make(0, &spec, &[2; 4]);
+    let error = world.submit_to(0, 0, &other).await.unwrap_err().to_string();
+    assert!(error.contains("already submitted"), "{error}");
+    let second = world.spec("private", 2);
+    world.open(&second).await;
+    other = world.make(0, &second, &[2; 4]);
+    other.header.nonce = of_a.header.nonce;
+    let error = world.submit_to(0, 0, &other).await.unwrap_err().to_string();
+    assert!(error.contains("R2"), "{error}");
+}
+
+/// R2, R3: a site that gives two nodes different headers is left out; the others are summed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn different_headers_at_two_nodes_cost_only_that_site() {
+    let world = World::running(2).await;
+    let spec = RoundSpec { deadline_ms: unix_millis() + 3000, ..world.spec("exact", 1) };
+    world.open(&spec).await;
+    for site in 0..3 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    for node in 0..2 {
+        let made = world.make(3, &spec, &[1000; 4]);
+        world.submit_to(node, 3, &made).await.unwrap();
+    }
+    let verified = world.bundle(&spec).await.verify(&world.manifest).unwrap();
+    assert_eq!(verified.integers, [3; 4]);
+    assert_eq!(verified.accepted.headers.sites().collect::<Vec<_>>(), SITES[..3]);
+}
+
+/// R3, R8: a submission to one node only costs that site; below the floor nothing is released.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn below_the_floor_nothing_is_released() {
+    let world = World::running(2).await;
+    let spec = RoundSpec { deadline_ms: unix_millis() + 2000, ..world.spec("exact", 1) };
+    world.open(&spec).await;
+    for site in 0..2 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    let half = world.make(2, &spec, &[1; 4]);
+    world.submit_to(0, 2, &half).await.unwrap();
+    for node in 0..2 {
+        let reason = world.failure(node, &spec).await;
+        assert!(reason.contains("the floor is 3"), "{reason}");
+    }
+}
+
+/// X2: an exact run does not go on with other sites, since the difference would be one hospital's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exact_run_does_not_go_on_with_other_sites() {
+    let world = World::running(2).await;
+    let spec = world.spec("exact", 1);
+    world.open(&spec).await;
+    for site in 0..4 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    let previous = release_digest(&world.bundle(&spec).await).unwrap();
+    let next = RoundSpec {
+        step: 1,
+        plan_index: 1,
+        previous,
+        deadline_ms: unix_millis() + 1500,
+        ..world.spec("exact", 2)
+    };
+    world.open(&next).await;
+    for site in 0..3 {
+        world.submit(site, &next, &[1; 4]).await;
+    }
+    let reason = world.failure(0, &next).await;
+    assert!(reason.contains("X2"), "{reason}");
+}
+
+/// L4: a ledger that went back, or forked, is noticed by the nodes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_or_forked_ledger_is_refused() {
+    let world = World::running(2).await;
+    let spec = world.spec("private", 5);
+    world.open(&spec).await;
+    world.submit(0, &spec, &[1; 4]).await;
+    let second = world.spec("exact", 6);
+    world.open(&second).await;
+    let mut made = world.make(0, &second, &[1; 4]);
+    made.header.ledger_len = 4;
+    let error = world.submit_to(0, 0, &made).await.unwrap_err().to_string();
+    assert!(error.contains("4 entries") && error.contains("L4"), "{error}");
+    made.header.ledger_len = 5;
+    made.header.ledger_head = Digest::of(b"the other copy");
+    let error = world.submit_to(0, 0, &made).await.unwrap_err().to_string();
+    assert!(error.contains("forked"), "{error}");
+    made.header.ledger_len = 6;
+    world.submit_to(0, 0, &made).await.expect("a refusal changed nothing");
+}
+
+/// R2: shares of another length, another digest, or for a round that is not open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_submissions_are_refused_and_change_nothing() {
+    let world = World::running(2).await;
+    let spec = world.spec("exact", 1);
+    let made = world.make(0, &spec, &[1; 4]);
+    let error = world.submit_to(0, 0, &made).await.unwrap_err().to_string();
+    assert!(error.contains("not open"), "{error}");
+    world.open(&spec).await;
+    for (what, expected, change) in [
+        ("longer", "over 32 bytes", |m: &mut world::Made| m.shares[0].push(0)),
+        ("shorter", "bytes instead of 32", |m| {
+            m.shares[0].pop();
+        }),
+        ("flipped", "header binds", |m| m.shares[0][0] ^= 1),
+        ("too few digests", "1 share digests", |m| m.header.shares.truncate(1)),
+        ("a public share", "public share", |m| m.header.public_share = Digest::of(b"proof")),
+    ] as [(&str, &str, fn(&mut world::Made)); 5]
+    {
+        let mut bad = made.clone();
+        change(&mut bad);
+        let error = world.submit_to(0, 0, &bad).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{what}: {error}");
+    }
+    let signed = haima_smpc_node::header::SignedHeader::sign(
+        &made.header,
+        &world.sites[1].identity,
+    );
+    let client = world.node_as(0, &world.sites[0]);
+    assert!(client.submit(&signed, &made.shares[0]).await.is_err(), "signed by another");
+    world.submit_to(0, 0, &made).await.expect("nothing was kept of the refused ones");
+}
+
+/// A key that the manifest does not pin gets no connection, whatever name its certificate bears.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_impostor_with_the_coordinators_name_is_not_heard() {
+    let world = World::running(2).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (impostor, _) = keys(elsewhere.path(), "coordinator");
+    let error = world
+        .node_as(0, &impostor)
+        .check_status(&world.manifest.digest(), unix_millis())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    // And a node whose key is not the pinned one is not talked to.
+    let mut other = world.manifest.nodes[0].clone();
+    other.tls = world.manifest.nodes[1].tls.clone();
+    let client =
+        haima_smpc_node::client::NodeClient::new(&other, &world.coordinator.tls).unwrap();
+    let error = client.check_status(&world.manifest.digest(), unix_millis()).await.unwrap_err();
+    assert!(error.to_string().contains("node-1"), "{error}");
+}
+
+/// N3: a node whose store was restored from an old copy works on no round that a peer has seen it
+/// sign, nor on an earlier one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_restored_from_an_old_copy_refuses_the_round_it_signed() {
+    let mut world = World::running(2).await;
+    let spec = RoundSpec { deadline_ms: unix_millis() + 8000, ..world.spec("private", 1) };
+    world.open(&spec).await;
+    world.crash(1).await;
+    let old = world.home(1).join("old");
+    std::fs::create_dir(&old).unwrap();
+    for file in ["node.db", "node.db-wal", "node.db-shm"] {
+        let _ = std::fs::copy(world.home(1).join(file), old.join(file));
+    }
+    world.start(1).await;
+    for site in 0..4 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    let first = world.part(1, &spec).await;
+    world.part(0, &spec).await;
+    world.crash(1).await;
+    for file in ["node.db", "node.db-wal", "node.db-shm"] {
+        let _ = std::fs::remove_file(world.home(1).join(file));
+        let _ = std::fs::copy(old.join(file), world.home(1).join(file));
+    }
+    world.start(1).await;
+    // The old store says that the round is open. Other submissions would give another sum under
+    // another accepted set: with its noise, two releases of one round.
+    for site in 0..3 {
+        let _ = world.submit_to(1, site, &world.make(site, &spec, &[2; 4])).await;
+    }
+    let reason = world.failure(1, &spec).await;
+    assert!(reason.contains("N3"), "{reason}");
+    assert_eq!(first.sum.len(), 32);
+}
+
+/// R9: a node that comes back after the deadline has failed the round for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_deadline_a_restarted_node_has_failed_the_round() {
+    let mut world = World::running(2).await;
+    let spec = RoundSpec { deadline_ms: unix_millis() + 1500, ..world.spec("exact", 1) };
+    world.open(&spec).await;
+    world.crash(1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1700)).await;
+    world.start(1).await;
+    let reason = world.failure(1, &spec).await;
+    assert!(reason.contains("R9"), "{reason}");
+    let reason = world.failure(0, &spec).await;
+    assert!(reason.contains("node-2"), "the peer says who gave up: {reason}");
+}
+
+/// A bundle with any part changed does not verify.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_bundle_does_not_verify() {
+    let world = World::running(2).await;
+    let spec = world.spec("exact", 1);
+    world.open(&spec).await;
+    for site in 0..4 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    let good = world.bundle(&spec).await;
+    good.verify(&world.manifest).unwrap();
+    assert_eq!(haima_smpc_node::bundle::Bundle::from_bytes(&good.to_bytes()).unwrap(), good);
+    let mut bad = good.clone();
+    bad.parts[0].sum[0] ^= 1;
+    assert!(bad.verify(&world.manifest).is_err(), "another sum");
+    let mut bad = good.clone();
+    bad.parts.swap(0, 1);
+    assert!(bad.verify(&world.manifest).is_err(), "parts in another order");
+    let mut bad = good.clone();
+    bad.parts.pop();
+    assert!(bad.verify(&world.manifest).is_err(), "a part is missing");
+    let mut bad = good.clone();
+    bad.spec.query = Digest::of(b"x");
+    assert!(bad.verify(&world.manifest).is_err(), "another round");
+}
+
+/// Garbage at every door: the node answers with errors and lives on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_bytes_at_every_endpoint_are_errors() {
+    use haima_smpc_node::proto;
+    use rand::Rng;
+    use tokio::io::AsyncWriteExt;
+    let world = World::running(2).await;
+    let address = &world.manifest.nodes[0].address;
+    for _ in 0..50 {
+        let mut bytes = [0; 300];
+        rand::rng().fill_bytes(&mut bytes);
+        let mut raw = tokio::net::TcpStream::connect(address).await.unwrap();
+        let _ = raw.write_all(&bytes).await;
+    }
+    let pin = world.manifest.pins()["node-1"];
+    for keys in world.sites.iter().chain([&world.coordinator]) {
+        let channel =
+            haima_smpc_node::tls::channel("node-1", address, pin, &keys.tls).unwrap();
+        let mut client = proto::node_client::NodeClient::new(channel);
+        for length in 0..100 {
+            let mut bytes = vec![0; length * 3];
+            rand::rng().fill_bytes(&mut bytes);
+            let random = || bytes.clone();
+            let open = proto::OpenRequest { spec: random(), signature: random() };
+            assert!(client.open(open).await.is_err());
+            let part = proto::submit_part::Part::Header(proto::SubmitHeader {
+                header: random(),
+                signature: random(),
+            });
+            let stream = tokio_stream::iter(vec![proto::SubmitPart { part: Some(part) }]);
+            assert!(client.submit(stream).await.is_err());
+            let exchange =
+                proto::ExchangeRequest { round: random(), have_held: true, wait_ms: u32::MAX };
+            assert!(client.exchange(exchange).await.is_err());
+            let release = proto::ReleaseRequest { round: random(), wait_ms: u32::MAX };
+            assert!(client.release(release).await.is_err());
+            assert!(client.seen(proto::SeenRequest {}).await.is_err(), "only nodes may ask");
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let rounds = proto::RoundsRequest { task: text, run: 0, step: 0 };
+            let _ = client.rounds(rounds).await;
+        }
+    }
+    world.node(0).check_status(&world.manifest.digest(), unix_millis()).await.unwrap();
+}

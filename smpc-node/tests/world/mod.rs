@@ -1,0 +1,317 @@
+//! A study with real nodes (TLS, stores, journals) in this process, and sites and a coordinator
+//! that a test drives by hand, honestly or not.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::field::{Field64, Field128};
+use haima_crypto::identity::IdentityKey;
+use haima_crypto::share::{Share, split};
+use haima_smpc_node::bundle::{Bundle, Part};
+use haima_smpc_node::client::{NodeClient, Outcome};
+use haima_smpc_node::header::{
+    Header, SignedHeader, no_public_share, share_context, share_digest,
+};
+use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
+use haima_smpc_node::server::{self, Config};
+use haima_smpc_node::spec::{BlockSpec, FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::tls::TlsIdentity;
+use haima_smpc_node::{Error, PROTOCOL, keyfile, tls, unix_millis};
+use tokio::sync::oneshot;
+
+pub(crate) const SITES: [&str; 4] = ["site-a", "site-b", "site-c", "site-d"];
+
+/// A party's keys.
+pub(crate) struct Keys {
+    pub(crate) identity: IdentityKey,
+    pub(crate) tls: TlsIdentity,
+}
+
+/// Everyone.
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) manifest: Manifest,
+    pub(crate) coordinator: Keys,
+    pub(crate) sites: Vec<Keys>,
+    running: Vec<Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>>,
+}
+
+pub(crate) fn keys(folder: &Path, name: &str) -> (Keys, Party) {
+    let home = folder.join(name);
+    std::fs::create_dir_all(&home).unwrap();
+    let identity = IdentityKey::generate(&mut rand::rng());
+    keyfile::write_identity(&home.join("identity.key"), &identity).unwrap();
+    let (certificate, key) = TlsIdentity::generate(name).unwrap();
+    std::fs::write(home.join("tls.crt"), &certificate).unwrap();
+    keyfile::write_private(&home.join("tls.key"), key.as_bytes()).unwrap();
+    let tls = TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
+    let party = Party {
+        name: name.into(),
+        operator: format!("operator of {name}"),
+        identity: identity.public().to_string(),
+        tls: tls::pin_of_pem(name, &certificate).unwrap().to_string(),
+        address: "127.0.0.1:1".into(),
+    };
+    (Keys { identity, tls }, party)
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn task(id: &str, noise: Option<NoisePlan>) -> TaskEntry {
+    TaskEntry {
+        id: id.into(),
+        task: "test".into(),
+        version: 1,
+        class: if noise.is_some() { Class::Private } else { Class::Exact },
+        max_steps: 5,
+        spare_attempts: 5,
+        noise,
+        params: toml::Table::new(),
+    }
+}
+
+impl World {
+    /// A study of `nodes` nodes and the four sites, without running nodes.
+    pub(crate) fn new(nodes: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (coordinator, coordinator_party) = keys(folder.path(), "coordinator");
+        let node_parties = (1..=nodes)
+            .map(|i| Party { address: free_address(), ..keys(folder.path(), &format!("node-{i}")).1 })
+            .collect();
+        let (mut sites, mut site_parties) = (vec![], vec![]);
+        for name in SITES {
+            let (keys, party) = keys(folder.path(), name);
+            sites.push(keys);
+            site_parties.push(SiteParty {
+                name: party.name,
+                operator: party.operator,
+                identity: party.identity,
+                tls: party.tls,
+                max_patients: 100,
+            });
+        }
+        let manifest = Manifest {
+            version: 1,
+            study: "test".into(),
+            min_sites: 3,
+            max_dimension: 1000,
+            round_ms: 30_000,
+            grace_ms: 5_000,
+            tick_ms: 10,
+            hospitals_per_patient: 1,
+            coordinator: coordinator_party,
+            nodes: node_parties,
+            sites: site_parties,
+            tasks: vec![
+                task("exact", None),
+                task("private", Some(NoisePlan { s: 64, sensitivity: 4 })),
+            ],
+            schema: toml::Table::new(),
+        };
+        let manifest = manifest.checked().unwrap();
+        let running = (0..nodes).map(|_| None).collect();
+        Self { folder, manifest, coordinator, sites, running }
+    }
+
+    /// The same with all nodes running.
+    pub(crate) async fn running(nodes: usize) -> Self {
+        let mut world = Self::new(nodes);
+        for node in 0..nodes {
+            world.start(node).await;
+        }
+        world
+    }
+
+    pub(crate) fn home(&self, node: usize) -> std::path::PathBuf {
+        self.folder.path().join(format!("node-{}", node + 1))
+    }
+
+    pub(crate) fn config(&self, node: usize) -> Config {
+        let home = self.home(node);
+        let manifest = home.join("manifest.toml");
+        std::fs::write(&manifest, toml::to_string(&self.manifest).unwrap()).unwrap();
+        Config {
+            name: format!("node-{}", node + 1),
+            manifest,
+            identity: home.join("identity.key"),
+            tls_certificate: home.join("tls.crt"),
+            tls_key: home.join("tls.key"),
+            noise_key: home.join("noise.key"),
+            store: home.join("node.db"),
+            journal: home.join("audit.log"),
+            listen: None,
+        }
+    }
+
+    pub(crate) async fn start(&mut self, node: usize) {
+        let config = self.config(node);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let handle = tokio::spawn(async move {
+            let _ = server::run(&config, async {
+                let _ = stopped.await;
+            })
+            .await;
+        });
+        self.running[node] = Some((stop, handle));
+        let client = self.node(node);
+        for _ in 0..200 {
+            if client.check_status(&self.manifest.digest(), unix_millis()).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("node {node} did not start");
+    }
+
+    /// Ends a node's service at once. Rounds in progress die with it, as in a crash.
+    pub(crate) async fn crash(&mut self, node: usize) {
+        if let Some((_, handle)) = self.running[node].take() {
+            handle.abort();
+            let _ = handle.await;
+        }
+    }
+
+    /// A node as the coordinator calls it.
+    pub(crate) fn node(&self, node: usize) -> NodeClient {
+        NodeClient::new(&self.manifest.nodes[node], &self.coordinator.tls).unwrap()
+    }
+
+    pub(crate) fn node_as(&self, node: usize, keys: &Keys) -> NodeClient {
+        NodeClient::new(&self.manifest.nodes[node], &keys.tls).unwrap()
+    }
+
+    /// A spec that all nodes accept: step 0, attempt 0, four coordinates.
+    pub(crate) fn spec(&self, task: &str, number: u64) -> RoundSpec {
+        let private = task == "private";
+        RoundSpec {
+            protocol: PROTOCOL,
+            manifest: self.manifest.digest(),
+            study: "test".into(),
+            number,
+            task_id: task.into(),
+            task: "test".into(),
+            task_version: 1,
+            run: 1,
+            step: 0,
+            attempt: 0,
+            plan_index: 0,
+            query: Digest::of(b"query"),
+            previous: Digest::default(),
+            roster: self.manifest.roster_digest(),
+            blocks: vec![BlockSpec { len: 4, frac_bits: 0 }],
+            field: FieldKind::Bits64,
+            sensitivity: if private { 4 } else { 0 },
+            bound: 1000,
+            event: if private {
+                RoundEvent::DiscreteGaussian { s: 64 }
+            } else {
+                RoundEvent::Exact
+            },
+            min_sites: 3,
+            deadline_ms: unix_millis() + 10_000,
+            tick_ms: 10,
+        }
+    }
+
+    pub(crate) async fn open_at(&self, node: usize, spec: &RoundSpec) -> Result<(), Error> {
+        self.node(node).open(spec, &self.coordinator.identity.sign(&spec.digest())).await
+    }
+
+    pub(crate) async fn open(&self, spec: &RoundSpec) {
+        for node in 0..self.manifest.nodes.len() {
+            self.open_at(node, spec).await.unwrap();
+        }
+    }
+
+    /// An honest submission of a site: header and shares.
+    pub(crate) fn make(&self, site: usize, spec: &RoundSpec, values: &[i64]) -> Made {
+        let context = share_context(&spec.digest(), SITES[site]);
+        let (nodes, mut rng) = (self.manifest.nodes.len(), rand::rng());
+        let shares: Vec<Vec<u8>> = match spec.field {
+            FieldKind::Bits64 => {
+                let shares = split::<Field64, _>(values, nodes, &context, &mut rng).unwrap();
+                shares.iter().map(|s: &Share<_>| s.to_bytes().to_vec()).collect()
+            }
+            FieldKind::Bits128 => {
+                let shares = split::<Field128, _>(values, nodes, &context, &mut rng).unwrap();
+                shares.iter().map(|s: &Share<_>| s.to_bytes().to_vec()).collect()
+            }
+        };
+        let mut nonce = [0; 16];
+        rand::Rng::fill_bytes(&mut rng, &mut nonce);
+        let header = Header {
+            round: spec.digest(),
+            site: SITES[site].into(),
+            nonce,
+            public_share: no_public_share(),
+            shares: shares.iter().enumerate().map(|(at, s)| share_digest(at, s)).collect(),
+            ledger_len: spec.number,
+            ledger_head: Digest::of(&spec.number.to_le_bytes()),
+        };
+        Made { header, shares }
+    }
+
+    pub(crate) async fn submit_to(
+        &self,
+        node: usize,
+        site: usize,
+        made: &Made,
+    ) -> Result<(), Error> {
+        let signed = SignedHeader::sign(&made.header, &self.sites[site].identity);
+        self.node_as(node, &self.sites[site]).submit(&signed, &made.shares[node]).await
+    }
+
+    pub(crate) async fn submit(&self, site: usize, spec: &RoundSpec, values: &[i64]) {
+        let made = self.make(site, spec, values);
+        for node in 0..self.manifest.nodes.len() {
+            self.submit_to(node, site, &made).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn outcome(&self, node: usize, spec: &RoundSpec) -> Outcome {
+        let client = self.node(node);
+        for _ in 0..20 {
+            match client.release(&spec.digest(), Duration::from_secs(2), 1 << 20).await {
+                Ok(Outcome::Pending(_)) | Err(Error::Unreachable { .. }) => {}
+                Ok(outcome) => return outcome,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        panic!("no outcome at node {node}");
+    }
+
+    pub(crate) async fn part(&self, node: usize, spec: &RoundSpec) -> Part {
+        match self.outcome(node, spec).await {
+            Outcome::Released(part) => *part,
+            other => panic!("node {node}: {other:?}"),
+        }
+    }
+
+    /// Why the round failed at a node.
+    pub(crate) async fn failure(&self, node: usize, spec: &RoundSpec) -> String {
+        match self.outcome(node, spec).await {
+            Outcome::Failed(reason) => reason,
+            other => panic!("node {node}: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn bundle(&self, spec: &RoundSpec) -> Bundle {
+        let mut parts = vec![];
+        for node in 0..self.manifest.nodes.len() {
+            parts.push(self.part(node, spec).await);
+        }
+        Bundle { spec: spec.clone(), parts }
+    }
+}
+
+/// A submission, honest until a test changes it.
+#[derive(Clone)]
+pub(crate) struct Made {
+    pub(crate) header: Header,
+    pub(crate) shares: Vec<Vec<u8>>,
+}

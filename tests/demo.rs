@@ -1,0 +1,137 @@
+//! `haima demo` as a user runs it, and each way of ending it.
+#![cfg(unix)]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use common::{eventually, program, repository};
+
+fn demo(out: &Path, temporary: &Path) -> Command {
+    let mut command = Command::new(program());
+    command
+        .args(["demo", "--out"])
+        .arg(out)
+        .env("TMPDIR", temporary)
+        .current_dir(repository("."))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Processes whose working directory or arguments lie in a folder.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter(|process| {
+            std::fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| {
+                // A removed folder is shown with a suffix; the prefix stays.
+                cwd.to_string_lossy().starts_with(&*folder.to_string_lossy())
+            })
+        })
+        .map(|process| process.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn started(out: &Path, temporary: &Path) -> Child {
+    let child = demo(out, temporary).spawn().unwrap();
+    eventually(Duration::from_secs(30), "all 28 parties run", || {
+        processes_in(temporary).len() >= 28
+    });
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn nothing_is_left(temporary: &Path) {
+    eventually(Duration::from_secs(10), "no process is left", || {
+        processes_in(temporary).is_empty()
+    });
+    eventually(Duration::from_secs(10), "the folder with the keys is gone", || {
+        std::fs::read_dir(temporary).unwrap().next().is_none()
+    });
+}
+
+#[test]
+fn the_demo_prints_its_results_writes_its_report_and_leaves_nothing_behind() {
+    let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let output = demo(out.path(), temporary.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}\n{log}");
+    for expected in [
+        "1,043 patients with acute myeloid leukaemia, 24 hospitals",
+        "exact: no differential privacy",
+        "patient-level eps 3.00 (all nodes but one)",
+        "log-rank chi-square 0.758 on 1 df",
+        "What is promised in this mode",
+        "the same network without noise",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is missing in\n{text}");
+    }
+    let page = std::fs::read_to_string(out.path().join("index.html")).unwrap();
+    assert!(page.contains("<svg") && page.len() > 20_000);
+    assert!(out.path().join("report.json").is_file());
+    nothing_is_left(temporary.path());
+}
+
+#[test]
+fn ctrl_c_ends_the_demo_with_all_its_processes() {
+    let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut child = started(out.path(), temporary.path());
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    nothing_is_left(temporary.path());
+    assert!(!out.path().join("index.html").exists(), "nothing is half-written");
+}
+
+#[test]
+fn kill_9_of_the_demo_ends_all_its_processes() {
+    let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut child = started(out.path(), temporary.path());
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    nothing_is_left(temporary.path());
+}
+
+#[test]
+fn bad_input_to_the_demo_is_a_clear_error_before_anything_starts() {
+    let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let good = std::fs::read_to_string(repository("data/leuksurv.csv")).unwrap();
+    let study = repository("data/leuksurv.study.toml").display().to_string();
+    let with_line = |line: &str| {
+        let mut lines: Vec<&str> = good.lines().collect();
+        lines[4] = line;
+        lines.join("\n")
+    };
+    let cases = [
+        ("a missing file", "none.csv".to_owned(), "none.csv"),
+        ("no such column", write("column.csv", "a,b\n1,2\n"), "no column \"district\""),
+        ("ragged", write("ragged.csv", &with_line("4,1,1")), "line: 5"),
+        ("not a number", write("text.csv", &with_line("4,x,1,24,69,1,50,2.09")), "time_days"),
+        ("missing", write("missing.csv", &with_line("4,,1,24,69,1,50,2.09")), "time_days"),
+    ];
+    for (what, path, expected) in cases {
+        let output = demo(out.path(), temporary.path())
+            .args(["--study", &study, "--data", &path])
+            .output()
+            .unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{what}: {log}");
+        assert!(log.contains(expected) && !log.contains("panicked"), "{what}: {log}");
+        assert!(std::fs::read_dir(out.path()).unwrap().next().is_none(), "{what}");
+    }
+    nothing_is_left(temporary.path());
+}
