@@ -17,7 +17,7 @@ demo *options:
 
 # Criterion benches.
 bench:
-    cargo bench --workspace
+    cargo bench
 
 # Every test, the slow ignored ones too, optimised.
 deep:

@@ -313,6 +313,7 @@ impl RoundSpec {
             (Class::Private, RoundEvent::DiscreteGaussian { s }) => {
                 let plan = manifest.task(&self.task_id)?.noise;
                 let plan = plan.ok_or_else(|| refuse("the task has no noise plan".into()))?;
+                haima_dp::gauss::DiscreteGaussian::new(s).map_err(|e| refuse(e.to_string()))?;
                 if s < plan.s {
                     return Err(refuse(format!("noise {s}; the manifest demands {}", plan.s)));
                 }

@@ -6,7 +6,7 @@ mod world;
 use haima_crypto::encode::{Canonical, Digest};
 use haima_smpc_node::Error;
 use haima_smpc_node::bundle::release_digest;
-use haima_smpc_node::spec::{BlockSpec, FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, RoundEvent, RoundSpec};
 use haima_smpc_node::unix_millis;
 use world::{SITES, World, keys};
 
@@ -47,7 +47,7 @@ async fn a_release_is_noised_and_byte_identical_for_ever() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
     let world = World::running(2).await;
-    let cases: [(&str, &str, Change); 19] = [
+    let cases: [(&str, &str, Change); 20] = [
         ("protocol", "protocol", |s| s.protocol = 9),
         ("manifest", "another manifest", |s| s.manifest = Digest::of(b"x")),
         ("roster", "roster", |s| s.roster = Digest::of(b"x")),
@@ -65,11 +65,10 @@ async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
         ("more sensitivity", "sensitivity 5", |s| s.sensitivity = 5),
         ("no sensitivity", "sensitivity 0", |s| s.sensitivity = 0),
         ("two grids", "one grid", |s| s.blocks.push(BlockSpec { len: 1, frac_bits: 1 })),
-        ("overflow (N5)", "overflow", |s| {
-            s.bound = u64::MAX / 2;
-            s.field = FieldKind::for_bound(s.bound);
+        ("noise past the sampler", "scale", |s| {
             s.event = RoundEvent::DiscreteGaussian { s: u64::MAX };
         }),
+        ("a field too small (N5)", "field does not fit", |s| s.bound = u64::MAX / 2),
         ("a far deadline", "deadline", |s| s.deadline_ms = unix_millis() + 60_000),
     ];
     for (what, expected, change) in cases {

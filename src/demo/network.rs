@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use haima_smpc_node::manifest::Manifest;
@@ -54,6 +54,9 @@ pub struct Network {
     nodes: Vec<PartyFolder>,
     sites: Vec<PartyFolder>,
     processes: BTreeMap<String, Child>,
+    /// Writing ends of the parties' pipes. Kept apart from the processes: waiting for a child
+    /// closes the pipe that it holds.
+    pipes: BTreeMap<String, ChildStdin>,
 }
 
 /// Free ports of the loopback address, all different. Another process could take one before its
@@ -114,6 +117,7 @@ impl Network {
             nodes,
             sites,
             processes: BTreeMap::new(),
+            pipes: BTreeMap::new(),
         };
         network.write_configurations(plan)?;
         Ok(network)
@@ -233,7 +237,7 @@ impl Network {
         self.spawn(&name, &arguments, Stdio::piped())
     }
 
-    fn spawn(&self, name: &str, arguments: &[&str], stdout: Stdio) -> Result<Child, Error> {
+    fn spawn(&mut self, name: &str, arguments: &[&str], stdout: Stdio) -> Result<Child, Error> {
         let folder = self.folder(name)?.to_owned();
         let log = folder.join("log");
         let log = File::options()
@@ -241,7 +245,7 @@ impl Network {
             .append(true)
             .open(&log)
             .map_err(|e| Error::file(&log, e))?;
-        Command::new(&self.program)
+        let mut child = Command::new(&self.program)
             .args(arguments)
             .current_dir(&folder)
             .env(WITH_PARENT, &folder)
@@ -249,7 +253,11 @@ impl Network {
             .stdout(stdout)
             .stderr(log)
             .spawn()
-            .map_err(|e| Error::file(&self.program, e))
+            .map_err(|e| Error::file(&self.program, e))?;
+        if let Some(pipe) = child.stdin.take() {
+            self.pipes.insert(name.to_owned(), pipe);
+        }
+        Ok(child)
     }
 
     /// Kills a process at once (SIGKILL) and waits until it is gone.

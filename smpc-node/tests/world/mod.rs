@@ -35,7 +35,7 @@ pub(crate) struct World {
     pub(crate) manifest: Manifest,
     pub(crate) coordinator: Keys,
     pub(crate) sites: Vec<Keys>,
-    running: Vec<Option<(oneshot::Sender<()>, tokio::task::JoinHandle<()>)>>,
+    running: Vec<Option<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>>,
 }
 
 pub(crate) fn keys(folder: &Path, name: &str) -> (Keys, Party) {
@@ -150,12 +150,23 @@ impl World {
 
     pub(crate) async fn start(&mut self, node: usize) {
         let config = self.config(node);
+        // A runtime of its own: ending it ends everything of the node, as a crash would.
         let (stop, stopped) = oneshot::channel::<()>();
-        let handle = tokio::spawn(async move {
-            let _ = server::run(&config, async {
-                let _ = stopped.await;
-            })
-            .await;
+        let handle = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                tokio::select! {
+                    result = server::run(&config, std::future::pending()) => {
+                        panic!("the node stopped: {result:?}");
+                    }
+                    _ = stopped => {}
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_secs(5));
         });
         self.running[node] = Some((stop, handle));
         let client = self.node(node);
@@ -170,9 +181,9 @@ impl World {
 
     /// Ends a node's service at once. Rounds in progress die with it, as in a crash.
     pub(crate) async fn crash(&mut self, node: usize) {
-        if let Some((_, handle)) = self.running[node].take() {
-            handle.abort();
-            let _ = handle.await;
+        if let Some((stop, handle)) = self.running[node].take() {
+            let _ = stop.send(());
+            tokio::task::spawn_blocking(move || handle.join().unwrap()).await.unwrap();
         }
     }
 
