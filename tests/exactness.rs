@@ -50,9 +50,8 @@ fn plain(setup: &Setup) -> BTreeMap<String, Value> {
         .collect();
     let mut finished = BTreeMap::new();
     for task in &setup.study.tasks {
-        let open = || {
-            haima_fl_core::registry::open(&task.task, 1, &task.params, &schema, &finished)
-        };
+        let open =
+            || haima_fl_core::registry::open(&task.task, 1, &task.params, &schema, &finished);
         let mut run = open().unwrap();
         let (limit, floor) = (setup.study.max_patients, setup.policy.min_local_rows);
         let mut sums = PlainSum::new(&cohorts, limit, floor, rand::rng(), open).unwrap();
@@ -166,9 +165,7 @@ fn transplant_survival_over_four_hospitals_equals_r() {
     let Some(r) = oracle("truth/survival_r_curves.json") else { return };
     let covariates =
         "covariates = [\"disease_group\", \"fab_4_5_aml\", \"patient_age\", \"donor_age\"]\n";
-    let cox = |id: &str| {
-        task(id, "cox", 25, &format!("{SURVIVAL}{covariates}ties = \"{id}\"\n"))
-    };
+    let cox = |id: &str| task(id, "cox", 25, &format!("{SURVIVAL}{covariates}ties = \"{id}\"\n"));
     let km = task("km", "km", 1, &format!("{SURVIVAL}by = \"disease_group\"\ngrid = 1.0"));
     let study = [BMT.to_owned(), cox("breslow"), cox("efron"), km].concat();
     let results = Setup::new(&study, "data/bmt_klein.csv").results();

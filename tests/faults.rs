@@ -14,8 +14,8 @@ fn private_study(steps: u32) -> Setup {
 }
 
 fn released(running: &mut Running, step: u32) -> (Vec<String>, u32) {
-    let event = running
-        .until(|event| matches!(event, Event::Released { round, .. } if round.step == step));
+    let event =
+        running.until(|event| matches!(event, Event::Released { round, .. } if round.step == step));
     let Event::Released { left_out, round, .. } = event else { unreachable!() };
     (left_out, round.attempt)
 }

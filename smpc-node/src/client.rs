@@ -18,6 +18,10 @@ use crate::{Error, PROTOCOL};
 /// Bytes of a chunk on the wire.
 pub const CHUNK: usize = 1 << 20;
 const CALL: Duration = Duration::from_secs(10);
+/// Longest time that a vector may take over the wire.
+const BULK: Duration = Duration::from_secs(300);
+/// By how much two parties' clocks may differ, in milliseconds.
+pub const CLOCK_MS: u64 = 30_000;
 
 /// The outcome of a round at one node.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ impl NodeClient {
             return Err(self.garbled("it holds another manifest; compare the files"));
         }
         let off = reply.now_ms.abs_diff(now_ms);
-        if off > 30_000 {
+        if off > CLOCK_MS {
             return Err(self.garbled(format!("its clock is {} s off; set the clocks", off / 1000)));
         }
         Ok(reply.last_round)
@@ -129,7 +133,8 @@ impl NodeClient {
             .chain(share.chunks(CHUNK).map(|c| proto::submit_part::Part::Chunk(c.to_vec())))
             .map(|part| proto::SubmitPart { part: Some(part) })
             .collect();
-        let request = tonic::Request::new(tokio_stream::iter(chunks));
+        let mut request = tonic::Request::new(tokio_stream::iter(chunks));
+        request.set_timeout(BULK);
         self.inner.clone().submit(request).await.map_err(|e| self.error(&e))?;
         Ok(())
     }
@@ -153,8 +158,8 @@ impl NodeClient {
             .rounds
             .into_iter()
             .map(|known| {
-                let digest = Digest::from_slice(&known.digest)
-                    .map_err(|e| self.garbled(e.to_string()))?;
+                let digest =
+                    Digest::from_slice(&known.digest).map_err(|e| self.garbled(e.to_string()))?;
                 Ok((known.attempt, digest, known.state))
             })
             .collect()
@@ -172,8 +177,7 @@ impl NodeClient {
     ) -> Result<Published, Error> {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(2000);
         let round = round.as_bytes().to_vec();
-        let mut request =
-            tonic::Request::new(proto::ExchangeRequest { round, have_held, wait_ms });
+        let mut request = tonic::Request::new(proto::ExchangeRequest { round, have_held, wait_ms });
         request.set_timeout(wait + CALL);
         let reply = self.inner.clone().exchange(request).await.map_err(|e| self.error(&e))?;
         let reply = reply.into_inner();
@@ -213,7 +217,8 @@ impl NodeClient {
     ) -> Result<Outcome, Error> {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(30_000);
         let message = proto::ReleaseRequest { round: round.as_bytes().to_vec(), wait_ms };
-        let request = tonic::Request::new(message);
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(wait + BULK);
         let reply = self.inner.clone().release(request).await.map_err(|e| self.error(&e))?;
         let mut stream = reply.into_inner();
         let first = stream.message().await.map_err(|e| self.error(&e))?;
@@ -248,8 +253,8 @@ impl NodeClient {
     }
 
     fn signed(&self, signed: proto::Signed) -> Result<Signed, Error> {
-        let signature = Signature::from_slice(&signed.signature)
-            .map_err(|e| self.garbled(e.to_string()))?;
+        let signature =
+            Signature::from_slice(&signed.signature).map_err(|e| self.garbled(e.to_string()))?;
         Ok(Signed { body: signed.body, signature })
     }
 }
@@ -264,7 +269,9 @@ fn clip(text: &str) -> String {
 pub fn call_error(party: &str, address: &str, status: &tonic::Status) -> Error {
     use std::error::Error as _;
     match status.code() {
-        tonic::Code::Unavailable | tonic::Code::DeadlineExceeded | tonic::Code::Unknown
+        tonic::Code::Unavailable
+        | tonic::Code::DeadlineExceeded
+        | tonic::Code::Unknown
         | tonic::Code::Cancelled => {
             // The innermost cause says what happened ("connection refused", the TLS alert).
             let mut reason = status.message().to_owned();

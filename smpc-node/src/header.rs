@@ -107,8 +107,7 @@ impl SignedHeader {
         round: &Digest,
         nodes: usize,
     ) -> Result<Header, Error> {
-        let refuse =
-            |problem: String| Error::Submission { site: site.to_owned(), problem };
+        let refuse = |problem: String| Error::Submission { site: site.to_owned(), problem };
         let header = Header::from_bytes(&self.bytes).map_err(|e| refuse(e.to_string()))?;
         if header.site != site {
             return Err(refuse(format!("its header names {}", header.site)));
@@ -117,10 +116,7 @@ impl SignedHeader {
             return Err(refuse("its header is for another round".into()));
         }
         if header.shares.len() != nodes {
-            return Err(refuse(format!(
-                "{} share digests for {nodes} nodes",
-                header.shares.len()
-            )));
+            return Err(refuse(format!("{} share digests for {nodes} nodes", header.shares.len())));
         }
         if header.public_share != no_public_share() {
             return Err(refuse("it carries a public share, which this version has not".into()));

@@ -64,7 +64,7 @@ pub struct Party {
     pub operator: String,
     /// Ed25519 identity key, 64 hexadecimal digits.
     pub identity: String,
-    /// SHA3-256 of the TLS key's SubjectPublicKeyInfo, 64 hexadecimal digits.
+    /// Pin of the TLS key (`tls::TlsIdentity::pin`), 64 hexadecimal digits.
     pub tls: String,
     /// `host:port` where it listens; empty for sites, which only connect outward.
     #[serde(default)]
@@ -81,7 +81,7 @@ pub struct SiteParty {
     pub operator: String,
     /// Ed25519 identity key, 64 hexadecimal digits.
     pub identity: String,
-    /// SHA3-256 of the TLS key's SubjectPublicKeyInfo, 64 hexadecimal digits.
+    /// Pin of the TLS key (`tls::TlsIdentity::pin`), 64 hexadecimal digits.
     pub tls: String,
     /// Public cap on its patients; the norm bound of its contributions grows with it.
     pub max_patients: u64,
@@ -122,13 +122,15 @@ pub enum Class {
 }
 
 /// The noise that a private task's plan was calibrated to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoisePlan {
     /// Scale of each node's discrete Gaussian, in grid steps; rounds may have more, never less.
     pub s: u64,
     /// D of rule S2, in grid steps; rounds may have less, never more.
     pub sensitivity: u64,
+    /// Delta at which the task's epsilon is stated.
+    pub delta: f64,
 }
 
 fn one() -> u32 {
@@ -212,8 +214,8 @@ impl Manifest {
             check_name(&format!("party {name}"), name)?;
             let key = IdentityPublic::from_hex(identity)
                 .map_err(|e| fault(Some(&format!("identity of {name}")), e.to_string()))?;
-            let pin: [u8; 32] = from_hex(tls)
-                .map_err(|e| fault(Some(&format!("tls of {name}")), e.to_string()))?;
+            let pin: [u8; 32] =
+                from_hex(tls).map_err(|e| fault(Some(&format!("tls of {name}")), e.to_string()))?;
             if !names.insert(name) {
                 return Err(fault(Some("name"), format!("{name} stands twice")));
             }
@@ -260,6 +262,8 @@ impl Manifest {
                         .map_err(|e| fault(Some(&field("noise.s")), e.to_string()))?;
                     haima_dp::units::Sensitivity::new(noise.sensitivity)
                         .map_err(|e| fault(Some(&field("noise.sensitivity")), e.to_string()))?;
+                    haima_dp::units::Delta::new(noise.delta)
+                        .map_err(|e| fault(Some(&field("noise.delta")), e.to_string()))?;
                 }
             }
         }
@@ -375,8 +379,8 @@ impl Manifest {
             to.str(&task.id).str(&task.task).u32(task.version);
             to.u8(u8::from(task.class == Class::Private)).u32(task.max_steps);
             to.u32(task.spare_attempts);
-            let noise = task.noise.unwrap_or(NoisePlan { s: 0, sensitivity: 0 });
-            to.u64(noise.s).u64(noise.sensitivity);
+            let noise = task.noise.unwrap_or(NoisePlan { s: 0, sensitivity: 0, delta: 0.0 });
+            to.u64(noise.s).u64(noise.sensitivity).u64(noise.delta.to_bits());
             encode_table(&mut to, &task.params);
         }
         encode_table(&mut to, &self.schema);

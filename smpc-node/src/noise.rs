@@ -7,9 +7,7 @@
 use haima_crypto::encode::Digest;
 use haima_crypto::kdf;
 use haima_crypto::secret::Seed;
-use haima_dp::gauss::DiscreteGaussian;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use haima_dp::noise::NoiseScale;
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -29,8 +27,7 @@ pub fn draw(
     let mut noise = Zeroizing::new(vec![0; len]);
     if let RoundEvent::DiscreteGaussian { s } = event {
         let seed = kdf::derive(key, "round noise", &[*round, *accepted]);
-        let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-        DiscreteGaussian::new(s)?.fill(&mut rng, &mut noise);
+        noise = NoiseScale::new(s)?.draw(seed.expose(), len);
     }
     Ok(noise)
 }

@@ -229,7 +229,7 @@ impl Canonical for AuditRecord {
             at_ms: from.u64()?,
             kind: from.str(64)?.to_owned(),
             round: from.digest()?,
-            subject: from.str(64)?.to_owned(),
+            subject: from.str(128)?.to_owned(),
             digest: from.digest()?,
             text: from.str(4096)?.to_owned(),
         })

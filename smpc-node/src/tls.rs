@@ -17,7 +17,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_stream::wrappers::ReceiverStream;
@@ -110,7 +112,9 @@ impl Pinned {
         if self.pins.contains_key(&pin_of(certificate)?) {
             Ok(())
         } else {
-            Err(rustls::Error::General("the peer's key is not the one pinned in the manifest".into()))
+            Err(rustls::Error::General(
+                "the peer's key is not the one pinned in the manifest".into(),
+            ))
         }
     }
 
@@ -364,7 +368,8 @@ pub fn channel(
             let tcp = TcpStream::connect(&address).await?;
             tcp.set_nodelay(true)?;
             // The name is sent as SNI and checked by nobody: the key is what counts.
-            let name = ServerName::try_from("party.haima.invalid").map_err(std::io::Error::other)?;
+            let name =
+                ServerName::try_from("party.haima.invalid").map_err(std::io::Error::other)?;
             let stream = connector.connect(name, tcp).await?;
             Ok::<_, std::io::Error>(TokioIo::new(stream))
         }

@@ -69,7 +69,7 @@ async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
             s.event = RoundEvent::DiscreteGaussian { s: u64::MAX };
         }),
         ("a field too small (N5)", "field does not fit", |s| s.bound = u64::MAX / 2),
-        ("a far deadline", "deadline", |s| s.deadline_ms = unix_millis() + 60_000),
+        ("a far deadline", "deadline", |s| s.deadline_ms = unix_millis() + 70_000),
     ];
     for (what, expected, change) in cases {
         let mut spec = world.spec("private", 1);
@@ -119,12 +119,7 @@ async fn a_second_spec_for_a_step_and_a_wrong_predecessor_are_refused() {
     let again = RoundSpec { attempt: 1, plan_index: 1, ..world.spec("exact", 2) };
     let error = world.open_at(0, &again).await.unwrap_err().to_string();
     assert!(error.contains("released"), "a released step has no second release: {error}");
-    let next = |previous| RoundSpec {
-        step: 1,
-        plan_index: 1,
-        previous,
-        ..world.spec("exact", 3)
-    };
+    let next = |previous| RoundSpec { step: 1, plan_index: 1, previous, ..world.spec("exact", 3) };
     let error = world.open_at(0, &next(Digest::of(b"x"))).await.unwrap_err().to_string();
     assert!(error.contains("X3"), "{error}");
     world.open_at(0, &next(release_digest(&bundle).unwrap())).await.unwrap();
@@ -266,10 +261,8 @@ async fn malformed_submissions_are_refused_and_change_nothing() {
         let error = world.submit_to(0, 0, &bad).await.unwrap_err().to_string();
         assert!(error.contains(expected), "{what}: {error}");
     }
-    let signed = haima_smpc_node::header::SignedHeader::sign(
-        &made.header,
-        &world.sites[1].identity,
-    );
+    let signed =
+        haima_smpc_node::header::SignedHeader::sign(&made.header, &world.sites[1].identity);
     let client = world.node_as(0, &world.sites[0]);
     assert!(client.submit(&signed, &made.shares[0]).await.is_err(), "signed by another");
     world.submit_to(0, 0, &made).await.expect("nothing was kept of the refused ones");
@@ -290,8 +283,7 @@ async fn an_impostor_with_the_coordinators_name_is_not_heard() {
     // And a node whose key is not the pinned one is not talked to.
     let mut other = world.manifest.nodes[0].clone();
     other.tls = world.manifest.nodes[1].tls.clone();
-    let client =
-        haima_smpc_node::client::NodeClient::new(&other, &world.coordinator.tls).unwrap();
+    let client = haima_smpc_node::client::NodeClient::new(&other, &world.coordinator.tls).unwrap();
     let error = client.check_status(&world.manifest.digest(), unix_millis()).await.unwrap_err();
     assert!(error.to_string().contains("node-1"), "{error}");
 }
@@ -388,8 +380,7 @@ async fn random_bytes_at_every_endpoint_are_errors() {
     }
     let pin = world.manifest.pins()["node-1"];
     for keys in world.sites.iter().chain([&world.coordinator]) {
-        let channel =
-            haima_smpc_node::tls::channel("node-1", address, pin, &keys.tls).unwrap();
+        let channel = haima_smpc_node::tls::channel("node-1", address, pin, &keys.tls).unwrap();
         let mut client = proto::node_client::NodeClient::new(channel);
         for length in 0..100 {
             let mut bytes = vec![0; length * 3];

@@ -123,8 +123,7 @@ impl Hub {
     #[must_use]
     pub fn round_reports(&self, round: &Digest) -> (u64, Vec<(String, String)>) {
         let inner = self.inner();
-        let of_round =
-            inner.reports.iter().filter(|((reported, _), _)| reported == round);
+        let of_round = inner.reports.iter().filter(|((reported, _), _)| reported == round);
         let (mut bytes, mut refusals) = (0u64, Vec::new());
         for ((_, site), report) in of_round {
             bytes = bytes.saturating_add(report.bytes_sent);

@@ -12,8 +12,8 @@ use haima_smpc_node::manifest::{NoisePlan, TaskEntry};
 use super::config::Config;
 use super::events::{Event, Round};
 use crate::report::{
-    Check, Class, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus, SiteLedger,
-    Step, StepResult, StudyReport, node_mode,
+    Check, Class, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus,
+    SiteLedger, Step, StepResult, StudyReport, node_mode,
 };
 
 use crate::sum::nodes::Network;
@@ -180,7 +180,7 @@ fn privacy(
     let over = |rho: Rho| zcdp::compose(std::iter::repeat_n(rho, attempts as usize));
     let coalition = over(coalition_rho(sensitivity, noise.s));
     let public = over(public_rho(sensitivity, noise.s, nodes, dimension.max(1)));
-    let delta = delta(network)?;
+    let delta = Delta::new(noise.delta).ok()?;
     Some(Privacy {
         epsilon_coalition: zcdp::epsilon(coalition, delta).get(),
         epsilon_public: zcdp::epsilon(public, delta).get(),
@@ -193,13 +193,6 @@ fn privacy(
         adjacency: "add/remove".into(),
         accountant: "zCDP".into(),
     })
-}
-
-/// The delta at which sites state their limit; the smallest, where they differ.
-fn delta(network: &Network) -> Option<Delta> {
-    let deltas = network.hub.ledgers().into_values().map(|ledger| ledger.delta);
-    let smallest = deltas.filter(|delta| *delta > 0.0).fold(f64::INFINITY, f64::min);
-    Delta::new(smallest).ok()
 }
 
 fn round_row(network: &Network, event: &Event) -> Option<RoundRow> {

@@ -120,8 +120,7 @@ impl proto::coordinator_server::Coordinator for Service {
         let round = Digest::from_slice(&report.round)
             .map_err(|e| Status::invalid_argument(e.to_string()))?;
         // A site's words are shown to people: bounded, and without control characters.
-        report.reason =
-            report.reason.chars().filter(|c| !c.is_control()).take(500).collect();
+        report.reason = report.reason.chars().filter(|c| !c.is_control()).take(500).collect();
         if let Some(ledger) = &mut report.ledger {
             ledger.population = ledger.population.chars().take(100).collect();
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use haima_crypto::encode::Digest;
 use haima_fl_core::sum::drive;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::client::{CHUNK, NodeClient};
@@ -54,6 +53,7 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
         manifest_digest: manifest.digest(),
         manifest: Arc::clone(&manifest),
         key,
+        audit,
         nodes,
         hub: Arc::clone(&hub),
         events: Events::new(watcher),
@@ -76,9 +76,6 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
     let finished = unix_millis() / 1000;
     let timing = Timing { started, finished, tasks: timings };
     let report = report(&network, config, &results, &timing);
-    for event in network.events.log() {
-        journal(&audit, &network, &event)?;
-    }
     crate::report::write(&config.out, &report).map_err(|e| Error::file(&config.out, e))?;
     if outcome.is_ok() {
         network.events.tell(Event::Done);
@@ -104,7 +101,15 @@ fn check_keys(
     Ok(())
 }
 
-async fn serve(manifest: &Arc<Manifest>, tls: &TlsIdentity, hub: &Arc<Hub>) -> Result<(), Error> {
+/// Serves a hub to the sites of a manifest, at the coordinator's address, in the background.
+///
+/// # Errors
+/// When the address is taken or the key cannot be used.
+pub async fn serve(
+    manifest: &Arc<Manifest>,
+    tls: &TlsIdentity,
+    hub: &Arc<Hub>,
+) -> Result<(), Error> {
     let address = &manifest.coordinator.address;
     let listener = TcpListener::bind(address).await.map_err(|e| Error::Stopped {
         party: manifest.coordinator.name.clone(),
@@ -174,9 +179,8 @@ fn run_tasks(network: &Network, run: u32) -> (Finished, BTreeMap<String, f64>, R
         let started = Instant::now();
         let max_steps = entry.max_steps;
         network.events.tell(Event::TaskStarted { task: entry.id.clone(), max_steps });
-        let result = open_run(&network.manifest, entry, &finished).and_then(|mut task| {
-            drive(task.as_mut(), &mut NodesSum::new(network, entry, run))
-        });
+        let result = open_run(&network.manifest, entry, &finished)
+            .and_then(|mut task| drive(task.as_mut(), &mut NodesSum::new(network, entry, run)));
         timings.insert(entry.id.clone(), started.elapsed().as_secs_f64());
         match result {
             Ok(result) => {
@@ -188,17 +192,4 @@ fn run_tasks(network: &Network, run: u32) -> (Finished, BTreeMap<String, f64>, R
         }
     }
     (finished, timings, Ok(()))
-}
-
-fn journal(audit: &Audit, network: &Network, event: &Event) -> Result<(), Error> {
-    let (kind, round, text) = match event {
-        Event::Released { round, accepted, .. } => {
-            ("released", round, format!("{} sites", accepted.len()))
-        }
-        Event::Failed { round, reason, .. } => ("failed", round, reason.clone()),
-        _ => return Ok(()),
-    };
-    let digest = Digest::from_bytes(haima_crypto::encode::from_hex(&round.digest)?);
-    audit.write(&network.key, kind, &digest, &round.task, &Digest::default(), &text)?;
-    Ok(())
 }

@@ -22,6 +22,8 @@ use crate::site::{Config as SiteConfig, Policy};
 
 /// Tells a party's process to end with its parent, and which folder to erase then.
 pub const WITH_PARENT: &str = "HAIMA_WITH_PARENT";
+/// A file that marks a folder as made to be thrown away; no other folder is ever erased.
+const THROWAWAY: &str = ".haima-throwaway";
 
 /// What a network is made from.
 #[derive(Clone, Debug)]
@@ -69,10 +71,7 @@ fn free_addresses(count: usize) -> Result<Vec<String>, Error> {
     let listeners = (0..count)
         .map(|_| TcpListener::bind("127.0.0.1:0").map_err(fault))
         .collect::<Result<Vec<_>, _>>()?;
-    listeners
-        .iter()
-        .map(|listener| Ok(listener.local_addr().map_err(fault)?.to_string()))
-        .collect()
+    listeners.iter().map(|listener| Ok(listener.local_addr().map_err(fault)?.to_string())).collect()
 }
 
 fn write_toml(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
@@ -128,6 +127,8 @@ impl Network {
         let (manifest, identity) = (in_folder("manifest.toml"), in_folder("identity.key"));
         let (certificate, key) = (in_folder("tls.crt"), in_folder("tls.key"));
         for folder in self.nodes.iter().chain(&self.sites).chain([&self.coordinator]) {
+            let marker = folder.path.join(THROWAWAY);
+            std::fs::write(&marker, "").map_err(|e| Error::file(&marker, e))?;
             write_toml(&folder.path.join(&manifest), &self.manifest)?;
         }
         for folder in &self.nodes {
@@ -321,10 +322,12 @@ pub fn end_with_parent() {
         let mut byte = [0];
         // The parent never writes: a read returns only when the pipe has closed.
         while matches!(std::io::stdin().read(&mut byte), Ok(1)) {}
-        let _ = std::fs::remove_dir_all(&folder);
-        // The last party takes the root along; before that it is not empty and stays.
-        if let Some(root) = folder.parent() {
-            let _ = std::fs::remove_dir(root);
+        if folder.join(THROWAWAY).is_file() {
+            let _ = std::fs::remove_dir_all(&folder);
+            // The last party takes the root along; before that it is not empty and stays.
+            if let Some(root) = folder.parent() {
+                let _ = std::fs::remove_dir(root);
+            }
         }
         std::process::exit(1);
     });

@@ -89,8 +89,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     drop(network);
 
     report.comparison = compare(&plan, &report, &cohorts, &screen)?;
-    let page = crate::report::write(&options.out, &report)
-        .map_err(|e| Error::file(&options.out, e))?;
+    let page =
+        crate::report::write(&options.out, &report).map_err(|e| Error::file(&options.out, e))?;
     screen.results(&report, &page);
     Ok(())
 }
@@ -161,8 +161,7 @@ fn read_study(options: &Options, data: &Path) -> Result<Study, Error> {
 }
 
 fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Plan, Error> {
-    let program =
-        std::env::current_exe().map_err(|e| Error::file(Path::new("this program"), e))?;
+    let program = std::env::current_exe().map_err(|e| Error::file(Path::new("this program"), e))?;
     let dealt = split(data, &study.site_column)?;
     let width = dealt.keys().map(String::len).max().unwrap_or(0);
     let mut cohorts = BTreeMap::new();
@@ -176,7 +175,7 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
     let private = study.tasks.iter().filter_map(|task| task.privacy);
     let policy = Policy {
         default_population: study.study.clone(),
-        epsilon: private.clone().map(|p| p.epsilon).fold(f64::MIN_POSITIVE, f64::max),
+        epsilon: private.clone().map(|p| p.epsilon).sum::<f64>().max(f64::MIN_POSITIVE),
         delta: private.map(|p| p.delta).reduce(f64::min),
         allow_large_delta: false,
         exact_tasks: study
@@ -188,6 +187,7 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
         approved_reruns: Vec::new(),
         min_local_rows: 10,
         min_sites: study.min_sites,
+        amendment: None,
         max_attempts_a_day: 1000,
     };
     let (nodes, root) = (usize::from(options.nodes), root.to_owned());
@@ -290,9 +290,11 @@ fn compare(
     screen.say("training the same network without noise, in one process, for comparison");
     let schema = Schema::from_toml(&plan.study.schema)?;
     let mut finished = BTreeMap::new();
-    let needed = plan.study.tasks.iter().filter(|task| {
-        task.privacy.is_some() || matches!(task.task.as_str(), "concordance")
-    });
+    let needed = plan
+        .study
+        .tasks
+        .iter()
+        .filter(|task| task.privacy.is_some() || matches!(task.task.as_str(), "concordance"));
     for task in needed {
         let open = || {
             let (name, version) = (&task.task, task.version);

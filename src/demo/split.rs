@@ -11,9 +11,7 @@ use crate::Error;
 /// When the file cannot be read, is no CSV, or has no such column; names file and line.
 pub fn split(path: &Path, column: &str) -> Result<BTreeMap<String, String>, Error> {
     let fault = |problem: String| Error::config(path, problem);
-    let mut reader = csv::ReaderBuilder::new()
-        .from_path(path)
-        .map_err(|e| fault(e.to_string()))?;
+    let mut reader = csv::ReaderBuilder::new().from_path(path).map_err(|e| fault(e.to_string()))?;
     let header = reader.headers().map_err(|e| fault(e.to_string()))?.clone();
     let at = header.iter().position(|name| name == column).ok_or_else(|| {
         let columns: Vec<&str> = header.iter().collect();

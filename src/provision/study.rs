@@ -29,6 +29,9 @@ pub struct Study {
     pub max_patients: u64,
     /// Most coordinates of a vector.
     pub max_dimension: u32,
+    /// Assumed number of hospitals that hold one patient's rows (rule S1).
+    #[serde(default = "one")]
+    pub hospitals_per_patient: u32,
     /// Words of the report.
     #[serde(default)]
     pub about: About,
@@ -84,6 +87,10 @@ pub struct Timing {
     pub tick_ms: u32,
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl Study {
     /// Reads a template.
     ///
@@ -110,7 +117,7 @@ impl Study {
         let tasks = self
             .tasks
             .iter()
-            .map(|task| task.entry(&schema))
+            .map(|task| task.entry(&schema, self.hospitals_per_patient))
             .collect::<Result<Vec<_>, _>>()?;
         let sites = sites
             .into_iter()
@@ -130,7 +137,7 @@ impl Study {
             round_ms: timing.round_ms,
             grace_ms: timing.grace_ms,
             tick_ms: timing.tick_ms,
-            hospitals_per_patient: 1,
+            hospitals_per_patient: self.hospitals_per_patient,
             coordinator,
             nodes,
             sites,
@@ -151,8 +158,9 @@ impl Study {
 }
 
 impl TaskTemplate {
-    fn entry(&self, schema: &Schema) -> Result<TaskEntry, Error> {
-        let noise = self.privacy.map(|target| self.calibrate(target, schema)).transpose()?;
+    fn entry(&self, schema: &Schema, hospitals: u32) -> Result<TaskEntry, Error> {
+        let calibrate = |target| self.calibrate(target, schema, hospitals);
+        let noise = self.privacy.map(calibrate).transpose()?;
         Ok(TaskEntry {
             id: self.id.clone(),
             task: self.task.clone(),
@@ -166,7 +174,12 @@ impl TaskTemplate {
     }
 
     /// The noise at which all attempts of the plan stay within the target, coalition figure.
-    fn calibrate(&self, target: Privacy, schema: &Schema) -> Result<NoisePlan, Error> {
+    fn calibrate(
+        &self,
+        target: Privacy,
+        schema: &Schema,
+        hospitals: u32,
+    ) -> Result<NoisePlan, Error> {
         let fault = |problem: &str| Error::Config {
             file: format!("task {}", self.id),
             problem: problem.to_owned(),
@@ -178,15 +191,14 @@ impl TaskTemplate {
             .query()
             .and_then(|query| query.sensitivity)
             .ok_or_else(|| fault("it bounds no patient, so it cannot be private"))?;
-        let limit = Limit {
-            epsilon: Epsilon::new(target.epsilon)?,
-            delta: Delta::new(target.delta)?,
-        };
+        let limit =
+            Limit { epsilon: Epsilon::new(target.epsilon)?, delta: Delta::new(target.delta)? };
         let attempts = self
             .max_steps
             .checked_add(self.spare_attempts)
             .ok_or_else(|| fault("too many attempts"))?;
-        let s = zcdp::calibrate(limit.rho(), attempts, Sensitivity::new(sensitivity)?)?;
-        Ok(NoisePlan { s, sensitivity })
+        let sensitivity = Sensitivity::new(sensitivity)?.across_hospitals(hospitals)?;
+        let s = zcdp::calibrate(limit.rho(), attempts, sensitivity)?;
+        Ok(NoisePlan { s, sensitivity: sensitivity.get(), delta: target.delta })
     }
 }

@@ -13,6 +13,7 @@ use haima_dp::ledger::{Charged, Ledger};
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
 use haima_smpc_node::audit::Audit;
+use haima_smpc_node::client::CLOCK_MS;
 use haima_smpc_node::header::{Header, SignedHeader, no_public_share, share_context, share_digest};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::record::AuditRecord;
@@ -57,7 +58,7 @@ impl Hospital {
     pub(super) fn check(&self, spec: &RoundSpec) -> Result<(), Error> {
         spec.check(&self.manifest, &self.name)?;
         let now = unix_millis();
-        let latest = now.saturating_add(self.manifest.round_ms).saturating_add(30_000);
+        let latest = now.saturating_add(self.manifest.round_ms).saturating_add(CLOCK_MS);
         if spec.deadline_ms <= now || spec.deadline_ms > latest {
             let off = i128::from(spec.deadline_ms) - i128::from(now);
             return Err(self.refuse(spec, format!("its deadline is {off} ms from now")));
@@ -76,7 +77,8 @@ impl Hospital {
         Ok(())
     }
 
-    /// Rule X2: permitted by name, and once a data version, unless its operator approved more.
+    /// Rule X2: permitted by name, and answered once. Another run, another manifest (filter, grid,
+    /// roster) or other data need the operator's approval: their difference could be a patient.
     fn check_exact(&self, spec: &RoundSpec) -> Result<(), Error> {
         if !self.policy.exact_tasks.contains(&spec.task_id) {
             let task = &spec.task_id;
@@ -86,15 +88,16 @@ impl Hospital {
         let run = place_name(spec);
         let other = self.charged.iter().find(|record| {
             record.kind == "charged exact"
-                && record.digest == self.data
                 && record.subject.split('/').next() == Some(spec.task_id.as_str())
-                && record.subject != run
+                && (record.subject != run
+                    || record.digest != self.data
+                    || record.text != spec.manifest.to_string())
         });
         match other {
             Some(record) if !self.policy.approved_reruns.contains(&run) => {
                 let reason = format!(
-                    "this data version answered {} without noise already (rule X2); \
-                     add \"{run}\" to approved_reruns to allow another run",
+                    "this site answered {} without noise already; another run, manifest or data \
+                     version needs approval (rule X2): add \"{run}\" to approved_reruns",
                     record.subject
                 );
                 Err(self.refuse(spec, reason))
@@ -151,10 +154,13 @@ impl Hospital {
             return Err(self.refuse(spec, reason.into()));
         }
         let event = spec.ledger_event()?;
-        let charged = self
-            .ledger
-            .charge(&self.manifest.study, *round.as_bytes(), &event)
-            .map_err(|e| self.refuse(spec, e.to_string()))?;
+        let charged = self.ledger.charge(&self.manifest.study, *round.as_bytes(), &event).map_err(
+            |error| match error {
+                // A disk that fails is this site's own trouble, and ends it.
+                haima_dp::Error::Io { .. } | haima_dp::Error::Closed { .. } => error.into(),
+                refusal => self.refuse(spec, refusal.to_string()),
+            },
+        )?;
         self.journal_charge(spec)?;
         let submission = self.make(spec, run, &charged)?;
         self.outbox.put(&round, &submission)?;
@@ -167,7 +173,8 @@ impl Hospital {
             RoundEvent::DiscreteGaussian { .. } => "charged",
         };
         let (round, subject) = (spec.digest(), place_name(spec));
-        self.audit.write(&self.key, kind, &round, &subject, &self.data, "")?;
+        let text = spec.manifest.to_string();
+        self.audit.write(&self.key, kind, &round, &subject, &self.data, &text)?;
         self.charged.push(AuditRecord {
             party: self.name.clone(),
             at_ms: unix_millis(),
@@ -175,7 +182,7 @@ impl Hospital {
             round,
             subject,
             digest: self.data,
-            text: String::new(),
+            text,
         });
         Ok(())
     }

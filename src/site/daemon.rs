@@ -33,6 +33,8 @@ use crate::proto::{self};
 
 const RETRY: Duration = Duration::from_millis(300);
 const CALL: Duration = Duration::from_secs(10);
+/// Longest time that a query or a release may take to arrive.
+const FETCH: Duration = Duration::from_secs(300);
 /// Most bytes of a query or a release that are read.
 const MAX_FETCH: u64 = 1 << 31;
 
@@ -87,11 +89,7 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
     let data = data_version(&config.data)?;
     std::fs::create_dir_all(&config.state).map_err(|e| Error::file(&config.state, e))?;
     let population = config.population.as_ref().unwrap_or(&policy.default_population);
-    let ledger = Ledger::open(
-        config.state.join(Ledger::file_name(population)?),
-        population,
-        policy.budget(manifest)?,
-    )?;
+    let ledger = open_ledger(config, &policy, manifest, population)?;
     let (audit, records) =
         Audit::open(&config.state.join("audit.log"), &config.name, &key.public())?;
     let outbox = Outbox::open(config.state.join("outbox"))?;
@@ -109,6 +107,26 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
         charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
         state: SiteState::default(),
     })
+}
+
+/// Opens the population's ledger. A budget that differs from the recorded one is refused, unless
+/// the policy gives the reason for which it is amended.
+fn open_ledger(
+    config: &Config,
+    policy: &Policy,
+    manifest: &Manifest,
+    population: &str,
+) -> Result<Ledger, Error> {
+    let path = config.state.join(Ledger::file_name(population)?);
+    let budget = policy.budget(manifest)?;
+    match (Ledger::open(&path, population, budget.clone()), &policy.amendment) {
+        (Err(haima_dp::Error::BudgetChanged { .. }), Some(reason)) => {
+            let mut ledger = Ledger::reopen(&path, population)?;
+            ledger.amend(budget, reason)?;
+            Ok(ledger)
+        }
+        (ledger, _) => Ok(ledger?),
+    }
 }
 
 fn data_version(path: &Path) -> Result<Digest, Error> {
@@ -141,6 +159,8 @@ impl Coordinator {
     async fn fetch(&self, what: What, place: (&str, u32, u32)) -> Result<Option<Vec<u8>>, Error> {
         let (task, run, step) = (place.0.to_owned(), place.1, place.2);
         let message = proto::FetchRequest { what: what.into(), task, run, step };
+        let mut message = tonic::Request::new(message);
+        message.set_timeout(FETCH);
         let reply = match self.client.clone().fetch(message).await {
             Ok(reply) => reply,
             Err(status) if status.code() == tonic::Code::NotFound => return Ok(None),
@@ -233,7 +253,7 @@ impl Site {
         self.hospital.outbox.erase_except(Some(&round))?;
         match self.answer(&spec, heard).await {
             Ok(bytes) => self.report(&round, true, "", bytes).await,
-            Err(error @ (Error::File { .. } | Error::Dp(haima_dp::Error::Io { .. }))) => Err(error),
+            Err(error) if is_own_disk(&error) => Err(error),
             Err(error) => {
                 tracing::warn!(round = %round.short(), %error, "round not answered");
                 self.report(&round, false, &public_reason(&error), 0).await
@@ -382,12 +402,30 @@ fn spent(ledger: &Ledger) -> f64 {
     if rho.get() > 0.0 { ledger.epsilon_spent(ledger.budget().overall.delta).get() } else { 0.0 }
 }
 
+/// Whether a failure is of this site's own files: then it stops rather than go on half.
+fn is_own_disk(error: &Error) -> bool {
+    use haima_dp::Error::{Closed, Io};
+    use haima_smpc_node::Error as Node;
+    matches!(
+        error,
+        Error::File { .. }
+            | Error::Dp(Io { .. } | Closed { .. })
+            | Error::Node(Node::File { .. } | Node::Dp(Io { .. } | Closed { .. }))
+    )
+}
+
 /// What may be told of a failure: policy, manifest, protocol and budget, which are functions of
 /// public specs. Everything else is told as such.
 fn public_reason(error: &Error) -> String {
     match error {
         Error::Refused { reason, .. } => reason.clone(),
-        Error::Node(error) => error.to_string(),
+        Error::Node(
+            error @ (haima_smpc_node::Error::Spec { .. }
+            | haima_smpc_node::Error::Peer { .. }
+            | haima_smpc_node::Error::Refused { .. }
+            | haima_smpc_node::Error::Submission { .. }
+            | haima_smpc_node::Error::Unreachable { .. }),
+        ) => error.to_string(),
         _ => "see the site's own log".into(),
     }
 }

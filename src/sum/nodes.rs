@@ -11,6 +11,7 @@ use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::IdentityKey;
 use haima_fl_core::sum::{SecureSum, Sum};
 use haima_fl_core::task::Query;
+use haima_smpc_node::audit::Audit;
 use haima_smpc_node::bundle::{Bundle, Part, release_digest};
 use haima_smpc_node::client::{NodeClient, Outcome};
 use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
@@ -36,6 +37,8 @@ pub struct Network {
     pub manifest_digest: Digest,
     /// The coordinator's identity key.
     pub key: IdentityKey,
+    /// The coordinator's journal.
+    pub audit: Audit,
     /// Every node.
     pub nodes: Vec<NodeClient>,
     /// What sites are told and served.
@@ -78,14 +81,13 @@ impl<'a> NodesSum<'a> {
                 deadline_ms: unix_millis() + self.network.manifest.round_ms,
             };
             let network = self.network;
-            let spec =
-                plan(&network.manifest, network.manifest_digest, self.entry, query, &place)?;
+            let spec = plan(&network.manifest, network.manifest_digest, self.entry, query, &place)?;
             spec.check(&network.manifest, "this coordinator")?;
             self.attempts += 1;
             attempt += 1;
             let started = Instant::now();
             match self.attempt(&spec).await {
-                Ok(bundle) => return self.released(query, bundle, started),
+                Ok(bundle) => return self.released(query, &bundle, started),
                 Err(error) => {
                     let reason = match error {
                         haima_smpc_node::Error::RoundFailed { reason, party, .. } => {
@@ -94,6 +96,9 @@ impl<'a> NodesSum<'a> {
                         other => other.to_string(),
                     };
                     network.hub.end_round();
+                    let (round, task) = (spec.digest(), &self.entry.id);
+                    let nothing = Digest::default();
+                    network.audit.write(&network.key, "failed", &round, task, &nothing, &reason)?;
                     network.events.tell(Event::failed(&spec, started.elapsed(), &reason));
                     let spare = self.attempts.saturating_sub(self.step + 1);
                     if spare >= self.entry.spare_attempts {
@@ -122,7 +127,9 @@ impl<'a> NodesSum<'a> {
                         break;
                     }
                     // The next attempt finds out whether it is back.
-                    Err(haima_smpc_node::Error::Unreachable { .. }) if Instant::now() < deadline => {
+                    Err(haima_smpc_node::Error::Unreachable { .. })
+                        if Instant::now() < deadline =>
+                    {
                         tokio::time::sleep(RETRY).await;
                     }
                     Err(error) => return Err(error.into()),
@@ -201,15 +208,17 @@ impl<'a> NodesSum<'a> {
         }
     }
 
-    fn released(&mut self, query: &Query, bundle: Bundle, started: Instant) -> Result<Sum, Error> {
+    fn released(&mut self, query: &Query, bundle: &Bundle, started: Instant) -> Result<Sum, Error> {
         let network = self.network;
         let verified = bundle.verify(&network.manifest)?;
-        self.previous = release_digest(&bundle)?;
-        let accepted: Vec<String> =
-            verified.accepted.headers.sites().map(str::to_owned).collect();
+        self.previous = release_digest(bundle)?;
+        let accepted: Vec<String> = verified.accepted.headers.sites().map(str::to_owned).collect();
         network.hub.add_release(&self.entry.id, self.run, self.step, bundle.to_bytes());
         network.hub.end_round();
-        let event = Event::released(&bundle, &accepted, &network.manifest, started.elapsed());
+        let (round, text) = (bundle.spec.digest(), format!("{} sites", accepted.len()));
+        let (task, release) = (&self.entry.id, &self.previous);
+        network.audit.write(&network.key, "released", &round, task, release, &text)?;
+        let event = Event::released(bundle, &accepted, &network.manifest, started.elapsed());
         network.events.tell(event);
         self.step += 1;
         absorbable(query, verified)

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use haima::coordinator::events::Event;
 use haima::demo::network::{Network, Plan};
 use haima::demo::split;
-pub(crate) use haima::provision::Timing;
 use haima::provision::Study;
+pub(crate) use haima::provision::Timing;
 use haima::site::Policy;
 
 /// This program, as cargo built it for tests.
@@ -27,8 +27,8 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 
 /// A JSON file of the oracles, or `None` with a printed line where it is missing.
 pub(crate) fn oracle(path: &str) -> Option<serde_json::Value> {
-    let shared = std::env::var_os("HAIMA_SHARED")
-        .map_or_else(|| repository("../shared"), PathBuf::from);
+    let shared =
+        std::env::var_os("HAIMA_SHARED").map_or_else(|| repository("../shared"), PathBuf::from);
     match std::fs::read_to_string(shared.join(path)) {
         Ok(text) => Some(serde_json::from_str(&text).unwrap()),
         Err(_) => {
@@ -72,6 +72,7 @@ impl Setup {
             approved_reruns: vec![],
             min_local_rows: 1,
             min_sites: study.min_sites,
+            amendment: None,
             max_attempts_a_day: 1000,
         };
         Self { study, cohorts, nodes: 3, policy, timing: TIMING }

@@ -78,7 +78,8 @@ fn a_hospital_below_its_floor_is_not_counted() {
     let cohorts = cohorts(&schema, &files);
     for (name, params) in TASKS {
         let mut run = task(name, params);
-        let mut sums = PlainSum::new(&cohorts, 100_000, 10, rng(), || Ok(task(name, params))).unwrap();
+        let mut sums =
+            PlainSum::new(&cohorts, 100_000, 10, rng(), || Ok(task(name, params))).unwrap();
         let output = drive(run.as_mut(), &mut sums).expect("output");
         assert_eq!(output["sites"], 3, "{name}");
     }
@@ -150,7 +151,8 @@ fn a_chosen_iterate_is_refused() {
     let schema = schema(LEUKSURV);
     let cohorts = cohorts(&schema, &deal(&data("leuksurv.csv"), 3));
     for (name, params) in &TASKS[2..] {
-        let mut sums = PlainSum::new(&cohorts, 100_000, 1, rng(), || Ok(task(name, params))).unwrap();
+        let mut sums =
+            PlainSum::new(&cohorts, 100_000, 1, rng(), || Ok(task(name, params))).unwrap();
         let mut chosen = task(name, params).query().expect("running");
         chosen.bytes[..8].copy_from_slice(&50f64.to_le_bytes());
         let refused = Error::NotTheReplayedQuery { task: (*name).to_owned() };
@@ -173,7 +175,8 @@ fn a_query_of_another_layout_is_refused() {
     for change in changes {
         let mut query = own.clone();
         change(&mut query);
-        let mut sums = PlainSum::new(&cohorts, 100_000, 1, rng(), || Ok(task(name, params))).unwrap();
+        let mut sums =
+            PlainSum::new(&cohorts, 100_000, 1, rng(), || Ok(task(name, params))).unwrap();
         assert!(matches!(sums.sum(&query), Err(Error::NotTheReplayedQuery { .. })));
     }
 }

@@ -13,7 +13,7 @@ use haima_crypto::share::Aggregate;
 use super::engine::{Ended, Engine, Live};
 use crate::client::{NodeClient, Published};
 use crate::header::share_context;
-use crate::record::{Release, Signed, sum_digest};
+use crate::record::{HeldSet, Release, Signed, sum_digest};
 use crate::round::{Agreed, Closed, Ready};
 use crate::spec::FieldKind;
 use crate::{Error, noise, unix_millis};
@@ -118,7 +118,6 @@ async fn agree(
     for (peer, published) in from_peers(engine, live, until, |p| p.held.is_some()).await? {
         if let Some(held) = published.held {
             closed.held(&peer, &held)?;
-            engine.store.saw(&peer, spec.number, &Digest::of(&held.body)).await?;
         }
     }
     let previous = match spec.step.checked_sub(1) {
@@ -156,10 +155,14 @@ async fn from_peers(
     let have_held = live.public.borrow().accepted.is_some();
     let mut asking = tokio::task::JoinSet::new();
     for peer in engine.peers.clone() {
-        let live = Arc::clone(live);
+        let (live, engine) = (Arc::clone(live), Arc::clone(engine));
         asking.spawn(async move {
             loop {
-                let error = match peer.exchange(&live.context.digest, have_held, WAIT).await {
+                let answer = peer.exchange(&live.context.digest, have_held, WAIT).await;
+                if let Ok(Published { held: Some(held), .. }) = &answer {
+                    remember(&engine, &live, peer.name(), held).await?;
+                }
+                let error = match answer {
                     Ok(published) if wanted(&published) => {
                         return Ok((peer.name().to_owned(), published));
                     }
@@ -188,6 +191,17 @@ async fn from_peers(
         answers.push(answer?);
     }
     Ok(answers)
+}
+
+/// Rule N3: that a peer signed for this round is kept as soon as it is seen, whatever becomes of
+/// the round.
+async fn remember(engine: &Engine, live: &Live, peer: &str, held: &Signed) -> Result<(), Error> {
+    let key = engine.manifest.identity(peer)?;
+    let set: HeldSet = held.verify(peer, &key, "held set")?;
+    if set.round == live.context.digest && set.node == peer {
+        engine.store.saw(peer, live.context.spec.number, &Digest::of(&held.body)).await?;
+    }
+    Ok(())
 }
 
 /// Adds the accepted shares and this node's noise, and stores the result as released.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::config::Config;
 use super::store::{Store, StoredRound};
 use crate::audit::Audit;
-use crate::client::NodeClient;
+use crate::client::{CLOCK_MS, NodeClient};
 use crate::header::{SignedHeader, share_digest};
 use crate::manifest::Manifest;
 use crate::record::Signed;
@@ -92,6 +92,14 @@ impl Engine {
         if tls.pin()?.to_string() != party.tls.to_lowercase() {
             return Err(wrong("TLS key"));
         }
+        if !config.noise_key.exists() && config.store.exists() {
+            return Err(Error::Key {
+                party: config.noise_key.display().to_string(),
+                problem: "missing, though the store is there: with a new key a round could be \
+                          noised twice (rule N3); restore the key, or begin with an empty store"
+                    .into(),
+            });
+        }
         let noise = keyfile::noise_or_new(&config.noise_key)?;
         let store = Store::open(&config.store).await?;
         let (audit, _) = Audit::open(&config.journal, &config.name, &key.public())?;
@@ -166,8 +174,7 @@ impl Engine {
         let held = submissions.len();
         let collecting =
             stored.held.is_none().then(|| Collecting::new(context.clone(), submissions));
-        let public =
-            Public { held: stored.held, accepted: stored.accepted, outcome: None };
+        let public = Public { held: stored.held, accepted: stored.accepted, outcome: None };
         let live = Arc::new(Live {
             context,
             collecting: tokio::sync::Mutex::new(collecting),
@@ -227,8 +234,9 @@ impl Engine {
         }
         spec.check(&self.manifest, &self.name)?;
         let now = unix_millis();
-        if spec.deadline_ms <= now || spec.deadline_ms > now.saturating_add(self.manifest.round_ms)
-        {
+        // Clocks may differ by what `check_status` allows.
+        let latest = now.saturating_add(self.manifest.round_ms).saturating_add(CLOCK_MS);
+        if spec.deadline_ms <= now || spec.deadline_ms > latest {
             return Err(refuse(format!(
                 "its deadline is {} ms from now by this node's clock; 1 to {} are allowed",
                 i128::from(spec.deadline_ms) - i128::from(now),
@@ -311,8 +319,8 @@ impl Engine {
         };
         self.manifest.site(site)?;
         // The round is read from the header before its signature is checked: it only selects.
-        let claimed = crate::header::Header::from_bytes(&signed.bytes)
-            .map_err(|e| refuse(&e.to_string()))?;
+        let claimed =
+            crate::header::Header::from_bytes(&signed.bytes).map_err(|e| refuse(&e.to_string()))?;
         let live = self
             .live(&claimed.round)
             .ok_or_else(|| refuse("its round is not open at this node"))?;

@@ -24,10 +24,7 @@ use crate::{Error, client, tls};
 ///
 /// # Errors
 /// When a key, the manifest, the store or the address cannot be used.
-pub async fn run(
-    config: &Config,
-    shutdown: impl Future<Output = ()> + Send,
-) -> Result<(), Error> {
+pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
     let engine = Engine::open(config).await?;
     let address = config.listen.clone().unwrap_or_else(|| engine.address().to_owned());
     let listener = TcpListener::bind(&address).await.map_err(|source| Error::Unreachable {

@@ -155,8 +155,7 @@ impl proto::node_server::Node for Service {
         else {
             return Err(Status::invalid_argument("a submission begins with its header"));
         };
-        let signed =
-            SignedHeader { bytes: head.header, signature: signature(&head.signature)? };
+        let signed = SignedHeader { bytes: head.header, signature: signature(&head.signature)? };
         // Verified before a single byte of the share is kept; the length is known from the spec.
         let (live, header, len) = self.engine.expect_share(&site, &signed).map_err(status)?;
         let mut share = Zeroizing::new(Vec::with_capacity(len));
@@ -273,9 +272,8 @@ impl proto::node_server::Node for Service {
             }
         };
         let head = proto::ReleaseHead { outcome: Some(outcome) };
-        let mut parts = vec![Ok(proto::ReleasePart {
-            part: Some(proto::release_part::Part::Head(head)),
-        })];
+        let mut parts =
+            vec![Ok(proto::ReleasePart { part: Some(proto::release_part::Part::Head(head)) })];
         parts.extend(sum.chunks(CHUNK).map(|chunk| {
             Ok(proto::ReleasePart { part: Some(proto::release_part::Part::Chunk(chunk.to_vec())) })
         }));

@@ -224,8 +224,7 @@ impl Store {
         signed: &SignedHeader,
         share: &[u8],
     ) -> Result<bool, Error> {
-        let refuse =
-            |problem: String| Error::Submission { site: header.site.clone(), problem };
+        let refuse = |problem: String| Error::Submission { site: header.site.clone(), problem };
         let header_digest = Digest::of(&signed.bytes);
         let mut transaction = self.pool.begin().await?;
         let there = sqlx::query("SELECT digest FROM submissions WHERE round = ? AND site = ?")
@@ -334,12 +333,7 @@ impl Store {
     ///
     /// # Errors
     /// When the round is not agreed, or another attempt of its step was released.
-    pub async fn release(
-        &self,
-        round: &Digest,
-        release: &Signed,
-        sum: &[u8],
-    ) -> Result<(), Error> {
+    pub async fn release(&self, round: &Digest, release: &Signed, sum: &[u8]) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE rounds SET release = ?, release_sig = ?, sum = ?, state = 'released' \
@@ -403,10 +397,8 @@ impl Store {
             .bind(peer)
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| {
-            Ok((row.try_get::<i64, _>("number")?.unsigned_abs(), digest(&row, "held")?))
-        })
-        .transpose()
+        row.map(|row| Ok((row.try_get::<i64, _>("number")?.unsigned_abs(), digest(&row, "held")?)))
+            .transpose()
     }
 
     /// Digest of this node's own held set of a round by number, if it signed one.

@@ -11,9 +11,7 @@ use haima_crypto::identity::IdentityKey;
 use haima_crypto::share::{Share, split};
 use haima_smpc_node::bundle::{Bundle, Part};
 use haima_smpc_node::client::{NodeClient, Outcome};
-use haima_smpc_node::header::{
-    Header, SignedHeader, no_public_share, share_context, share_digest,
-};
+use haima_smpc_node::header::{Header, SignedHeader, no_public_share, share_context, share_digest};
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
 use haima_smpc_node::server::{self, Config};
 use haima_smpc_node::spec::{BlockSpec, FieldKind, RoundEvent, RoundSpec};
@@ -81,7 +79,10 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let (coordinator, coordinator_party) = keys(folder.path(), "coordinator");
         let node_parties = (1..=nodes)
-            .map(|i| Party { address: free_address(), ..keys(folder.path(), &format!("node-{i}")).1 })
+            .map(|i| Party {
+                address: free_address(),
+                ..keys(folder.path(), &format!("node-{i}")).1
+            })
             .collect();
         let (mut sites, mut site_parties) = (vec![], vec![]);
         for name in SITES {
@@ -109,7 +110,7 @@ impl World {
             sites: site_parties,
             tasks: vec![
                 task("exact", None),
-                task("private", Some(NoisePlan { s: 64, sensitivity: 4 })),
+                task("private", Some(NoisePlan { s: 64, sensitivity: 4, delta: 1e-5 })),
             ],
             schema: toml::Table::new(),
         };
@@ -218,11 +219,7 @@ impl World {
             field: FieldKind::Bits64,
             sensitivity: if private { 4 } else { 0 },
             bound: 1000,
-            event: if private {
-                RoundEvent::DiscreteGaussian { s: 64 }
-            } else {
-                RoundEvent::Exact
-            },
+            event: if private { RoundEvent::DiscreteGaussian { s: 64 } } else { RoundEvent::Exact },
             min_sites: 3,
             deadline_ms: unix_millis() + 10_000,
             tick_ms: 10,
