@@ -8,17 +8,19 @@ CREATE TABLE rounds (
     attempt        BIGINT NOT NULL,
     spec           BLOB NOT NULL,
     deadline_ms    BIGINT NOT NULL,
-    -- open, closed, agreed, released, failed
+    -- 1 when the round has no noise
+    exact          BIGINT NOT NULL,
+    -- open, closed, agreed, committed, released, failed
     state          TEXT NOT NULL,
     held           BLOB,
     held_sig       BLOB,
     accepted       BLOB,
     accepted_sig   BLOB,
-    -- digest of the accepted set: what the next step names as `previous`
-    accepted_digest BLOB,
     release        BLOB,
     release_sig    BLOB,
     sum            BLOB,
+    -- digest of all nodes' releases: what the next step names as `previous`
+    released       BLOB,
     reason         TEXT,
     UNIQUE (task_id, run, step, attempt)
 );

@@ -11,7 +11,7 @@ use haima_crypto::share::{MAX_PARTIES, combine};
 
 use crate::Error;
 use crate::manifest::Manifest;
-use crate::record::{AcceptedSet, Release, Signed, sum_digest};
+use crate::record::{AcceptedSet, Release, Signed, released_digest, sum_digest};
 use crate::spec::{FieldKind, RoundSpec};
 
 /// One node's part of a release.
@@ -127,13 +127,7 @@ impl Canonical for Bundle {
 }
 
 /// The digest that the step after this release names as `previous`.
-///
-/// # Errors
-/// When the first part's accepted set does not decode.
-pub fn release_digest(bundle: &Bundle) -> Result<Digest, Error> {
-    let part = bundle.parts.first().ok_or_else(|| Error::Peer {
-        peer: "coordinator".into(),
-        problem: "an empty bundle".into(),
-    })?;
-    Ok(AcceptedSet::from_bytes(&part.accepted.body)?.release_digest())
+#[must_use]
+pub fn release_digest(bundle: &Bundle) -> Digest {
+    released_digest(bundle.parts.iter().map(|part| &part.release))
 }

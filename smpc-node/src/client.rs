@@ -41,6 +41,8 @@ pub struct Published {
     pub held: Option<Signed>,
     /// Its accepted set, once it has all held sets.
     pub accepted: Option<Signed>,
+    /// Its release record: the commitment to its sum.
+    pub release: Option<Signed>,
     /// Why the round failed there.
     pub failed: Option<String>,
 }
@@ -172,18 +174,19 @@ impl NodeClient {
     pub async fn exchange(
         &self,
         round: &Digest,
-        have_held: bool,
+        have: u32,
         wait: Duration,
     ) -> Result<Published, Error> {
         let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(2000);
         let round = round.as_bytes().to_vec();
-        let mut request = tonic::Request::new(proto::ExchangeRequest { round, have_held, wait_ms });
+        let mut request = tonic::Request::new(proto::ExchangeRequest { round, have, wait_ms });
         request.set_timeout(wait + CALL);
         let reply = self.inner.clone().exchange(request).await.map_err(|e| self.error(&e))?;
         let reply = reply.into_inner();
         Ok(Published {
             held: reply.held.map(|signed| self.signed(signed)).transpose()?,
             accepted: reply.accepted.map(|signed| self.signed(signed)).transpose()?,
+            release: reply.release.map(|signed| self.signed(signed)).transpose()?,
             failed: (!reply.failed.is_empty()).then(|| clip(&reply.failed)),
         })
     }

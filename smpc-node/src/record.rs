@@ -70,6 +70,13 @@ impl HeaderSet {
         self.0.iter().map(|(site, _)| site.as_str())
     }
 
+    /// The entries of sites that also stand in another set, whatever their digests there.
+    #[must_use]
+    pub fn of_sites_in(&self, other: &Self) -> Self {
+        let stays = |site: &str| other.sites().any(|name| name == site);
+        Self(self.0.iter().filter(|(site, _)| stays(site)).cloned().collect())
+    }
+
     /// Entries that stand in both sets with the same digest.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
@@ -149,15 +156,6 @@ impl Canonical for AcceptedSet {
     }
 }
 
-impl AcceptedSet {
-    /// What the next step's spec names as `previous`: the digest of this accepted set, which binds
-    /// the round. Nodes compute it without the other nodes' sums.
-    #[must_use]
-    pub fn release_digest(&self) -> Digest {
-        self.digest()
-    }
-}
-
 /// A node's noised sum of its shares, by digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
@@ -186,6 +184,17 @@ impl Canonical for Release {
             sum: from.digest()?,
         })
     }
+}
+
+/// What the next step's spec names as `previous`: the digest of all nodes' signed releases, in the
+/// manifest's order of nodes. It binds round, accepted set and every node's sum.
+#[must_use]
+pub fn released_digest<'a>(releases: impl IntoIterator<Item = &'a Signed>) -> Digest {
+    let mut to = Encoder::new("haima released 1");
+    for release in releases {
+        to.bytes(&release.body);
+    }
+    Digest::of(&to.finish())
 }
 
 /// SHA3-256 of a noised sum's bytes, under its own label.

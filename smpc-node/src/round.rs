@@ -165,23 +165,36 @@ impl Closed {
     }
 
     /// With all held sets there: the accepted set, signed. Store it before sending it.
-    /// `previous` is the accepted set of the release that this step builds on.
+    ///
+    /// `exact` is the accepted set of the study's first round without noise, if this is another
+    /// one: all exact releases of a study, of whatever task, are over the same sites, since two
+    /// that differ by a site give that site's numbers by subtraction (rule X2). Other sites are
+    /// left out; a missing one fails the round.
     ///
     /// # Errors
-    /// [`Error::RoundFailed`] below the floor (rule R8), and when an exact run would go on with
-    /// other sites than before (rule X2).
+    /// [`Error::RoundFailed`] below the floor (rule R8), and without a site of `exact`.
     pub fn agree(
         self,
         key: &IdentityKey,
-        previous: Option<&AcceptedSet>,
+        exact: Option<&AcceptedSet>,
     ) -> Result<(Agreed, Signed), Error> {
         let missing = self.missing();
         if !missing.is_empty() {
             let problem = format!("no held set from {}", missing.join(", "));
             return Err(self.context.fail(problem));
         }
-        let headers = self.others.values().fold(self.own, |set, other| set.intersection(other));
+        let mut headers = self.others.values().fold(self.own, |set, other| set.intersection(other));
         let context = self.context;
+        if let (RoundEvent::Exact, Some(first)) = (context.spec.event, exact) {
+            headers = headers.of_sites_in(&first.headers);
+            if !first.headers.sites().eq(headers.sites()) {
+                return Err(context.fail(
+                    "exact rounds of a study are over the sites of its first one (rule X2), and \
+                     one is missing; bring it back and start another attempt"
+                        .into(),
+                ));
+            }
+        }
         let operators: BTreeSet<&str> = headers
             .sites()
             .filter_map(|name| context.manifest.site(name).ok())
@@ -194,15 +207,6 @@ impl Closed {
                  bring sites back and start another attempt",
                 operators.len()
             )));
-        }
-        if let (RoundEvent::Exact, Some(previous)) = (context.spec.event, previous)
-            && !previous.headers.sites().eq(headers.sites())
-        {
-            return Err(context.fail(
-                "an exact run goes on only with the sites of its first sum (rule X2); \
-                 bring the same sites back and start another attempt"
-                    .into(),
-            ));
         }
         let accepted = AcceptedSet { round: context.digest, headers };
         let signed = Signed::new(&accepted, key);

@@ -122,7 +122,7 @@ async fn a_second_spec_for_a_step_and_a_wrong_predecessor_are_refused() {
     let next = |previous| RoundSpec { step: 1, plan_index: 1, previous, ..world.spec("exact", 3) };
     let error = world.open_at(0, &next(Digest::of(b"x"))).await.unwrap_err().to_string();
     assert!(error.contains("X3"), "{error}");
-    world.open_at(0, &next(release_digest(&bundle).unwrap())).await.unwrap();
+    world.open_at(0, &next(release_digest(&bundle))).await.unwrap();
     let late = world.spec("exact", 3);
     assert!(world.open_at(0, &late).await.is_err(), "numbers only rise");
 }
@@ -200,7 +200,7 @@ async fn an_exact_run_does_not_go_on_with_other_sites() {
     for site in 0..4 {
         world.submit(site, &spec, &[1; 4]).await;
     }
-    let previous = release_digest(&world.bundle(&spec).await).unwrap();
+    let previous = release_digest(&world.bundle(&spec).await);
     let next = RoundSpec {
         step: 1,
         plan_index: 1,
@@ -214,6 +214,68 @@ async fn an_exact_run_does_not_go_on_with_other_sites() {
     }
     let reason = world.failure(0, &next).await;
     assert!(reason.contains("X2"), "{reason}");
+}
+
+/// X2: nor does another exact task; and a site that was not in the first sum stays out of all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn exact_tasks_of_a_study_are_all_over_the_sites_of_the_first() {
+    let mut world = World::new(2);
+    let mut other = world.manifest.tasks[0].clone();
+    other.id = "exact-2".into();
+    world.manifest.tasks.push(other);
+    for node in 0..2 {
+        world.start(node).await;
+    }
+    let soon = || unix_millis() + 1500;
+    let first = RoundSpec { deadline_ms: soon(), ..world.spec("exact", 1) };
+    world.open(&first).await;
+    for site in 0..3 {
+        world.submit(site, &first, &[1; 4]).await;
+    }
+    world.bundle(&first).await;
+    let all_four = world.spec("exact-2", 2);
+    world.open(&all_four).await;
+    for site in 0..4 {
+        world.submit(site, &all_four, &[1; 4]).await;
+    }
+    let bundle = world.bundle(&all_four).await;
+    let verified = bundle.verify(&world.manifest).unwrap();
+    assert_eq!(verified.integers, [3; 4], "the fourth site is left out");
+    let without_one = RoundSpec {
+        step: 1,
+        plan_index: 1,
+        deadline_ms: soon(),
+        previous: release_digest(&bundle),
+        ..world.spec("exact-2", 3)
+    };
+    world.open(&without_one).await;
+    for site in [0, 1, 3] {
+        world.submit(site, &without_one, &[1; 4]).await;
+    }
+    let reason = world.failure(0, &without_one).await;
+    assert!(reason.contains("X2"), "{reason}");
+}
+
+/// R9, N3: a node that signed the accepted set and crashed ends the round when it is back, even
+/// after the deadline: otherwise the others might have released what it gave up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_crashed_after_agreeing_still_releases() {
+    let mut world = World::running(2).await;
+    let spec = RoundSpec { deadline_ms: unix_millis() + 1000, ..world.spec("private", 1) };
+    world.open(&spec).await;
+    for site in 0..3 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    // With a site missing, agreement begins at the deadline.
+    let store = haima_smpc_node::server::Store::open(&world.config(1).store).await.unwrap();
+    let state = async || store.round(&spec.digest()).await.unwrap().unwrap().state;
+    while !matches!(state().await.as_str(), "agreed" | "committed" | "released") {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    world.crash(1).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    world.start(1).await;
+    world.bundle(&spec).await.verify(&world.manifest).unwrap();
 }
 
 /// L4: a ledger that went back, or forked, is noticed by the nodes.
@@ -252,9 +314,13 @@ async fn malformed_submissions_are_refused_and_change_nothing() {
             m.shares[0].pop();
         }),
         ("flipped", "header binds", |m| m.shares[0][0] ^= 1),
+        ("a word over the modulus", "not below the modulus", |m| {
+            m.shares[0][..8].fill(0xff);
+            m.header.shares[0] = haima_smpc_node::header::share_digest(0, &m.shares[0]);
+        }),
         ("too few digests", "1 share digests", |m| m.header.shares.truncate(1)),
         ("a public share", "public share", |m| m.header.public_share = Digest::of(b"proof")),
-    ] as [(&str, &str, fn(&mut world::Made)); 5]
+    ] as [(&str, &str, fn(&mut world::Made)); 6]
     {
         let mut bad = made.clone();
         change(&mut bad);
@@ -394,8 +460,7 @@ async fn random_bytes_at_every_endpoint_are_errors() {
             });
             let stream = tokio_stream::iter(vec![proto::SubmitPart { part: Some(part) }]);
             assert!(client.submit(stream).await.is_err());
-            let exchange =
-                proto::ExchangeRequest { round: random(), have_held: true, wait_ms: u32::MAX };
+            let exchange = proto::ExchangeRequest { round: random(), have: 1, wait_ms: u32::MAX };
             assert!(client.exchange(exchange).await.is_err());
             let release = proto::ReleaseRequest { round: random(), wait_ms: u32::MAX };
             assert!(client.release(release).await.is_err());

@@ -41,6 +41,7 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct Inner {
     last_number: u64,
+    announced: BTreeSet<Digest>,
     queries: BTreeMap<Place, Vec<u8>>,
     releases: BTreeMap<Place, Vec<u8>>,
     reports: BTreeMap<(Digest, String), proto::SiteReport>,
@@ -54,7 +55,11 @@ impl Hub {
 
     /// Announces a round.
     pub fn start_round(&self, spec: &RoundSpec, signature: &Signature) {
-        self.inner().last_number = spec.number;
+        {
+            let mut inner = self.inner();
+            inner.last_number = spec.number;
+            inner.announced.insert(spec.digest());
+        }
         let spec = spec.to_bytes();
         self.now.send_replace(Now::Round { spec, signature: signature.as_bytes().to_vec() });
     }
@@ -110,9 +115,12 @@ impl Hub {
         self.joined.subscribe()
     }
 
-    /// Takes in a site's report; one a round is kept.
+    /// Takes in a site's report on a round that was announced; one a round is kept.
     pub fn report(&self, site: &str, round: Digest, report: proto::SiteReport) {
         let mut inner = self.inner();
+        if !inner.announced.contains(&round) {
+            return;
+        }
         if let Some(ledger) = &report.ledger {
             inner.ledgers.insert(site.to_owned(), ledger.clone());
         }

@@ -60,7 +60,7 @@ pub fn node_mode(nodes: usize) -> Vec<Promise> {
             "Floors, noise and one release a round",
             "the coordinator",
             Holds::Yes,
-            "Each node and each hospital checks for itself.",
+            "Each node and each hospital checks for itself. The floor counts hospitals that answered: one below its own floor answers with zeros and counts too.",
         ),
         promise(
             "A different model sent to one hospital is noticed",

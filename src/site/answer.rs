@@ -43,7 +43,10 @@ pub(super) struct Hospital {
     pub(super) audit: Audit,
     /// Rounds charged so far, from the journal.
     pub(super) charged: Vec<AuditRecord>,
+    /// What the task keeps between the rounds of one run.
     pub(super) state: SiteState,
+    /// The run that `state` belongs to, as `task/run`.
+    pub(super) state_of: String,
 }
 
 impl Hospital {
@@ -193,6 +196,9 @@ impl Hospital {
         run: &dyn Run,
         charged: &Charged,
     ) -> Result<Submission, Error> {
+        if self.state_of != place_name(spec) {
+            (self.state_of, self.state) = (place_name(spec), SiteState::default());
+        }
         let view = SiteView {
             cohort: &self.cohort,
             max_patients: self.manifest.max_patients(),

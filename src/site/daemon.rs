@@ -106,11 +106,12 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
         audit,
         charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
         state: SiteState::default(),
+        state_of: String::new(),
     })
 }
 
 /// Opens the population's ledger. A budget that differs from the recorded one is refused, unless
-/// the policy gives the reason for which it is amended.
+/// the policy has an amendment that states this very budget.
 fn open_ledger(
     config: &Config,
     policy: &Policy,
@@ -120,9 +121,12 @@ fn open_ledger(
     let path = config.state.join(Ledger::file_name(population)?);
     let budget = policy.budget(manifest)?;
     match (Ledger::open(&path, population, budget.clone()), &policy.amendment) {
-        (Err(haima_dp::Error::BudgetChanged { .. }), Some(reason)) => {
+        (Err(haima_dp::Error::BudgetChanged { .. }), Some(amendment))
+            if (amendment.epsilon, amendment.delta)
+                == (budget.overall.epsilon.get(), budget.overall.delta.get()) =>
+        {
             let mut ledger = Ledger::reopen(&path, population)?;
-            ledger.amend(budget, reason)?;
+            ledger.amend(budget, &amendment.reason)?;
             Ok(ledger)
         }
         (ledger, _) => Ok(ledger?),

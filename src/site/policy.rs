@@ -36,13 +36,25 @@ pub struct Policy {
     /// Fewest distinct operators in a round.
     #[serde(default = "three")]
     pub min_sites: u32,
-    /// Why the budget differs from the one that the ledger was opened with: recorded in the ledger
-    /// as an amendment. Without it a changed budget is refused.
+    /// Allows a budget that differs from the one that the ledger records. It states the new figures
+    /// again, so that one left in the file lets no later change through.
     #[serde(default)]
-    pub amendment: Option<String>,
+    pub amendment: Option<Amendment>,
     /// Most attempts charged in 24 hours (rule L1).
     #[serde(default = "a_thousand")]
     pub max_attempts_a_day: u32,
+}
+
+/// A change of the budget, recorded in the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amendment {
+    /// The new epsilon.
+    pub epsilon: f64,
+    /// The new delta.
+    pub delta: f64,
+    /// Why.
+    pub reason: String,
 }
 
 fn ten() -> u64 {

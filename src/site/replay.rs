@@ -29,6 +29,7 @@ pub(super) trait Releases {
 /// The site's own copy of the study's public state.
 pub(super) struct Replay {
     manifest: Arc<Manifest>,
+    run: Option<u32>,
     finished: BTreeMap<String, serde_json::Value>,
     current: Option<Current>,
 }
@@ -43,7 +44,7 @@ struct Current {
 
 impl Replay {
     pub(super) fn new(manifest: Arc<Manifest>) -> Self {
-        Self { manifest, finished: BTreeMap::new(), current: None }
+        Self { manifest, run: None, finished: BTreeMap::new(), current: None }
     }
 
     /// Brings the replay to the step of a spec and returns the one question that belongs there.
@@ -56,6 +57,11 @@ impl Replay {
         spec: &RoundSpec,
         releases: &mut impl Releases,
     ) -> Result<(Query, &dyn Run), Error> {
+        if self.run != Some(spec.run) {
+            // Another run has results of its own.
+            (self.run, self.current) = (Some(spec.run), None);
+            self.finished.clear();
+        }
         self.finish_earlier_tasks(spec, releases).await?;
         self.open(&spec.task_id, spec.run)?;
         while self.current.as_ref().is_some_and(|current| current.step < spec.step) {
@@ -122,7 +128,7 @@ impl Replay {
             return Err(refuse(spec, "a release served for this run is not of it (X3)"));
         }
         let verified = bundle.verify(&self.manifest)?;
-        current.previous = release_digest(&bundle)?;
+        current.previous = release_digest(&bundle);
         current.step += 1;
         if let Some(output) = current.state.absorb(&absorbable(&query, verified)?)? {
             self.finished.insert(current.task.clone(), output);

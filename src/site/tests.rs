@@ -126,6 +126,7 @@ impl Fixture {
             audit,
             charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
             state: SiteState::default(),
+            state_of: String::new(),
             policy,
         }
     }

@@ -136,7 +136,10 @@ impl<'a> NodesSum<'a> {
                 }
             }
         }
-        Ok(highest + 1)
+        highest.checked_add(1).ok_or_else(|| Error::Stopped {
+            party: "a node".into(),
+            reason: "it claims to have seen the last possible round number".into(),
+        })
     }
 
     /// Until the nodes that opened a failed attempt have given it up.
@@ -211,7 +214,7 @@ impl<'a> NodesSum<'a> {
     fn released(&mut self, query: &Query, bundle: &Bundle, started: Instant) -> Result<Sum, Error> {
         let network = self.network;
         let verified = bundle.verify(&network.manifest)?;
-        self.previous = release_digest(bundle)?;
+        self.previous = release_digest(bundle);
         let accepted: Vec<String> = verified.accepted.headers.sites().map(str::to_owned).collect();
         network.hub.add_release(&self.entry.id, self.run, self.step, bundle.to_bytes());
         network.hub.end_round();

@@ -1,8 +1,14 @@
-//! The course of one round at a node: collect, close, agree, release; or fail, for good.
+//! The course of one round at a node: collect, close, agree, commit, release; or fail, for good.
 //!
-//! Each signature is stored before it is published, and the noised sum is stored as released
-//! before anyone can ask for it.
+//! Each signature is stored before it is published. A node commits to its noised sum by a signed
+//! digest, and shows the sum only when it holds the commitments of all nodes: so no node can fit
+//! its own sum to the others' (rule X3).
+//!
+//! Until it has signed an accepted set, a node gives a round up when time is over. After that it
+//! waits for its peers as long as it takes, and fails only when one of them says that it failed: a
+//! peer that failed has committed to nothing, so nothing of the round can have been released.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +19,7 @@ use haima_crypto::share::Aggregate;
 use super::engine::{Ended, Engine, Live};
 use crate::client::{NodeClient, Published};
 use crate::header::share_context;
-use crate::record::{HeldSet, Release, Signed, sum_digest};
+use crate::record::{HeldSet, Release, Signed, released_digest, sum_digest};
 use crate::round::{Agreed, Closed, Ready};
 use crate::spec::FieldKind;
 use crate::{Error, noise, unix_millis};
@@ -22,6 +28,8 @@ use crate::{Error, noise, unix_millis};
 const WAIT: Duration = Duration::from_millis(1000);
 /// Pause after a peer could not be reached.
 const RETRY: Duration = Duration::from_millis(100);
+/// No time at which a signed round is given up.
+const NEVER: u64 = u64::MAX;
 
 /// Drives a round to its end.
 pub(super) async fn drive(engine: Arc<Engine>, live: Arc<Live>) {
@@ -60,8 +68,11 @@ async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
         };
         agree(engine, live, closed, until).await?
     };
-    let ready = gather_signatures(engine, live, agreed, until).await?;
-    release(engine, live, &ready).await
+    let own = match resumed.release {
+        Some(own) => own,
+        None => commit(engine, live, &gather_signatures(engine, live, agreed).await?).await?,
+    };
+    release(engine, live, own).await
 }
 
 /// Waits until all sites have submitted or the deadline has passed, then signs the held set.
@@ -114,17 +125,13 @@ async fn agree(
     mut closed: Closed,
     until: u64,
 ) -> Result<Agreed, Error> {
-    let spec = &live.context.spec;
     for (peer, published) in from_peers(engine, live, until, |p| p.held.is_some()).await? {
         if let Some(held) = published.held {
             closed.held(&peer, &held)?;
         }
     }
-    let previous = match spec.step.checked_sub(1) {
-        Some(step) => engine.store.released_set(&spec.task_id, spec.run, step).await?,
-        None => None,
-    };
-    let (agreed, signed) = closed.agree(&engine.key, previous.as_ref())?;
+    let exact = engine.store.first_exact_set().await?;
+    let (agreed, signed) = closed.agree(&engine.key, exact.as_ref())?;
     engine.store.set_accepted(&live.context.digest, &signed).await?;
     engine.log("agreed", &live.context.digest, "", &Digest::of(&signed.body), "")?;
     live.public.send_modify(|public| public.accepted = Some(signed));
@@ -135,9 +142,8 @@ async fn gather_signatures(
     engine: &Arc<Engine>,
     live: &Arc<Live>,
     mut agreed: Agreed,
-    until: u64,
 ) -> Result<Ready, Error> {
-    for (peer, published) in from_peers(engine, live, until, |p| p.accepted.is_some()).await? {
+    for (peer, published) in from_peers(engine, live, NEVER, |p| p.accepted.is_some()).await? {
         if let Some(accepted) = published.accepted {
             agreed.accepted(&peer, &accepted)?;
         }
@@ -152,13 +158,16 @@ async fn from_peers(
     until: u64,
     wanted: fn(&Published) -> bool,
 ) -> Result<Vec<(String, Published)>, Error> {
-    let have_held = live.public.borrow().accepted.is_some();
+    let have = {
+        let public = live.public.borrow();
+        u32::from(public.accepted.is_some()) + u32::from(public.release.is_some())
+    };
     let mut asking = tokio::task::JoinSet::new();
     for peer in engine.peers.clone() {
         let (live, engine) = (Arc::clone(live), Arc::clone(engine));
         asking.spawn(async move {
             loop {
-                let answer = peer.exchange(&live.context.digest, have_held, WAIT).await;
+                let answer = peer.exchange(&live.context.digest, have, WAIT).await;
                 if let Ok(Published { held: Some(held), .. }) = &answer {
                     remember(&engine, &live, peer.name(), held).await?;
                 }
@@ -204,8 +213,8 @@ async fn remember(engine: &Engine, live: &Live, peer: &str, held: &Signed) -> Re
     Ok(())
 }
 
-/// Adds the accepted shares and this node's noise, and stores the result as released.
-async fn release(engine: &Arc<Engine>, live: &Arc<Live>, ready: &Ready) -> Result<(), Error> {
+/// Adds the accepted shares and this node's noise, and commits to the result.
+async fn commit(engine: &Arc<Engine>, live: &Arc<Live>, ready: &Ready) -> Result<Signed, Error> {
     let sum = match live.context.spec.field {
         FieldKind::Bits64 => noised_sum::<Field64>(engine, ready).await?,
         FieldKind::Bits128 => noised_sum::<Field128>(engine, ready).await?,
@@ -217,9 +226,33 @@ async fn release(engine: &Arc<Engine>, live: &Arc<Live>, ready: &Ready) -> Resul
         sum: sum_digest(&sum),
     };
     let signed = Signed::new(&release, &engine.key);
-    engine.store.release(&live.context.digest, &signed, &sum).await?;
+    engine.store.commit(&live.context.digest, &signed, &sum).await?;
     let text = format!("{} sites", ready.accepted().headers.entries().len());
-    engine.log("released", &live.context.digest, "", &Digest::of(&signed.body), &text)
+    engine.log("committed", &live.context.digest, "", &Digest::of(&signed.body), &text)?;
+    live.public.send_modify(|public| public.release = Some(signed.clone()));
+    Ok(signed)
+}
+
+/// With the commitments of all nodes: this node's sum may be shown.
+async fn release(engine: &Arc<Engine>, live: &Arc<Live>, own: Signed) -> Result<(), Error> {
+    let round = live.context.digest;
+    let key = engine.manifest.identity(&engine.name)?;
+    let accepted = own.verify::<Release>(&engine.name, &key, "release")?.accepted;
+    let mut releases = BTreeMap::from([(engine.name.clone(), own)]);
+    for (peer, published) in from_peers(engine, live, NEVER, |p| p.release.is_some()).await? {
+        if let Some(signed) = published.release {
+            let key = engine.manifest.identity(&peer)?;
+            let release: Release = signed.verify(&peer, &key, "release")?;
+            if (release.round, &release.node, release.accepted) != (round, &peer, accepted) {
+                return Err(failed(live, format!("{peer} committed to another round or set")));
+            }
+            releases.insert(peer, signed);
+        }
+    }
+    let in_order = engine.manifest.nodes.iter().filter_map(|node| releases.get(&node.name));
+    let released = released_digest(in_order);
+    engine.store.release(&round, &released).await?;
+    engine.log("released", &round, "", &released, "")
 }
 
 async fn noised_sum<F: Field>(engine: &Engine, ready: &Ready) -> Result<Vec<u8>, Error> {

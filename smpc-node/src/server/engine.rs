@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::field::{Field64, Field128};
 use haima_crypto::identity::{IdentityKey, Signature};
 use haima_crypto::secret::Seed;
+use haima_crypto::share::Share;
 use tokio::sync::watch;
 
 use super::config::Config;
@@ -17,11 +19,13 @@ use crate::header::{SignedHeader, share_digest};
 use crate::manifest::Manifest;
 use crate::record::Signed;
 use crate::round::{Collecting, Context};
-use crate::spec::RoundSpec;
+use crate::spec::{FieldKind, RoundSpec};
 use crate::{Error, keyfile, unix_millis};
 
 /// Rounds that may be open at a time; a coordinator works on one.
 const MAX_OPEN: usize = 4;
+/// Most by which a round's number may pass the last one.
+const MAX_JUMP: u64 = 1 << 20;
 
 /// What this node has made public of a round, in the order in which it does.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +34,8 @@ pub(super) struct Public {
     pub(super) held: Option<Signed>,
     /// Its signed accepted set.
     pub(super) accepted: Option<Signed>,
+    /// Its signed release: the commitment to its sum.
+    pub(super) release: Option<Signed>,
     /// How the round ended.
     pub(super) outcome: Option<Ended>,
 }
@@ -149,15 +155,17 @@ impl Engine {
         &self.store
     }
 
-    /// Takes up the rounds that a stop interrupted: before their deadline they go on, after it
-    /// they have failed for good (rule R9).
+    /// Takes up the rounds that a stop interrupted. Before their deadline they go on; after it they
+    /// have failed for good (rule R9), unless this node has signed their accepted set: then set and
+    /// noise are determined, a peer may hold the signature, and only going on cannot part them.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn resume(self: &Arc<Self>) -> Result<(), Error> {
         for stored in self.store.unfinished().await? {
             let round = stored.spec.digest();
-            if unix_millis() > stored.spec.deadline_ms {
+            let signed = stored.accepted.is_some();
+            if !signed && unix_millis() > stored.spec.deadline_ms {
                 let reason = "this node was restarted after the deadline (rule R9)";
                 self.store.fail(&round, reason).await?;
                 self.log("failed", &round, "", &Digest::default(), reason)?;
@@ -171,10 +179,12 @@ impl Engine {
 
     fn start(self: &Arc<Self>, stored: StoredRound, submissions: Vec<(String, Digest)>) {
         let context = Context::new(stored.spec, &self.name, Arc::clone(&self.manifest));
+        let release = stored.release.map(|(release, _)| release);
         let held = submissions.len();
         let collecting =
             stored.held.is_none().then(|| Collecting::new(context.clone(), submissions));
-        let public = Public { held: stored.held, accepted: stored.accepted, outcome: None };
+        let public =
+            Public { held: stored.held, accepted: stored.accepted, release, outcome: None };
         let live = Arc::new(Live {
             context,
             collecting: tokio::sync::Mutex::new(collecting),
@@ -229,7 +239,12 @@ impl Engine {
         let round = spec.digest();
         coordinator.verify(&round, signature, "round spec").map_err(|e| refuse(e.to_string()))?;
         let _one_at_a_time = self.opening.lock().await;
-        if self.store.round(&round).await?.is_some() {
+        if let Some(stored) = self.store.round(&round).await? {
+            let ended = matches!(stored.state.as_str(), "released" | "failed");
+            if !ended && self.live(&round).is_none() {
+                let submissions = self.store.submissions(&round).await?;
+                self.start(stored, submissions);
+            }
             return Ok(());
         }
         spec.check(&self.manifest, &self.name)?;
@@ -273,6 +288,10 @@ impl Engine {
             let number = spec.number;
             return Err(refuse(format!("number {number}; this node has seen {last}")));
         }
+        if spec.number > last.saturating_add(MAX_JUMP) {
+            let number = spec.number;
+            return Err(refuse(format!("number {number}; this node has seen {last}: too far")));
+        }
         let attempts = self.store.attempts(&spec.task_id, spec.run).await?;
         if u64::from(spec.plan_index) < attempts {
             return Err(refuse(format!(
@@ -293,8 +312,7 @@ impl Engine {
             }
         }
         if let Some(step) = spec.step.checked_sub(1) {
-            let previous = self.store.released_set(&spec.task_id, spec.run, step).await?;
-            let own = previous.map(|set| set.release_digest());
+            let own = self.store.released(&spec.task_id, spec.run, step).await?;
             if own != Some(spec.previous) {
                 return Err(refuse(format!(
                     "it builds on another release of step {step} than this node made (rule X3)"
@@ -354,6 +372,12 @@ impl Engine {
         if header.shares.get(self.position) != Some(&share_digest(self.position, share)) {
             return Err(refuse("the share is not the one that its header binds for this node"));
         }
+        let (position, len) = (self.position, live.context.spec.dimension());
+        match live.context.spec.field {
+            FieldKind::Bits64 => Share::<Field64>::from_bytes(position, len, share).map(|_| ()),
+            FieldKind::Bits128 => Share::<Field128>::from_bytes(position, len, share).map(|_| ()),
+        }
+        .map_err(|e| refuse(&e.to_string()))?;
         let digest = Digest::of(&signed.bytes);
         let mut slot = live.collecting.lock().await;
         let Some(collecting) = slot.as_mut() else {
@@ -362,11 +386,11 @@ impl Engine {
         if unix_millis() > live.context.spec.deadline_ms {
             return Err(refuse("the deadline has passed"));
         }
-        if !self.store.add_submission(header, signed, share).await? {
-            return Ok(());
+        // Stored now or before: what counts is that it is registered before it is acknowledged.
+        self.store.add_submission(header, signed, share).await?;
+        if collecting.register(&header.site, digest)? {
+            self.log("accepted", &live.context.digest, &header.site, &digest, "")?;
         }
-        collecting.register(&header.site, digest)?;
-        self.log("accepted", &live.context.digest, &header.site, &digest, "")?;
         live.held.send_replace(collecting.held());
         Ok(())
     }

@@ -94,7 +94,8 @@ impl Service {
                 "failed" => Some(Ended::Failed(stored.reason.unwrap_or_default())),
                 _ => None,
             };
-            Public { held: stored.held, accepted: stored.accepted, outcome }
+            let release = stored.release.map(|(release, _)| release);
+            Public { held: stored.held, accepted: stored.accepted, release, outcome }
         }))
     }
 
@@ -133,7 +134,10 @@ impl proto::node_server::Node for Service {
         let spec = RoundSpec::from_bytes(&message.spec)
             .map_err(|e| Status::invalid_argument(e.to_string()))?;
         let signature = signature(&message.signature)?;
-        self.engine.open_round(spec, &signature).await.map_err(status)?;
+        // In a task of its own: a caller that goes away cannot leave the round half opened.
+        let engine = Arc::clone(&self.engine);
+        let opened = tokio::spawn(async move { engine.open_round(spec, &signature).await });
+        opened.await.map_err(|e| Status::internal(e.to_string()))?.map_err(status)?;
         Ok(Response::new(proto::OpenReply {}))
     }
 
@@ -174,7 +178,10 @@ impl proto::node_server::Node for Service {
                 share.len()
             )));
         }
-        self.engine.submit(&live, &header, &signed, &share).await.map_err(status)?;
+        let engine = Arc::clone(&self.engine);
+        let taken =
+            tokio::spawn(async move { engine.submit(&live, &header, &signed, &share).await });
+        taken.await.map_err(|e| Status::internal(e.to_string()))?.map_err(status)?;
         Ok(Response::new(proto::SubmitReply {}))
     }
 
@@ -214,8 +221,9 @@ impl proto::node_server::Node for Service {
         let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
         self.wait(&round, wait, |public| {
             public.outcome.is_some()
-                || public.accepted.is_some()
-                || (!message.have_held && public.held.is_some())
+                || public.release.is_some()
+                || (message.have < 2 && public.accepted.is_some())
+                || (message.have < 1 && public.held.is_some())
         })
         .await;
         let Some(public) = self.public(&round).await? else {
@@ -228,6 +236,7 @@ impl proto::node_server::Node for Service {
         Ok(Response::new(proto::ExchangeReply {
             held: public.held.as_ref().map(wire),
             accepted: public.accepted.as_ref().map(wire),
+            release: public.release.as_ref().map(wire),
             failed,
         }))
     }

@@ -17,20 +17,20 @@ use sqlx::{Row, Sqlite, Transaction};
 use crate::Error;
 use crate::header::{Header, SignedHeader};
 use crate::record::{AcceptedSet, HeldSet, Signed};
-use crate::spec::RoundSpec;
+use crate::spec::{RoundEvent, RoundSpec};
 
 /// A round as stored.
 #[derive(Debug)]
 pub struct StoredRound {
     /// Its spec.
     pub spec: RoundSpec,
-    /// `open`, `closed`, `agreed`, `released` or `failed`.
+    /// `open`, `closed`, `agreed`, `committed`, `released` or `failed`.
     pub state: String,
     /// This node's held set, once signed.
     pub held: Option<Signed>,
     /// This node's accepted set, once signed.
     pub accepted: Option<Signed>,
-    /// This node's release and its sum, once released.
+    /// This node's release and its sum, once it has committed to them.
     pub release: Option<(Signed, Vec<u8>)>,
     /// Why it failed.
     pub reason: Option<String>,
@@ -98,7 +98,7 @@ impl Store {
         }
         sqlx::query(
             "INSERT INTO rounds (digest, number, task_id, run, step, attempt, spec, deadline_ms, \
-             state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open')",
+             exact, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'open')",
         )
         .bind(round.as_bytes().as_slice())
         .bind(integer(spec.number)?)
@@ -108,6 +108,7 @@ impl Store {
         .bind(i64::from(spec.attempt))
         .bind(spec.to_bytes())
         .bind(integer(spec.deadline_ms)?)
+        .bind(i64::from(spec.event == RoundEvent::Exact))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -165,23 +166,33 @@ impl Store {
             .collect()
     }
 
-    /// The accepted set of the release of a step, if there is one.
+    /// The digest of all nodes' releases of a step, if it was released.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn released_set(
-        &self,
-        task: &str,
-        run: u32,
-        step: u32,
-    ) -> Result<Option<AcceptedSet>, Error> {
+    pub async fn released(&self, task: &str, run: u32, step: u32) -> Result<Option<Digest>, Error> {
         let row = sqlx::query(
-            "SELECT accepted FROM rounds WHERE task_id = ? AND run = ? AND step = ? \
+            "SELECT released FROM rounds WHERE task_id = ? AND run = ? AND step = ? \
              AND state = 'released'",
         )
         .bind(task)
         .bind(i64::from(run))
         .bind(i64::from(step))
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| digest(&row, "released")).transpose()
+    }
+
+    /// The accepted set of the study's first exact round, of whatever task, that this node signed
+    /// and that did not fail (rule X2).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn first_exact_set(&self) -> Result<Option<AcceptedSet>, Error> {
+        let row = sqlx::query(
+            "SELECT accepted FROM rounds WHERE exact = 1 \
+             AND state IN ('agreed', 'committed', 'released') ORDER BY number LIMIT 1",
+        )
         .fetch_optional(&self.pool)
         .await?;
         row.map(|row| Ok(AcceptedSet::from_bytes(row.try_get::<&[u8], _>("accepted")?)?))
@@ -206,7 +217,8 @@ impl Store {
     /// When the database fails.
     pub async fn unfinished(&self) -> Result<Vec<StoredRound>, Error> {
         let rows = sqlx::query(
-            "SELECT * FROM rounds WHERE state IN ('open', 'closed', 'agreed') ORDER BY number",
+            "SELECT * FROM rounds WHERE state IN ('open', 'closed', 'agreed', 'committed') \
+             ORDER BY number",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -316,27 +328,26 @@ impl Store {
     /// When the round is not closed.
     pub async fn set_accepted(&self, round: &Digest, accepted: &Signed) -> Result<(), Error> {
         let done = sqlx::query(
-            "UPDATE rounds SET accepted = ?, accepted_sig = ?, accepted_digest = ?, \
-             state = 'agreed' WHERE digest = ? AND state = 'closed'",
+            "UPDATE rounds SET accepted = ?, accepted_sig = ?, state = 'agreed' \
+             WHERE digest = ? AND state = 'closed'",
         )
         .bind(&accepted.body)
         .bind(accepted.signature.as_bytes().as_slice())
-        .bind(Digest::of(&accepted.body).as_bytes().as_slice())
         .bind(round.as_bytes().as_slice())
         .execute(&self.pool)
         .await?;
         one_row(done.rows_affected(), round, "accepted set")
     }
 
-    /// Stores the noised sum as released and erases the round's shares: one transaction, before
-    /// any answer (rule N3).
+    /// Stores the noised sum with its signed release, and erases the round's shares: one
+    /// transaction, before anyone hears of either (rule N3).
     ///
     /// # Errors
-    /// When the round is not agreed, or another attempt of its step was released.
-    pub async fn release(&self, round: &Digest, release: &Signed, sum: &[u8]) -> Result<(), Error> {
+    /// When the round is not agreed.
+    pub async fn commit(&self, round: &Digest, release: &Signed, sum: &[u8]) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
-            "UPDATE rounds SET release = ?, release_sig = ?, sum = ?, state = 'released' \
+            "UPDATE rounds SET release = ?, release_sig = ?, sum = ?, state = 'committed' \
              WHERE digest = ? AND state = 'agreed'",
         )
         .bind(&release.body)
@@ -345,9 +356,31 @@ impl Store {
         .bind(round.as_bytes().as_slice())
         .execute(&mut *transaction)
         .await?;
-        one_row(done.rows_affected(), round, "release")?;
+        one_row(done.rows_affected(), round, "commitment")?;
         erase_shares(&mut transaction, round).await?;
         transaction.commit().await?;
+        self.flush_erased().await
+    }
+
+    /// Marks a round as released: all nodes have committed to their sums.
+    ///
+    /// # Errors
+    /// When the round is not committed, or another attempt of its step was released.
+    pub async fn release(&self, round: &Digest, released: &Digest) -> Result<(), Error> {
+        let done = sqlx::query(
+            "UPDATE rounds SET released = ?, state = 'released' \
+             WHERE digest = ? AND state = 'committed'",
+        )
+        .bind(released.as_bytes().as_slice())
+        .bind(round.as_bytes().as_slice())
+        .execute(&self.pool)
+        .await?;
+        one_row(done.rows_affected(), round, "release")
+    }
+
+    /// Takes erased shares out of the write-ahead log too.
+    async fn flush_erased(&self) -> Result<(), Error> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
         Ok(())
     }
 
@@ -359,7 +392,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE rounds SET state = 'failed', reason = ? \
-             WHERE digest = ? AND state IN ('open', 'closed', 'agreed')",
+             WHERE digest = ? AND state IN ('open', 'closed', 'agreed', 'committed')",
         )
         .bind(reason)
         .bind(round.as_bytes().as_slice())
@@ -368,7 +401,7 @@ impl Store {
         one_row(done.rows_affected(), round, "failure")?;
         erase_shares(&mut transaction, round).await?;
         transaction.commit().await?;
-        Ok(())
+        self.flush_erased().await
     }
 
     /// Remembers that a peer's held set was seen (rule N3).
