@@ -12,8 +12,8 @@ use haima_smpc_node::manifest::{NoisePlan, TaskEntry};
 use super::config::Config;
 use super::events::{Event, Round};
 use crate::report::{
-    Check, Class, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus,
-    SiteLedger, Step, StepResult, StudyReport, node_mode,
+    Check, Class, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus, SiteLedger,
+    Step, StepResult, StudyReport, node_mode,
 };
 
 use crate::sum::nodes::Network;
@@ -48,7 +48,6 @@ pub(super) fn report(
         .collect();
     report.ledger = ledgers(network);
     report.parties = parties(network);
-    report.excluded = excluded(network, &report.steps);
     report.manifest_digest = network.manifest_digest.to_string();
     report.started = timing.started;
     report.finished = timing.finished;
@@ -57,6 +56,7 @@ pub(super) fn report(
     report.mode = format!("{} SMPC nodes, additive shares", manifest.nodes.len());
     report.promises = node_mode(manifest.nodes.len());
     report.warnings.clone_from(&config.about.warnings);
+    report.warnings.extend(contributed_nothing(network, &report.steps));
     report.wording = config.about.wording.clone();
     report.data_note.clone_from(&config.about.data);
     report.assumptions = vec![
@@ -282,25 +282,23 @@ fn checks() -> Vec<Check> {
 }
 
 /// A site below its own floor sends zeros and is not told apart; exact results count how many did.
-fn excluded(network: &Network, steps: &[Step]) -> Vec<Excluded> {
+fn contributed_nothing(network: &Network, steps: &[Step]) -> Vec<String> {
     let all = network.manifest.sites.len() as u64;
-    let mut excluded = Vec::new();
-    for step in steps {
-        let contributed = match &step.result {
-            Some(StepResult::Table1(table)) => table.sites,
-            Some(StepResult::Curves(curves)) => curves.sites,
-            Some(StepResult::Fit(fit)) => fit.sites,
-            _ => continue,
+    let counted = steps.iter().filter_map(|step| {
+        let sites = match step.result.as_ref()? {
+            StepResult::Table1(table) => table.sites,
+            StepResult::Curves(curves) => curves.sites,
+            StepResult::Fit(fit) => fit.sites,
+            StepResult::Hazard(_) | StepResult::Concordance(_) => return None,
         };
-        if contributed < all {
-            excluded.push(Excluded {
-                site: format!("{} of {all} hospitals", all - contributed),
-                reason: format!(
-                    "added nothing to {}: fewer complete rows than their own floor, or absent",
-                    step.title
-                ),
-            });
-        }
-    }
-    excluded
+        (sites < all).then(|| {
+            format!(
+                "{} of {all} hospitals added nothing to \"{}\": fewer complete rows than their own \
+                 floor, or absent.",
+                all - sites,
+                step.title
+            )
+        })
+    });
+    counted.collect()
 }

@@ -65,6 +65,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
         None => shipped(DEFAULT_DATA)?,
     };
     let study = read_study(options, &data)?;
+    // Before anything runs: a report that cannot be written is no report.
+    std::fs::create_dir_all(&options.out).map_err(|e| Error::file(&options.out, e))?;
     let root = tempfile::Builder::new()
         .prefix("haima-demo-")
         .tempdir()
@@ -138,15 +140,23 @@ fn shipped(name: &str) -> Result<PathBuf, Error> {
 }
 
 fn read_study(options: &Options, data: &Path) -> Result<Study, Error> {
+    if !data.is_file() {
+        return Err(Error::config(data, "there is no such file"));
+    }
     let beside = data.with_extension("study.toml");
     let path = options.study.as_ref().unwrap_or(&beside);
     if options.study.is_none() && !beside.is_file() {
-        let problem = "there is no study beside the data; give --study FILE (see data/README.md)";
+        let problem = "there is no study beside the data; give --study FILE (docs/guide.md says how to write one)";
         return Err(Error::config(&beside, problem));
     }
     let mut study = Study::read(path)?;
     if let Some(column) = &options.site_column {
-        study.site_column.clone_from(column);
+        // The study's own column stays in the table then, as one that nobody uses.
+        let own = toml::Value::String(std::mem::replace(&mut study.site_column, column.clone()));
+        let ignore = study.schema.entry("ignore").or_insert(toml::Value::Array(Vec::new()));
+        if let toml::Value::Array(ignore) = ignore {
+            ignore.push(own);
+        }
         study.site_prefix.clone_from(column);
     }
     for task in &mut study.tasks {
@@ -210,13 +220,18 @@ fn site_name(prefix: &str, value: &str, width: usize) -> String {
 
 fn read_cohorts(plan: &Plan, data: &Path) -> Result<Vec<Cohort>, Error> {
     let schema = Schema::from_toml(&plan.study.schema)?;
-    plan.cohorts
-        .iter()
-        .map(|(name, text)| {
-            let file = format!("{}, {name}", data.display());
-            Ok(Cohort::from_reader(&file, text.as_bytes(), &schema)?)
-        })
-        .collect()
+    let dealt = plan.cohorts.iter().map(|(name, text)| {
+        let file = format!("{}, {name}", data.display());
+        Ok(Cohort::from_reader(&file, text.as_bytes(), &schema)?)
+    });
+    dealt.collect::<Result<_, Error>>().map_err(|error| locate(plan, data).unwrap_or(error))
+}
+
+/// The same fault with its line in the pooled file, where the person can find it.
+fn locate(plan: &Plan, data: &Path) -> Option<Error> {
+    let mut schema = Schema::from_toml(&plan.study.schema).ok()?;
+    schema.ignore.push(plan.study.site_column.clone());
+    Cohort::read_csv(data, &schema).err().map(Error::from)
 }
 
 /// Follows the coordinator's events to the end of the study.

@@ -180,6 +180,10 @@ fn costs(report: &StudyReport) {
             bytes(step.bytes_released),
         );
     }
+    if !report.steps.iter().any(|step| matches!(step.class, Class::Private(_))) {
+        println!("No task of this study is private: no eps is spent, and none covers it.");
+        return;
+    }
     let spent = report.ledger.iter().map(|site| site.epsilon_spent).fold(0.0, f64::max);
     if let Some(site) = report.ledger.first() {
         println!(

@@ -15,7 +15,8 @@ pub fn split(path: &Path, column: &str) -> Result<BTreeMap<String, String>, Erro
     let header = reader.headers().map_err(|e| fault(e.to_string()))?.clone();
     let at = header.iter().position(|name| name == column).ok_or_else(|| {
         let columns: Vec<&str> = header.iter().collect();
-        fault(format!("no column {column:?} to split by; it has {}", columns.join(", ")))
+        let hint = if columns.len() < 2 { "; is it separated by commas?" } else { "" };
+        fault(format!("no column {column:?} to split by; it has {:?}{hint}", columns.join(", ")))
     })?;
     let without = |record: &csv::StringRecord| -> csv::StringRecord {
         record.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, field)| field).collect()

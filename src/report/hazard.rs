@@ -76,7 +76,12 @@ pub(super) fn concordances(report: &StudyReport) -> Markup {
     }
     html! {
         @if !marks.is_empty() {
-            h3 { "How well it ranks patients" }
+            h3 {
+                "How well it ranks patients"
+                @for step in &report.steps {
+                    @if let Some(StepResult::Concordance(_)) = &step.result { " " (class_badge(&step.class)) }
+                }
+            }
             figure {
                 (plot::both(|size| draw(&marks, size)))
                 figcaption {

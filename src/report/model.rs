@@ -28,7 +28,7 @@ pub struct StudyReport {
     pub mode: String,
     /// What a reader must know before any number, e.g. that one operator ran every party.
     pub warnings: Vec<String>,
-    /// SHA3-256 of the signed manifest, hex.
+    /// Digest of the manifest, hex.
     pub manifest_digest: String,
     /// Start, unix seconds.
     pub started: u64,

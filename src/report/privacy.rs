@@ -237,14 +237,11 @@ pub(super) fn headline(report: &StudyReport) -> (String, String) {
     };
     match most {
         Some(row) => (
+            format!("ε ≤ {}", numbers::epsilon(row.epsilon_limit)),
             format!(
-                "ε {} of {}",
-                numbers::epsilon(row.epsilon_spent),
-                numbers::epsilon(row.epsilon_limit)
-            ),
-            format!(
-                "used of a hospital's limit for private results, a patient, δ={}.{beside}",
-                numbers::scientific(row.delta)
+                "the limit of a hospital's private results, a patient, δ={}; {} of it used.{beside}",
+                numbers::scientific(row.delta),
+                numbers::epsilon(row.epsilon_spent)
             ),
         ),
         None if exact > 0 => (

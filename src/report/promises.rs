@@ -114,7 +114,7 @@ pub(super) fn body(report: &StudyReport) -> Markup {
         p.note {
             "Out of scope: what the size and time of messages give away, side channels inside a party's own computer, "
             "a hospital that lies about its own patients within its bound, "
-            "and made-up hospitals admitted by all who signed the manifest."
+            "and made-up hospitals admitted by all who agreed to the manifest."
         }
     }
 }

@@ -158,7 +158,7 @@ pub(super) fn verify(report: &StudyReport) -> Markup {
     html! {
         ol {
             li {
-                "Compare the manifest's digest with the one that your own hospital signed: "
+                "Compare the manifest's digest with the one that your own hospital agreed to: "
                 @if report.manifest_digest.is_empty() { "none on record." }
                 @else { code.digest { (report.manifest_digest) } }
             }

@@ -241,7 +241,7 @@ fn of_network(report: &StudyReport) -> Option<String> {
     });
     Some(format!(
         "A hazard network, {privacy}, ranks {} of comparable pairs of patients in the right order \
-         (C-index {}){twin}.",
+         (C-index {}, computed from counts without a confidence interval){twin}.",
         numbers::percent(concordance.c_index),
         numbers::decimal(concordance.c_index, 2),
     ))

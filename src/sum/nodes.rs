@@ -80,6 +80,15 @@ impl<'a> NodesSum<'a> {
                 previous: self.previous,
                 deadline_ms: unix_millis() + self.network.manifest.round_ms,
             };
+            if self.step >= self.entry.max_steps {
+                return Err(Error::Config {
+                    file: format!("task {}", self.entry.id),
+                    problem: format!(
+                        "it needs more than its max_steps = {}; raise it in the study",
+                        self.entry.max_steps
+                    ),
+                });
+            }
             let network = self.network;
             let spec = plan(&network.manifest, network.manifest_digest, self.entry, query, &place)?;
             spec.check(&network.manifest, "this coordinator")?;
