@@ -190,7 +190,9 @@ impl<'a> NodesSum<'a> {
         }
         network.hub.start_round(spec, &signature);
         network.events.tell(Event::opened(spec));
-        let until = spec.deadline_ms + network.manifest.grace_ms + 2000;
+        // Nodes that have agreed finish the round however long it takes: leave them time.
+        let manifest = &network.manifest;
+        let until = spec.deadline_ms + manifest.grace_ms + manifest.round_ms;
         let mut waiting = tokio::task::JoinSet::new();
         for (position, node) in network.nodes.iter().enumerate() {
             let (node, spec) = (node.clone(), spec.clone());
@@ -206,8 +208,11 @@ impl<'a> NodesSum<'a> {
                     }
                 }
                 Ok((_, Err(error))) => {
+                    // What failed at one node is released by none: no need to hear the others.
+                    waiting.abort_all();
                     first_failure.get_or_insert(error);
                 }
+                Err(error) if error.is_cancelled() => {}
                 Err(error) => {
                     first_failure.get_or_insert(haima_smpc_node::Error::Store(error.to_string()));
                 }
