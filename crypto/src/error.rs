@@ -65,6 +65,14 @@ pub enum Error {
         /// What was signed.
         what: &'static str,
     },
+    /// A transform of more points than the field has roots of unity for.
+    #[error("a transform of 2^{log2_len} points: this field has at most 2^{limit}")]
+    Transform {
+        /// Binary logarithm of the length asked for.
+        log2_len: u32,
+        /// Binary logarithm of the largest length.
+        limit: u32,
+    },
     /// Text that is not the hexadecimal form of the bytes expected.
     #[error("expected {expected} bytes as hexadecimal digits, got {got:?}")]
     Hex {

@@ -1,62 +1,161 @@
-//! Seeds to keystream to field vectors: `XofHmacSha256Aes128` of draft-chen-cfrg-vdaf-pine (PoC).
+//! Seeds to pseudorandom bytes to field vectors, as draft-chen-cfrg-vdaf-pine and
+//! draft-irtf-cfrg-vdaf-11 have them.
 //!
-//! HMAC-SHA256(seed, len(dst) || dst || binder) gives an AES-128 key and a counter block; the
-//! keystream is AES-128 in counter mode, whose counter is the *last 8 bytes*, big-endian.
-//! A vector is drawn by reading encoded elements little-endian and *rejecting* words at or above
-//! the modulus, exactly as the specification does (rule R7): masking instead would bias shares.
+//! | type | seed | stream |
+//! |---|---|---|
+//! | [`XofTurboShake128`] | 16 bytes | TurboSHAKE128, domain byte 1, of len(dst) \|\| dst \|\| seed \|\| binder |
+//! | [`XofHmacSha256Aes128`] | 32 bytes | AES-128 in counter mode under HMAC-SHA256(seed, len(dst) \|\| dst \|\| binder) |
+//!
+//! The HMAC gives the key and the first counter block; the counter is the block's *last 8 bytes*,
+//! big-endian. A vector is drawn by reading encoded elements little-endian and *rejecting* words
+//! at or above the modulus, exactly as the specification does (rule R7): masking instead would
+//! bias shares.
 
 use aes::Aes128;
-use ctr::Ctr64BE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
+use ctr::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
+use ctr::{Ctr64BE, Ctr64LE};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use turboshake::CTurboShake128;
+use turboshake::digest::{ExtendableOutput, Update, XofReader};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::field::Field;
-use crate::secret::Seed;
 
-/// A source of pseudorandom bytes. Only [`Keystream`] is one outside tests.
+/// A source of pseudorandom bytes.
 pub trait ByteStream {
+    /// Whether [`ByteStream::seek`] works, so that the stream can be read out of order.
+    const SEEKABLE: bool;
+
     /// Fills the buffer with the next bytes.
     fn fill(&mut self, buffer: &mut [u8]);
+
+    /// Goes to a byte position, counted from the stream's beginning. Does nothing on a stream
+    /// that is not [`ByteStream::SEEKABLE`].
+    fn seek(&mut self, byte: u64);
 }
 
-/// The keystream of one seed under one domain tag and binder.
-pub struct Keystream(Ctr64BE<Aes128>);
+/// A seed to be bound to its use before it is expanded.
+pub trait Xof: Sized {
+    /// Length of a seed in bytes.
+    const SEED: usize;
+    /// The expansion.
+    type Stream: ByteStream;
 
-impl Keystream {
-    /// Opens the stream. `tag` separates uses (at most 255 bytes; longer ones are cut, which only
-    /// our own constants could reach), `binder` the contexts of one use.
-    #[must_use]
-    pub fn new(seed: &Seed, tag: &[u8], binder: &[u8]) -> Self {
+    /// Starts from a seed of `SEED` bytes under a domain tag, which separates uses (at most 255
+    /// bytes; longer ones are cut, which only our own constants could reach).
+    fn init(seed: &[u8], tag: &[u8]) -> Self;
+
+    /// Appends to the binder, which separates the contexts of one use.
+    fn absorb(&mut self, binder: &[u8]);
+
+    /// Opens the stream.
+    fn finish(self) -> Self::Stream;
+}
+
+/// TurboSHAKE128 with domain byte 1 (draft-irtf-cfrg-vdaf-11, section 6.2.1).
+pub struct XofTurboShake128(CTurboShake128<1>);
+
+impl Xof for XofTurboShake128 {
+    const SEED: usize = 16;
+    type Stream = TurboShakeStream;
+
+    fn init(seed: &[u8], tag: &[u8]) -> Self {
+        debug_assert_eq!(seed.len(), Self::SEED);
+        let tag = tag.get(..255).unwrap_or(tag);
+        let mut sponge = CTurboShake128::default();
+        sponge.update(&[tag.len() as u8]);
+        sponge.update(tag);
+        sponge.update(seed);
+        Self(sponge)
+    }
+
+    fn absorb(&mut self, binder: &[u8]) {
+        self.0.update(binder);
+    }
+
+    fn finish(self) -> TurboShakeStream {
+        TurboShakeStream(self.0.finalize_xof())
+    }
+}
+
+/// The output of [`XofTurboShake128`], readable in order only.
+pub struct TurboShakeStream(turboshake::TurboShake128Reader);
+
+impl ByteStream for TurboShakeStream {
+    const SEEKABLE: bool = false;
+
+    fn fill(&mut self, buffer: &mut [u8]) {
+        self.0.read(buffer);
+    }
+
+    fn seek(&mut self, _: u64) {}
+}
+
+/// AES-128 in counter mode keyed by HMAC-SHA256 (draft-chen-cfrg-vdaf-pine, PoC
+/// `xof_hmac_sha256_aes128.py`).
+pub struct XofHmacSha256Aes128(Hmac<Sha256>);
+
+impl XofHmacSha256Aes128 {
+    /// Key and first counter block.
+    fn key_and_counter(self) -> (Zeroizing<[u8; 16]>, Zeroizing<[u8; 16]>) {
+        let (mut key, mut counter) = (Zeroizing::new([0; 16]), Zeroizing::new([0; 16]));
+        let mut block = self.0.finalize().into_bytes();
+        let (left, right) = block.split_at(16);
+        key.copy_from_slice(left);
+        counter.copy_from_slice(right);
+        block.zeroize();
+        (key, counter)
+    }
+
+    /// Opens the faster stream of sharing without proof: the counter is little-endian.
+    pub(crate) fn finish_le(self) -> AesStream<Ctr64LE<Aes128>> {
+        let (key, counter) = self.key_and_counter();
+        AesStream(KeyIvInit::new((&*key).into(), (&*counter).into()))
+    }
+}
+
+impl Xof for XofHmacSha256Aes128 {
+    const SEED: usize = 32;
+    type Stream = AesStream<Ctr64BE<Aes128>>;
+
+    fn init(seed: &[u8], tag: &[u8]) -> Self {
+        debug_assert_eq!(seed.len(), Self::SEED);
         let tag = tag.get(..255).unwrap_or(tag);
         // HMAC pads a short key with zeros to its block of 64 bytes (RFC 2104).
         let mut padded = [0; 64];
-        for (to, from) in padded.iter_mut().zip(seed.expose()) {
+        for (to, from) in padded.iter_mut().zip(seed) {
             *to = *from;
         }
         let mut mac = <Hmac<Sha256> as KeyInit>::new(&padded.into());
         padded.zeroize();
-        mac.update(&[tag.len() as u8]);
-        mac.update(tag);
-        mac.update(binder);
-        let mut block = Zeroizing::new([0; 32]);
-        block.copy_from_slice(&mac.finalize().into_bytes());
-        let (key, iv) = block.split_at(16);
-        let (mut key_block, mut iv_block) = ([0; 16], [0; 16]);
-        key_block.copy_from_slice(key);
-        iv_block.copy_from_slice(iv);
-        let cipher = Ctr64BE::<Aes128>::new(&key_block.into(), &iv_block.into());
-        key_block.zeroize();
-        iv_block.zeroize();
-        Self(cipher)
+        Mac::update(&mut mac, &[tag.len() as u8]);
+        Mac::update(&mut mac, tag);
+        Self(mac)
+    }
+
+    fn absorb(&mut self, binder: &[u8]) {
+        Mac::update(&mut self.0, binder);
+    }
+
+    fn finish(self) -> Self::Stream {
+        let (key, counter) = self.key_and_counter();
+        AesStream(KeyIvInit::new((&*key).into(), (&*counter).into()))
     }
 }
 
-impl ByteStream for Keystream {
+/// A keystream of AES-128 in counter mode, readable from any byte.
+pub struct AesStream<C>(C);
+
+impl<C: StreamCipher + StreamCipherSeek> ByteStream for AesStream<C> {
+    const SEEKABLE: bool = true;
+
     fn fill(&mut self, buffer: &mut [u8]) {
-        buffer.fill(0);
-        self.0.apply_keystream(buffer);
+        self.0.write_keystream(buffer);
+    }
+
+    fn seek(&mut self, byte: u64) {
+        self.0.seek(byte);
     }
 }
 
@@ -71,10 +170,10 @@ pub fn for_each_element<F: Field>(
     let mut buffer = Zeroizing::new([0; BUFFER]);
     let mut left = len;
     while left > 0 {
-        // Never read past what is needed at least, so that the stream stands where the
-        // specification leaves it.
-        let bytes = buffer.len().min(left.saturating_mul(F::BYTES));
-        let Some(chunk) = buffer.get_mut(..bytes) else { return };
+        // Whole elements, and never past what is needed at least, so that the stream stands where
+        // the specification leaves it.
+        let count = (BUFFER / F::BYTES).min(left);
+        let Some(chunk) = buffer.get_mut(..count * F::BYTES) else { return };
         stream.fill(chunk);
         for word in chunk.chunks_exact(F::BYTES) {
             if let Some(element) = F::from_le_bytes(word) {
@@ -85,12 +184,41 @@ pub fn for_each_element<F: Field>(
     }
 }
 
-/// The first `len` field elements of a stream.
+/// The next `len` field elements of a stream.
 #[must_use]
-pub fn expand<F: Field>(seed: &Seed, tag: &[u8], binder: &[u8], len: usize) -> Zeroizing<Vec<F>> {
-    let mut elements = Zeroizing::new(Vec::with_capacity(len));
-    for_each_element(&mut Keystream::new(seed, tag, binder), len, |element| elements.push(element));
+pub fn expand<F: Field>(stream: &mut impl ByteStream, len: usize) -> Zeroizing<Vec<F>> {
+    let mut elements = Zeroizing::new(vec![F::ZERO; len]);
+    fill_elements(stream, &mut elements);
     elements
+}
+
+/// Writes the stream's next elements over `out`.
+pub fn fill_elements<F: Field>(stream: &mut impl ByteStream, out: &mut [F]) {
+    combine_elements(stream, out, |slot, element| *slot = element);
+}
+
+/// Adds the stream's next elements to `acc`.
+pub fn add_elements<F: Field>(stream: &mut impl ByteStream, acc: &mut [F]) {
+    combine_elements(stream, acc, |slot, element| *slot += element);
+}
+
+/// Subtracts the stream's next elements from `acc`.
+pub fn sub_elements<F: Field>(stream: &mut impl ByteStream, acc: &mut [F]) {
+    combine_elements(stream, acc, |slot, element| *slot -= element);
+}
+
+fn combine_elements<F: Field>(
+    stream: &mut impl ByteStream,
+    acc: &mut [F],
+    combine: impl Fn(&mut F, F),
+) {
+    let len = acc.len();
+    let mut slots = acc.iter_mut();
+    for_each_element(stream, len, |element| {
+        if let Some(slot) = slots.next() {
+            combine(slot, element);
+        }
+    });
 }
 
 #[cfg(test)]
@@ -101,6 +229,10 @@ mod tests {
     struct Crafted(std::vec::IntoIter<u8>);
 
     impl ByteStream for Crafted {
+        const SEEKABLE: bool = false;
+
+        fn seek(&mut self, _: u64) {}
+
         fn fill(&mut self, buffer: &mut [u8]) {
             for byte in buffer {
                 *byte = self.0.next().expect("the test's keystream is long enough");
@@ -143,7 +275,9 @@ mod tests {
     #[test]
     fn tag_binder_and_seed_all_separate_streams() {
         let first = |seed: u8, tag: &[u8], binder: &[u8]| {
-            expand::<Field128>(&Seed::from_bytes([seed; 32]), tag, binder, 2).to_vec()
+            let mut xof = XofHmacSha256Aes128::init(&[seed; 32], tag);
+            xof.absorb(binder);
+            expand::<Field128>(&mut xof.finish(), 2).to_vec()
         };
         let base = first(1, b"a", b"b");
         assert_eq!(base, first(1, b"a", b"b"));

@@ -4,6 +4,7 @@ use haima_crypto::Error;
 use haima_crypto::encode::Digest;
 use haima_crypto::field::{Field, Field64, Field128, decode_vec};
 use haima_crypto::share::{Aggregate, Share, combine, split};
+use haima_crypto::xof::{Xof, XofHmacSha256Aes128};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -135,8 +136,9 @@ fn the_vector_share_is_uniform_whatever_the_secret() {
 /// big-endian counter, keyed by HMAC-SHA256, computed here by OpenSSL (`openssl enc -aes-128-ctr`).
 #[test]
 fn the_expansion_is_frozen() {
-    let seed = haima_crypto::secret::Seed::from_bytes([3; 32]);
-    let words = haima_crypto::xof::expand::<Field64>(&seed, b"tag", b"binder", 3);
+    let mut xof = XofHmacSha256Aes128::init(&[3; 32], b"tag");
+    xof.absorb(b"binder");
+    let words = haima_crypto::xof::expand::<Field64>(&mut xof.finish(), 3);
     let bytes = haima_crypto::field::encode_vec(&words);
     assert_eq!(haima_crypto::encode::to_hex(&bytes), EXPANDED);
 }

@@ -4,11 +4,9 @@
 //! Montgomery's reduction twice. p = 1 (mod 2^64), so the quotient word of a reduction step is
 //! the negated low word.
 
-use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
+use std::ops::{Add, Mul, Sub};
 
-use zeroize::Zeroize;
-
-use super::Field;
+use super::{Field, operators};
 
 const P: u128 = 0xffff_ffff_ffff_ffe4_0000_0000_0000_0001;
 const P_HIGH: u64 = 0xffff_ffff_ffff_ffe4;
@@ -16,14 +14,8 @@ const P_HIGH: u64 = 0xffff_ffff_ffff_ffe4;
 const R2: u128 = 0x5587_ffff_ffff_ffff_fcf1;
 
 /// An element of the 128-bit field, below p at all times.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Zeroize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Field128(u128);
-
-impl std::fmt::Debug for Field128 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Field128(<redacted>)")
-    }
-}
 
 /// All ones when `condition` is true.
 #[inline]
@@ -96,14 +88,6 @@ impl Sub for Field128 {
     }
 }
 
-impl Neg for Field128 {
-    type Output = Self;
-    #[inline]
-    fn neg(self) -> Self {
-        Self(0) - self
-    }
-}
-
 impl Mul for Field128 {
     type Output = Self;
     #[inline]
@@ -112,25 +96,15 @@ impl Mul for Field128 {
     }
 }
 
-impl AddAssign for Field128 {
-    #[inline]
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
-}
-
-impl SubAssign for Field128 {
-    #[inline]
-    fn sub_assign(&mut self, other: Self) {
-        *self = *self - other;
-    }
-}
+operators!(Field128);
 
 impl Field for Field128 {
     const BYTES: usize = 16;
     const MODULUS: u128 = P;
     const ZERO: Self = Self(0);
     const ONE: Self = Self(1);
+    const LOG2_ROOTS: u32 = 66;
+    const GENERATOR: Self = Self(0x6d27_8fbf_4f60_228b_1f9b_2759_c510_9f06);
 
     #[inline]
     fn from_i64(value: i64) -> Option<Self> {
@@ -146,13 +120,26 @@ impl Field for Field128 {
     }
 
     #[inline]
-    fn from_le_bytes(bytes: &[u8]) -> Option<Self> {
-        let word = u128::from_le_bytes(bytes.try_into().ok()?);
-        (word < P).then_some(Self(word))
+    fn from_u128(value: u128) -> Option<Self> {
+        (value < Self::MODULUS).then_some(Self(value))
     }
 
     #[inline]
-    fn write_le_bytes(self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.0.to_le_bytes());
+    fn to_u128(self) -> u128 {
+        self.0
+    }
+
+    #[inline]
+    fn read(bytes: &[u8]) -> (Self, bool) {
+        let Ok(bytes) = bytes.try_into() else { return (Self::ZERO, false) };
+        let word = u128::from_le_bytes(bytes);
+        (Self(word & mask(word < P)), word < P)
+    }
+
+    #[inline]
+    fn write(self, to: &mut [u8]) {
+        if let Ok(to) = <&mut [u8; Self::BYTES]>::try_from(to) {
+            *to = self.0.to_le_bytes();
+        }
     }
 }

@@ -2,25 +2,17 @@
 //!
 //! Written for reductions without branches: 2^64 = 2^32 - 1 (mod p) and 2^96 = -1 (mod p).
 
-use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
+use std::ops::{Add, Mul, Sub};
 
-use zeroize::Zeroize;
-
-use super::Field;
+use super::{Field, operators};
 
 const P: u64 = 0xffff_ffff_0000_0001;
 /// 2^64 mod p.
 const EPSILON: u64 = 0xffff_ffff;
 
 /// An element of the 64-bit field, below p at all times.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Zeroize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Field64(u64);
-
-impl std::fmt::Debug for Field64 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Field64(<redacted>)")
-    }
-}
 
 /// All ones when `condition` is true.
 #[inline]
@@ -60,14 +52,6 @@ impl Sub for Field64 {
     }
 }
 
-impl Neg for Field64 {
-    type Output = Self;
-    #[inline]
-    fn neg(self) -> Self {
-        Self(0) - self
-    }
-}
-
 impl Mul for Field64 {
     type Output = Self;
     /// With x = lo + 2^64 mid + 2^96 high (mid, high < 2^32): x = lo - high + mid (2^32 - 1).
@@ -88,25 +72,15 @@ impl Mul for Field64 {
     }
 }
 
-impl AddAssign for Field64 {
-    #[inline]
-    fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
-    }
-}
-
-impl SubAssign for Field64 {
-    #[inline]
-    fn sub_assign(&mut self, other: Self) {
-        *self = *self - other;
-    }
-}
+operators!(Field64);
 
 impl Field for Field64 {
     const BYTES: usize = 8;
     const MODULUS: u128 = P as u128;
     const ZERO: Self = Self(0);
     const ONE: Self = Self(1);
+    const LOG2_ROOTS: u32 = 32;
+    const GENERATOR: Self = Self(0x1856_29dc_da58_878c);
 
     #[inline]
     fn from_i64(value: i64) -> Option<Self> {
@@ -123,13 +97,26 @@ impl Field for Field64 {
     }
 
     #[inline]
-    fn from_le_bytes(bytes: &[u8]) -> Option<Self> {
-        let word = u64::from_le_bytes(bytes.try_into().ok()?);
-        (word < P).then_some(Self(word))
+    fn from_u128(value: u128) -> Option<Self> {
+        (value < Self::MODULUS).then_some(Self(value as u64))
     }
 
     #[inline]
-    fn write_le_bytes(self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&self.0.to_le_bytes());
+    fn to_u128(self) -> u128 {
+        u128::from(self.0)
+    }
+
+    #[inline]
+    fn read(bytes: &[u8]) -> (Self, bool) {
+        let Ok(bytes) = bytes.try_into() else { return (Self::ZERO, false) };
+        let word = u64::from_le_bytes(bytes);
+        (Self(word & mask(word < P)), word < P)
+    }
+
+    #[inline]
+    fn write(self, to: &mut [u8]) {
+        if let Ok(to) = <&mut [u8; Self::BYTES]>::try_from(to) {
+            *to = self.0.to_le_bytes();
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! | type | modulus | bytes | largest integer |
 //! |---|---|---|---|
+//! | [`Field32`] | 2^32 - 2^20 + 1 | 4 | 2^31 - 2^19 |
+//! | [`Field40`] | 2^40 - 21 * 2^20 + 1 | 5 | about 2^39 |
 //! | [`Field64`] | 2^64 - 2^32 + 1 | 8 | 2^63 - 2^31 |
 //! | [`Field128`] | 2^66 * 4611686018427387897 + 1 | 16 | about 2^127 |
 //!
@@ -9,13 +11,58 @@
 //! modulus) at all times; that is an invariant of each type and checked where bytes come in.
 
 mod fp128;
+mod fp32;
+mod fp40;
 mod fp64;
+pub mod ntt;
+pub mod poly;
+pub mod ternary;
+#[cfg(test)]
+mod tests;
 
+pub use fp32::Field32;
+pub use fp40::Field40;
 pub use fp64::Field64;
 pub use fp128::Field128;
-use zeroize::Zeroize;
+use zeroize::{DefaultIsZeroes, Zeroize};
 
 use crate::Error;
+
+/// The operators that follow from `Add` and `Sub`, and a `Debug` that shows nothing.
+macro_rules! operators {
+    ($field:ident) => {
+        impl std::fmt::Debug for $field {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($field), "(<redacted>)"))
+            }
+        }
+
+        impl zeroize::DefaultIsZeroes for $field {}
+
+        impl std::ops::Neg for $field {
+            type Output = Self;
+            #[inline]
+            fn neg(self) -> Self {
+                Self(0) - self
+            }
+        }
+
+        impl std::ops::AddAssign for $field {
+            #[inline]
+            fn add_assign(&mut self, other: Self) {
+                *self = *self + other;
+            }
+        }
+
+        impl std::ops::SubAssign for $field {
+            #[inline]
+            fn sub_assign(&mut self, other: Self) {
+                *self = *self - other;
+            }
+        }
+    };
+}
+use operators;
 
 /// A prime field whose elements stand for signed integers around zero.
 ///
@@ -29,6 +76,7 @@ pub trait Field:
     + Send
     + Sync
     + Zeroize
+    + DefaultIsZeroes
     + std::ops::Add<Output = Self>
     + std::ops::AddAssign
     + std::ops::Sub<Output = Self>
@@ -49,6 +97,20 @@ pub trait Field:
     /// One.
     const ONE: Self;
 
+    /// 2-adicity of p - 1 as far as the specification uses it: transforms have at most
+    /// 2^`LOG2_ROOTS` points.
+    const LOG2_ROOTS: u32;
+    /// The specification's principal 2^`LOG2_ROOTS`-th root of unity.
+    const GENERATOR: Self;
+
+    /// A principal 2^`log2`-th root of unity, a power of [`Field::GENERATOR`]; `None` past
+    /// [`Field::LOG2_ROOTS`].
+    #[must_use]
+    fn root(log2: u32) -> Option<Self> {
+        let squarings = Self::LOG2_ROOTS.checked_sub(log2)?;
+        Some((0..squarings).fold(Self::GENERATOR, |root, _| root * root))
+    }
+
     /// The element that stands for an integer; `None` when its absolute value is over
     /// [`Field::MAX_INTEGER`]. Branch-free except for that outcome.
     fn from_i64(value: i64) -> Option<Self>;
@@ -56,11 +118,75 @@ pub trait Field:
     /// The integer around zero that an element stands for.
     fn to_integer(self) -> i128;
 
+    /// The element with this canonical representative; `None` at or above the modulus.
+    fn from_u128(value: u128) -> Option<Self>;
+
+    /// The element with this canonical representative; `None` at or above the modulus.
+    #[must_use]
+    fn from_u64(value: u64) -> Option<Self> {
+        Self::from_u128(u128::from(value))
+    }
+
+    /// The canonical representative, below the modulus.
+    fn to_u128(self) -> u128;
+
+    /// Reads `BYTES` little-endian bytes without a branch: the element and `true`, or zero and
+    /// `false` for a word at or above the modulus (and for a slice of another length).
+    fn read(bytes: &[u8]) -> (Self, bool);
+
     /// Reads `BYTES` little-endian bytes; `None` at or above the modulus or on another length.
-    fn from_le_bytes(bytes: &[u8]) -> Option<Self>;
+    #[inline]
+    #[must_use]
+    fn from_le_bytes(bytes: &[u8]) -> Option<Self> {
+        let (element, canonical) = Self::read(bytes);
+        canonical.then_some(element)
+    }
+
+    /// Writes `BYTES` little-endian bytes; leaves a slice of another length alone.
+    fn write(self, to: &mut [u8]);
 
     /// Appends `BYTES` little-endian bytes.
-    fn write_le_bytes(self, to: &mut Vec<u8>);
+    #[inline]
+    fn write_le_bytes(self, to: &mut Vec<u8>) {
+        let start = to.len();
+        to.resize(start + Self::BYTES, 0);
+        if let Some(slot) = to.get_mut(start..) {
+            self.write(slot);
+        }
+    }
+
+    /// sum_i a_i b_i over the shorter length.
+    #[must_use]
+    fn inner_product(a: &[Self], b: &[Self]) -> Self {
+        a.iter().zip(b).fold(Self::ZERO, |sum, (a, b)| sum + *a * *b)
+    }
+
+    /// sum_i a_i^2.
+    #[must_use]
+    fn sum_of_squares(a: &[Self]) -> Self {
+        Self::inner_product(a, a)
+    }
+
+    /// acc_i += scale * b_i over the shorter length.
+    fn add_scaled(acc: &mut [Self], scale: Self, b: &[Self]) {
+        for (acc, b) in acc.iter_mut().zip(b) {
+            *acc += scale * *b;
+        }
+    }
+
+    /// acc_i += b_i over the shorter length.
+    fn add_vec(acc: &mut [Self], b: &[Self]) {
+        for (acc, b) in acc.iter_mut().zip(b) {
+            *acc += *b;
+        }
+    }
+
+    /// acc_i -= b_i over the shorter length.
+    fn sub_vec(acc: &mut [Self], b: &[Self]) {
+        for (acc, b) in acc.iter_mut().zip(b) {
+            *acc -= *b;
+        }
+    }
 
     /// The power by a *public* exponent (variable-time in it).
     #[must_use]
@@ -85,9 +211,9 @@ pub trait Field:
 /// Encodes a vector, `BYTES` an element.
 #[must_use]
 pub fn encode_vec<F: Field>(values: &[F]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(values.len() * F::BYTES);
-    for value in values {
-        value.write_le_bytes(&mut bytes);
+    let mut bytes = vec![0; values.len() * F::BYTES];
+    for (value, slot) in values.iter().zip(bytes.chunks_exact_mut(F::BYTES)) {
+        value.write(slot);
     }
     bytes
 }
@@ -105,133 +231,4 @@ pub fn decode_vec<F: Field>(what: &'static str, bytes: &[u8], len: usize) -> Res
         .enumerate()
         .map(|(index, chunk)| F::from_le_bytes(chunk).ok_or(Error::NotReduced { what, index }))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The field laws against arithmetic that is plainly right, for any field.
-    fn laws<F: Field>(reference: impl Fn(u128, u128) -> (u128, u128, u128), words: [u128; 2]) {
-        let [a, b] = words.map(|word| word % F::MODULUS);
-        let element = |word: u128| F::from_le_bytes(&word.to_le_bytes()[..F::BYTES]).unwrap();
-        let word = |element: F| {
-            let mut bytes = Vec::new();
-            element.write_le_bytes(&mut bytes);
-            bytes.resize(16, 0);
-            u128::from_le_bytes(bytes.try_into().unwrap())
-        };
-        let (sum, difference, product) = reference(a, b);
-        assert_eq!(word(element(a) + element(b)), sum, "{a} + {b}");
-        assert_eq!(word(element(a) - element(b)), difference, "{a} - {b}");
-        assert_eq!(word(element(a) * element(b)), product, "{a} * {b}");
-        assert_eq!(element(a) + -element(a), F::ZERO);
-        if a != 0 {
-            assert_eq!(element(a) * element(a).inverse(), F::ONE, "inverse of {a}");
-        }
-    }
-
-    /// Double and add: the slow multiplication that needs no wide product.
-    fn slow_product(a: u128, b: u128, p: u128) -> u128 {
-        let add = |x: u128, y: u128| if x >= p - y { x - (p - y) } else { x + y };
-        let mut product = 0;
-        for bit in (0..128).rev() {
-            product = add(product, product);
-            if b >> bit & 1 == 1 {
-                product = add(product, a);
-            }
-        }
-        product
-    }
-
-    fn check<F: Field>(words: [u128; 2]) {
-        let p = F::MODULUS;
-        laws::<F>(
-            |a, b| {
-                let sum = if a >= p - b { a - (p - b) } else { a + b };
-                let difference = if a >= b { a - b } else { a + (p - b) };
-                (sum, difference, slow_product(a, b, p))
-            },
-            words,
-        );
-    }
-
-    const EDGES: [u128; 12] = [
-        0,
-        1,
-        2,
-        0xffff_ffff,
-        0x1_0000_0000,
-        0xffff_ffff_0000_0000,
-        0xffff_ffff_ffff_ffff,
-        1 << 64,
-        (1 << 66) - 1,
-        u128::MAX / 2,
-        u128::MAX - 1,
-        u128::MAX,
-    ];
-
-    #[test]
-    fn both_fields_are_right_at_the_edges() {
-        for a in EDGES {
-            for b in EDGES {
-                for [a, b] in [[a, b], [Field64::MODULUS - 1 - a % Field64::MODULUS, b]] {
-                    check::<Field64>([a, b]);
-                }
-                check::<Field128>([a, b]);
-                check::<Field128>([Field128::MODULUS - 1 - a % Field128::MODULUS, b]);
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn both_fields_obey_their_laws(a: u128, b: u128) {
-            check::<Field64>([a, b]);
-            check::<Field128>([a, b]);
-        }
-
-        #[test]
-        fn signed_integers_survive_both_fields(value: i64) {
-            prop_assert_eq!(
-                Field128::from_i64(value).map(Field128::to_integer),
-                Some(i128::from(value))
-            );
-            let small = value / 2;
-            prop_assert_eq!(
-                Field64::from_i64(small).map(Field64::to_integer),
-                Some(i128::from(small))
-            );
-        }
-
-        #[test]
-        fn decoding_accepts_exactly_the_canonical_bytes(word: u64) {
-            let element = Field64::from_le_bytes(&word.to_le_bytes());
-            prop_assert_eq!(element.is_some(), u128::from(word) < Field64::MODULUS);
-        }
-    }
-
-    #[test]
-    fn the_range_of_integers_is_exact() {
-        let limit = i64::try_from(Field64::MAX_INTEGER).unwrap();
-        assert_eq!(limit, 9_223_372_034_707_292_160);
-        for value in [limit, -limit] {
-            assert_eq!(Field64::from_i64(value).map(Field64::to_integer), Some(i128::from(value)));
-        }
-        for value in [limit + 1, -limit - 1, i64::MAX, i64::MIN] {
-            assert_eq!(Field64::from_i64(value), None, "{value}");
-            assert!(Field128::from_i64(value).is_some());
-        }
-    }
-
-    #[test]
-    fn a_modulus_word_is_no_element() {
-        let bytes = u64::try_from(Field64::MODULUS).unwrap().to_le_bytes();
-        assert!(decode_vec::<Field64>("test", &bytes, 1).is_err());
-        assert!(decode_vec::<Field128>("test", &Field128::MODULUS.to_le_bytes(), 1).is_err());
-        assert!(decode_vec::<Field64>("test", &[0; 15], 2).is_err());
-        assert!(decode_vec::<Field64>("test", &[0; 16], usize::MAX).is_err());
-    }
 }

@@ -1,0 +1,157 @@
+//! The field laws against arithmetic that is plainly right.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The field laws against arithmetic that is plainly right, for any field.
+fn laws<F: Field>(reference: impl Fn(u128, u128) -> (u128, u128, u128), words: [u128; 2]) {
+    let [a, b] = words.map(|word| word % F::MODULUS);
+    let element = |word: u128| F::from_le_bytes(&word.to_le_bytes()[..F::BYTES]).unwrap();
+    let word = |element: F| {
+        let mut bytes = Vec::new();
+        element.write_le_bytes(&mut bytes);
+        bytes.resize(16, 0);
+        u128::from_le_bytes(bytes.try_into().unwrap())
+    };
+    let (sum, difference, product) = reference(a, b);
+    assert_eq!(word(element(a) + element(b)), sum, "{a} + {b}");
+    assert_eq!(word(element(a) - element(b)), difference, "{a} - {b}");
+    assert_eq!(word(element(a) * element(b)), product, "{a} * {b}");
+    assert_eq!(element(a) + -element(a), F::ZERO);
+    if a != 0 {
+        assert_eq!(element(a) * element(a).inverse(), F::ONE, "inverse of {a}");
+    }
+}
+
+/// Double and add: the slow multiplication that needs no wide product.
+fn slow_product(a: u128, b: u128, p: u128) -> u128 {
+    let add = |x: u128, y: u128| if x >= p - y { x - (p - y) } else { x + y };
+    let mut product = 0;
+    for bit in (0..128).rev() {
+        product = add(product, product);
+        if b >> bit & 1 == 1 {
+            product = add(product, a);
+        }
+    }
+    product
+}
+
+fn check<F: Field>(words: [u128; 2]) {
+    let p = F::MODULUS;
+    laws::<F>(
+        |a, b| {
+            let sum = if a >= p - b { a - (p - b) } else { a + b };
+            let difference = if a >= b { a - b } else { a + (p - b) };
+            (sum, difference, slow_product(a, b, p))
+        },
+        words,
+    );
+}
+
+const EDGES: [u128; 12] = [
+    0,
+    1,
+    2,
+    0xffff_ffff,
+    0x1_0000_0000,
+    0xffff_ffff_0000_0000,
+    0xffff_ffff_ffff_ffff,
+    1 << 64,
+    (1 << 66) - 1,
+    u128::MAX / 2,
+    u128::MAX - 1,
+    u128::MAX,
+];
+
+#[test]
+fn the_fields_are_right_at_the_edges() {
+    for a in EDGES {
+        for b in EDGES {
+            for [a, b] in [[a, b], [Field64::MODULUS - 1 - a % Field64::MODULUS, b]] {
+                check::<Field64>([a, b]);
+            }
+            check::<Field128>([a, b]);
+            check::<Field128>([Field128::MODULUS - 1 - a % Field128::MODULUS, b]);
+            for [a, b] in [[a, b], [a, !b], [!a, b]] {
+                check::<Field32>([a, b]);
+                check::<Field40>([a, b]);
+                check::<Field32>([Field32::MODULUS - 1 - a % Field32::MODULUS, b]);
+                check::<Field40>([Field40::MODULUS - 1 - a % Field40::MODULUS, b]);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_fields_obey_their_laws(a: u128, b: u128) {
+        check::<Field32>([a, b]);
+        check::<Field40>([a, b]);
+        check::<Field64>([a, b]);
+        check::<Field128>([a, b]);
+    }
+
+    #[test]
+    fn signed_integers_survive_both_fields(value: i64) {
+        prop_assert_eq!(
+            Field128::from_i64(value).map(Field128::to_integer),
+            Some(i128::from(value))
+        );
+        let small = value / 2;
+        prop_assert_eq!(
+            Field64::from_i64(small).map(Field64::to_integer),
+            Some(i128::from(small))
+        );
+    }
+
+    #[test]
+    fn decoding_accepts_exactly_the_canonical_bytes(word: u64) {
+        let element = Field64::from_le_bytes(&word.to_le_bytes());
+        prop_assert_eq!(element.is_some(), u128::from(word) < Field64::MODULUS);
+    }
+}
+
+#[test]
+fn the_range_of_integers_is_exact() {
+    let limit = i64::try_from(Field64::MAX_INTEGER).unwrap();
+    assert_eq!(limit, 9_223_372_034_707_292_160);
+    for value in [limit, -limit] {
+        assert_eq!(Field64::from_i64(value).map(Field64::to_integer), Some(i128::from(value)));
+    }
+    for value in [limit + 1, -limit - 1, i64::MAX, i64::MIN] {
+        assert_eq!(Field64::from_i64(value), None, "{value}");
+        assert!(Field128::from_i64(value).is_some());
+    }
+}
+
+#[test]
+fn a_modulus_word_is_no_element() {
+    let bytes = u64::try_from(Field64::MODULUS).unwrap().to_le_bytes();
+    assert!(decode_vec::<Field64>("test", &bytes, 1).is_err());
+    assert!(decode_vec::<Field128>("test", &Field128::MODULUS.to_le_bytes(), 1).is_err());
+    assert!(decode_vec::<Field64>("test", &[0; 15], 2).is_err());
+    assert!(decode_vec::<Field64>("test", &[0; 16], usize::MAX).is_err());
+}
+
+fn roots<F: Field>() {
+    assert_eq!(F::GENERATOR.pow(1 << (F::LOG2_ROOTS - 1)), F::ZERO - F::ONE, "a principal root");
+    assert_eq!(F::root(0), Some(F::ONE));
+    assert_eq!(F::root(1), Some(-F::ONE));
+    assert_eq!(F::root(F::LOG2_ROOTS), Some(F::GENERATOR));
+    assert_eq!(F::root(F::LOG2_ROOTS + 1), None);
+    assert_eq!(F::from_u128(F::MODULUS), None);
+    assert_eq!(F::from_u128(F::MODULUS - 1), Some(-F::ONE));
+    assert_eq!((-F::ONE).to_u128(), F::MODULUS - 1);
+    assert_eq!((-F::ONE).to_integer(), -1);
+    assert_eq!(F::from_i64(-7), F::from_u64(7).map(|seven| -seven));
+    assert_eq!(format!("{:?}", F::GENERATOR).contains("redacted"), true);
+}
+
+#[test]
+fn generators_have_the_order_that_they_claim() {
+    roots::<Field32>();
+    roots::<Field40>();
+    roots::<Field64>();
+    roots::<Field128>();
+}
