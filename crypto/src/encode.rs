@@ -144,6 +144,12 @@ impl Encoder {
         encoder
     }
 
+    /// Makes room for so many more bytes: for secrets, of which a buffer that grows leaves copies.
+    pub fn reserve(&mut self, bytes: usize) -> &mut Self {
+        self.bytes.reserve(bytes);
+        self
+    }
+
     /// One byte.
     pub fn u8(&mut self, value: u8) -> &mut Self {
         self.bytes.push(value);

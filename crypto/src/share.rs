@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::encode::Digest;
-use crate::field::{Field, decode_vec, encode_vec};
+use crate::field::{Field, decode_vec, encode_vec, from_integers};
 use crate::secret::Seed;
 use crate::xof::{AesStream, Xof, XofHmacSha256Aes128, add_elements, sub_elements};
 
@@ -111,12 +111,7 @@ pub fn split<F: Field, R: CryptoRng + ?Sized>(
     if !(2..=MAX_PARTIES).contains(&parties) {
         return Err(Error::Parties { parties, max: MAX_PARTIES });
     }
-    let mut first = Zeroizing::new(Vec::with_capacity(values.len()));
-    for (index, value) in values.iter().enumerate() {
-        let element =
-            F::from_i64(*value).ok_or(Error::OutOfRange { index, limit: F::MAX_INTEGER })?;
-        first.push(element);
-    }
+    let mut first = from_integers::<F>(values)?;
     let mut seeds = Vec::with_capacity(parties - 1);
     for position in 1..parties {
         let seed = Seed::random(rng);
@@ -166,6 +161,15 @@ impl<F: Field> Aggregate<F> {
         Ok(())
     }
 
+    /// The sum, for another sharing of the same position and length to add to.
+    pub(crate) fn open(&mut self, position: usize, len: usize) -> Result<&mut [F], Error> {
+        if (self.position, self.values.len()) != (position, len) {
+            let what = "aggregate of this position";
+            return Err(Error::Length { what, expected: len, got: self.values.len() });
+        }
+        Ok(&mut self.values)
+    }
+
     /// Adds integers, such as this party's noise.
     ///
     /// # Errors
@@ -178,14 +182,7 @@ impl<F: Field> Aggregate<F> {
                 got: integers.len(),
             });
         }
-        let elements = integers
-            .iter()
-            .enumerate()
-            .map(|(index, value)| {
-                F::from_i64(*value).ok_or(Error::OutOfRange { index, limit: F::MAX_INTEGER })
-            })
-            .collect::<Result<Vec<F>, _>>()
-            .map(Zeroizing::new)?;
+        let elements = from_integers::<F>(integers)?;
         F::add_vec(&mut self.values, &elements);
         Ok(())
     }

@@ -7,7 +7,7 @@
 //! | [`XofHmacSha256Aes128`] | 32 bytes | AES-128 in counter mode under HMAC-SHA256(seed, len(dst) \|\| dst \|\| binder) |
 //!
 //! The HMAC gives the key and the first counter block; the counter is the block's *last 8 bytes*,
-//! big-endian. A vector is drawn by reading encoded elements little-endian and *rejecting* words
+//! big-endian (little-endian in [`crate::share`] alone). A vector is drawn by reading encoded elements little-endian and *rejecting* words
 //! at or above the modulus, exactly as the specification does (rule R7): masking instead would
 //! bias shares.
 
@@ -147,40 +147,60 @@ impl Xof for XofHmacSha256Aes128 {
 /// A keystream of AES-128 in counter mode, readable from any byte.
 pub struct AesStream<C>(C);
 
-impl<C: StreamCipher + StreamCipherSeek> ByteStream for AesStream<C> {
-    const SEEKABLE: bool = true;
+/// Not generic over the cipher, so that it is compiled here, in one unit (see the profile in the
+/// workspace's `Cargo.toml`): cut in several, AES runs at a third of its speed.
+macro_rules! aes_stream {
+    ($cipher:ty) => {
+        impl ByteStream for AesStream<$cipher> {
+            const SEEKABLE: bool = true;
 
-    fn fill(&mut self, buffer: &mut [u8]) {
-        self.0.write_keystream(buffer);
-    }
+            fn fill(&mut self, buffer: &mut [u8]) {
+                self.0.write_keystream(buffer);
+            }
 
-    fn seek(&mut self, byte: u64) {
-        self.0.seek(byte);
-    }
+            fn seek(&mut self, byte: u64) {
+                self.0.seek(byte);
+            }
+        }
+    };
 }
+aes_stream!(Ctr64BE<Aes128>);
+aes_stream!(Ctr64LE<Aes128>);
 
 /// Calls `take` with the next `len` field elements of a stream, rejecting words at or above the
-/// modulus. Time depends on the rejected words alone, which nobody keeps.
+/// modulus.
 pub fn for_each_element<F: Field>(
     stream: &mut impl ByteStream,
     len: usize,
     mut take: impl FnMut(F),
 ) {
-    const BUFFER: usize = 4096;
-    let mut buffer = Zeroizing::new([0; BUFFER]);
+    for_each_block(stream, len, |elements| elements.iter().for_each(|element| take(*element)));
+}
+
+/// Calls `take` with the next `len` field elements of a stream, some at a time. Time depends on
+/// the rejected words alone, which nobody keeps.
+fn for_each_block<F: Field>(stream: &mut impl ByteStream, len: usize, mut take: impl FnMut(&[F])) {
+    const BLOCK: usize = 512;
+    let mut buffer = Zeroizing::new([0; BLOCK * 16]);
+    let mut elements = Zeroizing::new([F::ZERO; BLOCK]);
     let mut left = len;
     while left > 0 {
-        // Whole elements, and never past what is needed at least, so that the stream stands where
-        // the specification leaves it.
-        let count = (BUFFER / F::BYTES).min(left);
-        let Some(chunk) = buffer.get_mut(..count * F::BYTES) else { return };
-        stream.fill(chunk);
-        for word in chunk.chunks_exact(F::BYTES) {
-            if let Some(element) = F::from_le_bytes(word) {
-                take(element);
-                left -= 1;
-            }
+        // Never past what is needed at least, so that the stream stands where the specification
+        // leaves it.
+        let count = BLOCK.min(left);
+        let (Some(bytes), Some(block)) =
+            (buffer.get_mut(..count * F::BYTES), elements.get_mut(..count))
+        else {
+            return;
+        };
+        stream.fill(bytes);
+        let mut kept = count;
+        if !F::read_slice(block, bytes) {
+            let drawn = bytes.chunks_exact(F::BYTES).filter_map(F::from_le_bytes);
+            kept = block.iter_mut().zip(drawn).map(|(slot, element)| *slot = element).count();
         }
+        take(block.get(..kept).unwrap_or_default());
+        left -= kept;
     }
 }
 
@@ -194,29 +214,28 @@ pub fn expand<F: Field>(stream: &mut impl ByteStream, len: usize) -> Zeroizing<V
 
 /// Writes the stream's next elements over `out`.
 pub fn fill_elements<F: Field>(stream: &mut impl ByteStream, out: &mut [F]) {
-    combine_elements(stream, out, |slot, element| *slot = element);
+    combine_elements(stream, out, <[F]>::copy_from_slice);
 }
 
 /// Adds the stream's next elements to `acc`.
 pub fn add_elements<F: Field>(stream: &mut impl ByteStream, acc: &mut [F]) {
-    combine_elements(stream, acc, |slot, element| *slot += element);
+    combine_elements(stream, acc, F::add_vec);
 }
 
 /// Subtracts the stream's next elements from `acc`.
 pub fn sub_elements<F: Field>(stream: &mut impl ByteStream, acc: &mut [F]) {
-    combine_elements(stream, acc, |slot, element| *slot -= element);
+    combine_elements(stream, acc, F::sub_vec);
 }
 
 fn combine_elements<F: Field>(
     stream: &mut impl ByteStream,
     acc: &mut [F],
-    combine: impl Fn(&mut F, F),
+    combine: impl Fn(&mut [F], &[F]),
 ) {
-    let len = acc.len();
-    let mut slots = acc.iter_mut();
-    for_each_element(stream, len, |element| {
-        if let Some(slot) = slots.next() {
-            combine(slot, element);
+    let (len, mut rest) = (acc.len(), acc);
+    for_each_block(stream, len, |elements| {
+        if let Some(slots) = rest.split_off_mut(..elements.len()) {
+            combine(slots, elements);
         }
     });
 }
@@ -270,6 +289,42 @@ mod tests {
         let kept: Vec<i128> =
             words.iter().filter(|w| **w < p).map(|w| i128::try_from(*w).unwrap()).collect();
         assert_eq!(drawn::<Field64>(&words, kept.len()), kept);
+    }
+
+    #[test]
+    fn filling_adding_and_subtracting_draw_the_same_elements() {
+        let p = Field64::MODULUS;
+        let mut words: Vec<u128> = (0..2000).map(|i| i * 12_345_678_901 % p).collect();
+        for at in [0, 1, 511, 512, 513, 1024, 1300] {
+            words[at] = u128::from(u64::MAX) - at as u128;
+        }
+        let kept: Vec<i128> = drawn::<Field64>(&words, 1990);
+        let bytes: Vec<u8> = words.iter().flat_map(|word| (*word as u64).to_le_bytes()).collect();
+        let stream = || Crafted(bytes.clone().into_iter());
+        let start: Vec<Field64> = (0..1990).map(|i| Field64::from_i64(7 * i).unwrap()).collect();
+        let (mut filled, mut added, mut subtracted) = (start.clone(), start.clone(), start.clone());
+        fill_elements(&mut stream(), &mut filled);
+        add_elements(&mut stream(), &mut added);
+        sub_elements(&mut stream(), &mut subtracted);
+        for i in 0..1990 {
+            assert_eq!(filled[i].to_integer(), kept[i]);
+            assert_eq!(added[i], start[i] + filled[i]);
+            assert_eq!(subtracted[i], start[i] - filled[i]);
+        }
+    }
+
+    #[test]
+    fn a_keystream_read_from_the_middle_is_the_same() {
+        let stream = || XofHmacSha256Aes128::init(&[9; 32], b"t").finish();
+        let mut whole = [0; 5000];
+        stream().fill(&mut whole);
+        for at in [0usize, 1, 15, 16, 17, 1023, 1024, 4000] {
+            let mut from = stream();
+            let mut part = [0; 1000];
+            from.seek(at as u64);
+            from.fill(&mut part);
+            assert_eq!(part, whole[at..at + 1000], "{at}");
+        }
     }
 
     #[test]

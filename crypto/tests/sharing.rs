@@ -144,3 +144,16 @@ fn the_expansion_is_frozen() {
 }
 
 const EXPANDED: &str = "da0c9d4cc47b0485a67e56a51c0b21ba96f0aa2b5ad1f758";
+
+/// A seed share's expansion has the counter little-endian in the first 8 bytes; computed here by
+/// another implementation (HMAC-SHA256, then AES-128 block by block).
+#[test]
+fn the_expansion_of_a_seed_share_is_frozen() {
+    let context: [u8; 32] = std::array::from_fn(|i| i as u8);
+    let mut sum = Aggregate::<Field64>::new(1, 3);
+    sum.add_bytes(&Digest::from_bytes(context), &[3; 32]).unwrap();
+    assert_eq!(
+        haima_crypto::encode::to_hex(&sum.to_bytes()),
+        "e9140a4ec5ac5d8bd56a784d4bb326ca651d44ee31852e2b"
+    );
+}

@@ -17,24 +17,24 @@ const R2: u128 = 0x5587_ffff_ffff_ffff_fcf1;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Field128(u128);
 
-/// All ones when `condition` is true.
-#[inline]
-const fn mask(condition: bool) -> u128 {
-    0u128.wrapping_sub(condition as u128)
+/// All ones when a - b = `difference` borrows. Logic, not a comparison: compilers make branches of
+/// comparisons where they think it pays, and operands are secret.
+#[inline(always)]
+const fn borrowed(a: u128, b: u128, difference: u128) -> u128 {
+    ((((!a & b) | (!(a ^ b) & difference)) as i128) >> 127) as u128
 }
 
-/// The modulus when `condition` is true, else zero.
-#[inline]
-const fn modulus_if(condition: bool) -> u128 {
-    P & mask(condition)
+/// a - b for b at most p: below p when a - b is.
+#[inline(always)]
+const fn subtract(a: u128, b: u128) -> u128 {
+    let difference = a.wrapping_sub(b);
+    difference.wrapping_add(P & borrowed(a, b, difference))
 }
 
-/// Reduces carry*2^128 + word < 2p to below p.
-#[inline]
-const fn reduce_once(word: u128, carry: bool) -> u128 {
-    let (reduced, borrow) = word.overflowing_sub(P);
-    let take = mask(carry | !borrow);
-    (reduced & take) | (word & !take)
+/// a + b modulo p for a, b below p.
+#[inline(always)]
+const fn add(a: u128, b: u128) -> u128 {
+    subtract(a, P - b)
 }
 
 /// a * b / 2^128 mod p, for a, b below p.
@@ -43,14 +43,17 @@ const fn montgomery(a: u128, b: u128) -> u128 {
     let (b0, b1) = (b as u64, (b >> 64) as u64);
     // Two rounds, one word of b each: t = (t + a b_i + m p) / 2^64 with m = -t_0, since
     // p = 1 (mod 2^64). t < 2p < 2^129 is kept as (top bit, word).
-    let (word, top) = montgomery_word(0, false, a, b0);
+    let (word, top) = montgomery_word(0, 0, a, b0);
     let (word, top) = montgomery_word(word, top, a, b1);
-    reduce_once(word, top)
+    // Below 2p: p comes off unless the word borrows and there is no top bit to borrow from.
+    let difference = word.wrapping_sub(P);
+    let keep = borrowed(word, P, difference) & (top as u128).wrapping_sub(1);
+    difference.wrapping_add(P & keep)
 }
 
 /// One word of Montgomery's reduction: (t + a*b + m*p) / 2^64 for t < 2p; the result is below 2p.
 #[inline]
-const fn montgomery_word(t: u128, top: bool, a: u128, b: u64) -> (u128, bool) {
+const fn montgomery_word(t: u128, top: u64, a: u128, b: u64) -> (u128, u64) {
     let (a0, a1) = (a as u64 as u128, a >> 64);
     let b = b as u128;
     // t + a*b in three words w0, w1, w2. `middle` cannot overflow: (2^64-1)^2 + 2 (2^64-1) < 2^128.
@@ -67,15 +70,14 @@ const fn montgomery_word(t: u128, top: bool, a: u128, b: u64) -> (u128, bool) {
     let high = w2 + (product >> 64) + (low >> 64);
     // Result below 2p < 2^129.
     let word = (high << 64) | (low as u64 as u128);
-    (word, high >> 64 != 0)
+    (word, (high >> 64) as u64)
 }
 
 impl Add for Field128 {
     type Output = Self;
     #[inline]
     fn add(self, other: Self) -> Self {
-        let (sum, carry) = self.0.overflowing_add(other.0);
-        Self(reduce_once(sum, carry))
+        Self(add(self.0, other.0))
     }
 }
 
@@ -83,8 +85,7 @@ impl Sub for Field128 {
     type Output = Self;
     #[inline]
     fn sub(self, other: Self) -> Self {
-        let (difference, borrow) = self.0.overflowing_sub(other.0);
-        Self(difference.wrapping_add(modulus_if(borrow)))
+        Self(subtract(self.0, other.0))
     }
 }
 
@@ -115,8 +116,9 @@ impl Field for Field128 {
     #[inline]
     fn to_integer(self) -> i128 {
         // (p - 1) / 2 < 2^127, so both halves fit after wrapping.
-        let upper = self.0 > Self::MAX_INTEGER;
-        self.0.wrapping_sub(P & mask(upper)) as i128
+        let middle = Self::MAX_INTEGER;
+        let upper = borrowed(middle, self.0, middle.wrapping_sub(self.0));
+        self.0.wrapping_sub(P & upper) as i128
     }
 
     #[inline]
@@ -133,7 +135,8 @@ impl Field for Field128 {
     fn read(bytes: &[u8]) -> (Self, bool) {
         let Ok(bytes) = bytes.try_into() else { return (Self::ZERO, false) };
         let word = u128::from_le_bytes(bytes);
-        (Self(word & mask(word < P)), word < P)
+        let below = borrowed(word, P, word.wrapping_sub(P));
+        (Self(word & below), below != 0)
     }
 
     #[inline]

@@ -14,24 +14,18 @@ const EPSILON: u64 = (1 << 20) - 1;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Field32(u32);
 
-/// All ones when `condition` is true.
-#[inline]
-const fn mask(condition: bool) -> u32 {
-    0u32.wrapping_sub(condition as u32)
+/// a - b for a below 2p, b at most p: below p when a - b is. The sign is taken by a shift, not by a
+/// comparison: compilers make branches of comparisons, and operands are secret.
+#[inline(always)]
+const fn subtract(a: u64, b: u32) -> u32 {
+    let difference = a.wrapping_sub(b as u64);
+    (difference as u32).wrapping_add(P & ((difference as i64) >> 63) as u32)
 }
 
-/// The modulus when `condition` is true, else zero.
-#[inline]
-const fn modulus_if(condition: bool) -> u32 {
-    P & mask(condition)
-}
-
-/// Reduces carry*2^32 + word < 2p to below p.
-#[inline]
-const fn reduce_once(word: u32, carry: bool) -> u32 {
-    let (reduced, borrow) = word.overflowing_sub(P);
-    let take = mask(carry | !borrow);
-    (reduced & take) | (word & !take)
+/// a + b modulo p for a, b below p.
+#[inline(always)]
+const fn add(a: u32, b: u32) -> u32 {
+    subtract(a as u64, P - b)
 }
 
 /// Any 64-bit word modulo p.
@@ -42,15 +36,14 @@ const fn reduce(word: u64) -> u32 {
     let word = (word & 0xffff_ffff) + (word >> 32) * EPSILON;
     let word = (word & 0xffff_ffff) + (word >> 32) * EPSILON;
     let word = (word & 0xffff_ffff) + (word >> 32) * EPSILON;
-    reduce_once(word as u32, word >> 32 != 0)
+    subtract(word, P)
 }
 
 impl Add for Field32 {
     type Output = Self;
     #[inline]
     fn add(self, other: Self) -> Self {
-        let (sum, carry) = self.0.overflowing_add(other.0);
-        Self(reduce_once(sum, carry))
+        Self(add(self.0, other.0))
     }
 }
 
@@ -58,8 +51,7 @@ impl Sub for Field32 {
     type Output = Self;
     #[inline]
     fn sub(self, other: Self) -> Self {
-        let (difference, borrow) = self.0.overflowing_sub(other.0);
-        Self(difference.wrapping_add(modulus_if(borrow)))
+        Self(subtract(u64::from(self.0), other.0))
     }
 }
 
@@ -90,8 +82,8 @@ impl Field for Field32 {
 
     #[inline]
     fn to_integer(self) -> i128 {
-        let upper = u128::from(self.0) > Self::MAX_INTEGER;
-        i128::from(self.0) - i128::from(P & mask(upper))
+        let upper = (Self::MAX_INTEGER as i64 - i64::from(self.0)) >> 63;
+        i128::from(self.0) - i128::from(P & upper as u32)
     }
 
     #[inline]
@@ -108,7 +100,8 @@ impl Field for Field32 {
     fn read(bytes: &[u8]) -> (Self, bool) {
         let Ok(bytes) = bytes.try_into() else { return (Self::ZERO, false) };
         let word = u32::from_le_bytes(bytes);
-        (Self(word & mask(word < P)), word < P)
+        let below = ((i64::from(word) - i64::from(P)) >> 63) as u32;
+        (Self(word & below), below != 0)
     }
 
     #[inline]

@@ -16,17 +16,12 @@ const LOW20: u64 = (1 << 20) - 1;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Field40(u64);
 
-/// All ones when `condition` is true.
-#[inline]
-const fn mask(condition: bool) -> u64 {
-    0u64.wrapping_sub(condition as u64)
-}
-
-/// Reduces a word below 2p to below p.
-#[inline]
+/// Reduces a word below 2p to below p. The sign is taken by a shift, not by a comparison: compilers
+/// make branches of comparisons, and operands are secret.
+#[inline(always)]
 const fn reduce_once(word: u64) -> u64 {
-    let (reduced, borrow) = word.overflowing_sub(P);
-    reduced.wrapping_add(P & mask(borrow))
+    let difference = word.wrapping_sub(P);
+    difference.wrapping_add(P & ((difference as i64) >> 63) as u64)
 }
 
 /// low + 2^40 high modulo p, for low < 2^41 and high <= 2^40.
@@ -86,8 +81,8 @@ impl Field for Field40 {
 
     #[inline]
     fn to_integer(self) -> i128 {
-        let upper = u128::from(self.0) > Self::MAX_INTEGER;
-        i128::from(self.0) - i128::from(P & mask(upper))
+        let upper = (Self::MAX_INTEGER as i64 - self.0 as i64) >> 63;
+        i128::from(self.0) - i128::from(P & upper as u64)
     }
 
     #[inline]
@@ -106,7 +101,8 @@ impl Field for Field40 {
             return (Self::ZERO, false);
         };
         let word = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
-        (Self(word & mask(word < P)), word < P)
+        let below = ((word as i64 - P as i64) >> 63) as u64;
+        (Self(word & below), below != 0)
     }
 
     #[inline]

@@ -24,7 +24,7 @@ pub use fp32::Field32;
 pub use fp40::Field40;
 pub use fp64::Field64;
 pub use fp128::Field128;
-use zeroize::{DefaultIsZeroes, Zeroize};
+use zeroize::{DefaultIsZeroes, Zeroize, Zeroizing};
 
 use crate::Error;
 
@@ -142,6 +142,20 @@ pub trait Field:
         canonical.then_some(element)
     }
 
+    /// Reads as many elements as there are words in `bytes`, zero for each word at or above the
+    /// modulus; whether there was none of these. Without a branch on a word.
+    #[must_use]
+    fn read_slice(to: &mut [Self], bytes: &[u8]) -> bool {
+        vectorised(|| {
+            let words = to.iter_mut().zip(bytes.chunks_exact(Self::BYTES));
+            words.fold(true, |all, (slot, word)| {
+                let (element, canonical) = Self::read(word);
+                *slot = element;
+                all & canonical
+            })
+        })
+    }
+
     /// Writes `BYTES` little-endian bytes; leaves a slice of another length alone.
     fn write(self, to: &mut [u8]);
 
@@ -153,6 +167,14 @@ pub trait Field:
         if let Some(slot) = to.get_mut(start..) {
             self.write(slot);
         }
+    }
+
+    /// The product, in the form that compilers turn into vector instructions best; for loops over
+    /// many elements.
+    #[inline(always)]
+    #[must_use]
+    fn lane_mul(self, other: Self) -> Self {
+        self * other
     }
 
     /// sum_i a_i b_i over the shorter length.
@@ -169,23 +191,17 @@ pub trait Field:
 
     /// acc_i += scale * b_i over the shorter length.
     fn add_scaled(acc: &mut [Self], scale: Self, b: &[Self]) {
-        for (acc, b) in acc.iter_mut().zip(b) {
-            *acc += scale * *b;
-        }
+        vectorised(|| acc.iter_mut().zip(b).for_each(|(acc, b)| *acc += scale.lane_mul(*b)));
     }
 
     /// acc_i += b_i over the shorter length.
     fn add_vec(acc: &mut [Self], b: &[Self]) {
-        for (acc, b) in acc.iter_mut().zip(b) {
-            *acc += *b;
-        }
+        vectorised(|| acc.iter_mut().zip(b).for_each(|(acc, b)| *acc += *b));
     }
 
     /// acc_i -= b_i over the shorter length.
     fn sub_vec(acc: &mut [Self], b: &[Self]) {
-        for (acc, b) in acc.iter_mut().zip(b) {
-            *acc -= *b;
-        }
+        vectorised(|| acc.iter_mut().zip(b).for_each(|(acc, b)| *acc -= *b));
     }
 
     /// The power by a *public* exponent (variable-time in it).
@@ -208,6 +224,29 @@ pub trait Field:
     }
 }
 
+/// Runs a loop with the widest vector instructions of the processor; the same results with any.
+#[inline(always)]
+fn vectorised<R>(run: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(run)
+}
+
+/// The elements that stand for integers, or the position of the first that does not fit.
+pub(crate) fn from_integers<F: Field>(integers: &[i64]) -> Result<Zeroizing<Vec<F>>, Error> {
+    let mut elements = Zeroizing::new(vec![F::ZERO; integers.len()]);
+    let all = vectorised(|| {
+        elements.iter_mut().zip(integers).fold(true, |all, (slot, integer)| {
+            let element = F::from_i64(*integer);
+            *slot = element.unwrap_or_default();
+            all & element.is_some()
+        })
+    });
+    if all {
+        return Ok(elements);
+    }
+    let index = integers.iter().position(|integer| F::from_i64(*integer).is_none());
+    Err(Error::OutOfRange { index: index.unwrap_or_default(), limit: F::MAX_INTEGER })
+}
+
 /// Encodes a vector, `BYTES` an element.
 #[must_use]
 pub fn encode_vec<F: Field>(values: &[F]) -> Vec<u8> {
@@ -226,9 +265,10 @@ pub fn decode_vec<F: Field>(what: &'static str, bytes: &[u8], len: usize) -> Res
     if Some(bytes.len()) != len.checked_mul(F::BYTES) {
         return Err(Error::Length { what, expected: len, got: bytes.len() / F::BYTES });
     }
-    bytes
-        .chunks_exact(F::BYTES)
-        .enumerate()
-        .map(|(index, chunk)| F::from_le_bytes(chunk).ok_or(Error::NotReduced { what, index }))
-        .collect()
+    let mut values = vec![F::ZERO; len];
+    if F::read_slice(&mut values, bytes) {
+        return Ok(values);
+    }
+    let index = bytes.chunks_exact(F::BYTES).position(|word| !F::read(word).1).unwrap_or(len);
+    Err(Error::NotReduced { what, index })
 }

@@ -1,20 +1,31 @@
 //! The number-theoretic transform over the 2^n-th roots of unity.
 //!
+//! Stockham's form: each stage reads two contiguous halves and writes pairs of runs that double in
+//! length, so there is no permutation and every stage is one loop over contiguous elements.
+//!
 //! Forward: coefficients c to values v_i = sum_j c_j w^(ij) for the specification's root w; natural
 //! order on both sides (draft-irtf-cfrg-vdaf, `NttField`). Branches and indices depend on the
 //! length alone.
 
-use super::Field;
+use pulp::{Simd, WithSimd};
+use zeroize::Zeroizing;
+
+use super::{Field, vectorised};
 use crate::Error;
+
+/// Stages whose runs are shorter than a vector register.
+const SHORT: u32 = 3;
 
 /// The twiddle factors of one length.
 #[derive(Clone, Debug)]
 pub struct Ntt<F> {
-    /// w^0 .. w^(n-1) for the principal 2n-th root w of the *doubled* length: even powers are the
-    /// roots of this one.
+    /// w^0 .. w^(n-1) for the principal 2n-th root w, of the *doubled* length.
     roots: Vec<F>,
+    /// For the stages with runs of s = 1, 2, 4 elements: the n/2 factors of the stage, w^(2s(i/s)).
+    short: Vec<F>,
+    /// For each longer stage the factor of each run.
+    long: Vec<F>,
     inverse_len: F,
-    log2_len: u32,
 }
 
 impl<F: Field> Ntt<F> {
@@ -27,9 +38,19 @@ impl<F: Field> Ntt<F> {
         let root = F::root(log2_len + 1).ok_or_else(fail)?;
         let len = 1usize.checked_shl(log2_len).ok_or_else(fail)?;
         let inverse_len = F::from_u128(len as u128).ok_or_else(fail)?.inverse();
-        let roots =
+        let roots: Vec<F> =
             std::iter::successors(Some(F::ONE), |power| Some(*power * root)).take(len).collect();
-        Ok(Self { roots, inverse_len, log2_len })
+        let factor = |power: usize| roots.get(power).copied().unwrap_or(F::ONE);
+        let stage = |log2: u32| {
+            (0..len >> (log2 + 1))
+                .map(move |run| (run, 2usize << log2))
+                .map(|(run, by)| factor(run * by))
+        };
+        let short = (0..log2_len.min(SHORT))
+            .flat_map(|log2| stage(log2).flat_map(move |w| std::iter::repeat_n(w, 1 << log2)))
+            .collect();
+        let long = (SHORT..log2_len.max(SHORT)).flat_map(stage).collect();
+        Ok(Self { roots, short, long, inverse_len })
     }
 
     /// Number of points.
@@ -45,26 +66,8 @@ impl<F: Field> Ntt<F> {
     /// When `values` has another length than this transform.
     pub fn forward(&self, values: &mut [F]) {
         assert_eq!(values.len(), self.len(), "values of a transform");
-        for i in 0..values.len() {
-            let j = i.reverse_bits() >> (usize::BITS - self.log2_len).min(usize::BITS - 1);
-            if i < j {
-                values.swap(i, j);
-            }
-        }
-        let mut half = 1;
-        while half < values.len() {
-            // w^(j n / (2 half)) of this length is the power 2 j n / (2 half) of the doubled one.
-            let stride = self.len() / half;
-            for block in values.chunks_exact_mut(2 * half) {
-                let (low, high) = block.split_at_mut(half);
-                let twiddles = self.roots.iter().step_by(stride);
-                for ((a, b), twiddle) in low.iter_mut().zip(high).zip(twiddles) {
-                    let product = *b * *twiddle;
-                    (*a, *b) = (*a + product, *a - product);
-                }
-            }
-            half *= 2;
-        }
+        let mut scratch = Zeroizing::new(vec![F::ZERO; values.len()]);
+        pulp::Arch::new().dispatch(Stages { ntt: self, values, scratch: &mut scratch });
     }
 
     /// Values at the powers of the root to coefficients, in place.
@@ -77,9 +80,7 @@ impl<F: Field> Ntt<F> {
         if let Some(rest) = values.get_mut(1..) {
             rest.reverse();
         }
-        for value in values {
-            *value = *value * self.inverse_len;
-        }
+        vectorised(|| values.iter_mut().for_each(|v| *v = v.lane_mul(self.inverse_len)));
     }
 
     /// Given the values at the n-th roots of a polynomial of degree below n, writes those at the
@@ -90,11 +91,119 @@ impl<F: Field> Ntt<F> {
     pub fn double(&self, values: &[F], odd: &mut [F]) {
         odd.copy_from_slice(values);
         self.inverse(odd);
-        for (value, power) in odd.iter_mut().zip(&self.roots) {
-            *value = *value * *power;
-        }
+        vectorised(|| {
+            odd.iter_mut().zip(&self.roots).for_each(|(v, power)| *v = v.lane_mul(*power));
+        });
         self.forward(odd);
     }
+}
+
+/// All stages of one transform, compiled for each set of vector instructions.
+struct Stages<'a, F> {
+    ntt: &'a Ntt<F>,
+    values: &'a mut [F],
+    scratch: &'a mut [F],
+}
+
+impl<F: Field> WithSimd for Stages<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let half = self.values.len() / 2;
+        let (mut from, mut to) = (self.values, self.scratch);
+        for (log2, factors) in self.ntt.short.chunks_exact(half.max(1)).enumerate() {
+            let (sums, differences) = to.split_at_mut(half);
+            let (low, high) = from.split_at(half);
+            butterflies(low, high, sums, differences, factors);
+            match log2 {
+                0 => interleave::<F, 1>(sums, differences, from),
+                1 => interleave::<F, 2>(sums, differences, from),
+                _ => interleave::<F, 4>(sums, differences, from),
+            }
+        }
+        let (mut run, mut long, mut moved) = (1 << SHORT, self.ntt.long.as_slice(), false);
+        while run <= half {
+            let Some((factors, rest)) = long.split_at_checked(half / run) else { return };
+            let (low, high) = from.split_at(half);
+            let runs = low.chunks_exact(run).zip(high.chunks_exact(run)).zip(factors);
+            for (pair, ((low, high), factor)) in to.chunks_exact_mut(2 * run).zip(runs) {
+                let (sums, differences) = pair.split_at_mut(run);
+                butterflies_by(low, high, sums, differences, *factor);
+            }
+            (from, to) = (to, from);
+            (run, long, moved) = (2 * run, rest, !moved);
+        }
+        if moved {
+            to.copy_from_slice(from);
+        }
+    }
+}
+
+/// Runs of R sums and of R differences in turn.
+#[inline(always)]
+fn interleave<F: Field, const R: usize>(sums: &[F], differences: &[F], to: &mut [F]) {
+    let runs = sums.as_chunks::<R>().0.iter().zip(differences.as_chunks::<R>().0);
+    let pairs = to.as_chunks_mut::<R>().0.as_chunks_mut::<2>().0;
+    for (pair, (sums, differences)) in pairs.iter_mut().zip(runs) {
+        *pair = [*sums, *differences];
+    }
+}
+
+/// sum_i = low_i + high_i and difference_i = w_i (low_i - high_i).
+#[inline(always)]
+fn butterflies<F: Field>(
+    low: &[F],
+    high: &[F],
+    sums: &mut [F],
+    differences: &mut [F],
+    factors: &[F],
+) {
+    let (low, low_rest) = low.as_chunks();
+    let (high, high_rest) = high.as_chunks();
+    let (sums, sums_rest) = sums.as_chunks_mut();
+    let (differences, differences_rest) = differences.as_chunks_mut();
+    let (factors, factors_rest) = factors.as_chunks();
+    let inputs = low.iter().zip(high).zip(factors);
+    for ((sum, difference), ((low, high), factor)) in sums.iter_mut().zip(differences).zip(inputs) {
+        (*sum, *difference) = butterfly::<F, 8>(low, high, factor);
+    }
+    let inputs = low_rest.iter().zip(high_rest).zip(factors_rest);
+    let outputs = sums_rest.iter_mut().zip(differences_rest);
+    for ((sum, difference), ((low, high), factor)) in outputs.zip(inputs) {
+        ([*sum], [*difference]) = butterfly(&[*low], &[*high], &[*factor]);
+    }
+}
+
+/// The same with one w, for a multiple of 8 elements.
+#[inline(always)]
+fn butterflies_by<F: Field>(
+    low: &[F],
+    high: &[F],
+    sums: &mut [F],
+    differences: &mut [F],
+    factor: F,
+) {
+    let inputs = low.as_chunks().0.iter().zip(high.as_chunks().0);
+    let outputs = sums.as_chunks_mut().0.iter_mut().zip(differences.as_chunks_mut().0);
+    for ((sum, difference), (low, high)) in outputs.zip(inputs) {
+        (*sum, *difference) = butterfly::<F, 8>(low, high, &[factor; 8]);
+    }
+}
+
+/// A fixed number at once, which compilers turn into a few vector registers.
+#[inline(always)]
+fn butterfly<F: Field, const N: usize>(
+    low: &[F; N],
+    high: &[F; N],
+    factor: &[F; N],
+) -> ([F; N], [F; N]) {
+    let (mut sum, mut difference) = ([F::ZERO; N], [F::ZERO; N]);
+    for i in 0..N {
+        sum[i] = low[i] + high[i];
+        difference[i] = (low[i] - high[i]).lane_mul(factor[i]);
+    }
+    (sum, difference)
 }
 
 #[cfg(test)]

@@ -83,7 +83,57 @@ fn the_fields_are_right_at_the_edges() {
     }
 }
 
+/// Vector kernels against one element at a time with the plain operators.
+fn kernels<F: Field>(words: &[[u64; 2]]) {
+    let element = |[high, low]: [u64; 2]| {
+        let word = (u128::from(high) << 64 | u128::from(low)) % F::MODULUS;
+        F::from_u128(word).unwrap()
+    };
+    let a: Vec<F> = words.iter().map(|word| element(*word)).collect();
+    let b: Vec<F> = words.iter().map(|[x, y]| element([y.rotate_left(9), !*x])).collect();
+    let pairs = || a.iter().copied().zip(b.iter().copied());
+    pairs().for_each(|(a, b)| assert!(a.lane_mul(b) == a * b));
+    let product = pairs().fold(F::ZERO, |sum, (a, b)| sum + a * b);
+    assert_eq!(F::inner_product(&a, &b), product);
+    let longer: Vec<F> = b.iter().copied().chain([F::ONE; 3]).collect();
+    assert_eq!(F::inner_product(&a, &longer), product, "the shorter length wins");
+    assert_eq!(F::sum_of_squares(&a), a.iter().fold(F::ZERO, |sum, a| sum + *a * *a));
+    let run = |kernel: &dyn Fn(&mut [F])| {
+        let mut acc = a.clone();
+        kernel(&mut acc);
+        acc
+    };
+    let scale = b.first().copied().unwrap_or_default();
+    assert!(run(&|acc| F::add_vec(acc, &b)).into_iter().eq(pairs().map(|(a, b)| a + b)));
+    assert!(run(&|acc| F::sub_vec(acc, &b)).into_iter().eq(pairs().map(|(a, b)| a - b)));
+    assert!(
+        run(&|acc| F::add_scaled(acc, scale, &b))
+            .into_iter()
+            .eq(pairs().map(|(a, b)| a + scale * b))
+    );
+    assert_eq!(decode_vec::<F>("test", &encode_vec(&a), a.len()).unwrap(), a);
+    let mut bytes = encode_vec(&a);
+    bytes.extend(&F::MODULUS.to_le_bytes()[..F::BYTES]);
+    assert_eq!(
+        decode_vec::<F>("test", &bytes, a.len() + 1),
+        Err(Error::NotReduced { what: "test", index: a.len() })
+    );
+}
+
 proptest! {
+    #[test]
+    fn vector_kernels_are_the_plain_operators(
+        words in prop::collection::vec(
+            prop_oneof![any::<[u64; 2]>(), Just([u64::MAX; 2]), Just([0, 0xffff_ffff_0000_0000])],
+            0..80,
+        ),
+    ) {
+        kernels::<Field32>(&words);
+        kernels::<Field40>(&words);
+        kernels::<Field64>(&words);
+        kernels::<Field128>(&words);
+    }
+
     #[test]
     fn the_fields_obey_their_laws(a: u128, b: u128) {
         check::<Field32>([a, b]);
@@ -145,7 +195,7 @@ fn roots<F: Field>() {
     assert_eq!((-F::ONE).to_u128(), F::MODULUS - 1);
     assert_eq!((-F::ONE).to_integer(), -1);
     assert_eq!(F::from_i64(-7), F::from_u64(7).map(|seven| -seven));
-    assert_eq!(format!("{:?}", F::GENERATOR).contains("redacted"), true);
+    assert!(format!("{:?}", F::GENERATOR).contains("redacted"));
 }
 
 #[test]
