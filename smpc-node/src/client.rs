@@ -7,6 +7,7 @@ use haima_crypto::identity::Signature;
 use tonic::transport::Channel;
 
 use crate::bundle::Part;
+use crate::epoch::Record;
 use crate::header::SignedHeader;
 use crate::manifest::Party;
 use crate::proto;
@@ -39,7 +40,9 @@ pub enum Outcome {
 pub struct Published {
     /// Its held set, once it has closed.
     pub held: Option<Signed>,
-    /// Its accepted set, once it has all held sets.
+    /// Its commitment to its preparation shares, once it has all held sets.
+    pub prepared: Option<Signed>,
+    /// Its accepted set, once it has decided all proofs.
     pub accepted: Option<Signed>,
     /// Its release record: the commitment to its sum.
     pub release: Option<Signed>,
@@ -122,17 +125,23 @@ impl NodeClient {
         Ok(())
     }
 
-    /// Submits this node's share under the site's header (site). Idempotent.
+    /// Submits this node's sealed share under the site's header (site). Idempotent.
     ///
     /// # Errors
     /// When the node refuses it or cannot be reached.
-    pub async fn submit(&self, header: &SignedHeader, share: &[u8]) -> Result<(), Error> {
+    pub async fn submit(
+        &self,
+        header: &SignedHeader,
+        public: &[u8],
+        sealed: &[u8],
+    ) -> Result<(), Error> {
         let first = proto::submit_part::Part::Header(proto::SubmitHeader {
             header: header.bytes.clone(),
             signature: header.signature.as_bytes().to_vec(),
+            public_share: public.to_vec(),
         });
         let chunks: Vec<proto::SubmitPart> = std::iter::once(first)
-            .chain(share.chunks(CHUNK).map(|c| proto::submit_part::Part::Chunk(c.to_vec())))
+            .chain(sealed.chunks(CHUNK).map(|c| proto::submit_part::Part::Chunk(c.to_vec())))
             .map(|part| proto::SubmitPart { part: Some(part) })
             .collect();
         let mut request = tonic::Request::new(tokio_stream::iter(chunks));
@@ -185,10 +194,72 @@ impl NodeClient {
         let reply = reply.into_inner();
         Ok(Published {
             held: reply.held.map(|signed| self.signed(signed)).transpose()?,
+            prepared: reply.prepared.map(|signed| self.signed(signed)).transpose()?,
             accepted: reply.accepted.map(|signed| self.signed(signed)).transpose()?,
             release: reply.release.map(|signed| self.signed(signed)).transpose()?,
             failed: (!reply.failed.is_empty()).then(|| clip(&reply.failed)),
         })
+    }
+
+    /// The node's own epoch offer, and the record of all nodes' once it holds one. Neither is
+    /// verified.
+    ///
+    /// # Errors
+    /// When the node cannot be reached or answers garbage.
+    pub async fn epoch(&self) -> Result<(Signed, Option<Record>), Error> {
+        let mut request = tonic::Request::new(proto::EpochRequest {});
+        request.set_timeout(CALL);
+        let reply = self.inner.clone().epoch(request).await.map_err(|e| self.error(&e))?;
+        let reply = reply.into_inner();
+        let offer = reply.offer.ok_or_else(|| self.garbled("it sent no epoch offer"))?;
+        let record = match reply.record.as_slice() {
+            [] => None,
+            bytes => Some(Record::from_bytes(bytes).map_err(|e| self.garbled(e.to_string()))?),
+        };
+        Ok((self.signed(offer)?, record))
+    }
+
+    /// The node's part of an epoch's secret, sealed to the caller (node).
+    ///
+    /// # Errors
+    /// When the node does not hold that epoch's record or cannot be reached.
+    pub async fn epoch_part(&self, epoch: &Digest) -> Result<Vec<u8>, Error> {
+        let message = proto::EpochPartRequest { epoch: epoch.as_bytes().to_vec() };
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(CALL);
+        let reply = self.inner.clone().epoch_part(request).await.map_err(|e| self.error(&e))?;
+        Ok(reply.into_inner().sealed)
+    }
+
+    /// The node's preparation shares of a round's `count` candidates, `len` bytes each, once it
+    /// may show them (node).
+    ///
+    /// # Errors
+    /// When it may not yet, cannot be reached, or answers garbage.
+    pub async fn preps(
+        &self,
+        round: &Digest,
+        count: usize,
+        len: usize,
+        wait: Duration,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(2000);
+        let message = proto::PrepsRequest { round: round.as_bytes().to_vec(), wait_ms };
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(wait + BULK);
+        let reply = self.inner.clone().preps(request).await.map_err(|e| self.error(&e))?;
+        let mut stream = reply.into_inner();
+        let mut preps = Vec::with_capacity(count);
+        while let Some(part) = stream.message().await.map_err(|e| self.error(&e))? {
+            if preps.len() == count || part.prep.len() != len {
+                return Err(self.garbled("its preparation shares are not of this round's form"));
+            }
+            preps.push(part.prep);
+        }
+        if preps.len() != count {
+            return Err(self.garbled("it has fewer preparation shares than the round candidates"));
+        }
+        Ok(preps)
     }
 
     /// The last round in which the node saw this node's signature, and over which held set

@@ -73,6 +73,14 @@ pub enum Error {
         /// What the connection said.
         reason: String,
     },
+    /// A party that is not ready yet; the caller may ask again.
+    #[error("{party} is not ready: {reason}")]
+    NotReady {
+        /// Who.
+        party: String,
+        /// What it waits for.
+        reason: String,
+    },
     /// An answer of a remote party that refuses.
     #[error("{party} refused: {message}")]
     Refused {

@@ -3,8 +3,8 @@
 //! One header a site and round, the same for every node. It binds the round, a fresh nonce, the
 //! digest of every node's share and the state of the site's ledger (rule L4), and is signed by the
 //! site's identity key. So nodes that compare header digests know that they hold parts of one
-//! submission, and nobody can pass another site's shares off as its own: every share is expanded
-//! under a context that names round and site.
+//! submission, and nobody can pass another site's shares off as its own: every share is sealed
+//! with associated data that names round and site.
 
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
 use haima_crypto::identity::{IdentityKey, IdentityPublic, Signature};
@@ -19,11 +19,11 @@ pub struct Header {
     pub round: Digest,
     /// Name of the site.
     pub site: String,
-    /// 16 fresh random bytes.
+    /// 16 fresh random bytes, which the vector was shared with.
     pub nonce: [u8; 16],
-    /// Digest of the public share of the proof; of no bytes while there is none.
+    /// [`public_digest`] of the proof's public share.
     pub public_share: Digest,
-    /// Digest of each node's share as sent, in the manifest's order of nodes.
+    /// [`sealed_digest`] of each node's share, in the manifest's order of nodes.
     pub shares: Vec<Digest>,
     /// Entries in the site's ledger.
     pub ledger_len: u64,
@@ -32,7 +32,7 @@ pub struct Header {
 }
 
 impl Canonical for Header {
-    const LABEL: &'static str = "haima header 1";
+    const LABEL: &'static str = "haima header 2";
 
     fn encode_fields(&self, to: &mut Encoder) {
         to.digest(&self.round).str(&self.site).array(&self.nonce).digest(&self.public_share);
@@ -54,27 +54,21 @@ impl Canonical for Header {
     }
 }
 
-/// The context under which a site's shares for a round are expanded.
+/// Digest of one node's sealed share as it is sent: bound to its position, so that no share can
+/// stand in for another node's.
 #[must_use]
-pub fn share_context(round: &Digest, site: &str) -> Digest {
-    let mut to = Encoder::new("haima share context 1");
-    to.digest(round).str(site);
+pub fn sealed_digest(position: usize, sealed: &[u8]) -> Digest {
+    let mut to = Encoder::new("haima sealed share 1");
+    to.u32(u32::try_from(position).unwrap_or(u32::MAX)).bytes(sealed);
     Digest::of(&to.finish())
 }
 
-/// Digest of one node's share as it is sent: bound to its position, so that no share can stand in
-/// for another node's.
+/// Digest of the proof's public share.
 #[must_use]
-pub fn share_digest(position: usize, share: &[u8]) -> Digest {
-    let mut to = Encoder::new("haima share bytes 1");
-    to.u32(u32::try_from(position).unwrap_or(u32::MAX)).bytes(share);
+pub fn public_digest(public: &[u8]) -> Digest {
+    let mut to = Encoder::new("haima public share 1");
+    to.bytes(public);
     Digest::of(&to.finish())
-}
-
-/// The digest of an absent public share.
-#[must_use]
-pub fn no_public_share() -> Digest {
-    Digest::of(&Encoder::new("haima public share 1").finish())
 }
 
 /// A header with its site's signature, not yet verified.
@@ -117,9 +111,6 @@ impl SignedHeader {
         }
         if header.shares.len() != nodes {
             return Err(refuse(format!("{} share digests for {nodes} nodes", header.shares.len())));
-        }
-        if header.public_share != no_public_share() {
-            return Err(refuse("it carries a public share, which this version has not".into()));
         }
         key.verify(&Digest::of(&self.bytes), &self.signature, "header")
             .map_err(|e| refuse(e.to_string()))?;

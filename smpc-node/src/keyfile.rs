@@ -1,7 +1,7 @@
 //! Private keys on disk: one file a key, readable by its owner alone, with a version line.
 //!
 //! Files are created with mode 0600 and never overwritten; reading refuses a file that others may
-//! read. The epoch noise key (rule N3) has a file of its own, apart from the database.
+//! read. The epoch's keys (rules N3, R5, R6) have files of their own, apart from the database.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -15,6 +15,7 @@ use crate::Error;
 
 const IDENTITY: &str = "haima identity key 1";
 const NOISE: &str = "haima noise key 1";
+const EPOCH: &str = "haima epoch key 1";
 
 /// Writes an identity key to a new file.
 ///
@@ -32,25 +33,30 @@ pub fn read_identity(path: &Path) -> Result<IdentityKey, Error> {
     Ok(IdentityKey::from_secret(&*read(path, IDENTITY)?))
 }
 
-/// Writes an epoch noise key to a new file.
-///
-/// # Errors
-/// When the file exists or cannot be written.
-pub fn write_noise(path: &Path, key: &Seed) -> Result<(), Error> {
-    write(path, NOISE, key.expose())
-}
-
 /// Reads the epoch noise key, or draws a new one from the operating system where there is none.
 ///
 /// # Errors
 /// When the file cannot be written, is readable by others, or is not a noise key.
 pub fn noise_or_new(path: &Path) -> Result<Seed, Error> {
+    seed_or_new(path, NOISE)
+}
+
+/// Reads the epoch key, under which a node's sealing key and its part of the verify keys' secret
+/// are derived, or draws a new one from the operating system where there is none.
+///
+/// # Errors
+/// When the file cannot be written, is readable by others, or is not an epoch key.
+pub fn epoch_or_new(path: &Path) -> Result<Seed, Error> {
+    seed_or_new(path, EPOCH)
+}
+
+fn seed_or_new(path: &Path, version: &str) -> Result<Seed, Error> {
     if !path.exists() {
         let seed = Seed::random(&mut rand::rng());
-        write_noise(path, &seed)?;
+        write(path, version, seed.expose())?;
         return Ok(seed);
     }
-    Ok(Seed::from_bytes(*read(path, NOISE)?))
+    Ok(Seed::from_bytes(*read(path, version)?))
 }
 
 /// Writes text to a new file that only its owner can read, and flushes it to disk.

@@ -5,7 +5,10 @@
 //! |---|---|
 //! | [`manifest`] | the study as every party knows it, and its digest |
 //! | [`spec`] | [`spec::RoundSpec`]: all that a charge depends on (rule R1) |
+//! | [`epoch`] | the nodes' sealing keys and verify keys (rules R5, R6) |
+//! | [`proof`] | PINE, as a round's spec asks for it (rules R4, R7) |
 //! | [`header`] | a site's signed header over its shares (rule R2) |
+//! | [`submission`] | shares sealed to their nodes, under one header (rule R2) |
 //! | [`record`] | what nodes sign: held sets, accepted sets, releases (rules R3, N3) |
 //! | [`bundle`] | all nodes' releases of a round, verified and combined |
 //! | [`round`] | the round as a state machine without I/O |
@@ -17,8 +20,8 @@
 //! | [`server`] | the service and its store (feature `server`) |
 //! | [`cli`] | the command line of the service (feature `server`) |
 //!
-//! Shares travel inside mutual TLS; sealing them to the node's own key and proofs of the norm
-//! bound are not here yet, and the fields that they need are reserved.
+//! Shares travel sealed to the node's epoch key, inside mutual TLS, and are stored sealed. Every
+//! submission carries a proof that its norm is within the round's bound.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -28,16 +31,19 @@ pub mod bundle;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod client;
+pub mod epoch;
 mod error;
 pub mod header;
 pub mod keyfile;
 pub mod manifest;
 pub mod noise;
+pub mod proof;
 pub mod record;
 pub mod round;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod spec;
+pub mod submission;
 pub mod tls;
 
 /// Messages and stubs generated from `proto/haima/node/v1/node.proto`.
@@ -49,7 +55,7 @@ pub mod proto {
 pub use error::Error;
 
 /// Version of the protocol that this crate speaks; part of every round's digest.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Milliseconds since 1970 by this machine's clock. The one place where the crate asks for it.
 #[must_use]

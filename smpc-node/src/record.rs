@@ -1,7 +1,9 @@
 //! What nodes sign about a round, and what every party writes into its journal.
 //!
-//! A node signs at most one [`HeldSet`], one [`AcceptedSet`] and one [`Release`] a round, ever
-//! (rules R3, N3). All bodies are canonical bytes; a signature is over their digest.
+//! A node signs at most one [`HeldSet`], one [`Prepared`], one [`AcceptedSet`] and one [`Release`] a
+//! round, ever (rules R3, N3). All bodies are canonical bytes; a signature is over their digest.
+
+use std::collections::BTreeSet;
 
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
 use haima_crypto::identity::{IdentityKey, IdentityPublic, Signature};
@@ -77,6 +79,13 @@ impl HeaderSet {
         Self(self.0.iter().filter(|(site, _)| stays(site)).cloned().collect())
     }
 
+    /// The entries of the named sites, and those of the others.
+    #[must_use]
+    pub fn partition(&self, named: &BTreeSet<String>) -> (Self, Self) {
+        let (in_set, others) = self.0.iter().cloned().partition(|(site, _)| named.contains(site));
+        (Self(in_set), Self(others))
+    }
+
     /// Entries that stand in both sets with the same digest.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
@@ -133,26 +142,92 @@ impl Canonical for HeldSet {
     }
 }
 
-/// The submissions that enter the sum: the intersection of all nodes' held sets. Equal bytes at
-/// every node, so that k signatures over them are comparable.
+/// A node's commitment to its preparation shares of the candidates, before any is shown (rule R3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Round.
+    pub round: Digest,
+    /// Node.
+    pub node: String,
+    /// The candidates: the intersection of all nodes' held sets.
+    pub candidates: HeaderSet,
+    /// Digest of this node's preparation share of each candidate, in their order.
+    pub preps: Vec<Digest>,
+}
+
+impl Canonical for Prepared {
+    const LABEL: &'static str = "haima prepared 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.round).str(&self.node);
+        self.candidates.encode(to);
+        to.count(self.preps.len());
+        for prep in &self.preps {
+            to.digest(prep);
+        }
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        let (round, node) = (from.digest()?, from.str(64)?.to_owned());
+        let candidates = HeaderSet::decode(from)?;
+        let count = from.count(MAX_SITES, 32)?;
+        if count != candidates.0.len() {
+            return Err(from.fail("another number of preparation shares than of candidates"));
+        }
+        let preps = (0..count).map(|_| from.digest()).collect::<Result<_, _>>()?;
+        Ok(Self { round, node, candidates, preps })
+    }
+}
+
+/// Digest of a preparation share as it is exchanged, bound to node and header.
+#[must_use]
+pub fn prep_digest(node: &str, header: &Digest, prep: &[u8]) -> Digest {
+    let mut to = Encoder::new("haima prep bytes 1");
+    to.str(node).digest(header).bytes(prep);
+    Digest::of(&to.finish())
+}
+
+/// Digest of all nodes' signed [`Prepared`], in the manifest's order of nodes.
+#[must_use]
+pub fn preps_digest<'a>(prepared: impl IntoIterator<Item = &'a Signed>) -> Digest {
+    let mut to = Encoder::new("haima preps 1");
+    for signed in prepared {
+        to.bytes(&signed.body);
+    }
+    Digest::of(&to.finish())
+}
+
+/// The submissions that enter the sum: the candidates whose proofs hold. Equal bytes at every
+/// node, so that k signatures over them are comparable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedSet {
     /// Round.
     pub round: Digest,
     /// Accepted headers.
     pub headers: HeaderSet,
+    /// Candidates whose proof failed: the site or a node deviated (rule R3).
+    pub refused: HeaderSet,
+    /// [`preps_digest`]: what the decision was made from.
+    pub preps: Digest,
 }
 
 impl Canonical for AcceptedSet {
-    const LABEL: &'static str = "haima accepted set 1";
+    const LABEL: &'static str = "haima accepted set 2";
 
     fn encode_fields(&self, to: &mut Encoder) {
         to.digest(&self.round);
         self.headers.encode(to);
+        self.refused.encode(to);
+        to.digest(&self.preps);
     }
 
     fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
-        Ok(Self { round: from.digest()?, headers: HeaderSet::decode(from)? })
+        Ok(Self {
+            round: from.digest()?,
+            headers: HeaderSet::decode(from)?,
+            refused: HeaderSet::decode(from)?,
+            preps: from.digest()?,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
 use haima_crypto::field::{Field, Field64, Field128};
+use haima_crypto::pine::Params;
 use haima_dp::event::Event;
 use haima_dp::units::Sensitivity;
 
@@ -60,6 +61,71 @@ impl FieldKind {
     }
 }
 
+/// Parameters of PINE that a round's vectors are proved with. They follow from field, dimension
+/// and bound, so that nobody can ask for a weaker proof; they stand in the spec so
+/// that a charge names them (rule R1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProofSpec {
+    /// Wrap-around checks.
+    pub checks: u32,
+    /// How many of them must pass.
+    pub successes: u32,
+    /// Proofs of the circuit of bits and checks.
+    pub proofs: u32,
+    /// Proofs of the norm's equality.
+    pub proofs_norm_equality: u32,
+    /// Chunk length of the first circuit.
+    pub chunk: u32,
+    /// Chunk length of the second.
+    pub chunk_norm_equality: u32,
+}
+
+impl ProofSpec {
+    /// Number of parameters.
+    const LEN: usize = 6;
+
+    /// The one choice of parameters (rule R7).
+    ///
+    /// # Errors
+    /// When PINE cannot prove such a bound, with the figure.
+    pub fn new(
+        field: FieldKind,
+        dimension: usize,
+        bound: u64,
+        nodes: usize,
+    ) -> Result<Self, haima_crypto::Error> {
+        let params = match field {
+            FieldKind::Bits64 => Params::new::<Field64>(dimension, bound, nodes),
+            FieldKind::Bits128 => Params::new::<Field128>(dimension, bound, nodes),
+        }?;
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Ok(Self {
+            checks: number(params.checks),
+            successes: number(params.successes),
+            proofs: number(params.proofs),
+            proofs_norm_equality: number(params.proofs_norm_equality),
+            chunk: number(params.chunk),
+            chunk_norm_equality: number(params.chunk_norm_equality),
+        })
+    }
+
+    fn to_array(self) -> [u32; Self::LEN] {
+        [
+            self.checks,
+            self.successes,
+            self.proofs,
+            self.proofs_norm_equality,
+            self.chunk,
+            self.chunk_norm_equality,
+        ]
+    }
+
+    fn from_array(array: [u32; Self::LEN]) -> Self {
+        let [checks, successes, proofs, proofs_norm_equality, chunk, chunk_norm_equality] = array;
+        Self { checks, successes, proofs, proofs_norm_equality, chunk, chunk_norm_equality }
+    }
+}
+
 /// What a round releases, and so what it costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoundEvent {
@@ -104,10 +170,14 @@ pub struct RoundSpec {
     pub previous: Digest,
     /// Digest of the roster of sites.
     pub roster: Digest,
+    /// Digest of the nodes' epoch record: sealing keys and commitments (rules R5, R6).
+    pub epoch: Digest,
     /// Layout of the vector.
     pub blocks: Vec<BlockSpec>,
-    /// Field of the shares. The XOF is HMAC-SHA256-AES128; there is no proof yet.
+    /// Field of the shares. The XOF is HMAC-SHA256-AES128.
     pub field: FieldKind,
+    /// Parameters of the proof that a vector's norm is within `bound`.
+    pub proof: ProofSpec,
     /// D of rule S2 in grid steps; 0 when the task bounds no patient (exact class only).
     pub sensitivity: u64,
     /// B: L2 bound on a site's integer vector, in grid steps.
@@ -123,7 +193,7 @@ pub struct RoundSpec {
 }
 
 impl Canonical for RoundSpec {
-    const LABEL: &'static str = "haima round spec 1";
+    const LABEL: &'static str = "haima round spec 2";
 
     fn encode_fields(&self, to: &mut Encoder) {
         to.u32(self.protocol).digest(&self.manifest).str(&self.study).u64(self.number);
@@ -131,6 +201,7 @@ impl Canonical for RoundSpec {
         to.u32(self.run).u32(self.step).u32(self.attempt).u32(self.plan_index);
         // Mode 0: nodes.
         to.digest(&self.query).digest(&self.previous).u8(0).digest(&self.roster);
+        to.digest(&self.epoch);
         to.count(self.blocks.len());
         for block in &self.blocks {
             to.u32(block.len).u8(block.frac_bits);
@@ -139,8 +210,11 @@ impl Canonical for RoundSpec {
             FieldKind::Bits64 => 0,
             FieldKind::Bits128 => 1,
         });
-        // XOF 0: HMAC-SHA256-AES128. Proof 0: none.
-        to.u8(0).u8(0);
+        // XOF 0: HMAC-SHA256-AES128. Proof 1: PINE.
+        to.u8(0).u8(1);
+        for parameter in self.proof.to_array() {
+            to.u32(parameter);
+        }
         to.u64(self.sensitivity).u64(self.bound);
         // Event kind and s; q is 1 and has no field until sampling exists.
         match self.event {
@@ -164,7 +238,7 @@ impl Canonical for RoundSpec {
         if from.u8()? != 0 {
             return Err(from.fail("unknown mode"));
         }
-        let roster = from.digest()?;
+        let (roster, epoch) = (from.digest()?, from.digest()?);
         let count = from.count(MAX_BLOCKS, 5)?;
         let mut blocks = Vec::with_capacity(count);
         for _ in 0..count {
@@ -175,9 +249,14 @@ impl Canonical for RoundSpec {
             1 => FieldKind::Bits128,
             _ => return Err(from.fail("unknown field")),
         };
-        if from.u8()? != 0 || from.u8()? != 0 {
+        if from.u8()? != 0 || from.u8()? != 1 {
             return Err(from.fail("unknown XOF or proof"));
         }
+        let mut parameters = [0; ProofSpec::LEN];
+        for parameter in &mut parameters {
+            *parameter = from.u32()?;
+        }
+        let proof = ProofSpec::from_array(parameters);
         let (sensitivity, bound) = (from.u64()?, from.u64()?);
         let event = match (from.u8()?, from.u64()?) {
             (0, 0) => RoundEvent::Exact,
@@ -201,8 +280,10 @@ impl Canonical for RoundSpec {
             query,
             previous,
             roster,
+            epoch,
             blocks,
             field,
+            proof,
             sensitivity,
             bound,
             event,
@@ -290,6 +371,11 @@ impl RoundSpec {
         self.check_noise(manifest, entry.class, party)?;
         if self.field != FieldKind::for_bound(self.bound) {
             return Err(refuse(format!("the field does not fit the bound {}", self.bound)));
+        }
+        let proof = ProofSpec::new(self.field, dimension, self.bound, manifest.nodes.len())
+            .map_err(|e| refuse(e.to_string()))?;
+        if self.proof != proof {
+            return Err(refuse("its proof's parameters are not those of field and bound".into()));
         }
         let s = match self.event {
             RoundEvent::Exact => 0,

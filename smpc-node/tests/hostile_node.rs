@@ -3,21 +3,38 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haima_crypto::encode::{Canonical, Digest};
-use haima_smpc_node::client::Outcome;
-use haima_smpc_node::record::{AcceptedSet, HeaderSet, HeldSet, Release, Signed, sum_digest};
+use haima_crypto::identity::IdentityKey;
+use haima_crypto::secret::Seed;
+use haima_smpc_node::client::{NodeClient, Outcome};
+use haima_smpc_node::epoch::{Keys, Record};
+use haima_smpc_node::proof::Proof;
+use haima_smpc_node::record::{
+    AcceptedSet, HeaderSet, HeldSet, Prepared, Release, Signed, prep_digest, preps_digest,
+    sum_digest,
+};
 use haima_smpc_node::spec::RoundSpec;
+use haima_smpc_node::submission::associated;
 use haima_smpc_node::tls::TlsIdentity;
 use haima_smpc_node::{keyfile, proto, tls, unix_millis};
 use tonic::{Request, Response, Status};
-use world::{SITES, World};
+use world::{Made, SITES, World};
 
-/// What the played node publishes.
+/// What the played node says.
+#[derive(Default)]
+struct Lines {
+    exchange: proto::ExchangeReply,
+    offer: Option<proto::Signed>,
+    part: Vec<u8>,
+    preps: Vec<Vec<u8>>,
+}
+
 #[derive(Clone, Default)]
-struct Played(Arc<Mutex<proto::ExchangeReply>>);
+struct Played(Arc<Mutex<Lines>>);
 
 type Stream<T> = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
 
@@ -28,7 +45,34 @@ impl proto::node_server::Node for Played {
         _request: Request<proto::ExchangeRequest>,
     ) -> Result<Response<proto::ExchangeReply>, Status> {
         tokio::time::sleep(Duration::from_millis(20)).await;
-        Ok(Response::new(self.0.lock().unwrap().clone()))
+        Ok(Response::new(self.0.lock().unwrap().exchange.clone()))
+    }
+
+    async fn epoch(
+        &self,
+        _request: Request<proto::EpochRequest>,
+    ) -> Result<Response<proto::EpochReply>, Status> {
+        let offer = self.0.lock().unwrap().offer.clone();
+        Ok(Response::new(proto::EpochReply { offer, record: vec![] }))
+    }
+
+    async fn epoch_part(
+        &self,
+        _request: Request<proto::EpochPartRequest>,
+    ) -> Result<Response<proto::EpochPartReply>, Status> {
+        let sealed = self.0.lock().unwrap().part.clone();
+        Ok(Response::new(proto::EpochPartReply { sealed }))
+    }
+
+    type PrepsStream = Stream<proto::PrepsPart>;
+
+    async fn preps(
+        &self,
+        _request: Request<proto::PrepsRequest>,
+    ) -> Result<Response<Self::PrepsStream>, Status> {
+        let preps = self.0.lock().unwrap().preps.clone();
+        let parts = preps.into_iter().map(|prep| Ok(proto::PrepsPart { prep }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts.collect::<Vec<_>>()))))
     }
 
     async fn seen(
@@ -81,95 +125,257 @@ fn wire(signed: &Signed) -> Option<proto::Signed> {
     Some(proto::Signed { body: signed.body.clone(), signature })
 }
 
-/// Node 1 real, node 2 played; all sites have submitted to node 1. The played node signs the
-/// honest accepted set, or a smaller one.
-async fn scene(smaller: bool) -> (World, RoundSpec, Played, AcceptedSet) {
-    let mut world = World::new(2);
-    let home = world.home(1);
-    let tls = TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
-    let listener = tokio::net::TcpListener::bind(&world.manifest.nodes[1].address).await.unwrap();
-    let incoming = tls::incoming(listener, &tls, &world.manifest.pins()).unwrap();
-    let played = Played::default();
-    let service = proto::node_server::NodeServer::new(played.clone());
-    tokio::spawn(async move {
-        let server = tonic::transport::Server::builder().add_service(service);
-        server.serve_with_incoming(incoming).await.unwrap();
-    });
-    world.start(0).await;
-    let spec = RoundSpec { deadline_ms: unix_millis() + 5000, ..world.spec("exact", 1) };
-    world.open_at(0, &spec).await.unwrap();
-    let mut headers = vec![];
-    for site in 0..4 {
-        let made = world.make(site, &spec, &[1; 4]);
-        world.submit_to(0, site, &made).await.unwrap();
-        headers.push((SITES[site].to_owned(), Digest::of(&made.header.to_bytes())));
-    }
-    let headers = HeaderSet::new(headers);
-    let key = keyfile::read_identity(&home.join("identity.key")).unwrap();
-    let held = HeldSet { round: spec.digest(), node: "node-2".into(), headers: headers.clone() };
-    let others = HeaderSet::new(headers.entries()[usize::from(smaller)..].to_vec());
-    let accepted = AcceptedSet { round: spec.digest(), headers: others };
-    {
-        let mut reply = played.0.lock().unwrap();
-        reply.held = wire(&Signed::new(&held, &key));
-        reply.accepted = wire(&Signed::new(&accepted, &key));
-    }
-    (world, spec, played, accepted)
+/// Node 1 real, node 2 played with its own keys; all sites have submitted to node 1.
+struct Scene {
+    world: World,
+    spec: RoundSpec,
+    played: Played,
+    key: IdentityKey,
+    headers: HeaderSet,
+    /// Honest preparation shares of node 2.
+    preps: Vec<Vec<u8>>,
+    /// Node 1, as node 2 calls it.
+    node: NodeClient,
 }
 
-async fn outcome(world: &World, spec: &RoundSpec, wait: u64) -> Outcome {
-    world.node(0).release(&spec.digest(), Duration::from_millis(wait), 1000).await.unwrap()
-}
+impl Scene {
+    async fn new() -> Self {
+        let mut world = World::new(2);
+        let home = world.home(1);
+        let tls = TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
+        let address = &world.manifest.nodes[1].address;
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let incoming = tls::incoming(listener, &tls, &world.manifest.pins()).unwrap();
+        let played = Played::default();
+        let key = keyfile::read_identity(&home.join("identity.key")).unwrap();
+        let keys = Keys::new(&Seed::from_bytes([9; 32])).unwrap();
+        let manifest = world.manifest.digest();
+        let offer = keys.offer(&manifest, "node-2", &key);
+        played.0.lock().unwrap().offer = wire(&offer);
+        let service = proto::node_server::NodeServer::new(played.clone());
+        tokio::spawn(async move {
+            let server = tonic::transport::Server::builder().add_service(service);
+            server.serve_with_incoming(incoming).await.unwrap();
+        });
+        world.start(0).await;
+        let node = NodeClient::new(&world.manifest.nodes[0], &tls).unwrap();
+        let (first, _) = node.epoch().await.unwrap();
+        let epoch = Record(vec![first, offer]).verify(&world.manifest).unwrap();
+        played.0.lock().unwrap().part = keys.sealed_part(&epoch, "node-2", "node-1").unwrap();
+        world.settle().await;
+        let part = node.epoch_part(&epoch.digest).await.unwrap();
+        let part = keys.open_part(&epoch, "node-1", "node-2", &part).unwrap();
+        let parts = BTreeMap::from([("node-1".to_owned(), part)]);
+        let secret = keys.secret(&epoch, "node-2", &parts).unwrap();
+        let spec = RoundSpec { deadline_ms: unix_millis() + 5000, ..world.spec("exact", 1) };
+        let verify_key = secret.verify_key(&manifest, &spec.digest());
+        world.open_at(0, &spec).await.unwrap();
+        let (mut headers, mut preps) = (vec![], vec![]);
+        for site in 0..4 {
+            let made: Made = world.make(site, &spec, &[1; 4]);
+            world.submit_to(0, site, &made).await.unwrap();
+            headers.push((SITES[site].to_owned(), Digest::of(&made.header.to_bytes())));
+            let (nonce, public) = (made.header.nonce, &made.header.public_share);
+            let aad = associated(&spec, &spec.digest(), SITES[site], (1, "node-2"), nonce, public);
+            let share = keys.sealing.open(&aad, &made.sealed[1]).unwrap();
+            let proof = Proof::new(&spec, 2).unwrap();
+            preps.push(proof.prep(&verify_key, 1, &nonce, &made.public, &share).unwrap());
+        }
+        let headers = HeaderSet::new(headers);
+        let held =
+            HeldSet { round: spec.digest(), node: "node-2".into(), headers: headers.clone() };
+        played.0.lock().unwrap().exchange.held = wire(&Signed::new(&held, &key));
+        Self { world, spec, played, key, headers, preps, node }
+    }
 
-fn release(world: &World, release: &Release) -> Option<proto::Signed> {
-    let key = keyfile::read_identity(&world.home(1).join("identity.key")).unwrap();
-    wire(&Signed::new(release, &key))
+    /// Node 2 commits to preparation shares.
+    fn commit(&self, preps: &[Vec<u8>]) -> Signed {
+        let entries = self.headers.entries().iter().zip(preps);
+        let prepared = Prepared {
+            round: self.spec.digest(),
+            node: "node-2".into(),
+            candidates: self.headers.clone(),
+            preps: entries.map(|((_, h), prep)| prep_digest("node-2", h, prep)).collect(),
+        };
+        let signed = Signed::new(&prepared, &self.key);
+        self.played.0.lock().unwrap().exchange.prepared = wire(&signed);
+        signed
+    }
+
+    fn show(&self, preps: &[Vec<u8>]) {
+        self.played.0.lock().unwrap().preps = preps.to_vec();
+    }
+
+    /// Node 1's commitment, as soon as there is one.
+    async fn of_node(&self) -> Signed {
+        loop {
+            let shown = self.node.exchange(&self.spec.digest(), 1, Duration::from_secs(1)).await;
+            if let Some(prepared) = shown.unwrap().prepared {
+                return prepared;
+            }
+        }
+    }
+
+    /// Node 2 commits to its honest shares, shows them, and signs this accepted set.
+    async fn accept(&self, headers: HeaderSet) -> AcceptedSet {
+        let own = self.commit(&self.preps);
+        self.show(&self.preps);
+        let preps = preps_digest([&self.of_node().await, &own]);
+        let refused = HeaderSet::default();
+        let accepted = AcceptedSet { round: self.spec.digest(), headers, refused, preps };
+        let signed = Signed::new(&accepted, &self.key);
+        self.played.0.lock().unwrap().exchange.accepted = wire(&signed);
+        accepted
+    }
+
+    fn release(&self, accepted: Digest) {
+        let release = Release {
+            round: self.spec.digest(),
+            node: "node-2".into(),
+            accepted,
+            sum: sum_digest(b"whatever it is"),
+        };
+        let signed = Signed::new(&release, &self.key);
+        self.played.0.lock().unwrap().exchange.release = wire(&signed);
+    }
+
+    async fn outcome(&self, wait: u64) -> Outcome {
+        let (round, wait) = (self.spec.digest(), Duration::from_millis(wait));
+        self.world.node(0).release(&round, wait, 1000).await.unwrap()
+    }
 }
 
 /// X3, R3: no sum is shown before every node has committed to its own, so that none can fit its
 /// sum to the others'; with the commitment there, it is shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_shows_its_sum_only_when_all_have_committed() {
-    let (world, spec, played, accepted) = scene(false).await;
-    let shown = outcome(&world, &spec, 2500).await;
+    let scene = Scene::new().await;
+    let accepted = scene.accept(scene.headers.clone()).await;
+    let shown = scene.outcome(2500).await;
     assert!(matches!(shown, Outcome::Pending(4)), "{shown:?}");
-    played.0.lock().unwrap().release = release(
-        &world,
-        &Release {
-            round: spec.digest(),
-            node: "node-2".into(),
-            accepted: accepted.digest(),
-            sum: sum_digest(b"whatever it is"),
-        },
-    );
-    let shown = outcome(&world, &spec, 5000).await;
+    scene.release(accepted.digest());
+    let shown = scene.outcome(5000).await;
     assert!(matches!(shown, Outcome::Released(_)), "{shown:?}");
 }
 
 /// R3: a commitment over another accepted set ends the round without a sum.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commitment_to_another_set_is_refused() {
-    let (world, spec, played, _) = scene(false).await;
-    played.0.lock().unwrap().release = release(
-        &world,
-        &Release {
-            round: spec.digest(),
-            node: "node-2".into(),
-            accepted: Digest::of(b"another set"),
-            sum: Digest::of(b"x"),
-        },
-    );
-    let shown = outcome(&world, &spec, 5000).await;
+    let scene = Scene::new().await;
+    scene.accept(scene.headers.clone()).await;
+    scene.release(Digest::of(b"another set"));
+    let shown = scene.outcome(5000).await;
     assert!(matches!(&shown, Outcome::Failed(reason) if reason.contains("node-2")), "{shown:?}");
 }
 
-/// R3: another accepted set than the intersection gets no sum.
+/// R3: another accepted set than follows from held sets and proofs gets no sum.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_accepted_set_is_refused() {
-    let (world, spec, _, _) = scene(true).await;
-    let shown = outcome(&world, &spec, 5000).await;
+    let scene = Scene::new().await;
+    scene.accept(HeaderSet::new(scene.headers.entries()[1..].to_vec())).await;
+    let shown = scene.outcome(5000).await;
     assert!(
         matches!(&shown, Outcome::Failed(reason) if reason.contains("another set")),
         "{shown:?}"
     );
+}
+
+/// R3: preparation shares are shown to nobody before all nodes have committed to theirs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn preparation_shares_are_shown_only_when_all_have_committed() {
+    let scene = Scene::new().await;
+    scene.of_node().await;
+    let (round, len) = (scene.spec.digest(), scene.preps[0].len());
+    let asked = scene.node.preps(&round, 4, len, Duration::from_millis(1500)).await;
+    assert!(asked.is_err(), "node 1 has committed, node 2 has not");
+    scene.commit(&scene.preps);
+    for _ in 0..20 {
+        if let Ok(preps) = scene.node.preps(&round, 4, len, Duration::from_secs(1)).await {
+            assert_eq!(preps.len(), 4);
+            return;
+        }
+    }
+    panic!("all have committed, and nothing is shown");
+}
+
+/// R3: a node that shows other preparation shares than it committed to ends the round.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_preparation_shares_than_committed_are_refused() {
+    let scene = Scene::new().await;
+    scene.commit(&scene.preps);
+    let mut others = scene.preps.clone();
+    others[2][0] ^= 1;
+    scene.show(&others);
+    let shown = scene.outcome(8000).await;
+    assert!(
+        matches!(&shown, Outcome::Failed(reason) if reason.contains("committed to")),
+        "{shown:?}"
+    );
+}
+
+/// R3: a node that spoils one site's preparation share costs that site its place, on record and
+/// with evidence, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spoiled_preparation_share_is_on_record() {
+    let scene = Scene::new().await;
+    let mut spoiled = scene.preps.clone();
+    spoiled[2][0] ^= 1;
+    scene.commit(&spoiled);
+    scene.show(&spoiled);
+    let round = scene.spec.digest();
+    let accepted: AcceptedSet = loop {
+        let shown = scene.node.exchange(&round, 2, Duration::from_secs(1)).await.unwrap();
+        if let Some(accepted) = shown.accepted {
+            let key = scene.world.manifest.identity("node-1").unwrap();
+            break accepted.verify("node-1", &key, "accepted set").unwrap();
+        }
+    };
+    assert_eq!(accepted.headers.sites().collect::<Vec<_>>(), [SITES[0], SITES[1], SITES[3]]);
+    assert_eq!(accepted.refused.sites().collect::<Vec<_>>(), [SITES[2]]);
+    let store = haima_smpc_node::server::Store::open(&scene.world.config(0).store).await.unwrap();
+    assert_eq!(store.evidence(&round).await.unwrap(), [(SITES[2].to_owned(), 2)]);
+}
+
+/// R3: having seen the others' preparation shares, a node cannot commit to others of its own, even
+/// if the honest node restarts in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commitment_holds_over_a_restart() {
+    let mut scene = Scene::new().await;
+    scene.commit(&scene.preps);
+    let (round, len) = (scene.spec.digest(), scene.preps[0].len());
+    while scene.node.preps(&round, 4, len, Duration::from_secs(1)).await.is_err() {}
+    scene.world.crash(0).await;
+    let mut fitted = scene.preps.clone();
+    fitted[1][0] ^= 1;
+    scene.commit(&fitted);
+    scene.show(&fitted);
+    scene.world.start(0).await;
+    let shown = scene.outcome(8000).await;
+    assert!(
+        matches!(&shown, Outcome::Failed(reason) if reason.contains("two different")),
+        "{shown:?}"
+    );
+}
+
+/// R4: preparation is answered from the store: asked again, the same bytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_share_is_made_once() {
+    let mut scene = Scene::new().await;
+    scene.commit(&scene.preps);
+    let (round, len) = (scene.spec.digest(), scene.preps[0].len());
+    let ask = async |scene: &Scene| loop {
+        if let Ok(preps) = scene.node.preps(&round, 4, len, Duration::from_secs(1)).await {
+            return preps;
+        }
+    };
+    let first = ask(&scene).await;
+    let committed = scene.of_node().await;
+    scene.world.crash(0).await;
+    // Were it made again, it would be over these candidates.
+    let headers = HeaderSet::new(scene.headers.entries()[1..].to_vec());
+    let fewer = HeldSet { round, node: "node-2".into(), headers };
+    scene.played.0.lock().unwrap().exchange.held = wire(&Signed::new(&fewer, &scene.key));
+    scene.world.start(0).await;
+    assert_eq!(ask(&scene).await, first);
+    assert_eq!(scene.of_node().await, committed);
 }

@@ -4,6 +4,7 @@
 mod world;
 
 use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::pine::Sharding;
 use haima_smpc_node::Error;
 use haima_smpc_node::bundle::release_digest;
 use haima_smpc_node::spec::{BlockSpec, RoundEvent, RoundSpec};
@@ -47,7 +48,7 @@ async fn a_release_is_noised_and_byte_identical_for_ever() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
     let world = World::running(2).await;
-    let cases: [(&str, &str, Change); 20] = [
+    let cases: [(&str, &str, Change); 23] = [
         ("protocol", "protocol", |s| s.protocol = 9),
         ("manifest", "another manifest", |s| s.manifest = Digest::of(b"x")),
         ("roster", "roster", |s| s.roster = Digest::of(b"x")),
@@ -60,6 +61,9 @@ async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
         ("no block", "coordinates", |s| s.blocks.clear()),
         ("floor", "floor 2", |s| s.min_sites = 2),
         ("tick", "tick", |s| s.tick_ms = 1),
+        ("epoch (R5)", "epoch", |s| s.epoch = Digest::of(b"x")),
+        ("fewer checks (R7)", "parameters", |s| s.proof.checks -= 1),
+        ("fewer proofs (R7)", "parameters", |s| s.proof.proofs_norm_equality -= 1),
         ("less noise", "noise 63", |s| s.event = RoundEvent::DiscreteGaussian { s: 63 }),
         ("no noise", "no noise", |s| s.event = RoundEvent::Exact),
         ("more sensitivity", "sensitivity 5", |s| s.sensitivity = 5),
@@ -136,23 +140,22 @@ async fn a_site_cannot_submit_another_sites_ciphertexts_or_an_old_nonce() {
     let of_a = world.make(0, &spec, &[1; 4]);
     let error = world.submit_to(0, 1, &of_a).await.unwrap_err().to_string();
     assert!(error.contains("names site-a"), "{error}");
-    // With its own name on A's shares the digests fit, but what B's name expands them to is noise
-    // of its own: nothing of A. The nodes accept it as B's contribution.
+    // With its own name on A's ciphertexts the digests fit, but they were sealed in A's name.
     let mut relabelled = of_a.clone();
     relabelled.header.site = "site-b".into();
-    world.submit_to(0, 1, &relabelled).await.unwrap();
+    let error = world.submit_to(0, 1, &relabelled).await.unwrap_err().to_string();
+    assert!(error.contains("does not open"), "{error}");
     for made in [&of_a] {
         world.submit_to(0, 0, made).await.unwrap();
         world.submit_to(0, 0, made).await.expect("a re-send is no error");
     }
-    let mut other = world.make(0, &spec, &[2; 4]);
+    let other = world.make(0, &spec, &[2; 4]);
     let error = world.submit_to(0, 0, &other).await.unwrap_err().to_string();
     assert!(error.contains("already submitted"), "{error}");
     let second = world.spec("private", 2);
     world.open(&second).await;
-    other = world.make(0, &second, &[2; 4]);
-    other.header.nonce = of_a.header.nonce;
-    let error = world.submit_to(0, 0, &other).await.unwrap_err().to_string();
+    let replayed = world.make_under(0, &second, &[2; 4], of_a.header.nonce, |_| {});
+    let error = world.submit_to(0, 0, &replayed).await.unwrap_err().to_string();
     assert!(error.contains("R2"), "{error}");
 }
 
@@ -191,6 +194,94 @@ async fn below_the_floor_nothing_is_released() {
     }
 }
 
+/// R3, R7: a site that bends its share cannot prove it. It is left out, by name and with evidence,
+/// and the round goes on without it; whatever part of the share it bends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poisoned_share_is_left_out_on_record() {
+    let mut world = World::running(3).await;
+    let proof_at = |sharding: &Sharding| sharding.shares[0].len() - 100;
+    for (number, what) in ["vector", "proof", "blind", "helper"].iter().enumerate() {
+        let number = number as u64 + 1;
+        let spec = RoundSpec { run: number as u32, ..world.spec("private", number) };
+        world.open(&spec).await;
+        for site in 0..3 {
+            world.submit(site, &spec, &[1000; 4]).await;
+        }
+        let bent = world.make_bent(3, &spec, &[0; 4], |sharding| match *what {
+            "vector" => sharding.shares[0][5] ^= 1,
+            "proof" => {
+                let at = proof_at(sharding);
+                sharding.shares[0][at] ^= 1;
+            }
+            "blind" => *sharding.shares[0].last_mut().unwrap() ^= 1,
+            _ => sharding.shares[2][40] ^= 1,
+        });
+        world.submit_made(3, &bent).await;
+        let verified = world.bundle(&spec).await.verify(&world.manifest).unwrap();
+        assert_eq!(verified.accepted.refused.sites().collect::<Vec<_>>(), [SITES[3]], "{what}");
+        assert_eq!(verified.accepted.headers.sites().collect::<Vec<_>>(), SITES[..3]);
+        assert!(verified.integers.iter().all(|sum| (sum - 3000).abs() < 64 * 20), "{what}");
+        let store = haima_smpc_node::server::Store::open(&world.config(1).store).await.unwrap();
+        let evidence = store.evidence(&spec.digest()).await.unwrap();
+        assert_eq!(evidence, [(SITES[3].to_owned(), 3)], "{what}");
+    }
+    world.crash(1).await;
+    let key = world.manifest.identity("node-2").unwrap();
+    let journal = &world.config(1).journal;
+    let (_, records) = haima_smpc_node::audit::Audit::open(journal, "node-2", &key).unwrap();
+    let refused: Vec<_> = records.iter().filter(|r| r.kind == "not accepted").collect();
+    assert_eq!(refused.len(), 4);
+    assert!(refused.iter().all(|r| r.subject == SITES[3] && r.text.contains("a node deviated")));
+}
+
+/// R3: a share of the right length that holds no field elements is left out too, and so is one
+/// whose public share was made for other shares.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shares_that_are_no_elements_or_not_those_of_the_public_share_are_left_out() {
+    let world = World::running(2).await;
+    let spec = world.spec("private", 1);
+    world.open(&spec).await;
+    for site in 0..3 {
+        world.submit(site, &spec, &[7; 4]).await;
+    }
+    let bent = world.make_bent(3, &spec, &[0; 4], |s| s.shares[0][..8].fill(0xff));
+    world.submit_made(3, &bent).await;
+    let verified = world.bundle(&spec).await.verify(&world.manifest).unwrap();
+    assert_eq!(verified.accepted.refused.sites().collect::<Vec<_>>(), [SITES[3]]);
+    let spec = RoundSpec { run: 2, ..world.spec("private", 2) };
+    world.open(&spec).await;
+    for site in 0..3 {
+        world.submit(site, &spec, &[7; 4]).await;
+    }
+    // A lie about one node's part: that node alone would accept it.
+    let bent = world.make_bent(3, &spec, &[0; 4], |s| s.public[0] ^= 1);
+    world.submit_made(3, &bent).await;
+    let bundle = world.bundle(&spec).await;
+    let verified = bundle.verify(&world.manifest).unwrap();
+    assert_eq!(verified.accepted.refused.sites().collect::<Vec<_>>(), [SITES[3]]);
+}
+
+/// R3, R8: failed proofs count against the floor; the reason names the site, and the evidence
+/// stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_that_falls_below_its_floor_by_failed_proofs_says_so() {
+    let world = World::running(2).await;
+    let spec = world.spec("private", 1);
+    world.open(&spec).await;
+    for site in 0..2 {
+        world.submit(site, &spec, &[7; 4]).await;
+    }
+    for site in 2..4 {
+        let bent = world.make_bent(site, &spec, &[0; 4], |s| s.shares[0][5] ^= 1);
+        world.submit_made(site, &bent).await;
+    }
+    let reason = world.failure(0, &spec).await;
+    assert!(reason.contains("the floor is 3") && reason.contains("site-d"), "{reason}");
+    let store = haima_smpc_node::server::Store::open(&world.config(0).store).await.unwrap();
+    let evidence = store.evidence(&spec.digest()).await.unwrap();
+    assert_eq!(evidence, [(SITES[2].to_owned(), 2), (SITES[3].to_owned(), 2)]);
+}
+
 /// X2: an exact run does not go on with other sites, since the difference would be one hospital's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exact_run_does_not_go_on_with_other_sites() {
@@ -226,6 +317,7 @@ async fn exact_tasks_of_a_study_are_all_over_the_sites_of_the_first() {
     for node in 0..2 {
         world.start(node).await;
     }
+    world.settle().await;
     let soon = || unix_millis() + 1500;
     let first = RoundSpec { deadline_ms: soon(), ..world.spec("exact", 1) };
     world.open(&first).await;
@@ -309,18 +401,29 @@ async fn malformed_submissions_are_refused_and_change_nothing() {
     assert!(error.contains("not open"), "{error}");
     world.open(&spec).await;
     for (what, expected, change) in [
-        ("longer", "over 32 bytes", |m: &mut world::Made| m.shares[0].push(0)),
-        ("shorter", "bytes instead of 32", |m| {
-            m.shares[0].pop();
+        ("longer", "the share is over", |m: &mut world::Made| m.sealed[0].push(0)),
+        ("shorter", "bytes instead of", |m| {
+            m.sealed[0].pop();
         }),
-        ("flipped", "header binds", |m| m.shares[0][0] ^= 1),
-        ("a word over the modulus", "not below the modulus", |m| {
-            m.shares[0][..8].fill(0xff);
-            m.header.shares[0] = haima_smpc_node::header::share_digest(0, &m.shares[0]);
+        ("flipped", "header binds", |m| m.sealed[0][2000] ^= 1),
+        ("flipped under its digest", "does not open", |m| {
+            m.sealed[0][2000] ^= 1;
+            m.header.shares[0] = haima_smpc_node::header::sealed_digest(0, &m.sealed[0]);
+        }),
+        ("the other node's", "does not open", |m| {
+            let len = m.sealed[0].len();
+            m.sealed[0] = m.sealed[1].clone();
+            m.sealed[0].resize(len, 0);
+            m.header.shares[0] = haima_smpc_node::header::sealed_digest(0, &m.sealed[0]);
         }),
         ("too few digests", "1 share digests", |m| m.header.shares.truncate(1)),
-        ("a public share", "public share", |m| m.header.public_share = Digest::of(b"proof")),
-    ] as [(&str, &str, fn(&mut world::Made)); 6]
+        ("another public share", "public share", |m| m.public[0] ^= 1),
+        ("a longer public share", "public share", |m| {
+            m.public.push(0);
+            m.header.public_share = haima_smpc_node::header::public_digest(&m.public);
+        }),
+        ("another nonce", "does not open", |m| m.header.nonce[0] ^= 1),
+    ] as [(&str, &str, fn(&mut world::Made)); 9]
     {
         let mut bad = made.clone();
         change(&mut bad);
@@ -330,7 +433,10 @@ async fn malformed_submissions_are_refused_and_change_nothing() {
     let signed =
         haima_smpc_node::header::SignedHeader::sign(&made.header, &world.sites[1].identity);
     let client = world.node_as(0, &world.sites[0]);
-    assert!(client.submit(&signed, &made.shares[0]).await.is_err(), "signed by another");
+    assert!(
+        client.submit(&signed, &made.public, &made.sealed[0]).await.is_err(),
+        "signed by another"
+    );
     world.submit_to(0, 0, &made).await.expect("nothing was kept of the refused ones");
 }
 
@@ -445,8 +551,14 @@ async fn random_bytes_at_every_endpoint_are_errors() {
         let _ = raw.write_all(&bytes).await;
     }
     let pin = world.manifest.pins()["node-1"];
-    for keys in world.sites.iter().chain([&world.coordinator]) {
-        let channel = haima_smpc_node::tls::channel("node-1", address, pin, &keys.tls).unwrap();
+    let home = world.home(1);
+    let of_node =
+        haima_smpc_node::tls::TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key"));
+    let of_node = of_node.unwrap();
+    let others = world.sites.iter().chain([&world.coordinator]).map(|keys| &keys.tls);
+    for tls in others.chain([&of_node]) {
+        let node = std::ptr::eq(tls, &of_node);
+        let channel = haima_smpc_node::tls::channel("node-1", address, pin, tls).unwrap();
         let mut client = proto::node_client::NodeClient::new(channel);
         for length in 0..100 {
             let mut bytes = vec![0; length * 3];
@@ -457,6 +569,7 @@ async fn random_bytes_at_every_endpoint_are_errors() {
             let part = proto::submit_part::Part::Header(proto::SubmitHeader {
                 header: random(),
                 signature: random(),
+                public_share: random(),
             });
             let stream = tokio_stream::iter(vec![proto::SubmitPart { part: Some(part) }]);
             assert!(client.submit(stream).await.is_err());
@@ -464,7 +577,12 @@ async fn random_bytes_at_every_endpoint_are_errors() {
             assert!(client.exchange(exchange).await.is_err());
             let release = proto::ReleaseRequest { round: random(), wait_ms: u32::MAX };
             assert!(client.release(release).await.is_err());
-            assert!(client.seen(proto::SeenRequest {}).await.is_err(), "only nodes may ask");
+            let seen = client.seen(proto::SeenRequest {}).await;
+            assert_eq!(seen.is_ok(), node, "only nodes may ask");
+            let preps = proto::PrepsRequest { round: random(), wait_ms: u32::MAX };
+            assert!(client.preps(preps).await.is_err());
+            let part = proto::EpochPartRequest { epoch: random() };
+            assert!(client.epoch_part(part).await.is_err());
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let rounds = proto::RoundsRequest { task: text, run: 0, step: 0 };
             let _ = client.rounds(rounds).await;

@@ -21,8 +21,11 @@ pub struct Config {
     pub tls_certificate: PathBuf,
     /// TLS private key, PEM.
     pub tls_key: PathBuf,
-    /// Epoch noise key; drawn when the file does not exist. Keep it out of the store's backups.
+    /// Epoch noise key; drawn when neither it nor the store exists. Keep it out of the store's backups.
     pub noise_key: PathBuf,
+    /// Epoch key, behind sealing and verify keys; drawn when neither it nor the store exists. Keep
+    /// it out of the store's backups.
+    pub epoch_key: PathBuf,
     /// SQLite database; made when it does not exist.
     pub store: PathBuf,
     /// Signed, hash-chained journal; made when it does not exist.
@@ -50,6 +53,7 @@ impl Config {
             &mut config.tls_certificate,
             &mut config.tls_key,
             &mut config.noise_key,
+            &mut config.epoch_key,
             &mut config.store,
             &mut config.journal,
         ] {

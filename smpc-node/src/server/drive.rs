@@ -1,4 +1,5 @@
-//! The course of one round at a node: collect, close, agree, commit, release; or fail, for good.
+//! The course of one round at a node: collect, close, prepare, agree, commit, release; or fail, for
+//! good.
 //!
 //! Each signature is stored before it is published. A node commits to its noised sum by a signed
 //! digest, and shows the sum only when it holds the commitments of all nodes: so no node can fit
@@ -8,7 +9,7 @@
 //! waits for its peers as long as it takes, and fails only when one of them says that it failed: a
 //! peer that failed has committed to nothing, so nothing of the round can have been released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,17 +18,19 @@ use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::share::Aggregate;
 
 use super::engine::{Ended, Engine, Live};
+use super::store::Evidence;
 use crate::client::{NodeClient, Published};
-use crate::header::share_context;
 use crate::record::{HeldSet, Release, Signed, released_digest, sum_digest};
-use crate::round::{Agreed, Closed, Ready};
+use crate::round::{Agreed, Candidates, Closed, Committed, Ready, Revealed};
 use crate::spec::FieldKind;
-use crate::{Error, noise, unix_millis};
+use crate::{Error, noise, proof, unix_millis};
 
 /// How long a peer may hold an exchange call open.
 const WAIT: Duration = Duration::from_millis(1000);
 /// Pause after a peer could not be reached.
 const RETRY: Duration = Duration::from_millis(100);
+/// Pause before a peer is asked again that had no news.
+const PAUSE: Duration = Duration::from_millis(5);
 /// No time at which a signed round is given up.
 const NEVER: u64 = u64::MAX;
 
@@ -62,11 +65,17 @@ async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
     let agreed = if let Some(own) = &resumed.accepted {
         Agreed::resume(live.context.clone(), own)?
     } else {
-        let closed = match &resumed.held {
-            Some(own) => Closed::resume(live.context.clone(), own)?,
-            None => close(engine, live, until).await?,
+        let committed = match &resumed.prepared {
+            Some(own) => Committed::resume(live.context.clone(), own)?,
+            None => {
+                let closed = match &resumed.held {
+                    Some(own) => Closed::resume(live.context.clone(), own)?,
+                    None => close(engine, live, until).await?,
+                };
+                prepare(engine, live, candidates(engine, live, closed, until).await?).await?
+            }
         };
-        agree(engine, live, closed, until).await?
+        agree(engine, live, committed, until).await?
     };
     let own = match resumed.release {
         Some(own) => own,
@@ -119,23 +128,138 @@ async fn confirm_history(engine: &Engine, live: &Live, until: u64) -> Result<(),
     Ok(())
 }
 
-async fn agree(
+async fn candidates(
     engine: &Arc<Engine>,
     live: &Arc<Live>,
     mut closed: Closed,
     until: u64,
-) -> Result<Agreed, Error> {
+) -> Result<Candidates, Error> {
     for (peer, published) in from_peers(engine, live, until, |p| p.held.is_some()).await? {
         if let Some(held) = published.held {
             closed.held(&peer, &held)?;
         }
     }
+    closed.candidates()
+}
+
+/// Makes this node's preparation share of every candidate, once, and commits to them (rule R4).
+async fn prepare(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    candidates: Candidates,
+) -> Result<Committed, Error> {
+    let round = live.context.digest;
+    let key = engine.ready().await?.secret.verify_key(&live.context.spec.manifest, &round);
+    let sites: Vec<String> = candidates.headers().sites().map(str::to_owned).collect();
+    let mut preps = Vec::with_capacity(sites.len());
+    for site in &sites {
+        let stored = engine.store.submission(&round, site).await?;
+        let prep = tokio::task::block_in_place(|| {
+            let share = engine.unseal(&live.context.spec, &stored.header, &stored.sealed)?;
+            let (nonce, public) = (&stored.header.nonce, &stored.public);
+            live.proof.prep(&key, engine.position, nonce, public, &share)
+        });
+        preps.push(prep.unwrap_or_else(|error| {
+            // Bytes that no decoder takes: the site is left out, and the round goes on.
+            tracing::warn!(round = %round.short(), %site, %error, "share cannot be prepared");
+            vec![0xff; live.proof.prep_len()]
+        }));
+    }
+    let (committed, signed) = candidates.commit(&preps, &engine.key);
+    let rows = sites.iter().map(String::as_str).zip(preps.iter().map(Vec::as_slice));
+    engine.store.set_prepared(&round, &signed, rows).await?;
+    let text = format!("{} candidates", sites.len());
+    engine.log("prepared", &round, "", &Digest::of(&signed.body), &text)?;
+    live.public.send_modify(|public| public.prepared = Some(signed));
+    Ok(committed)
+}
+
+/// With all nodes' preparation shares: which proofs hold. Signs the accepted set.
+async fn agree(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    mut committed: Committed,
+    until: u64,
+) -> Result<Agreed, Error> {
+    let round = live.context.digest;
+    let own = live.public.borrow().prepared.clone();
+    let mut commitments: Vec<(String, Signed)> =
+        own.into_iter().map(|own| (engine.name.clone(), own)).collect();
+    for (peer, published) in from_peers(engine, live, until, |p| p.prepared.is_some()).await? {
+        if let Some(prepared) = published.prepared {
+            committed.prepared(&peer, &prepared)?;
+            commitments.push((peer, prepared));
+        }
+    }
+    let revealed = committed.reveal()?;
+    // Before anything is shown: a peer is held to its first commitment, also over a restart.
+    engine.store.hold_commitments(&round, &commitments).await?;
+    live.public.send_modify(|public| public.revealed = true);
+    let preps = gather_preps(engine, live, &revealed, until).await?;
+    let mut evidence = Vec::new();
+    for (index, (site, header)) in revealed.candidates().entries().iter().enumerate() {
+        let public = engine.store.submission(&round, site).await?.public;
+        let of_site: Vec<&[u8]> =
+            preps.iter().filter_map(|(_, of_node)| of_node.get(index)).map(Vec::as_slice).collect();
+        let decision = tokio::task::block_in_place(|| live.proof.decide(&public, &of_site));
+        if let Err(error) = decision {
+            let text = format!("not accepted: the site or a node deviated ({error})");
+            tracing::warn!(round = %round.short(), %site, %error, "proof failed");
+            engine.log("not accepted", &round, site, header, &text)?;
+            let nodes = preps.iter().map(|(node, _)| node.clone());
+            let preps = nodes.zip(of_site.into_iter().map(<[u8]>::to_vec)).collect();
+            evidence.push(Evidence { site: site.clone(), preps });
+        }
+    }
+    // Before anything that may end the round.
+    engine.store.add_evidence(&round, &evidence).await?;
+    let failed: BTreeSet<String> = evidence.iter().map(|one| one.site.clone()).collect();
+    let _one_at_a_time = engine.agreeing.lock().await;
     let exact = engine.store.first_exact_set().await?;
-    let (agreed, signed) = closed.agree(&engine.key, exact.as_ref())?;
-    engine.store.set_accepted(&live.context.digest, &signed).await?;
-    engine.log("agreed", &live.context.digest, "", &Digest::of(&signed.body), "")?;
+    let (agreed, signed) = revealed.agree(&failed, &engine.key, exact.as_ref())?;
+    engine.store.set_accepted(&round, &signed).await?;
+    engine.log("agreed", &round, "", &Digest::of(&signed.body), "")?;
     live.public.send_modify(|public| public.accepted = Some(signed));
     Ok(agreed)
+}
+
+/// Every node's preparation shares in the manifest's order of nodes, checked against commitments.
+async fn gather_preps(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    revealed: &Revealed,
+    until: u64,
+) -> Result<Vec<(String, Vec<Vec<u8>>)>, Error> {
+    let round = live.context.digest;
+    let count = revealed.candidates().entries().len();
+    let mut all = Vec::with_capacity(engine.manifest.nodes.len());
+    for node in &engine.manifest.nodes {
+        let preps = match engine.peers.iter().find(|peer| peer.name() == node.name) {
+            None => engine.store.preps(&round).await?,
+            Some(peer) => loop {
+                let left = Duration::from_millis(until.saturating_sub(unix_millis()));
+                let asked = peer.preps(&round, count, live.proof.prep_len(), WAIT);
+                let answer = tokio::time::timeout(left.max(WAIT), asked).await;
+                match answer.unwrap_or_else(|_| Err(failed(live, "too slow".into()))) {
+                    Ok(preps) => break preps,
+                    Err(error) if unix_millis() > until => return Err(absent(live, peer, &error)),
+                    // A peer that gave up serves none: hear its reason.
+                    Err(_) => {
+                        if let Ok(Published { failed: Some(reason), .. }) =
+                            peer.exchange(&round, 0, Duration::ZERO).await
+                        {
+                            let reason = format!("{} gave the round up: {reason}", peer.name());
+                            return Err(failed(live, reason));
+                        }
+                        tokio::time::sleep(RETRY).await;
+                    }
+                }
+            },
+        };
+        revealed.check(&node.name, &preps)?;
+        all.push((node.name.clone(), preps));
+    }
+    Ok(all)
 }
 
 async fn gather_signatures(
@@ -160,7 +284,9 @@ async fn from_peers(
 ) -> Result<Vec<(String, Published)>, Error> {
     let have = {
         let public = live.public.borrow();
-        u32::from(public.accepted.is_some()) + u32::from(public.release.is_some())
+        u32::from(public.prepared.is_some())
+            + u32::from(public.accepted.is_some())
+            + u32::from(public.release.is_some())
     };
     let mut asking = tokio::task::JoinSet::new();
     for peer in engine.peers.clone() {
@@ -188,9 +314,8 @@ async fn from_peers(
                         None => failed(&live, format!("{} did not get ready", peer.name())),
                     });
                 }
-                if error.is_some() {
-                    tokio::time::sleep(RETRY).await;
-                }
+                // A peer that answers at once without news gets no busy loop either.
+                tokio::time::sleep(if error.is_some() { RETRY } else { PAUSE }).await;
             }
         });
     }
@@ -260,8 +385,12 @@ async fn noised_sum<F: Field>(engine: &Engine, ready: &Ready) -> Result<Vec<u8>,
     let len = context.spec.dimension();
     let mut sum = Aggregate::<F>::new(engine.position, len);
     for site in ready.accepted().headers.sites() {
-        let share = engine.store.share(&context.digest, site).await?;
-        sum.add_bytes(&share_context(&context.digest, site), &share)?;
+        let stored = engine.store.submission(&context.digest, site).await?;
+        tokio::task::block_in_place(|| {
+            let share = engine.unseal(&context.spec, &stored.header, &stored.sealed)?;
+            let nodes = engine.manifest.nodes.len();
+            proof::accumulate(&context.spec, nodes, engine.position, &share, &mut sum)
+        })?;
     }
     let accepted = ready.accepted().digest();
     let noise = noise::draw(&engine.noise, &context.digest, &accepted, context.spec.event, len)?;

@@ -5,21 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use haima_crypto::encode::{Canonical, Digest};
-use haima_crypto::field::{Field64, Field128};
 use haima_crypto::identity::{IdentityKey, Signature};
+use haima_crypto::seal::sealed_len;
 use haima_crypto::secret::Seed;
-use haima_crypto::share::Share;
 use tokio::sync::watch;
 
 use super::config::Config;
 use super::store::{Store, StoredRound};
 use crate::audit::Audit;
 use crate::client::{CLOCK_MS, NodeClient};
-use crate::header::{SignedHeader, share_digest};
+use crate::epoch::{Epoch, Keys, NodeSecret, Record};
+use crate::header::{Header, SignedHeader, public_digest, sealed_digest};
 use crate::manifest::Manifest;
+use crate::proof::Proof;
 use crate::record::Signed;
 use crate::round::{Collecting, Context};
-use crate::spec::{FieldKind, RoundSpec};
+use crate::spec::RoundSpec;
+use crate::submission::associated;
 use crate::{Error, keyfile, unix_millis};
 
 /// Rounds that may be open at a time; a coordinator works on one.
@@ -32,6 +34,10 @@ const MAX_JUMP: u64 = 1 << 20;
 pub(super) struct Public {
     /// Its signed held set.
     pub(super) held: Option<Signed>,
+    /// Its signed commitment to its preparation shares.
+    pub(super) prepared: Option<Signed>,
+    /// Whether it holds all nodes' commitments, and so may show its preparation shares.
+    pub(super) revealed: bool,
     /// Its signed accepted set.
     pub(super) accepted: Option<Signed>,
     /// Its signed release: the commitment to its sum.
@@ -53,11 +59,28 @@ pub(super) enum Ended {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) context: Context,
+    pub(super) proof: Proof,
     /// Gone once the round has closed.
     pub(super) collecting: tokio::sync::Mutex<Option<Collecting>>,
     /// Complete submissions so far.
     pub(super) held: watch::Sender<usize>,
     pub(super) public: watch::Sender<Public>,
+}
+
+/// The epoch once all nodes' parts are here.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) record: Record,
+    pub(super) epoch: Epoch,
+    pub(super) secret: NodeSecret,
+}
+
+/// What a submission must look like.
+pub(super) struct Expected {
+    pub(super) live: Arc<Live>,
+    pub(super) header: Header,
+    /// Bytes of this node's sealed share.
+    pub(super) sealed_len: usize,
 }
 
 /// A node.
@@ -69,12 +92,17 @@ pub struct Engine {
     manifest_digest: Digest,
     pub(super) key: IdentityKey,
     pub(super) noise: Seed,
+    pub(super) epoch_keys: Keys,
+    pub(super) epoch: watch::Sender<Option<Arc<Ready>>>,
     pub(super) store: Store,
     audit: Audit,
     pub(super) peers: Vec<NodeClient>,
     live: Mutex<BTreeMap<Digest, Arc<Live>>>,
     submitting: Mutex<BTreeSet<String>>,
     opening: tokio::sync::Mutex<()>,
+    /// Held from reading the study's first exact set to storing an accepted set, so that two exact
+    /// rounds cannot both be the first (rule X2).
+    pub(super) agreeing: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -98,15 +126,21 @@ impl Engine {
         if tls.pin()?.to_string() != party.tls.to_lowercase() {
             return Err(wrong("TLS key"));
         }
-        if !config.noise_key.exists() && config.store.exists() {
-            return Err(Error::Key {
-                party: config.noise_key.display().to_string(),
-                problem: "missing, though the store is there: with a new key a round could be \
-                          noised twice (rule N3); restore the key, or begin with an empty store"
-                    .into(),
-            });
+        for path in [&config.noise_key, &config.epoch_key] {
+            if !path.exists() && config.store.exists() {
+                return Err(Error::Key {
+                    party: path.display().to_string(),
+                    problem: "missing, though the store is there: with a new noise key a round \
+                              could be noised twice (rule N3), and with a new epoch key no stored \
+                              share opens and the other nodes refuse this one; restore the key. \
+                              Without it the study ends, and all nodes begin a new one with empty \
+                              stores"
+                        .into(),
+                });
+            }
         }
         let noise = keyfile::noise_or_new(&config.noise_key)?;
+        let epoch_keys = Keys::new(&keyfile::epoch_or_new(&config.epoch_key)?)?;
         let store = Store::open(&config.store).await?;
         let (audit, _) = Audit::open(&config.journal, &config.name, &key.public())?;
         let peers = manifest
@@ -122,12 +156,15 @@ impl Engine {
             manifest,
             key,
             noise,
+            epoch_keys,
+            epoch: watch::Sender::new(None),
             store,
             audit,
             peers,
             live: Mutex::default(),
             submitting: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            agreeing: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -171,28 +208,55 @@ impl Engine {
                 self.log("failed", &round, "", &Digest::default(), reason)?;
             } else {
                 let submissions = self.store.submissions(&round).await?;
-                self.start(stored, submissions);
+                self.start(stored, submissions)?;
             }
         }
         Ok(())
     }
 
-    fn start(self: &Arc<Self>, stored: StoredRound, submissions: Vec<(String, Digest)>) {
+    fn start(
+        self: &Arc<Self>,
+        stored: StoredRound,
+        submissions: Vec<(String, Digest)>,
+    ) -> Result<(), Error> {
+        let proof = Proof::new(&stored.spec, self.manifest.nodes.len())?;
         let context = Context::new(stored.spec, &self.name, Arc::clone(&self.manifest));
         let release = stored.release.map(|(release, _)| release);
         let held = submissions.len();
         let collecting =
             stored.held.is_none().then(|| Collecting::new(context.clone(), submissions));
-        let public =
-            Public { held: stored.held, accepted: stored.accepted, release, outcome: None };
+        let public = Public {
+            held: stored.held,
+            prepared: stored.prepared,
+            revealed: stored.accepted.is_some(),
+            accepted: stored.accepted,
+            release,
+            outcome: None,
+        };
         let live = Arc::new(Live {
             context,
+            proof,
             collecting: tokio::sync::Mutex::new(collecting),
             held: watch::Sender::new(held),
             public: watch::Sender::new(public),
         });
         self.lives().insert(live.context.digest, Arc::clone(&live));
         tokio::spawn(super::drive::drive(Arc::clone(self), live));
+        Ok(())
+    }
+
+    /// The epoch, once all nodes have set it up.
+    pub(super) async fn ready(&self) -> Result<Arc<Ready>, Error> {
+        let mut epoch = self.epoch.subscribe();
+        let ready = epoch.wait_for(Option::is_some).await.ok().and_then(|ready| ready.clone());
+        ready.ok_or_else(|| self.not_ready())
+    }
+
+    fn not_ready(&self) -> Error {
+        Error::NotReady {
+            party: self.name.clone(),
+            reason: "the nodes have not exchanged their epoch keys yet".into(),
+        }
     }
 
     fn lives(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Arc<Live>>> {
@@ -224,6 +288,22 @@ impl Engine {
         self.audit.write(&self.key, kind, round, subject, digest, text)
     }
 
+    /// This node's part of the epoch's secret, sealed to a node that holds the same record.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] without a record, [`Error::Peer`] when the node holds another one.
+    pub(super) async fn part_for(&self, epoch: &Digest, node: &str) -> Result<Vec<u8>, Error> {
+        let record = self.store.epoch_record().await?.ok_or_else(|| self.not_ready())?;
+        let own = record.verify(&self.manifest)?;
+        if own.digest != *epoch {
+            return Err(Error::Peer {
+                peer: node.to_owned(),
+                problem: "it holds another epoch record than this node".into(),
+            });
+        }
+        self.epoch_keys.sealed_part(&own, &self.name, node)
+    }
+
     /// Opens a round that the coordinator signed. Idempotent.
     ///
     /// # Errors
@@ -241,13 +321,18 @@ impl Engine {
         let _one_at_a_time = self.opening.lock().await;
         if let Some(stored) = self.store.round(&round).await? {
             let ended = matches!(stored.state.as_str(), "released" | "failed");
-            if !ended && self.live(&round).is_none() {
+            let past = stored.accepted.is_none() && unix_millis() > stored.spec.deadline_ms;
+            if !ended && !past && self.live(&round).is_none() {
                 let submissions = self.store.submissions(&round).await?;
-                self.start(stored, submissions);
+                self.start(stored, submissions)?;
             }
             return Ok(());
         }
         spec.check(&self.manifest, &self.name)?;
+        let epoch = self.epoch.borrow().as_ref().map(|ready| ready.epoch.digest);
+        if epoch.ok_or_else(|| self.not_ready())? != spec.epoch {
+            return Err(refuse("it is of another epoch than the nodes agreed on".into()));
+        }
         let now = unix_millis();
         // Clocks may differ by what `check_status` allows.
         let latest = now.saturating_add(self.manifest.round_ms).saturating_add(CLOCK_MS);
@@ -273,12 +358,12 @@ impl Engine {
             spec,
             state: "open".into(),
             held: None,
+            prepared: None,
             accepted: None,
             release: None,
             reason: None,
         };
-        self.start(stored, Vec::new());
-        Ok(())
+        self.start(stored, Vec::new())
     }
 
     async fn check_history(&self, spec: &RoundSpec) -> Result<(), Error> {
@@ -322,36 +407,53 @@ impl Engine {
         Ok(())
     }
 
-    /// What a submission must look like: its round, and the length of this node's share.
+    /// What a submission must look like, from its header.
     ///
     /// # Errors
     /// When the round is not open, or the header is not the site's for it.
-    pub(super) fn expect_share(
+    pub(super) fn expect(
         &self,
         site: &str,
         signed: &SignedHeader,
-    ) -> Result<(Arc<Live>, crate::header::Header, usize), Error> {
+        public: &[u8],
+    ) -> Result<Expected, Error> {
         let refuse = |problem: &str| Error::Submission {
             site: site.to_owned(),
             problem: problem.to_owned(),
         };
         self.manifest.site(site)?;
         // The round is read from the header before its signature is checked: it only selects.
-        let claimed =
-            crate::header::Header::from_bytes(&signed.bytes).map_err(|e| refuse(&e.to_string()))?;
+        let claimed = Header::from_bytes(&signed.bytes).map_err(|e| refuse(&e.to_string()))?;
         let live = self
             .live(&claimed.round)
             .ok_or_else(|| refuse("its round is not open at this node"))?;
         let key = self.manifest.identity(site)?;
         let nodes = self.manifest.nodes.len();
         let header = signed.verify(site, &key, &live.context.digest, nodes)?;
-        let dimension = live.context.spec.dimension();
-        let len = if self.position == 0 {
-            dimension.saturating_mul(live.context.spec.field.bytes())
-        } else {
-            Seed::LEN
-        };
-        Ok((live, header, len))
+        if public.len() != live.proof.public_len() || header.public_share != public_digest(public) {
+            return Err(refuse("the public share is not the one that its header binds"));
+        }
+        let sealed_len = sealed_len(live.proof.share_len(self.position));
+        Ok(Expected { live, header, sealed_len })
+    }
+
+    /// Opens what a site sealed to this node for a round.
+    ///
+    /// # Errors
+    /// [`Error::Submission`] when it does not open in this place (rule R2).
+    pub(super) fn unseal(
+        &self,
+        spec: &RoundSpec,
+        header: &Header,
+        sealed: &[u8],
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
+        let node = (self.position, self.name.as_str());
+        let (round, site) = (&header.round, &header.site);
+        let aad = associated(spec, round, site, node, header.nonce, &header.public_share);
+        self.epoch_keys.sealing.open(&aad, sealed).map_err(|_| Error::Submission {
+            site: site.clone(),
+            problem: "the share does not open under this node's epoch key for this round".into(),
+        })
     }
 
     /// Takes in a complete submission. Idempotent.
@@ -360,24 +462,22 @@ impl Engine {
     /// [`Error::Submission`] naming the failed check; nothing is changed then.
     pub(super) async fn submit(
         &self,
-        live: &Live,
-        header: &crate::header::Header,
+        expected: &Expected,
         signed: &SignedHeader,
-        share: &[u8],
+        public: &[u8],
+        sealed: &[u8],
     ) -> Result<(), Error> {
+        let Expected { live, header, .. } = expected;
         let refuse = |problem: &str| Error::Submission {
             site: header.site.clone(),
             problem: problem.to_owned(),
         };
-        if header.shares.get(self.position) != Some(&share_digest(self.position, share)) {
+        if header.shares.get(self.position) != Some(&sealed_digest(self.position, sealed)) {
             return Err(refuse("the share is not the one that its header binds for this node"));
         }
-        let (position, len) = (self.position, live.context.spec.dimension());
-        match live.context.spec.field {
-            FieldKind::Bits64 => Share::<Field64>::from_bytes(position, len, share).map(|_| ()),
-            FieldKind::Bits128 => Share::<Field128>::from_bytes(position, len, share).map(|_| ()),
-        }
-        .map_err(|e| refuse(&e.to_string()))?;
+        // Opened now so that a share that this node cannot use is refused while the site can still
+        // learn of it; stored sealed.
+        tokio::task::block_in_place(|| self.unseal(&live.context.spec, header, sealed))?;
         let digest = Digest::of(&signed.bytes);
         let mut slot = live.collecting.lock().await;
         let Some(collecting) = slot.as_mut() else {
@@ -387,7 +487,7 @@ impl Engine {
             return Err(refuse("the deadline has passed"));
         }
         // Stored now or before: what counts is that it is registered before it is acknowledged.
-        self.store.add_submission(header, signed, share).await?;
+        self.store.add_submission(header, signed, public, sealed).await?;
         if collecting.register(&header.site, digest)? {
             self.log("accepted", &live.context.digest, &header.site, &digest, "")?;
         }

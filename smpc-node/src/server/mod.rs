@@ -1,11 +1,12 @@
 //! The node as a service: configuration, store, rounds in progress, gRPC.
 //!
 //! `service` translates calls, `engine` drives rounds through the state machine of
-//! [`crate::round`], `store` makes each step durable before it is answered.
+//! [`crate::round`], `epoch` agrees on keys with the other nodes, `store` makes each step durable before it is answered.
 
 pub mod config;
 mod drive;
 mod engine;
+mod epoch;
 mod service;
 mod store;
 
@@ -37,17 +38,26 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
     engine.resume().await?;
     let service = NodeServer::new(service::Service::new(Arc::clone(&engine)))
         .max_decoding_message_size(2 * client::CHUNK);
-    Server::builder()
+    let serving = Server::builder()
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(8 << 20)
         .concurrency_limit_per_connection(64)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
         .add_service(service)
-        .serve_with_incoming_shutdown(incoming, shutdown)
-        .await
-        .map_err(|e| Error::Unreachable {
+        .serve_with_incoming_shutdown(incoming, shutdown);
+    // Without its epoch a node is of no use: it stops and says why.
+    let no_epoch = async {
+        match epoch::set_up(&engine).await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
+        }
+    };
+    tokio::select! {
+        served = serving => served.map_err(|e| Error::Unreachable {
             party: config.name.clone(),
             address,
             reason: e.to_string(),
-        })
+        }),
+        error = no_epoch => Err(error),
+    }
 }

@@ -8,7 +8,6 @@ use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
-use zeroize::Zeroizing;
 
 use super::engine::{Ended, Engine, Public};
 use crate::client::CHUNK;
@@ -38,6 +37,7 @@ fn status(error: Error) -> Status {
             tracing::warn!(%error, "refused");
             Status::failed_precondition(error.to_string())
         }
+        Error::NotReady { .. } => Status::unavailable(error.to_string()),
         Error::Crypto(_) | Error::Peer { .. } => Status::invalid_argument(error.to_string()),
         _ => {
             tracing::error!(%error, "call failed");
@@ -95,7 +95,14 @@ impl Service {
                 _ => None,
             };
             let release = stored.release.map(|(release, _)| release);
-            Public { held: stored.held, accepted: stored.accepted, release, outcome }
+            Public {
+                held: stored.held,
+                prepared: stored.prepared,
+                revealed: stored.accepted.is_some(),
+                accepted: stored.accepted,
+                release,
+                outcome,
+            }
         }))
     }
 
@@ -160,27 +167,29 @@ impl proto::node_server::Node for Service {
             return Err(Status::invalid_argument("a submission begins with its header"));
         };
         let signed = SignedHeader { bytes: head.header, signature: signature(&head.signature)? };
+        let public = head.public_share;
         // Verified before a single byte of the share is kept; the length is known from the spec.
-        let (live, header, len) = self.engine.expect_share(&site, &signed).map_err(status)?;
-        let mut share = Zeroizing::new(Vec::with_capacity(len));
+        let expected = self.engine.expect(&site, &signed, &public).map_err(status)?;
+        let len = expected.sealed_len;
+        let mut sealed = Vec::with_capacity(len);
         while let Some(part) = next().await? {
             let Some(proto::submit_part::Part::Chunk(chunk)) = part.part else {
                 return Err(Status::invalid_argument("a submission has one header"));
             };
-            if share.len() + chunk.len() > len {
+            if sealed.len() + chunk.len() > len {
                 return Err(Status::invalid_argument(format!("the share is over {len} bytes")));
             }
-            share.extend_from_slice(&chunk);
+            sealed.extend_from_slice(&chunk);
         }
-        if share.len() != len {
+        if sealed.len() != len {
             return Err(Status::invalid_argument(format!(
                 "the share has {} bytes instead of {len}",
-                share.len()
+                sealed.len()
             )));
         }
         let engine = Arc::clone(&self.engine);
         let taken =
-            tokio::spawn(async move { engine.submit(&live, &header, &signed, &share).await });
+            tokio::spawn(async move { engine.submit(&expected, &signed, &public, &sealed).await });
         taken.await.map_err(|e| Status::internal(e.to_string()))?.map_err(status)?;
         Ok(Response::new(proto::SubmitReply {}))
     }
@@ -222,7 +231,8 @@ impl proto::node_server::Node for Service {
         self.wait(&round, wait, |public| {
             public.outcome.is_some()
                 || public.release.is_some()
-                || (message.have < 2 && public.accepted.is_some())
+                || (message.have < 3 && public.accepted.is_some())
+                || (message.have < 2 && public.prepared.is_some())
                 || (message.have < 1 && public.held.is_some())
         })
         .await;
@@ -235,10 +245,55 @@ impl proto::node_server::Node for Service {
         };
         Ok(Response::new(proto::ExchangeReply {
             held: public.held.as_ref().map(wire),
+            prepared: public.prepared.as_ref().map(wire),
             accepted: public.accepted.as_ref().map(wire),
             release: public.release.as_ref().map(wire),
             failed,
         }))
+    }
+
+    async fn epoch(
+        &self,
+        request: Request<proto::EpochRequest>,
+    ) -> Result<Response<proto::EpochReply>, Status> {
+        peer(&request)?;
+        let record = self.engine.epoch.borrow().as_ref().map(|ready| ready.record.to_bytes());
+        let offer = Some(wire(&super::epoch::own_offer(&self.engine)));
+        Ok(Response::new(proto::EpochReply { offer, record: record.unwrap_or_default() }))
+    }
+
+    async fn epoch_part(
+        &self,
+        request: Request<proto::EpochPartRequest>,
+    ) -> Result<Response<proto::EpochPartReply>, Status> {
+        let name = self.only_node(&request)?;
+        let asked = digest(&request.into_inner().epoch)?;
+        let sealed = self.engine.part_for(&asked, &name).await.map_err(status)?;
+        Ok(Response::new(proto::EpochPartReply { sealed }))
+    }
+
+    type PrepsStream = Pin<Box<dyn Stream<Item = Result<proto::PrepsPart, Status>> + Send>>;
+
+    async fn preps(
+        &self,
+        request: Request<proto::PrepsRequest>,
+    ) -> Result<Response<Self::PrepsStream>, Status> {
+        self.only_node(&request)?;
+        let message = request.into_inner();
+        let round = digest(&message.round)?;
+        let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
+        self.wait(&round, wait, |public| public.revealed || public.outcome.is_some()).await;
+        match self.public(&round).await? {
+            Some(Public { outcome: Some(Ended::Failed(_)), .. }) => {
+                return Err(Status::failed_precondition("the round has failed here"));
+            }
+            Some(Public { revealed: true, .. }) => {}
+            // Never before this node holds all commitments (rule R3).
+            _ => return Err(Status::unavailable("not all nodes have committed to theirs")),
+        }
+        let preps = self.engine.store().preps(&round).await.map_err(status)?;
+        let parts: Vec<_> = preps.into_iter().map(|prep| Ok(proto::PrepsPart { prep })).collect();
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
     }
 
     async fn seen(

@@ -6,20 +6,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use haima_crypto::encode::{Canonical, Digest};
-use haima_crypto::field::{Field64, Field128};
 use haima_crypto::identity::IdentityKey;
-use haima_crypto::share::{Share, split};
+use haima_crypto::pine::Sharding;
 use haima_smpc_node::bundle::{Bundle, Part};
 use haima_smpc_node::client::{NodeClient, Outcome};
-use haima_smpc_node::header::{Header, SignedHeader, no_public_share, share_context, share_digest};
+use haima_smpc_node::epoch::Epoch;
+use haima_smpc_node::header::{Header, SignedHeader};
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
+use haima_smpc_node::proof::Proof;
 use haima_smpc_node::server::{self, Config};
-use haima_smpc_node::spec::{BlockSpec, FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
+use haima_smpc_node::submission::{self, LedgerState};
 use haima_smpc_node::tls::TlsIdentity;
 use haima_smpc_node::{Error, PROTOCOL, keyfile, tls, unix_millis};
 use tokio::sync::oneshot;
 
 pub(crate) const SITES: [&str; 4] = ["site-a", "site-b", "site-c", "site-d"];
+
+/// Bound of every round.
+pub(crate) const BOUND: u64 = 1 << 31;
 
 /// A party's keys.
 pub(crate) struct Keys {
@@ -33,6 +38,8 @@ pub(crate) struct World {
     pub(crate) manifest: Manifest,
     pub(crate) coordinator: Keys,
     pub(crate) sites: Vec<Keys>,
+    /// The nodes' epoch, once [`World::settle`] has seen it.
+    pub(crate) epoch: Option<Epoch>,
     running: Vec<Option<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>>,
 }
 
@@ -116,7 +123,24 @@ impl World {
         };
         let manifest = manifest.checked().unwrap();
         let running = (0..nodes).map(|_| None).collect();
-        Self { folder, manifest, coordinator, sites, running }
+        Self { folder, manifest, coordinator, sites, epoch: None, running }
+    }
+
+    /// Waits until the nodes have set up their epoch.
+    pub(crate) async fn settle(&mut self) {
+        for node in 0..self.running.len() {
+            if self.running[node].is_none() {
+                continue;
+            }
+            for _ in 0..500 {
+                if let Ok((_, Some(record))) = self.node(node).epoch().await {
+                    self.epoch = Some(record.verify(&self.manifest).unwrap());
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        assert!(self.epoch.is_some(), "the nodes did not set up their epoch");
     }
 
     /// The same with all nodes running.
@@ -125,6 +149,7 @@ impl World {
         for node in 0..nodes {
             world.start(node).await;
         }
+        world.settle().await;
         world
     }
 
@@ -143,6 +168,7 @@ impl World {
             tls_certificate: home.join("tls.crt"),
             tls_key: home.join("tls.key"),
             noise_key: home.join("noise.key"),
+            epoch_key: home.join("epoch.key"),
             store: home.join("node.db"),
             journal: home.join("audit.log"),
             listen: None,
@@ -215,10 +241,12 @@ impl World {
             query: Digest::of(b"query"),
             previous: Digest::default(),
             roster: self.manifest.roster_digest(),
+            epoch: self.epoch.as_ref().map_or_else(Digest::default, |epoch| epoch.digest),
             blocks: vec![BlockSpec { len: 4, frac_bits: 0 }],
             field: FieldKind::Bits64,
+            proof: ProofSpec::new(FieldKind::Bits64, 4, BOUND, self.manifest.nodes.len()).unwrap(),
             sensitivity: if private { 4 } else { 0 },
-            bound: 1000,
+            bound: BOUND,
             event: if private { RoundEvent::DiscreteGaussian { s: 64 } } else { RoundEvent::Exact },
             min_sites: 3,
             deadline_ms: unix_millis() + 10_000,
@@ -236,32 +264,45 @@ impl World {
         }
     }
 
-    /// An honest submission of a site: header and shares.
+    /// An honest submission of a site.
     pub(crate) fn make(&self, site: usize, spec: &RoundSpec, values: &[i64]) -> Made {
-        let context = share_context(&spec.digest(), SITES[site]);
-        let (nodes, mut rng) = (self.manifest.nodes.len(), rand::rng());
-        let shares: Vec<Vec<u8>> = match spec.field {
-            FieldKind::Bits64 => {
-                let shares = split::<Field64, _>(values, nodes, &context, &mut rng).unwrap();
-                shares.iter().map(|s: &Share<_>| s.to_bytes().to_vec()).collect()
-            }
-            FieldKind::Bits128 => {
-                let shares = split::<Field128, _>(values, nodes, &context, &mut rng).unwrap();
-                shares.iter().map(|s: &Share<_>| s.to_bytes().to_vec()).collect()
-            }
-        };
+        self.make_bent(site, spec, values, |_| {})
+    }
+
+    /// A submission whose shares are changed before they are sealed.
+    pub(crate) fn make_bent(
+        &self,
+        site: usize,
+        spec: &RoundSpec,
+        values: &[i64],
+        bend: impl FnOnce(&mut Sharding),
+    ) -> Made {
         let mut nonce = [0; 16];
-        rand::Rng::fill_bytes(&mut rng, &mut nonce);
-        let header = Header {
-            round: spec.digest(),
-            site: SITES[site].into(),
-            nonce,
-            public_share: no_public_share(),
-            shares: shares.iter().enumerate().map(|(at, s)| share_digest(at, s)).collect(),
-            ledger_len: spec.number,
-            ledger_head: Digest::of(&spec.number.to_le_bytes()),
-        };
-        Made { header, shares }
+        rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
+        self.make_under(site, spec, values, nonce, bend)
+    }
+
+    /// The same under a given nonce.
+    pub(crate) fn make_under(
+        &self,
+        site: usize,
+        spec: &RoundSpec,
+        values: &[i64],
+        nonce: [u8; 16],
+        bend: impl FnOnce(&mut Sharding),
+    ) -> Made {
+        let proof = Proof::new(spec, self.manifest.nodes.len()).unwrap();
+        let mut sharding = proof.shard(values, &nonce, &mut rand::rng()).unwrap();
+        bend(&mut sharding);
+        let ledger = LedgerState { len: spec.number, head: Digest::of(&spec.number.to_le_bytes()) };
+        let key = (SITES[site], &self.sites[site].identity);
+        let epoch = self.epoch.as_ref().unwrap();
+        let made = submission::seal(spec, epoch, key, nonce, &sharding, ledger).unwrap();
+        Made {
+            header: Header::from_bytes(&made.header.bytes).unwrap(),
+            public: made.public,
+            sealed: made.sealed,
+        }
     }
 
     pub(crate) async fn submit_to(
@@ -271,14 +312,18 @@ impl World {
         made: &Made,
     ) -> Result<(), Error> {
         let signed = SignedHeader::sign(&made.header, &self.sites[site].identity);
-        self.node_as(node, &self.sites[site]).submit(&signed, &made.shares[node]).await
+        let client = self.node_as(node, &self.sites[site]);
+        client.submit(&signed, &made.public, &made.sealed[node]).await
+    }
+
+    pub(crate) async fn submit_made(&self, site: usize, made: &Made) {
+        for node in 0..self.manifest.nodes.len() {
+            self.submit_to(node, site, made).await.unwrap();
+        }
     }
 
     pub(crate) async fn submit(&self, site: usize, spec: &RoundSpec, values: &[i64]) {
-        let made = self.make(site, spec, values);
-        for node in 0..self.manifest.nodes.len() {
-            self.submit_to(node, site, &made).await.unwrap();
-        }
+        self.submit_made(site, &self.make(site, spec, values)).await;
     }
 
     pub(crate) async fn outcome(&self, node: usize, spec: &RoundSpec) -> Outcome {
@@ -321,5 +366,6 @@ impl World {
 #[derive(Clone)]
 pub(crate) struct Made {
     pub(crate) header: Header,
-    pub(crate) shares: Vec<Vec<u8>>,
+    pub(crate) public: Vec<u8>,
+    pub(crate) sealed: Vec<Vec<u8>>,
 }

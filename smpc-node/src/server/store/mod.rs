@@ -1,7 +1,10 @@
-//! What a node keeps: rounds, submissions, nonces. SQLite with full synchronisation.
+//! What a node keeps: rounds, submissions, nonces; proofs and the epoch in `proofs`. SQLite with
+//! full synchronisation.
 //!
 //! Every method that changes something is one transaction and is durable when it returns; the
 //! caller sends nothing before that (rules R3, R4, N3). Rows are keyed by the round's digest.
+
+mod proofs;
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +17,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{Row, Sqlite, Transaction};
 
+pub(super) use proofs::Evidence;
+
 use crate::Error;
 use crate::header::{Header, SignedHeader};
 use crate::record::{AcceptedSet, HeldSet, Signed};
@@ -24,10 +29,12 @@ use crate::spec::{RoundEvent, RoundSpec};
 pub struct StoredRound {
     /// Its spec.
     pub spec: RoundSpec,
-    /// `open`, `closed`, `agreed`, `committed`, `released` or `failed`.
+    /// `open`, `closed`, `prepared`, `agreed`, `committed`, `released` or `failed`.
     pub state: String,
     /// This node's held set, once signed.
     pub held: Option<Signed>,
+    /// This node's commitment to its preparation shares, once signed.
+    pub prepared: Option<Signed>,
     /// This node's accepted set, once signed.
     pub accepted: Option<Signed>,
     /// This node's release and its sum, once it has committed to them.
@@ -217,7 +224,8 @@ impl Store {
     /// When the database fails.
     pub async fn unfinished(&self) -> Result<Vec<StoredRound>, Error> {
         let rows = sqlx::query(
-            "SELECT * FROM rounds WHERE state IN ('open', 'closed', 'agreed', 'committed') \
+            "SELECT * FROM rounds WHERE state IN ('open', 'closed', 'prepared', 'agreed', \
+             'committed') \
              ORDER BY number",
         )
         .fetch_all(&self.pool)
@@ -234,7 +242,8 @@ impl Store {
         &self,
         header: &Header,
         signed: &SignedHeader,
-        share: &[u8],
+        public: &[u8],
+        sealed: &[u8],
     ) -> Result<bool, Error> {
         let refuse = |problem: String| Error::Submission { site: header.site.clone(), problem };
         let header_digest = Digest::of(&signed.bytes);
@@ -260,18 +269,7 @@ impl Store {
             return Err(refuse("its nonce was used before (rule R2)".into()));
         }
         check_ledger(&mut transaction, header).await?.map_err(refuse)?;
-        sqlx::query(
-            "INSERT INTO submissions (round, site, header, digest, signature, share) \
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(header.round.as_bytes().as_slice())
-        .bind(&header.site)
-        .bind(&signed.bytes)
-        .bind(header_digest.as_bytes().as_slice())
-        .bind(signed.signature.as_bytes().as_slice())
-        .bind(share)
-        .execute(&mut *transaction)
-        .await?;
+        proofs::insert_submission(&mut transaction, header, signed, public, sealed).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -286,23 +284,6 @@ impl Store {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok((row.try_get("site")?, digest(row, "digest")?))).collect()
-    }
-
-    /// One stored share.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub async fn share(
-        &self,
-        round: &Digest,
-        site: &str,
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
-        let row = sqlx::query("SELECT share FROM submissions WHERE round = ? AND site = ?")
-            .bind(round.as_bytes().as_slice())
-            .bind(site)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(zeroize::Zeroizing::new(row.try_get("share")?))
     }
 
     /// Stores this node's held set; from now on no submission enters the round.
@@ -320,23 +301,6 @@ impl Store {
         .execute(&self.pool)
         .await?;
         one_row(done.rows_affected(), round, "held set")
-    }
-
-    /// Stores this node's accepted set.
-    ///
-    /// # Errors
-    /// When the round is not closed.
-    pub async fn set_accepted(&self, round: &Digest, accepted: &Signed) -> Result<(), Error> {
-        let done = sqlx::query(
-            "UPDATE rounds SET accepted = ?, accepted_sig = ?, state = 'agreed' \
-             WHERE digest = ? AND state = 'closed'",
-        )
-        .bind(&accepted.body)
-        .bind(accepted.signature.as_bytes().as_slice())
-        .bind(round.as_bytes().as_slice())
-        .execute(&self.pool)
-        .await?;
-        one_row(done.rows_affected(), round, "accepted set")
     }
 
     /// Stores the noised sum with its signed release, and erases the round's shares: one
@@ -392,7 +356,8 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE rounds SET state = 'failed', reason = ? \
-             WHERE digest = ? AND state IN ('open', 'closed', 'agreed', 'committed')",
+             WHERE digest = ? AND state IN ('open', 'closed', 'prepared', 'agreed', \
+             'committed')",
         )
         .bind(reason)
         .bind(round.as_bytes().as_slice())
@@ -460,6 +425,7 @@ fn stored_round(row: &SqliteRow) -> Result<StoredRound, Error> {
         spec: RoundSpec::from_bytes(row.try_get::<&[u8], _>("spec")?)?,
         state: row.try_get("state")?,
         held: signed(row, "held", "held_sig")?,
+        prepared: signed(row, "prepared", "prepared_sig")?,
         accepted: signed(row, "accepted", "accepted_sig")?,
         release,
         reason: row.try_get("reason")?,
@@ -505,10 +471,14 @@ async fn erase_shares(
     transaction: &mut Transaction<'_, Sqlite>,
     round: &Digest,
 ) -> Result<(), Error> {
-    sqlx::query("UPDATE submissions SET share = x'' WHERE round = ?")
-        .bind(round.as_bytes().as_slice())
-        .execute(&mut **transaction)
-        .await?;
+    for statement in
+        ["UPDATE submissions SET share = x'' WHERE round = ?", "DELETE FROM preps WHERE round = ?"]
+    {
+        sqlx::query(statement)
+            .bind(round.as_bytes().as_slice())
+            .execute(&mut **transaction)
+            .await?;
+    }
     Ok(())
 }
 
