@@ -81,6 +81,29 @@ fn the_demo_prints_its_results_writes_its_report_and_leaves_nothing_behind() {
     nothing_is_left(temporary.path());
 }
 
+/// R3: one hospital cheats; it is left out of every sum, and screen, page and record say so.
+#[test]
+fn a_poisoning_hospital_is_left_out_and_the_record_says_so() {
+    let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let output = demo(out.path(), temporary.path()).arg("--poison").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}\n{log}");
+    assert!(log.contains("district-24 left out: the proof of its bound failed"), "{log}");
+    assert!(text.contains("district-24: not accepted: the site or a node deviated"), "{text}");
+    let page = std::fs::read_to_string(out.path().join("index.html")).unwrap();
+    assert!(page.contains("district-24 (proof failed)"));
+    let report = std::fs::read_to_string(out.path().join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    for round in report["rounds"].as_array().unwrap() {
+        assert_eq!(round["status"]["status"], "released");
+        assert_eq!(round["refused"], serde_json::json!(["district-24"]));
+        assert_eq!(round["sites_accepted"], 23);
+    }
+    assert_eq!(report["excluded"][0]["site"], "district-24");
+    nothing_is_left(temporary.path());
+}
+
 #[test]
 fn ctrl_c_ends_the_demo_with_all_its_processes() {
     let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

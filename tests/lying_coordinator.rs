@@ -26,6 +26,7 @@ struct Liar {
     nodes: Vec<NodeClient>,
     hub: Arc<Hub>,
     query: Query,
+    epoch: Digest,
 }
 
 impl Liar {
@@ -55,7 +56,16 @@ impl Liar {
         let entry = manifest.task("cox").unwrap();
         let run = open_run(&manifest, entry, &std::collections::BTreeMap::default()).unwrap();
         let query = run.query().unwrap();
-        Self { running, manifest, key, nodes, hub, query }
+        let mut epoch = Digest::default();
+        for node in &nodes {
+            epoch = loop {
+                if let Ok((_, Some(record))) = node.epoch().await {
+                    break record.verify(&manifest).unwrap().digest;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            };
+        }
+        Self { running, manifest, key, nodes, hub, query, epoch }
     }
 
     fn spec(&self, query: &Query, number: u64) -> RoundSpec {
@@ -66,6 +76,7 @@ impl Liar {
             attempt: 0,
             plan_index: 0,
             previous: Digest::default(),
+            epoch: self.epoch,
             deadline_ms: unix_millis() + 3000,
         };
         let entry = self.manifest.task("cox").unwrap();

@@ -32,6 +32,13 @@ enum Command {
     /// Signed journals.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// A hospital that cheats, for `haima demo --poison`.
+    #[cfg(feature = "demo")]
+    #[command(name = "__poisoner", hide = true)]
+    Poisoner {
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// An SMPC node, as `smpc-node` runs it.
     #[command(name = "__node", hide = true, disable_help_flag = true)]
     Node {
@@ -82,6 +89,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(&options),
+        #[cfg(feature = "demo")]
+        Command::Poisoner { config } => poisoner(&config),
         Command::Site(Site::Run { config }) => site(&config),
         Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
         Command::Audit(command) => audit::run(&command),
@@ -112,6 +121,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
         .enable_all()
         .build()
         .map_err(|e| Error::Stopped { party: "haima".into(), reason: e.to_string() })
+}
+
+#[cfg(feature = "demo")]
+fn poisoner(config: &std::path::Path) -> Result<(), Error> {
+    log_to_stderr();
+    let config = crate::site::Config::read(config)?;
+    runtime()?.block_on(crate::demo::poison::run(&config))
 }
 
 fn site(config: &std::path::Path) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use haima_crypto::encode::Canonical;
 use haima_smpc_node::bundle::Bundle;
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::record::AcceptedSet;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub enum Event {
         accepted: Vec<String>,
         /// Other sites of the roster.
         left_out: Vec<String>,
+        /// Those of them whose proof failed: the site or a node deviated (rule R3).
+        #[serde(default)]
+        refused: Vec<String>,
         /// From opening to release.
         seconds: f64,
         /// Bytes of the nodes' noised sums.
@@ -117,10 +121,12 @@ impl Event {
     #[must_use]
     pub fn released(
         bundle: &Bundle,
-        accepted: &[String],
+        accepted: &AcceptedSet,
         manifest: &Manifest,
         took: Duration,
     ) -> Self {
+        let refused: Vec<String> = accepted.refused.sites().map(str::to_owned).collect();
+        let accepted: Vec<String> = accepted.headers.sites().map(str::to_owned).collect();
         let left_out = manifest
             .sites
             .iter()
@@ -130,8 +136,9 @@ impl Event {
             .collect();
         Self::Released {
             round: Round::of(&bundle.spec),
-            accepted: accepted.to_vec(),
+            accepted,
             left_out,
+            refused,
             seconds: took.as_secs_f64(),
             bytes_released: bundle.parts.iter().map(|part| part.sum.len() as u64).sum(),
         }

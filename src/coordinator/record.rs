@@ -12,8 +12,8 @@ use haima_smpc_node::manifest::{NoisePlan, TaskEntry};
 use super::config::Config;
 use super::events::{Event, Round};
 use crate::report::{
-    Check, Class, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus, SiteLedger,
-    Step, StepResult, StudyReport, node_mode,
+    Check, Class, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus,
+    SiteLedger, Step, StepResult, StudyReport, node_mode,
 };
 
 use crate::sum::nodes::Network;
@@ -46,6 +46,7 @@ pub(super) fn report(
         .filter(|entry| timing.tasks.contains_key(&entry.id))
         .map(|entry| step(network, config, entry, results.get(&entry.id), timing, &log))
         .collect();
+    (report.excluded, report.warnings) = absences(network, &log);
     report.ledger = ledgers(network);
     report.parties = parties(network);
     report.manifest_digest = network.manifest_digest.to_string();
@@ -54,8 +55,12 @@ pub(super) fn report(
     report.hospitals_per_patient = manifest.hospitals_per_patient;
     report.floors = Floors { min_sites: manifest.min_sites, ..Floors::default() };
     report.mode = format!("{} SMPC nodes, additive shares", manifest.nodes.len());
-    report.promises = node_mode(manifest.nodes.len());
-    report.warnings.clone_from(&config.about.warnings);
+    let sites: Vec<&str> = manifest.sites.iter().map(|site| site.operator.as_str()).collect();
+    let of_nodes = manifest.nodes.iter().map(|node| &node.operator);
+    let shared: Vec<String> =
+        of_nodes.filter(|operator| sites.contains(&operator.as_str())).cloned().collect();
+    report.promises = node_mode(manifest.nodes.len(), &shared);
+    report.warnings.extend(config.about.warnings.iter().cloned());
     report.warnings.extend(contributed_nothing(network, &report.steps));
     report.wording = config.about.wording.clone();
     report.data_note.clone_from(&config.about.data);
@@ -209,15 +214,17 @@ fn round_row(network: &Network, event: &Event) -> Option<RoundRow> {
         sites_accepted: 0,
         sites_total,
         left_out: Vec::new(),
+        refused: Vec::new(),
         seconds,
         bytes: bytes_of(network, round),
         digest: round.digest.clone(),
         status,
     };
     match event {
-        Event::Released { round, accepted, left_out, seconds, .. } => Some(RoundRow {
+        Event::Released { round, accepted, left_out, refused, seconds, .. } => Some(RoundRow {
             sites_accepted: u32::try_from(accepted.len()).unwrap_or(u32::MAX),
             left_out: left_out.clone(),
+            refused: refused.clone(),
             ..row(round, *seconds, RoundStatus::Released)
         }),
         Event::Failed { round, seconds, reason } => {
@@ -279,6 +286,43 @@ fn checks() -> Vec<Check> {
         ),
         check("Read every number of this page as JSON.", "less report.json"),
     ]
+}
+
+/// Sites that are in no released sum, with the reason; and a warning for each that is in some, but
+/// whose proof failed in others.
+fn absences(network: &Network, log: &[Event]) -> (Vec<Excluded>, Vec<String>) {
+    let (mut excluded, mut warnings) = (Vec::new(), Vec::new());
+    let sums = log.iter().filter(|event| matches!(event, Event::Released { .. })).count();
+    for site in &network.manifest.sites {
+        let (mut present, mut failed) = (0, 0);
+        for event in log {
+            if let Event::Released { accepted, refused, .. } = event {
+                present += usize::from(accepted.contains(&site.name));
+                failed += usize::from(refused.contains(&site.name));
+            }
+        }
+        match (present, failed) {
+            _ if sums == 0 => {}
+            (0, 0) => excluded.push(Excluded {
+                site: site.name.clone(),
+                reason: "in no sum: nothing complete came in time, or it was not of the study's first exact sum".into(),
+            }),
+            (0, _) => excluded.push(Excluded {
+                site: site.name.clone(),
+                reason: format!(
+                    "not accepted: the site or a node deviated. In {failed} of {sums} sums its \
+                     proof that its contribution is within its bound failed."
+                ),
+            }),
+            (_, 0) => {}
+            _ => warnings.push(format!(
+                "{} was left out of {failed} of {sums} sums: not accepted, the site or a node \
+                 deviated (its proof of the bound failed).",
+                site.name
+            )),
+        }
+    }
+    (excluded, warnings)
 }
 
 /// A site below its own floor sends zeros and is not told apart; exact results count how many did.

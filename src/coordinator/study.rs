@@ -58,6 +58,7 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
         hub: Arc::clone(&hub),
         events: Events::new(watcher),
         runtime: tokio::runtime::Handle::current(),
+        epoch: tokio::sync::OnceCell::new(),
     });
     wait_for_nodes(&network, Duration::from_secs(config.wait_s)).await?;
     wait_for_sites(&network, config).await?;

@@ -2,12 +2,13 @@
 //! keys in a temporary folder.
 //!
 //! `network` makes and runs the parties, and is what the end-to-end tests use too; `split` deals a
-//! pooled CSV out to sites; `run` is the command `haima demo`; `screen` is what it shows.
+//! pooled CSV out to sites; `poison` is a hospital that cheats; `run` is the command `haima demo`; `screen` is what it shows.
 //!
 //! One machine and one operator run every party here, so *nothing* is private against whoever
 //! runs the demo; the report says so first.
 
 pub mod network;
+pub mod poison;
 mod run;
 mod screen;
 mod split;

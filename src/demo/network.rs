@@ -44,6 +44,8 @@ pub struct Plan {
     pub timing: Timing,
     /// How long the coordinator waits for the others, in seconds.
     pub wait_s: u64,
+    /// A site that cheats ([`super::poison`]).
+    pub poisoner: Option<String>,
 }
 
 /// A study's parties, made but for their processes, which are started one by one.
@@ -55,6 +57,7 @@ pub struct Network {
     coordinator: PartyFolder,
     nodes: Vec<PartyFolder>,
     sites: Vec<PartyFolder>,
+    poisoner: Option<String>,
     processes: BTreeMap<String, Child>,
     /// Writing ends of the parties' pipes. Kept apart from the processes: waiting for a child
     /// closes the pipe that it holds.
@@ -115,6 +118,7 @@ impl Network {
             coordinator,
             nodes,
             sites,
+            poisoner: plan.poisoner.clone(),
             processes: BTreeMap::new(),
             pipes: BTreeMap::new(),
         };
@@ -139,6 +143,7 @@ impl Network {
                 tls_certificate: certificate.clone(),
                 tls_key: key.clone(),
                 noise_key: in_folder("noise.key"),
+                epoch_key: in_folder("epoch.key"),
                 store: in_folder("node.db"),
                 journal: in_folder("audit.log"),
                 listen: None,
@@ -220,6 +225,8 @@ impl Network {
         let node = self.nodes.iter().any(|folder| folder.party.name == name);
         let arguments: &[&str] = if node {
             &["__node", "run", "--config", "node.toml"]
+        } else if self.poisoner.as_deref() == Some(name) {
+            &["__poisoner", "--config", "site.toml"]
         } else {
             &["site", "run", "--config", "site.toml"]
         };

@@ -48,6 +48,9 @@ pub struct Options {
     /// Seed of splits and of model initialisation; noise, shares and keys never come from it.
     #[arg(long)]
     seed: Option<u32>,
+    /// Let the last hospital cheat: it tries to move every sum a thousand times as far as it may.
+    #[arg(long)]
+    poison: bool,
 }
 
 const TIMING: Timing = Timing { round_ms: 15_000, grace_ms: 5_000, tick_ms: 100 };
@@ -201,7 +204,9 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
         max_attempts_a_day: 1000,
     };
     let (nodes, root) = (usize::from(options.nodes), root.to_owned());
-    Ok(Plan { program, root, study, cohorts, nodes, policy, timing: TIMING, wait_s: 30 })
+    let poisoner = cohorts.keys().last().filter(|_| options.poison).cloned();
+    let timing = TIMING;
+    Ok(Plan { program, root, study, cohorts, nodes, policy, timing, wait_s: 30, poisoner })
 }
 
 /// `district-07` of prefix, value and the width of the longest value.

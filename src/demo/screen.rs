@@ -23,6 +23,8 @@ pub(super) struct Screen {
 struct State {
     joining: Option<ProgressBar>,
     task: Option<(String, ProgressBar)>,
+    /// Told once, not every round.
+    refusal_said: bool,
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -46,6 +48,11 @@ impl Screen {
             plan.cohorts.len(),
             plan.nodes
         ));
+        if let Some(poisoner) = &plan.poisoner {
+            screen.say(&format!(
+                "  {poisoner} cheats: it tries to move every sum 1,000 times as far as it may"
+            ));
+        }
         screen
     }
 
@@ -82,7 +89,15 @@ impl Screen {
                 bar.enable_steady_tick(Duration::from_millis(200));
                 state.task = Some((task.clone(), bar));
             }
-            Event::Released { .. } => {
+            Event::Released { round, refused, .. } => {
+                if !refused.is_empty() && !std::mem::replace(&mut state.refusal_said, true) {
+                    self.say(&format!(
+                        "  round {}: {} left out: the proof of its bound failed, and the round \
+                         went on",
+                        round.number,
+                        refused.join(", ")
+                    ));
+                }
                 if let Some((_, bar)) = &state.task {
                     bar.inc(1);
                 }
@@ -114,6 +129,9 @@ impl Screen {
         println!("{}", report.title);
         for warning in &report.warnings {
             println!("! {warning}");
+        }
+        for out in &report.excluded {
+            println!("! {}: {}", out.site, out.reason);
         }
         for step in &report.steps {
             let class = match &step.class {

@@ -273,6 +273,9 @@ pub struct RoundRow {
     pub sites_total: u32,
     /// Names of the others.
     pub left_out: Vec<String>,
+    /// Those of them whose proof failed (rule R3).
+    #[serde(default)]
+    pub refused: Vec<String>,
     /// Wall time.
     pub seconds: f64,
     /// Bytes that sites sent.

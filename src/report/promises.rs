@@ -5,10 +5,10 @@ use maud::{Markup, html};
 use super::model::{Holds, Promise, StudyReport};
 use super::page::scroll;
 
-/// Promises of the node mode with `nodes` nodes, as this version of the software keeps them: no
-/// proof yet that an input is within its bound, no seal on shares beyond TLS, additive release.
+/// Promises of the node mode with `nodes` nodes, as this version of the software keeps them:
+/// additive release. `shared` are the operators that run a node as well as a hospital (rule R6).
 #[must_use]
-pub fn node_mode(nodes: usize) -> Vec<Promise> {
+pub fn node_mode(nodes: usize, shared: &[String]) -> Vec<Promise> {
     let coalition = match nodes {
         0 | 1 => {
             "the coordinator and any other hospitals; one node alone sees everything".to_owned()
@@ -16,6 +16,19 @@ pub fn node_mode(nodes: usize) -> Vec<Promise> {
         k => format!(
             "the coordinator, any {} of the {k} nodes and any other hospitals, malicious",
             k - 1
+        ),
+    };
+    let (bounded, bounded_note) = match shared {
+        [] => (
+            Holds::Yes,
+            "Every contribution carries a proof that it is within its bound (PINE); one that fails is left out, on record. It holds against hospitals that share no operator with a node, while all nodes follow the protocol.".to_owned(),
+        ),
+        operators => (
+            Holds::Partly,
+            format!(
+                "Every contribution carries a proof that it is within its bound (PINE). It binds no hospital of {}, who also run a node: whoever knows a node's key can forge.",
+                operators.join(", ")
+            ),
         ),
     };
     let split = if nodes < 2 { Holds::No } else { Holds::Yes };
@@ -46,15 +59,15 @@ pub fn node_mode(nodes: usize) -> Vec<Promise> {
         ),
         promise(
             "Shares stay sealed all the way into the node",
-            "whoever ends a node's TLS connection",
-            Holds::No,
-            "Shares travel under TLS to the key pinned in the manifest; the further seal to the node's own key is not built yet.",
+            "whoever ends a node's TLS connection, records the traffic, or copies its database",
+            Holds::Yes,
+            "Each share is sealed to its node's epoch key (X25519 and ML-KEM-768) and stored sealed. Keys cannot be rotated yet: one epoch lasts the whole study.",
         ),
         promise(
             "A hospital moves the sum no further than its bound",
             "a malicious hospital",
-            Holds::No,
-            "Honest hospitals clip each patient. Input proofs are not built yet, so a malicious hospital can shift the sum.",
+            bounded,
+            &bounded_note,
         ),
         promise(
             "Floors, noise and one release a round",

@@ -135,7 +135,7 @@ fn round_table(rows: &[RoundRow]) -> Markup {
                 td.num { (row.attempt) }
                 td { @match row.class { RoundClass::Exact => "exact", RoundClass::Private => "private" } }
                 td.num { (row.sites_accepted) " of " (row.sites_total) }
-                td { @if row.left_out.is_empty() { "none" } @else { (row.left_out.join(", ")) } }
+                td { (left_out(row)) }
                 td.num { (numbers::duration(row.seconds)) }
                 td.num { (numbers::bytes(row.bytes)) }
                 td { code title=(row.digest) { (short(&row.digest)) } }
@@ -145,6 +145,18 @@ fn round_table(rows: &[RoundRow]) -> Markup {
                 } }
             } } }
         }
+    }
+}
+
+/// Names of the sites that are not in a sum; those whose proof failed are told apart.
+fn left_out(row: &RoundRow) -> String {
+    let name = |site: &String| match row.refused.contains(site) {
+        true => format!("{site} (proof failed)"),
+        false => site.clone(),
+    };
+    match row.left_out.as_slice() {
+        [] => "none".to_owned(),
+        sites => sites.iter().map(name).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -1,27 +1,27 @@
 //! From a round to its shares, in the order of rule R5: check, charge, compute, keep.
 //!
 //! Nothing here talks to the network. A charge is on disk before anything is computed (rule L1);
-//! the shares are on disk before anything is sent.
+//! the sealed shares are on disk before anything is sent.
 
 use std::sync::Arc;
 
 use haima_crypto::encode::{Canonical, Digest};
-use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::identity::IdentityKey;
-use haima_crypto::share::split;
+use haima_crypto::pine::Sharding;
 use haima_dp::ledger::{Charged, Ledger};
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::client::CLOCK_MS;
-use haima_smpc_node::header::{Header, SignedHeader, no_public_share, share_context, share_digest};
+use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::proof::Proof;
 use haima_smpc_node::record::AuditRecord;
-use haima_smpc_node::spec::{FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{RoundEvent, RoundSpec};
+use haima_smpc_node::submission::{self, LedgerState, Submission};
 use haima_smpc_node::unix_millis;
-use zeroize::Zeroizing;
 
-use super::outbox::{Outbox, Submission};
+use super::outbox::Outbox;
 use super::policy::Policy;
 use crate::Error;
 use crate::sum::plan::{Place, plan};
@@ -121,6 +121,7 @@ impl Hospital {
             attempt: spec.attempt,
             plan_index: spec.plan_index,
             previous: spec.previous,
+            epoch: spec.epoch,
             deadline_ms: spec.deadline_ms,
         };
         let entry = self.manifest.task(&spec.task_id)?;
@@ -146,6 +147,7 @@ impl Hospital {
     pub(super) fn submission(
         &mut self,
         spec: &RoundSpec,
+        epoch: &Epoch,
         run: &dyn Run,
     ) -> Result<Submission, Error> {
         let round = spec.digest();
@@ -165,7 +167,7 @@ impl Hospital {
             },
         )?;
         self.journal_charge(spec)?;
-        let submission = self.make(spec, run, &charged)?;
+        let submission = self.make(spec, epoch, run, &charged)?;
         self.outbox.put(&round, &submission)?;
         Ok(submission)
     }
@@ -193,6 +195,7 @@ impl Hospital {
     fn make(
         &mut self,
         spec: &RoundSpec,
+        epoch: &Epoch,
         run: &dyn Run,
         charged: &Charged,
     ) -> Result<Submission, Error> {
@@ -209,45 +212,31 @@ impl Hospital {
             // The site's own log: the network sees shares of zero, which look like any others.
             tracing::info!(round = %spec.digest().short(), %note, "contributes nothing");
         }
-        let shares = match spec.field {
-            FieldKind::Bits64 => self.shares::<Field64>(spec, &contribution.values)?,
-            FieldKind::Bits128 => self.shares::<Field128>(spec, &contribution.values)?,
-        };
-        let digests =
-            shares.iter().enumerate().map(|(at, share)| share_digest(at, share)).collect();
+        let proof = Proof::new(spec, self.manifest.nodes.len())?;
         let mut nonce = [0; 16];
         rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
-        let header = Header {
-            round: spec.digest(),
-            site: self.name.clone(),
-            nonce,
-            public_share: no_public_share(),
-            shares: digests,
-            ledger_len: charged.sequence + 1,
-            ledger_head: Digest::from_bytes(charged.head),
-        };
-        Ok(Submission { header: SignedHeader::sign(&header, &self.key), shares })
+        let sharding = self.shard(spec, &proof, &contribution.values, &nonce)?;
+        let ledger =
+            LedgerState { len: charged.sequence + 1, head: Digest::from_bytes(charged.head) };
+        Ok(submission::seal(spec, epoch, (&self.name, &self.key), nonce, &sharding, ledger)?)
     }
 
-    /// Shares of the contribution; of zeros if it does not fit the field, which the bound rules
-    /// out for honest code (rule S5: no error about data travels).
-    fn shares<F: Field>(
+    /// Shares of the contribution with their proof; of zeros if it passes its bound, which the
+    /// task rules out for honest code (rule S5: no error about data travels).
+    fn shard(
         &self,
         spec: &RoundSpec,
+        proof: &Proof,
         values: &[i64],
-    ) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
-        let context = share_context(&spec.digest(), &self.name);
-        let (nodes, mut rng) = (self.manifest.nodes.len(), rand::rng());
-        let norm = haima_dp::fixed::norm_squared(values);
-        let fits = norm <= u128::from(spec.bound).saturating_mul(u128::from(spec.bound));
-        let shares = match fits {
-            true => split::<F, _>(values, nodes, &context, &mut rng)?,
-            false => {
-                tracing::error!("the contribution passes its bound; zeros are sent instead");
-                split::<F, _>(&vec![0; values.len()], nodes, &context, &mut rng)?
-            }
-        };
-        Ok(shares.iter().map(haima_crypto::share::Share::to_bytes).collect())
+        nonce: &[u8; 16],
+    ) -> Result<Sharding, Error> {
+        let bound = u128::from(spec.bound);
+        let fits = haima_dp::fixed::norm_squared(values) <= bound.saturating_mul(bound);
+        if fits {
+            return Ok(proof.shard(values, nonce, &mut rand::rng())?);
+        }
+        tracing::error!("the contribution passes its bound; zeros are sent instead");
+        Ok(proof.shard(&vec![0; values.len()], nonce, &mut rand::rng())?)
     }
 }
 

@@ -15,15 +15,17 @@ use haima_fl_core::schema::Schema;
 use haima_fl_core::task::SiteState;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::client::{NodeClient, call_error};
+use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::RoundSpec;
+use haima_smpc_node::submission::Submission;
 use haima_smpc_node::tls::{self, TlsIdentity};
 use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
 use tonic::transport::Channel;
 
 use super::answer::Hospital;
 use super::config::Config;
-use super::outbox::{Outbox, Submission};
+use super::outbox::Outbox;
 use super::policy::Policy;
 use super::replay::{Releases, Replay};
 use crate::Error;
@@ -59,6 +61,7 @@ pub async fn run(config: &Config) -> Result<(), Error> {
         coordinator: Coordinator { client: CoordinatorClient::new(channel), manifest },
         hospital,
         nodes,
+        epoch: None,
     };
     site.live().await
 }
@@ -145,6 +148,8 @@ struct Site {
     replay: Replay,
     coordinator: Coordinator,
     nodes: Vec<NodeClient>,
+    /// The nodes' epoch, once it was asked for.
+    epoch: Option<Epoch>,
 }
 
 /// The coordinator as this site calls it.
@@ -289,8 +294,9 @@ impl Site {
                     .into(),
             });
         }
+        let epoch = of_epoch(spec, &mut self.epoch, &self.nodes, &self.hospital).await?;
         let hospital = &mut self.hospital;
-        let submission = tokio::task::block_in_place(|| hospital.submission(spec, run))?;
+        let submission = tokio::task::block_in_place(|| hospital.submission(spec, epoch, run))?;
         wait_for_tick(heard, spec.tick_ms).await;
         self.send(spec, submission).await
     }
@@ -337,14 +343,17 @@ impl Site {
 
     /// Sends each node its share, again and again until the deadline; bytes sent.
     async fn send(&self, spec: &RoundSpec, submission: Submission) -> Result<u64, Error> {
-        let Submission { header, shares } = submission;
+        let Submission { header, public, sealed } = submission;
         let mut sending = tokio::task::JoinSet::new();
-        for (node, share) in self.nodes.iter().cloned().zip(shares) {
-            let (header, deadline) = (header.clone(), spec.deadline_ms);
+        for (node, share) in self.nodes.iter().cloned().zip(sealed) {
+            let (header, public, deadline) = (header.clone(), public.clone(), spec.deadline_ms);
             sending.spawn(async move {
                 loop {
-                    match node.submit(&header, &share).await {
-                        Ok(()) => return Ok((header.bytes.len() + 64 + share.len()) as u64),
+                    match node.submit(&header, &public, &share).await {
+                        Ok(()) => {
+                            let bytes = header.bytes.len() + 64 + public.len() + share.len();
+                            return Ok(bytes as u64);
+                        }
                         Err(haima_smpc_node::Error::Unreachable { .. })
                             if unix_millis() < deadline =>
                         {
@@ -399,6 +408,35 @@ impl Site {
         }
         Ok(())
     }
+}
+
+/// The nodes' epoch that a round names. Its record is signed by all nodes, so it may come from any
+/// of them.
+async fn of_epoch<'a>(
+    spec: &RoundSpec,
+    known: &'a mut Option<Epoch>,
+    nodes: &[NodeClient],
+    hospital: &Hospital,
+) -> Result<&'a Epoch, Error> {
+    if known.as_ref().is_none_or(|epoch| epoch.digest != spec.epoch) {
+        *known = None;
+        for node in nodes {
+            let Ok((_, Some(record))) = node.epoch().await else { continue };
+            match record.verify(&hospital.manifest) {
+                Ok(epoch) if epoch.digest == spec.epoch => {
+                    *known = Some(epoch);
+                    break;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "epoch record refused"),
+            }
+        }
+    }
+    known.as_ref().ok_or_else(|| Error::Refused {
+        site: hospital.name.clone(),
+        round: spec.digest().short(),
+        reason: "no node shows a signed record of the epoch that it names (rule R5)".into(),
+    })
 }
 
 fn spent(ledger: &Ledger) -> f64 {

@@ -3,50 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
-use haima_crypto::identity::Signature;
-use haima_crypto::share::MAX_PARTIES;
-use haima_smpc_node::header::SignedHeader;
+use haima_crypto::encode::{Canonical, Digest};
 use haima_smpc_node::keyfile;
-use zeroize::Zeroizing;
+use haima_smpc_node::submission::Submission;
 
 use crate::Error;
-
-/// A round's submission: the signed header and each node's share.
-pub(super) struct Submission {
-    /// The header.
-    pub(super) header: SignedHeader,
-    /// Shares in the manifest's order of nodes. Secret together.
-    pub(super) shares: Vec<Zeroizing<Vec<u8>>>,
-}
-
-impl std::fmt::Debug for Submission {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Submission(<redacted>)")
-    }
-}
-
-impl Canonical for Submission {
-    const LABEL: &'static str = "haima outbox 1";
-
-    fn encode_fields(&self, to: &mut Encoder) {
-        to.bytes(&self.header.bytes).array(self.header.signature.as_bytes());
-        to.count(self.shares.len());
-        for share in &self.shares {
-            to.bytes(share);
-        }
-    }
-
-    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
-        let bytes = from.bytes(1 << 16)?.to_vec();
-        let signature = Signature::from_bytes(from.array()?);
-        let count = from.count(MAX_PARTIES, 4)?;
-        let shares = (0..count)
-            .map(|_| Ok(Zeroizing::new(from.bytes(1 << 30)?.to_vec())))
-            .collect::<Result<_, haima_crypto::Error>>()?;
-        Ok(Self { header: SignedHeader { bytes, signature }, shares })
-    }
-}
 
 /// The folder of kept submissions.
 #[derive(Debug)]
@@ -67,7 +28,7 @@ impl Outbox {
     /// The submission made for a round, if there is one.
     pub(super) fn get(&self, round: &Digest) -> Result<Option<Submission>, Error> {
         let path = self.path(round);
-        match std::fs::read(&path).map(Zeroizing::new) {
+        match std::fs::read(&path) {
             Ok(bytes) => Ok(Some(Submission::from_bytes(&bytes)?)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file(&path, error)),
@@ -78,7 +39,7 @@ impl Outbox {
     pub(super) fn put(&self, round: &Digest, submission: &Submission) -> Result<(), Error> {
         let (path, partial) = (self.path(round), self.folder.join("partial"));
         remove(&partial)?;
-        keyfile::write_private(&partial, &Zeroizing::new(submission.to_bytes()))?;
+        keyfile::write_private(&partial, &submission.to_bytes())?;
         std::fs::rename(&partial, &path).map_err(|e| Error::file(&path, e))?;
         let folder = std::fs::File::open(&self.folder).and_then(|folder| folder.sync_all());
         folder.map_err(|e| Error::file(&self.folder, e))
@@ -106,6 +67,9 @@ fn remove(path: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use haima_crypto::identity::Signature;
+    use haima_smpc_node::header::SignedHeader;
+
     use super::*;
 
     /// R5: what is kept is what is sent again, to the byte, and it goes when the round has ended.
@@ -116,7 +80,8 @@ mod tests {
         let round = Digest::of(b"round");
         let submission = Submission {
             header: SignedHeader { bytes: vec![1, 2], signature: Signature::from_bytes([3; 64]) },
-            shares: vec![Zeroizing::new(vec![4; 100]), Zeroizing::new(vec![5; 32])],
+            public: vec![6; 64],
+            sealed: vec![vec![4; 100], vec![5; 32]],
         };
         assert!(outbox.get(&round).unwrap().is_none());
         outbox.put(&round, &submission).unwrap();

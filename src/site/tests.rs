@@ -5,15 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::field::Field128;
+use haima_crypto::secret::Seed;
+use haima_crypto::share::{Aggregate, combine};
 use haima_dp::ledger::Ledger;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::task::{Query, Run, SiteState};
 use haima_smpc_node::audit::Audit;
-use haima_smpc_node::header::{Header, share_context};
+use haima_smpc_node::epoch::{Epoch, Keys, Record};
+use haima_smpc_node::header::Header;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
-use haima_smpc_node::{keyfile, unix_millis};
+use haima_smpc_node::submission::associated;
+use haima_smpc_node::{keyfile, proof, unix_millis};
 
 use super::answer::Hospital;
 use super::outbox::Outbox;
@@ -66,6 +71,9 @@ const STILL: &str = "days,dead,age\n1000,0,60\n999,0,60\n998,0,60\n997,0,60\n996
 struct Fixture {
     folder: tempfile::TempDir,
     manifest: Arc<Manifest>,
+    /// The nodes' keys, which this test has instead of nodes.
+    nodes: Vec<Keys>,
+    epoch: Epoch,
 }
 
 impl Fixture {
@@ -83,7 +91,14 @@ impl Fixture {
                 timing,
             )
             .unwrap();
-        Self { folder, manifest: Arc::new(manifest) }
+        let nodes = [1, 2].map(|i| Keys::new(&Seed::from_bytes([i; 32])).unwrap());
+        let offers = nodes.iter().zip(&manifest.nodes).map(|(keys, node)| {
+            let identity = folder.path().join(&node.name).join("identity.key");
+            let identity = keyfile::read_identity(&identity).unwrap();
+            keys.offer(&manifest.digest(), &node.name, &identity)
+        });
+        let epoch = Record(offers.collect()).verify(&manifest).unwrap();
+        Self { folder, manifest: Arc::new(manifest), nodes: nodes.into(), epoch }
     }
 
     fn policy() -> Policy {
@@ -143,6 +158,7 @@ impl Fixture {
             attempt: 0,
             plan_index: 0,
             previous: Digest::default(),
+            epoch: self.epoch.digest,
             deadline_ms: unix_millis() + 5000,
         };
         let entry = self.manifest.task(task).unwrap();
@@ -212,7 +228,7 @@ fn an_exact_task_is_answered_once() {
     }
     let mut hospital = fixture.hospital(Fixture::policy(), PATIENTS);
     hospital.check(&first).unwrap();
-    hospital.submission(&first, fixture.run("cox").as_ref()).unwrap();
+    hospital.submission(&first, &fixture.epoch, fixture.run("cox").as_ref()).unwrap();
     hospital
         .check(&RoundSpec { step: 1, plan_index: 1, previous: Digest::of(b"r"), ..first.clone() })
         .expect("the same run goes on");
@@ -238,20 +254,20 @@ fn a_crash_between_charge_and_bytes_loses_the_attempt_but_not_the_charge() {
     let run = fixture.run("hazard");
     let spec = fixture.spec("hazard", &run.query().unwrap(), 1);
     let mut hospital = fixture.hospital(Fixture::policy(), PATIENTS);
-    let made = hospital.submission(&spec, run.as_ref()).unwrap().to_bytes();
+    let made = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap().to_bytes();
     let spent = hospital.ledger.spent_total();
     drop(hospital);
     let mut hospital = fixture.hospital(Fixture::policy(), PATIENTS);
-    assert_eq!(hospital.submission(&spec, run.as_ref()).unwrap().to_bytes(), made);
+    assert_eq!(hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap().to_bytes(), made);
     assert_eq!(hospital.ledger.spent_total(), spent, "charged once");
     hospital.outbox.erase_except(None).unwrap();
     drop(hospital);
     let mut hospital = fixture.hospital(Fixture::policy(), PATIENTS);
-    let error = hospital.submission(&spec, run.as_ref()).unwrap_err().to_string();
+    let error = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap_err().to_string();
     assert!(error.contains("R5"), "{error}");
     assert_eq!(hospital.ledger.spent_total(), spent);
     let retry = RoundSpec { number: 2, attempt: 1, plan_index: 1, ..spec };
-    hospital.submission(&retry, run.as_ref()).unwrap();
+    hospital.submission(&retry, &fixture.epoch, run.as_ref()).unwrap();
     assert!(hospital.ledger.spent_total() > spent, "a retry is a new charge");
 }
 
@@ -264,11 +280,11 @@ fn an_overspending_round_is_refused_and_changes_nothing() {
     let mut hospital = fixture.hospital(Fixture::policy(), PATIENTS);
     for number in 1..=5 {
         let spec = fixture.spec("hazard", &query, number);
-        hospital.submission(&spec, run.as_ref()).unwrap();
+        hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
     }
     let (spent, length) = (hospital.ledger.spent_total(), hospital.ledger.head());
     let sixth = fixture.spec("hazard", &query, 6);
-    let error = hospital.submission(&sixth, run.as_ref()).unwrap_err().to_string();
+    let error = hospital.submission(&sixth, &fixture.epoch, run.as_ref()).unwrap_err().to_string();
     assert!(error.contains("left"), "it says what is left: {error}");
     assert_eq!((hospital.ledger.spent_total(), hospital.ledger.head()), (spent, length));
     assert!(hospital.outbox.get(&sixth.digest()).unwrap().is_none());
@@ -284,7 +300,7 @@ fn attempts_are_capped_a_day() {
     let mut hospital = fixture.hospital(policy, PATIENTS);
     let spec = fixture.spec("hazard", &query, 1);
     hospital.check(&spec).unwrap();
-    hospital.submission(&spec, run.as_ref()).unwrap();
+    hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
     let error = refused(hospital.check(&fixture.spec("hazard", &query, 2)));
     assert!(error.contains("24 hours"), "{error}");
 }
@@ -305,12 +321,12 @@ fn what_leaves_has_the_same_shape_whatever_the_data() {
                 std::fs::create_dir(&state).unwrap();
                 let mut hospital = fixture.hospital_at(&state, Fixture::policy(), data);
                 hospital.check(&spec).unwrap();
-                let submission = hospital.submission(&spec, run.as_ref()).unwrap();
+                let submission = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
                 let header = Header::from_bytes(&submission.header.bytes).unwrap();
-                let lengths: Vec<usize> = submission.shares.iter().map(|s| s.len()).collect();
-                let Header { round, site, public_share, ledger_len, ledger_head, .. } = header;
-                let length = submission.header.bytes.len();
-                (round, site, public_share, ledger_len, ledger_head, length, lengths)
+                let lengths: Vec<usize> = submission.sealed.iter().map(Vec::len).collect();
+                let Header { round, site, ledger_len, ledger_head, .. } = header;
+                let length = (submission.header.bytes.len(), submission.public.len());
+                (round, site, ledger_len, ledger_head, length, lengths)
             })
             .collect();
         assert_eq!(shapes[0], shapes[1], "{task}");
@@ -325,23 +341,20 @@ fn below_the_local_floor_the_contribution_is_zero() {
     let spec = fixture.spec("cox", &run.query().unwrap(), 1);
     let few: String = PATIENTS.lines().take(6).map(|line| format!("{line}\n")).collect();
     let mut hospital = fixture.hospital(Fixture::policy(), &few);
-    let submission = hospital.submission(&spec, run.as_ref()).unwrap();
-    let context = share_context(&spec.digest(), "site-a");
-    let sums: Vec<Vec<u8>> = submission
-        .shares
-        .iter()
-        .enumerate()
-        .map(|(position, share)| {
-            use haima_crypto::field::Field128;
-            let mut sum =
-                haima_crypto::share::Aggregate::<Field128>::new(position, spec.dimension());
-            sum.add_bytes(&context, share).unwrap();
-            sum.to_bytes()
-        })
-        .collect();
+    let submission = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
+    let header = Header::from_bytes(&submission.header.bytes).unwrap();
+    let mut sums = vec![];
+    for (position, (keys, sealed)) in fixture.nodes.iter().zip(&submission.sealed).enumerate() {
+        let node = (position, fixture.manifest.nodes[position].name.as_str());
+        let (round, public) = (spec.digest(), &header.public_share);
+        let aad = associated(&spec, &round, "site-a", node, header.nonce, public);
+        let share = keys.sealing.open(&aad, sealed).unwrap();
+        let mut sum = Aggregate::<Field128>::new(position, spec.dimension());
+        proof::accumulate(&spec, 2, position, &share, &mut sum).unwrap();
+        sums.push(sum.to_bytes());
+    }
     let released: Vec<&[u8]> = sums.iter().map(Vec::as_slice).collect();
-    let sum =
-        haima_crypto::share::combine::<haima_crypto::field::Field128>(&released, spec.dimension());
+    let sum = combine::<Field128>(&released, spec.dimension());
     assert_eq!(sum.unwrap(), vec![0; spec.dimension()]);
 }
 

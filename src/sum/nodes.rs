@@ -47,6 +47,41 @@ pub struct Network {
     pub events: Events,
     /// The runtime on which calls are made.
     pub runtime: tokio::runtime::Handle,
+    /// Digest of the nodes' epoch record, once one node has shown it.
+    pub epoch: tokio::sync::OnceCell<Digest>,
+}
+
+impl Network {
+    /// The nodes' epoch. Asks them until they have set it up, at most as long as a round may take:
+    /// the nodes check for themselves that a round is of the epoch they agreed on.
+    async fn epoch(&self) -> Result<Digest, Error> {
+        let asked = self.epoch.get_or_try_init(async || {
+            let deadline = Instant::now() + Duration::from_millis(self.manifest.round_ms);
+            loop {
+                let mut last = None;
+                for node in &self.nodes {
+                    match node.epoch().await {
+                        Ok((_, Some(record))) => match record.verify(&self.manifest) {
+                            Ok(epoch) => return Ok(epoch.digest),
+                            Err(error) => last = Some(error),
+                        },
+                        Ok((_, None)) => {
+                            last = Some(haima_smpc_node::Error::NotReady {
+                                party: node.name().to_owned(),
+                                reason: "the nodes have not exchanged their epoch keys yet".into(),
+                            });
+                        }
+                        Err(error) => last = Some(error),
+                    }
+                }
+                match last {
+                    Some(error) if Instant::now() > deadline => return Err(Error::from(error)),
+                    _ => tokio::time::sleep(RETRY).await,
+                }
+            }
+        });
+        asked.await.copied()
+    }
 }
 
 /// One run of one task over the nodes.
@@ -78,6 +113,7 @@ impl<'a> NodesSum<'a> {
                 attempt,
                 plan_index: self.attempts,
                 previous: self.previous,
+                epoch: self.network.epoch().await?,
                 deadline_ms: unix_millis() + self.network.manifest.round_ms,
             };
             if self.step >= self.entry.max_steps {
@@ -229,13 +265,18 @@ impl<'a> NodesSum<'a> {
         let network = self.network;
         let verified = bundle.verify(&network.manifest)?;
         self.previous = release_digest(bundle);
-        let accepted: Vec<String> = verified.accepted.headers.sites().map(str::to_owned).collect();
         network.hub.add_release(&self.entry.id, self.run, self.step, bundle.to_bytes());
         network.hub.end_round();
-        let (round, text) = (bundle.spec.digest(), format!("{} sites", accepted.len()));
+        let accepted = verified.accepted.headers.entries().len();
+        let (round, text) = (bundle.spec.digest(), format!("{accepted} sites"));
         let (task, release) = (&self.entry.id, &self.previous);
         network.audit.write(&network.key, "released", &round, task, release, &text)?;
-        let event = Event::released(bundle, &accepted, &network.manifest, started.elapsed());
+        for (site, header) in verified.accepted.refused.entries() {
+            let text = "not accepted: the site or a node deviated (its proof failed)";
+            network.audit.write(&network.key, "not accepted", &round, site, header, text)?;
+        }
+        let (accepted, took) = (&verified.accepted, started.elapsed());
+        let event = Event::released(bundle, accepted, &network.manifest, took);
         network.events.tell(event);
         self.step += 1;
         absorbable(query, verified)

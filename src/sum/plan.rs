@@ -10,7 +10,7 @@ use haima_fl_core::task::{Query, Run};
 use haima_smpc_node::PROTOCOL;
 use haima_smpc_node::bundle::Verified;
 use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
-use haima_smpc_node::spec::{BlockSpec, FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
 
 use crate::Error;
 
@@ -29,6 +29,8 @@ pub struct Place {
     pub plan_index: u32,
     /// The release that the step builds on; zero for step 0.
     pub previous: Digest,
+    /// The nodes' epoch.
+    pub epoch: Digest,
     /// Deadline of submissions, unix milliseconds.
     pub deadline_ms: u64,
 }
@@ -81,6 +83,9 @@ pub fn plan(
             ));
         }
     };
+    let field = FieldKind::for_bound(bound);
+    let dimension = query.blocks.iter().map(|block| block.len as usize).sum();
+    let proof = ProofSpec::new(field, dimension, bound, manifest.nodes.len())?;
     Ok(RoundSpec {
         protocol: PROTOCOL,
         manifest: manifest_digest,
@@ -96,12 +101,14 @@ pub fn plan(
         query: query_digest(query),
         previous: place.previous,
         roster: manifest.roster_digest(),
+        epoch: place.epoch,
         blocks: query
             .blocks
             .iter()
             .map(|block| BlockSpec { len: block.len, frac_bits: block.frac_bits })
             .collect(),
-        field: FieldKind::for_bound(bound),
+        field,
+        proof,
         sensitivity,
         bound,
         event,

@@ -47,6 +47,7 @@ pub(crate) struct Setup {
     pub(crate) nodes: usize,
     pub(crate) policy: Policy,
     pub(crate) timing: Timing,
+    pub(crate) poisoner: Option<String>,
 }
 
 impl Setup {
@@ -75,7 +76,7 @@ impl Setup {
             amendment: None,
             max_attempts_a_day: 1000,
         };
-        Self { study, cohorts, nodes: 3, policy, timing: TIMING }
+        Self { study, cohorts, nodes: 3, policy, timing: TIMING, poisoner: None }
     }
 
     pub(crate) fn make(&self) -> Running {
@@ -89,6 +90,7 @@ impl Setup {
             policy: self.policy.clone(),
             timing: self.timing,
             wait_s: 60,
+            poisoner: self.poisoner.clone(),
         };
         let network = Network::make(&plan).unwrap();
         Running { network, coordinator: None, events: None, seen: vec![], root }
