@@ -17,8 +17,14 @@ demo *options:
 
 # Criterion benches.
 bench:
-    cargo bench
+    cargo bench --workspace
+
+# Measures everything of crypto, then prints the ratio table of benches/README.md.
+ratios:
+    cargo bench -p haima-crypto --bench kernels --bench pine --bench shamir
+    cargo bench -p haima-crypto --bench ratios
 
 # Every test, the slow ignored ones too, optimised.
 deep:
     cargo test --workspace --release -- --include-ignored
+    cargo test -p haima-crypto --features rayon
