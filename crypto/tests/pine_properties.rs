@@ -117,6 +117,14 @@ proptest! {
     }
 }
 
+/// Nodes work in blocks of 2^15 coordinates: here three, the last one odd.
+#[test]
+fn vectors_of_several_blocks_pass() {
+    complete::<Field64, XofHmacSha256Aes128>(70_001, 1 << 20, 2, 1);
+    complete::<Field64, XofTurboShake128>(70_001, 1 << 20, 2, 2);
+    complete::<Field32, XofHmacSha256Aes128>(33_333, 1 << 15, 3, 3);
+}
+
 #[test]
 fn the_norm_bound_is_exact() {
     let mut rng = ChaCha20Rng::from_seed([4; 32]);

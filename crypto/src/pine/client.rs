@@ -256,7 +256,8 @@ where
             stream,
             wrap: Some(Self::part(wrap, Usage::WrapPart, position, nonce)),
             joint: Self::part(joint, Usage::JointPart, position, nonce),
-            bytes: Zeroizing::new(Vec::new()),
+            // Never grown: that would leave copies of shares behind.
+            bytes: Zeroizing::new(Vec::with_capacity(BLOCK * par::width() * F::BYTES)),
         };
         let [wrap, joint] = seeds.blinds;
         let helpers = seeds.helpers.chunks_exact(4 * X::SEED).zip(1..).map(|(seeds, position)| {

@@ -285,7 +285,9 @@ where
                 reader.read(&mut bits)?;
             }
             Reader::Expanded(_) => {
-                let mut bytes = Zeroizing::new(Vec::new());
+                // Never grown: that would leave copies of the share behind.
+                let longest = super::BLOCK.max(layout.bit_len) * F::BYTES;
+                let mut bytes = Zeroizing::new(Vec::with_capacity(longest));
                 let mut block = Zeroizing::new(vec![F::ZERO; super::BLOCK.min(dimension)]);
                 for from in (0..dimension).step_by(super::BLOCK) {
                     block.truncate(dimension - from);
