@@ -88,7 +88,7 @@ fn every_vector_byte_for_byte() {
 /// Writes `tests/vectors/pine`: reports of several clients each, signed values, norms from 0 to the
 /// bound, randomness that differs from report to report. Its README says how they were checked.
 #[test]
-#[ignore = "writes the repository's own vectors; their check against the reference is by hand"]
+#[ignore = "writes the repository's vectors: HAIMA_WRITE_VECTORS=1 cargo test -p haima-crypto --test pine_vectors -- --ignored"]
 fn write_our_own_vectors() {
     // Never by the way, with other ignored tests: bytes that changed would pass as right.
     if std::env::var_os("HAIMA_WRITE_VECTORS").is_none() {
