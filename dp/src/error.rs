@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::units::Adjacency;
+
 /// Everything that this crate refuses.
 ///
 /// Comparable, so that tests assert the exact refusal. No variant carries a patient's value; the
@@ -31,6 +33,54 @@ pub enum Error {
     DeltaNotAProbability {
         /// What was given.
         value: f64,
+    },
+    /// A sampling rate that is no probability.
+    #[error("the sampling rate q is a probability from 0 to 1, got {value}: correct the plan")]
+    NotARate {
+        /// What was given.
+        value: f64,
+    },
+    /// An event that no mechanism has.
+    #[error("the event {event} has {what}: correct the plan")]
+    BadEvent {
+        /// Name of the event.
+        event: &'static str,
+        /// What is wrong with it, with the figure.
+        what: String,
+    },
+    /// An event that an accountant has no theorem for.
+    #[error(
+        "{accountant} does not cover {event} under {adjacency}: use another accountant or plan"
+    )]
+    NotCovered {
+        /// Name of the accountant.
+        accountant: &'static str,
+        /// Name of the event.
+        event: &'static str,
+        /// Which data sets are neighbours.
+        adjacency: Adjacency,
+    },
+    /// No finite figure holds.
+    #[error("{accountant} gives no finite bound at {at}: add noise, or take fewer steps")]
+    NoBound {
+        /// Name of the accountant.
+        accountant: &'static str,
+        /// The delta or epsilon that was asked for.
+        at: f64,
+    },
+    /// No setting within the range reaches a target.
+    #[error(
+        "no {what} up to {most} reaches epsilon {epsilon} at delta {delta:e}: relax the target"
+    )]
+    OutOfReach {
+        /// What was sought.
+        what: &'static str,
+        /// The last value that was tried.
+        most: f64,
+        /// The target's epsilon.
+        epsilon: f64,
+        /// The target's delta.
+        delta: f64,
     },
     /// Rule L5.
     #[error(

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use sha3::{Digest, Sha3_256};
 
-use crate::event::Event;
+use crate::event::Release;
 use crate::journal::Journal;
 use crate::units::{Delta, Epsilon, Rho};
 use crate::zcdp::epsilon;
@@ -41,7 +41,7 @@ use entry::Entry;
 pub use budget::{Budget, Limit};
 
 /// The label of the journals that are ledgers, for [`Journal::verify`].
-pub const JOURNAL_LABEL: &str = "haima.ledger/1";
+pub const JOURNAL_LABEL: &str = "haima.ledger/2";
 
 /// An open ledger: the only handle that can charge its population, in this or any process.
 #[derive(Debug)]
@@ -139,14 +139,15 @@ impl Ledger {
     /// [`Error::Overspend`], [`Error::ExactNotAllowed`], [`Error::KeyReused`],
     /// [`Error::NoiseScaleOutOfRange`], [`Error::BadName`]: refused, nothing has changed.
     /// [`Error::Io`], [`Error::Closed`]: the disk refused; nothing may be sent.
-    pub fn charge(&mut self, study: &str, key: [u8; 32], event: &Event) -> Result<Charged> {
+    pub fn charge(&mut self, study: &str, key: [u8; 32], release: &Release) -> Result<Charged> {
+        let event = release.event();
         checked_name("study", study)?;
         let rho = event.rho();
         if let Admission::Repeated(sequence) = self.accounts.admit(study, &key, event)? {
             return Ok(Charged { sequence, head: self.journal.head(), repeated: true, rho });
         }
         let sequence =
-            self.record(Entry::Charged { study: study.to_owned(), key, event: *event })?;
+            self.record(Entry::Charged { study: study.to_owned(), key, event: event.clone() })?;
         Ok(Charged { sequence, head: self.journal.head(), repeated: false, rho })
     }
 

@@ -9,8 +9,14 @@
 //! | [`fixed`] | the grid of reals, and the sum that patients' vectors enter | rule S2, second form |
 //! | [`gauss`] | exact discrete Gaussian sampler, integers only | Canonne, Kamath, Steinke 2020, section 5 |
 //! | [`noise`] | a round's noise, who is protected by how much, overflow | Kairouz, Liu, Steinke 2021, Prop. 14; rules N1, N5 |
+//! | [`sampler`] | Poisson samples, tied to the event that is charged | rules S4, S5 |
+//! | [`accountant`] | what all accountants share: events in, bounds out | rule L2 |
+//! | [`renyi`] | Renyi curves of every event, conversion | Mironov 2017; CKS 2020, Prop. 12 |
+//! | [`pld`] | privacy loss distributions, for committed plans | Doroshenko et al. 2022 |
+//! | [`analytic`] | Gaussian releases in closed form | Balle and Wang 2018; rule N2 |
+//! | [`plan`], [`calibrate`] | the best figure of a committed plan; settings from a target | rule L2 |
 //! | [`zcdp`] | composition, conversion to (epsilon, delta), calibration | Bun and Steinke 2016; CKS 2020, Prop. 12 |
-//! | [`event`] | what one release costs | rules X1, N1 |
+//! | [`event`] | what a mechanism does, as a tree; what may be charged | rules X1, N1 |
 //! | [`journal`] | append-only, fsynced, hash-chained file | rules L1, L4 |
 //! | [`ledger`] | the budget of one population, a filter on disk | Whitehouse et al. 2023; rules L1, L3, X1 |
 //!
@@ -32,7 +38,9 @@
 //! - `fsync` that keeps its word. See [`journal`] for what is done when it reports a failure.
 //! - Nobody measures how long a single draw takes; see [`gauss`] on timing.
 //!
-//! No amplification by sampling is claimed anywhere: zCDP has none.
+//! A ledger's limit is zCDP's, which knows no amplification by sampling. The Renyi accountant and
+//! privacy loss distributions know it; they answer for committed plans, and only a release that a
+//! [`sampler::PoissonSampler`] minted counts as sampled.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -41,6 +49,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod accountant;
+pub mod analytic;
+pub mod calibrate;
 mod error;
 pub mod event;
 pub mod fixed;
@@ -48,8 +59,13 @@ pub mod gauss;
 pub mod journal;
 pub mod ledger;
 pub mod noise;
+pub mod plan;
+pub mod pld;
+pub mod renyi;
 mod rho_sum;
 mod rounding;
+pub mod sampler;
+mod special;
 pub mod units;
 pub mod zcdp;
 

@@ -23,8 +23,8 @@ use rand_core::{SeedableRng, TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
 use crate::gauss::DiscreteGaussian;
-use crate::rounding::{add_up, integer_up, mul_up, ratio_up};
-use crate::units::{Rho, Sensitivity};
+use crate::rounding::{add_up, div_up, integer_up, mul_up, ratio_up};
+use crate::units::{Rho, Sensitivity, Sigma};
 use crate::{Error, Result};
 
 /// A noise scale s that the accounting of sums of nodes' noise covers: 4..=2^40 grid steps.
@@ -53,6 +53,11 @@ impl NoiseScale {
     /// The scale s, in grid steps.
     pub fn get(self) -> u64 {
         self.0.scale()
+    }
+
+    /// The same as the scale of an event: an integer below 2^53, so nothing is rounded.
+    pub fn as_sigma(self) -> Sigma {
+        Sigma::of_scale(self.get())
     }
 
     /// The distribution of one node's noise.
@@ -126,13 +131,23 @@ pub fn coalition_rho(sensitivity: Sensitivity, s: u64) -> Rho {
     shared_rho(sensitivity, s, 1)
 }
 
+/// rho = D^2 / (2 s^2), rounded up, for any scale s of a discrete Gaussian.
+pub(crate) fn rho_of_sigma(sensitivity: Sensitivity, s: Sigma) -> Rho {
+    let s = s.get();
+    if s.fract() == 0.0 && s <= DiscreteGaussian::MAX_SCALE as f64 {
+        return coalition_rho(sensitivity, s as u64);
+    }
+    let ratio = div_up(integer_up(u128::from(sensitivity.get())), s);
+    Rho::at_least(mul_up(ratio, ratio) / 2.0)
+}
+
 /// rho of one release of `dimension` coordinates against whoever sees only the released sum of all
 /// `nodes` nodes' noise: D^2 / (2 k s^2) + d tau, rounded up (rule N1).
 ///
 /// For reports, beside [`coalition_rho`]; no budget is charged this. [`Rho::MAX`] without noise.
 pub fn public_rho(sensitivity: Sensitivity, s: u64, nodes: u32, dimension: u64) -> Rho {
     let main = shared_rho(sensitivity, s, nodes).get();
-    let rounding = mul_up(integer_up(u128::from(dimension)), tau(s, nodes));
+    let rounding = mul_up(integer_up(u128::from(dimension)), tau(s as f64, nodes));
     Rho::at_least(add_up(main, rounding))
 }
 
@@ -149,14 +164,14 @@ fn shared_rho(sensitivity: Sensitivity, s: u64, nodes: u32) -> Rho {
 
 /// tau = 10 sum_{j=1}^{k-1} exp(-2 pi^2 s^2 j/(j+1)), rounded up; what k discrete Gaussians differ
 /// from one by, for each coordinate.
-fn tau(s: u64, nodes: u32) -> f64 {
+pub(crate) fn tau(s: f64, nodes: u32) -> f64 {
     /// Terms summed one by one; the rest are no larger than the last of them.
     const ONE_BY_ONE: u32 = 64;
     /// Covers the errors of the exponent (745 * 2^-50 at most before `exp` underflows) and of
     /// `exp` itself (one unit in the last place).
     const MARGIN: f64 = 1.0 + 1e-9;
     let term = |j: u32| {
-        let (s, j) = (s as f64, f64::from(j));
+        let j = f64::from(j);
         let exponent = -2.0 * std::f64::consts::PI.powi(2) * s * s * (j / (j + 1.0));
         mul_up(libm::exp(exponent).max(f64::MIN_POSITIVE), MARGIN)
     };
@@ -219,12 +234,12 @@ mod tests {
     /// N1: figures of tau for small scales, computed elsewhere: s = 1, k = 2 gives 5.2e-4.
     #[test]
     fn the_rounding_term_agrees_with_published_figures() {
-        assert!((tau(1, 2) / (10.0 * (-std::f64::consts::PI.powi(2)).exp()) - 1.0).abs() < 1e-8);
-        assert!((4e-4..7e-4).contains(&tau(1, 5)));
-        assert!((5e-17..1e-16).contains(&tau(2, 5)));
-        assert!((1e-68..5e-68).contains(&tau(4, 5)));
-        assert_eq!(tau(4, 1), 0.0);
-        assert!(tau(1 << 40, 2) > 0.0);
+        assert!((tau(1.0, 2) / (10.0 * (-std::f64::consts::PI.powi(2)).exp()) - 1.0).abs() < 1e-8);
+        assert!((4e-4..7e-4).contains(&tau(1.0, 5)));
+        assert!((5e-17..1e-16).contains(&tau(2.0, 5)));
+        assert!((1e-68..5e-68).contains(&tau(4.0, 5)));
+        assert_eq!(tau(4.0, 1), 0.0);
+        assert!(tau((1u64 << 40) as f64, 2) > 0.0);
     }
 
     /// N1: scales whose sum of nodes' noise is not covered are refused.

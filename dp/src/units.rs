@@ -115,6 +115,80 @@ impl Rho {
     }
 }
 
+/// A noise scale or noise multiplier: finite and above zero.
+///
+/// What it is a multiple of stands with each event: grid steps, or the sensitivity.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Sigma(f64);
+
+impl Sigma {
+    /// Checks `value`.
+    ///
+    /// # Errors
+    /// [`Error::NotPositive`] unless it is finite and above zero.
+    pub fn new(value: f64) -> Result<Self> {
+        positive("sigma", value).map(Self)
+    }
+
+    /// A sampler's scale, which is at least one.
+    pub(crate) fn of_scale(s: u64) -> Self {
+        Self((s as f64).max(1.0))
+    }
+
+    /// The figure.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// The probability with which each patient takes part in a round, independently: 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rate(f64);
+
+impl Rate {
+    /// Everybody takes part.
+    pub const ALL: Self = Self(1.0);
+
+    /// Checks `q`.
+    ///
+    /// # Errors
+    /// [`Error::NotARate`] outside 0..=1.
+    pub fn new(q: f64) -> Result<Self> {
+        // Adding zero turns -0.0 into 0.0, so that equal figures have equal bytes.
+        if (0.0..=1.0).contains(&q) { Ok(Self(q + 0.0)) } else { Err(Error::NotARate { value: q }) }
+    }
+
+    /// The probability q.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// Which data sets a guarantee cannot tell apart.
+///
+/// C is the bound on one patient's part. Sigmas of events are relative to what *adding or removing*
+/// one patient moves; what replacing moves follows from the adjacency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Adjacency {
+    /// One patient more or less: the sum moves by at most C.
+    AddRemove,
+    /// One patient's rows replaced by any other's: the sum moves by at most 2 C.
+    ReplaceOne,
+    /// One patient's part replaced by zeros ("zero-out"): the sum moves by at most C, and the number
+    /// of patients is the same.
+    ReplaceSpecial,
+}
+
+impl fmt::Display for Adjacency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AddRemove => "one patient added or removed",
+            Self::ReplaceOne => "one patient replaced by another",
+            Self::ReplaceSpecial => "one patient's part replaced by zeros",
+        })
+    }
+}
+
 /// How far adding or removing one patient moves a sum in L2 norm, in grid steps: at least one.
 ///
 /// At most 2^62, so that a single patient's coordinate always fits an `i64`.
@@ -193,6 +267,18 @@ impl fmt::Display for Delta {
 }
 
 impl fmt::Display for Rho {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Sigma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }

@@ -16,10 +16,14 @@
 //! none is claimed. Logarithms come from `libm`, not from the platform, so that coordinator and
 //! site compute the same figures.
 
+use crate::accountant::{Accountant, Bound, Carried, Method, Tally};
+use crate::event::Event;
 use crate::gauss::DiscreteGaussian;
-use crate::noise::{NoiseScale, coalition_rho};
+use crate::noise::{NoiseScale, coalition_rho, rho_of_sigma};
+use crate::renyi::{Renyi, stretch};
 use crate::rho_sum::RhoSum;
-use crate::units::{Delta, Epsilon, Rho, Sensitivity};
+use crate::rounding::{add_up, div_up, integer_up, mul_up};
+use crate::units::{Adjacency, Delta, Epsilon, Rho, Sensitivity};
 use crate::{Error, Result};
 
 /// rho of several releases together: their sum, rounded up once, so never below the true sum.
@@ -96,6 +100,94 @@ pub fn calibrate(total: Rho, rounds: u32, sensitivity: Sensitivity) -> Result<u6
         }
     }
     Ok(fitting)
+}
+
+/// The accountant of what has a rho: sampling counts for nothing.
+#[derive(Debug, Clone)]
+pub struct Zcdp {
+    tally: Tally,
+}
+
+impl Zcdp {
+    /// No events.
+    #[must_use]
+    pub fn new(adjacency: Adjacency) -> Self {
+        Self { tally: Tally::new(adjacency) }
+    }
+
+    fn total(&self) -> Rho {
+        let sum = self.tally.parts.iter().fold(0.0, |sum, (event, count)| {
+            let one = rho_of(event, self.tally.adjacency).unwrap_or(Rho::MAX).get();
+            add_up(sum, mul_up(one, integer_up(u128::from(*count))))
+        });
+        Rho::at_least(sum)
+    }
+}
+
+impl Accountant for Zcdp {
+    fn compose(&mut self, event: &Event, count: u64) -> Result<()> {
+        let adjacency = self.tally.adjacency;
+        self.tally.add(event, count, |part| match rho_of(part, adjacency) {
+            Some(_) => Ok(()),
+            None => {
+                let accountant = "the zCDP accountant";
+                Err(Error::NotCovered { accountant, event: part.name(), adjacency })
+            }
+        })
+    }
+
+    fn epsilon(&self, delta: Delta) -> Result<Bound> {
+        let value = epsilon(self.total(), delta).get();
+        Ok(Bound { value, method: Method::Zcdp, carries: Carried::default() })
+    }
+
+    fn delta(&self, epsilon: Epsilon) -> Result<Bound> {
+        let mut renyi = Renyi::new(Adjacency::AddRemove);
+        renyi.compose(&Event::Zcdp { rho: self.total() }, 1)?;
+        let value = renyi.delta(epsilon)?.value;
+        Ok(Bound { value, method: Method::Zcdp, carries: Carried::default() })
+    }
+
+    fn adjacency(&self) -> Adjacency {
+        self.tally.adjacency
+    }
+}
+
+/// The rho of one event's part under an adjacency, if it has one. Pure epsilon-DP is rho-zCDP with
+/// rho = epsilon^2 / 2 (Bun and Steinke 2016, Prop. 1.4).
+fn rho_of(event: &Event, adjacency: Adjacency) -> Option<Rho> {
+    let m = stretch(adjacency);
+    let pure = |epsilon: f64| Some(Rho::at_least(mul_up(epsilon, epsilon) / 2.0));
+    let twice = |rho: Rho| Some(Rho::at_least(rho.get() * m * m));
+    let over = |sigma: f64| {
+        let ratio = div_up(m, sigma);
+        mul_up(ratio, ratio) / 2.0
+    };
+    match event {
+        Event::Gaussian { sigma } => Some(Rho::at_least(over(sigma.get()))),
+        Event::DiscreteGaussian { s, sensitivity, .. } => twice(rho_of_sigma(*sensitivity, *s)),
+        Event::Zcdp { rho } => twice(*rho),
+        Event::Laplace { scale } => pure(div_up(m, scale.get())),
+        Event::DiscreteLaplace { scale, sensitivity } => {
+            pure(div_up(m * integer_up(u128::from(sensitivity.get())), scale.get()))
+        }
+        // A range of epsilon is epsilon^2/8-zCDP (Cesar and Rogers 2021).
+        Event::Exponential { epsilon } => pure(m * epsilon.get() / 2.0),
+        Event::Tree { sigma, steps, epochs } => {
+            let nodes = f64::from(*epochs) * f64::from(steps.ilog2() + 1);
+            Some(Rho::at_least(mul_up(nodes, over(sigma.get()))))
+        }
+        Event::Poisson { event, .. } => {
+            let parts = event.parts();
+            let mut sum = 0.0;
+            for (part, count) in parts {
+                let one = rho_of(part, adjacency)?.get();
+                sum = add_up(sum, mul_up(one, integer_up(u128::from(count))));
+            }
+            Some(Rho::at_least(sum))
+        }
+        _ => None,
+    }
 }
 
 /// t = alpha - 1 at which the bound is least, up to rounding.

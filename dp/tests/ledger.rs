@@ -9,9 +9,10 @@ use std::sync::Mutex;
 
 use common::process;
 use haima_dp::Error;
-use haima_dp::event::Event;
+use haima_dp::event::Release;
 use haima_dp::journal::Journal;
 use haima_dp::ledger::{Budget, JOURNAL_LABEL, Ledger, Limit};
+use haima_dp::noise::NoiseScale;
 use haima_dp::units::{Delta, Epsilon, Rho, Sensitivity};
 use haima_dp::zcdp;
 use tempfile::TempDir;
@@ -55,12 +56,13 @@ fn key(n: u32) -> [u8; 32] {
     key
 }
 
-fn noise(s: u64, steps: u64) -> Event {
-    Event::DiscreteGaussian { s, sensitivity: Sensitivity::new(steps).unwrap() }
+fn noise(s: u64, steps: u64) -> Release {
+    let (s, sensitivity) = (NoiseScale::new(s).unwrap(), Sensitivity::new(steps).unwrap());
+    Release::noised(s, sensitivity, std::num::NonZeroU64::MIN)
 }
 
 /// An event of which `rounds` fill the limit.
-fn part_of(limit: Limit, rounds: u32) -> Event {
+fn part_of(limit: Limit, rounds: u32) -> Release {
     let steps = 1 << 20;
     let s = zcdp::calibrate(limit.rho(), rounds, Sensitivity::new(steps).unwrap()).unwrap();
     noise(s, steps)
@@ -79,7 +81,7 @@ fn a_charge_survives_a_crash_before_sending() {
     fs::write(site.file(), as_left).unwrap();
     let ledger = site.open(budget());
     assert!(ledger.contains(&key(1)) && !ledger.contains(&key(2)));
-    assert_eq!(Some(ledger.spent("survival")), event.rho());
+    assert_eq!(Some(ledger.spent("survival")), event.event().rho());
     assert_eq!(ledger.head(), (charged.sequence, charged.head));
 }
 
@@ -123,7 +125,7 @@ fn a_round_is_charged_once() {
         });
         assert_eq!(ledger.charge("another", key(1), &event), reused);
         assert_eq!(ledger.charge("survival", key(1), &noise(1 << 30, 1)), reused);
-        assert_eq!(ledger.charge("survival", key(1), &Event::Exact), reused);
+        assert_eq!(ledger.charge("survival", key(1), &Release::exact()), reused);
         assert_eq!((ledger.spent_total(), ledger.head()), (spent, head));
         // And so it is after a restart.
         drop(ledger);
@@ -163,7 +165,10 @@ fn an_overspend_is_refused_and_leaves_nothing_changed() {
         panic!("an overspend was admitted")
     };
     assert_eq!((study.as_str(), scope, delta), ("survival", "the population's limit", 1e-6));
-    assert_eq!((asked_rho, left_rho), (whole.rho().unwrap().get(), ledger.remaining().get()));
+    assert_eq!(
+        (asked_rho, left_rho),
+        (whole.event().rho().unwrap().get(), ledger.remaining().get())
+    );
     assert!(!ledger.contains(&key(1)));
     assert_eq!((ledger.spent_total(), ledger.remaining(), ledger.head()), before);
     assert_eq!(fs::read(site.file()).unwrap(), bytes);
@@ -185,7 +190,7 @@ fn studies_share_the_populations_budget() {
     };
     assert_eq!(scope, "the study's limit");
     let _ = ledger.charge("large", key(2), &part).unwrap();
-    let one = part.rho().unwrap();
+    let one = part.event().rho().unwrap();
     assert_eq!(ledger.spent("small"), zcdp::compose([one, one]));
     assert_eq!(ledger.spent_total(), zcdp::compose([one, one, one]));
     assert_eq!(ledger.spent("unknown"), Rho::ZERO);
@@ -269,10 +274,10 @@ fn exact_releases_are_counted_apart() {
     let site = Site::new();
     let mut ledger = site.open(budget());
     for n in 0..3 {
-        let charged = ledger.charge("curves", key(n), &Event::Exact).unwrap();
+        let charged = ledger.charge("curves", key(n), &Release::exact()).unwrap();
         assert_eq!(charged.rho, None);
     }
-    assert!(ledger.charge("curves", key(0), &Event::Exact).unwrap().repeated);
+    assert!(ledger.charge("curves", key(0), &Release::exact()).unwrap().repeated);
     drop(ledger);
     let ledger = site.open(budget());
     assert_eq!((ledger.exact_releases("curves"), ledger.exact_releases("other")), (3, 0));
@@ -285,7 +290,7 @@ fn exact_releases_are_counted_apart() {
 fn an_exact_release_needs_the_policys_permission() {
     let site = Site::new();
     let mut ledger = site.open(limit(1.0));
-    let refused = ledger.charge("curves", key(0), &Event::Exact);
+    let refused = ledger.charge("curves", key(0), &Release::exact());
     assert_eq!(refused, Err(Error::ExactNotAllowed { study: "curves".into() }));
     assert_eq!((ledger.exact_releases("curves"), ledger.head().0), (0, 0));
 }
@@ -298,10 +303,10 @@ fn threads_cannot_overspend_together() {
     let ledger = Mutex::new(site.open(budget()));
     let admitted: usize = std::thread::scope(|scope| {
         let charge = |thread: u32| {
-            let ledger = &ledger;
+            let (ledger, event) = (&ledger, &event);
             let rounds = move || {
                 let round =
-                    |n: &u32| ledger.lock().unwrap().charge("a", key(100 * thread + n), &event);
+                    |n: &u32| ledger.lock().unwrap().charge("a", key(100 * thread + n), event);
                 (0..8).filter(|n| round(n).is_ok()).count()
             };
             scope.spawn(rounds)

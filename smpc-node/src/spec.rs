@@ -3,10 +3,13 @@
 //! The coordinator signs it; a site derives its ledger event from these bytes alone; a node checks
 //! it against the manifest's caps. Its digest names the round everywhere.
 
+use std::num::NonZeroU64;
+
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
 use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::pine::Params;
-use haima_dp::event::Event;
+use haima_dp::event::Release;
+use haima_dp::noise::NoiseScale;
 use haima_dp::units::Sensitivity;
 
 use crate::manifest::{Class, Manifest};
@@ -301,15 +304,20 @@ impl RoundSpec {
         self.blocks.iter().map(|block| block.len as usize).fold(0, usize::saturating_add)
     }
 
-    /// The event that a site's ledger is charged with, from the spec alone.
+    /// What a site's ledger is charged with, from the spec alone.
     ///
     /// # Errors
-    /// When a noised round has no sensitivity.
-    pub fn ledger_event(&self) -> Result<Event, Error> {
+    /// When a noised round has no sensitivity, no coordinate or a scale that no sampler draws.
+    pub fn release(&self) -> Result<Release, Error> {
         Ok(match self.event {
-            RoundEvent::Exact => Event::Exact,
+            RoundEvent::Exact => Release::exact(),
             RoundEvent::DiscreteGaussian { s } => {
-                Event::DiscreteGaussian { s, sensitivity: Sensitivity::new(self.sensitivity)? }
+                let dimension = NonZeroU64::new(self.dimension() as u64).ok_or_else(|| {
+                    let problem = "it has no coordinate".to_owned();
+                    Error::Spec { party: "this party".to_owned(), problem }
+                })?;
+                let sensitivity = Sensitivity::new(self.sensitivity)?;
+                Release::noised(NoiseScale::new(s)?, sensitivity, dimension)
             }
         })
     }

@@ -158,14 +158,15 @@ impl Hospital {
             let reason = "it was charged before a crash and its bytes were lost (rule R5)";
             return Err(self.refuse(spec, reason.into()));
         }
-        let event = spec.ledger_event()?;
-        let charged = self.ledger.charge(&self.manifest.study, *round.as_bytes(), &event).map_err(
-            |error| match error {
+        let release = spec.release()?;
+        let charged = self
+            .ledger
+            .charge(&self.manifest.study, *round.as_bytes(), &release)
+            .map_err(|error| match error {
                 // A disk that fails is this site's own trouble, and ends it.
                 haima_dp::Error::Io { .. } | haima_dp::Error::Closed { .. } => error.into(),
                 refusal => self.refuse(spec, refusal.to_string()),
-            },
-        )?;
+            })?;
         self.journal_charge(spec)?;
         let submission = self.make(spec, epoch, run, &charged)?;
         self.outbox.put(&round, &submission)?;

@@ -128,11 +128,11 @@ impl Accounts {
                 Err(Error::KeyReused { key, sequence: earlier.sequence })
             };
         }
-        match *event {
+        match event {
             Event::Exact if self.budget.allow_exact => Ok(Admission::New),
             Event::Exact => Err(Error::ExactNotAllowed { study: study.to_owned() }),
-            Event::DiscreteGaussian { s, .. } => {
-                NoiseScale::new(s)?;
+            _ => {
+                check_scale(event)?;
                 let asked = event.rho().unwrap_or(Rho::MAX);
                 let own = self.per_study.get(study);
                 if let Some(own) = own {
@@ -175,6 +175,23 @@ impl Accounts {
     }
 }
 
+/// N1: noise that the sampler does not draw is no event.
+fn check_scale(event: &Event) -> Result<()> {
+    match event {
+        Event::DiscreteGaussian { s, .. } => {
+            let steps = s.get();
+            let scale = NoiseScale::new(steps as u64)?;
+            if scale.as_sigma() == *s {
+                Ok(())
+            } else {
+                Err(Error::NotPositive { what: "a fraction of a scale", value: steps })
+            }
+        }
+        Event::Poisson { event, .. } => check_scale(event),
+        _ => Ok(()),
+    }
+}
+
 impl Filter {
     fn admits(&self, spent: RhoSum, asked: Rho, study: &str, scope: &'static str) -> Result<()> {
         let after = RhoSum::covering(asked).and_then(|cost| spent.plus(cost));
@@ -198,11 +215,16 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::{Delta, Epsilon, Sensitivity};
+    use crate::units::{Delta, Epsilon, Sensitivity, Sigma};
     use crate::zcdp::calibrate;
 
     fn limit(epsilon: f64, delta: f64) -> Limit {
         Limit { epsilon: Epsilon::new(epsilon).unwrap(), delta: Delta::new(delta).unwrap() }
+    }
+
+    fn noise(s: u64, sensitivity: Sensitivity) -> Event {
+        let dimension = std::num::NonZeroU64::MIN;
+        Event::DiscreteGaussian { s: Sigma::of_scale(s), sensitivity, dimension }
     }
 
     fn key(n: u32) -> [u8; 32] {
@@ -230,11 +252,11 @@ mod tests {
                     for steps in [1, 3, 1000, 1 << 20, 12_345_678] {
                         let sensitivity = Sensitivity::new(steps).unwrap();
                         let s = calibrate(limit.rho(), rounds, sensitivity).unwrap();
-                        let event = Event::DiscreteGaussian { s, sensitivity };
+                        let event = noise(s, sensitivity);
                         let mut accounts = Accounts::new(limit.into());
                         for n in 0..rounds {
                             let study = if n % 3 == 0 { "a" } else { "b" };
-                            charge(&mut accounts, study, n, event).unwrap();
+                            charge(&mut accounts, study, n, event.clone()).unwrap();
                         }
                         let spent = accounts.total().rounded_up();
                         assert!(spent <= limit.rho());
@@ -242,7 +264,7 @@ mod tests {
                         let next = accounts.admit("a", &key(rounds), &event);
                         at_the_limit += u32::from(next.is_err());
                         // A step less of noise would not have fitted.
-                        let louder = Event::DiscreteGaussian { s: s - 1, sensitivity };
+                        let louder = noise(s - 1, sensitivity);
                         let one = RhoSum::covering(louder.rho().unwrap()).unwrap();
                         assert!(
                             s == NoiseScale::LEAST || one.times(rounds).unwrap() > limit.room()
@@ -282,8 +304,8 @@ mod tests {
         let sensitivity = Sensitivity::new(1000).unwrap();
         let mut accounts = Accounts::new(limit(1.0, 1e-6).into());
         let s = calibrate(accounts.left().rounded_down(), 2, sensitivity).unwrap();
-        charge(&mut accounts, "a", 0, Event::DiscreteGaussian { s, sensitivity }).unwrap();
-        let asked = Event::DiscreteGaussian { s: s / 2, sensitivity };
+        charge(&mut accounts, "a", 0, noise(s, sensitivity)).unwrap();
+        let asked = noise(s / 2, sensitivity);
         let before = accounts.total();
         let Err(Error::Overspend {
             study,
@@ -311,11 +333,11 @@ mod tests {
         let sensitivity = Sensitivity::new(1).unwrap();
         for s in [0, 1, 3, u64::MAX] {
             assert!(matches!(
-                accounts.admit("a", &key(0), &Event::DiscreteGaussian { s, sensitivity }),
+                accounts.admit("a", &key(0), &noise(s, sensitivity)),
                 Err(Error::NoiseScaleOutOfRange { .. })
             ));
         }
-        let far = Event::DiscreteGaussian { s: 4, sensitivity: Sensitivity::new(1 << 62).unwrap() };
+        let far = noise(4, Sensitivity::new(1 << 62).unwrap());
         assert!(matches!(accounts.admit("a", &key(0), &far), Err(Error::Overspend { .. })));
     }
 }

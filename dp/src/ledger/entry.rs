@@ -6,7 +6,9 @@
 //!          3 | study | key [32] | event         charged
 //! budget   limit | exact u8 | count u32 | (study | limit)*      studies ascending
 //! limit    epsilon f64 | delta f64
-//! event    0 | 1 | s u64 | sensitivity u64
+//! event    0                                               exact
+//!          1 | s f64 | sensitivity u64 | dimension u64     discrete Gaussian
+//!          2 | q f64 | event                               Poisson sampling
 //! text     length u32 | UTF-8
 //! ```
 //!
@@ -16,10 +18,11 @@
 //! can be charged anew by another accountant.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use super::budget::{Budget, Limit, MAX_NAME, checked_name};
 use crate::event::Event;
-use crate::units::{Delta, Epsilon, Sensitivity};
+use crate::units::{Delta, Epsilon, Rate, Sensitivity, Sigma};
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +38,7 @@ const CHARGED: u8 = 3;
 
 const EXACT: u8 = 0;
 const DISCRETE_GAUSSIAN: u8 = 1;
+const POISSON: u8 = 2;
 
 impl Entry {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -99,12 +103,19 @@ fn put_budget(to: &mut Vec<u8>, budget: &Budget) {
 
 fn put_event(to: &mut Vec<u8>, event: &Event) {
     match event {
-        Event::Exact => to.push(EXACT),
-        Event::DiscreteGaussian { s, sensitivity } => {
+        Event::DiscreteGaussian { s, sensitivity, dimension } => {
             to.push(DISCRETE_GAUSSIAN);
-            to.extend_from_slice(&s.to_le_bytes());
+            to.extend_from_slice(&s.get().to_bits().to_le_bytes());
             to.extend_from_slice(&sensitivity.get().to_le_bytes());
+            to.extend_from_slice(&dimension.get().to_le_bytes());
         }
+        Event::Poisson { q, event } => {
+            to.push(POISSON);
+            to.extend_from_slice(&q.get().to_bits().to_le_bytes());
+            put_event(to, event);
+        }
+        // No other event becomes a release; see `Release`.
+        _ => to.push(EXACT),
     }
 }
 
@@ -168,19 +179,33 @@ impl Decoder<'_> {
     fn event(&mut self) -> Result<Event, &'static str> {
         match self.take()? {
             [EXACT] => Ok(Event::Exact),
-            [DISCRETE_GAUSSIAN] => Ok(Event::DiscreteGaussian {
-                s: self.u64()?,
-                sensitivity: Sensitivity::new(self.u64()?)
-                    .map_err(|_| "a sensitivity is not one")?,
-            }),
-            _ => Err("its event is unknown"),
+            [POISSON] => {
+                let q = self.u64().map(f64::from_bits)?;
+                let q = Rate::new(q).ok().filter(|kept| kept.get().to_bits() == q.to_bits());
+                let q = q.ok_or("a sampling rate is not one")?;
+                let [kind] = self.take()?;
+                Ok(Event::Poisson { q, event: Box::new(self.noise(kind)?) })
+            }
+            [kind] => self.noise(kind),
         }
+    }
+
+    fn noise(&mut self, kind: u8) -> Result<Event, &'static str> {
+        if kind != DISCRETE_GAUSSIAN {
+            return Err("its event is unknown");
+        }
+        Ok(Event::DiscreteGaussian {
+            s: Sigma::new(self.f64()?).map_err(|_| "a scale is not one")?,
+            sensitivity: Sensitivity::new(self.u64()?).map_err(|_| "a sensitivity is not one")?,
+            dimension: NonZeroU64::new(self.u64()?).ok_or("a vector has no coordinate")?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::NoiseScale;
     use proptest::prelude::*;
 
     fn limit() -> impl Strategy<Value = Limit> {
@@ -198,13 +223,15 @@ mod tests {
 
     fn entry() -> impl Strategy<Value = Entry> {
         let name = "[A-Za-z][A-Za-z0-9 ]{0,20}[a-z]";
-        let event = prop_oneof![
-            Just(Event::Exact),
-            (any::<u64>(), 1..=Sensitivity::MAX).prop_map(|(s, d)| Event::DiscreteGaussian {
-                s,
-                sensitivity: Sensitivity::new(d).unwrap()
-            })
-        ];
+        let noise = (1e-3..1e9f64, 1..=Sensitivity::MAX, any::<NonZeroU64>()).prop_map(
+            |(s, d, dimension)| Event::DiscreteGaussian {
+                s: Sigma::new(s).unwrap(),
+                sensitivity: Sensitivity::new(d).unwrap(),
+                dimension,
+            },
+        );
+        let sampled = (noise.clone(), 0.0..=1.0f64).prop_map(|(e, q)| e.poisson(q).unwrap());
+        let event = prop_oneof![Just(Event::Exact), noise, sampled];
         prop_oneof![
             (name, budget()).prop_map(|(population, budget)| Entry::Opened { population, budget }),
             (budget(), name).prop_map(|(budget, reason)| Entry::Amended { budget, reason }),
@@ -274,11 +301,16 @@ mod tests {
     /// The encoding is on disks: a change of it is a change of the format's version.
     #[test]
     fn the_encoding_of_a_charge_is_as_it_was() {
-        let event = Event::DiscreteGaussian { s: 258, sensitivity: Sensitivity::new(3).unwrap() };
+        let (s, sensitivity) = (NoiseScale::new(258).unwrap(), Sensitivity::new(3).unwrap());
+        let event = Event::discrete_gaussian(s, sensitivity, NonZeroU64::new(5).unwrap())
+            .poisson(0.5)
+            .unwrap();
         let bytes = Entry::Charged { study: "mds".into(), key: [9; 32], event }.encode();
         let mut expected = vec![3, 3, 0, 0, 0, b'm', b'd', b's'];
         expected.extend([9; 32]);
-        expected.extend([1, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        // q = 0.5, s = 258, D = 3, five coordinates.
+        expected.extend([2, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 1, 0, 0, 0, 0, 0, 0x20, 0x70, 0x40]);
+        expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bytes, expected);
     }
 }
