@@ -1,6 +1,6 @@
 //! Privacy loss distributions: the tightest accountant for a plan that is fixed beforehand.
 //!
-//! 1. Each part's hockey-stick curve ([`curve`]) becomes a distribution of losses on a grid by
+//! 1. Each part's hockey-stick curve (`curve`) becomes a distribution of losses on a grid by
 //!    connecting the dots (Doroshenko et al. 2022), which only ever overstates the loss; what the
 //!    curve's rounding may hide is added to each probability.
 //! 2. The grid follows from the composition: connecting the dots adds T (theta + 1) h^2 / 12 to

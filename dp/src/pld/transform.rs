@@ -151,9 +151,9 @@ fn tilted_product(
     let mut planner = FftPlannerScalar::new();
     let forward = planner.plan_fft(points, FftDirection::Forward);
     let mut product: Option<Vec<Complex<f64>>> = None;
-    let total: f64 = parts.iter().map(|(_, count)| *count as f64).sum();
-    // ln of prod (|p_j| + level)^count_j, to bound what errors grow to.
-    let mut grown = vec![0.0; points];
+    // ln of prod (|p_j| + level)^count_j, and sum count_j level / (|p_j| + level): their product
+    // bounds what the parts' errors grow to.
+    let mut grown = vec![(0.0, 0.0); points];
     for (losses, count) in parts {
         let mut buffer = vec![Complex::new(0.0, 0.0); points];
         let log = losses.log_moment(theta, h);
@@ -166,8 +166,10 @@ fn tilted_product(
             }
         }
         forward.process(&mut buffer);
-        for (sum, value) in grown.iter_mut().zip(&buffer) {
-            *sum += *count as f64 * libm::log(value.norm() + level);
+        for ((log, relative), value) in grown.iter_mut().zip(&buffer) {
+            let modulus = value.norm() + level;
+            *log += *count as f64 * libm::log(modulus);
+            *relative += *count as f64 * level / modulus;
         }
         for value in &mut buffer {
             *value = power(*value, *count);
@@ -181,18 +183,9 @@ fn tilted_product(
         });
     }
     let mut product = product.unwrap_or_else(|| vec![Complex::new(0.0, 0.0); points]);
-    // |prod - true| <= sum_j count_j level / (|p_j| + level) * grown; the quotient is at most one
-    // over a modulus that is near one wherever `grown` is not negligible.
-    let error: f64 = grown
-        .iter()
-        .map(|&log| {
-            let modulus = libm::exp(log);
-            let typical = libm::exp(log / total);
-            modulus * (total * level / typical.max(level)).min(2.0 / modulus.max(1e-300))
-        })
-        .sum();
+    let error: f64 = grown.iter().map(|&(log, relative)| libm::exp(log) * relative.min(2.0)).sum();
     planner.plan_fft(points, FftDirection::Inverse).process(&mut product);
-    let whole: f64 = grown.iter().map(|&log| libm::exp(log)).sum();
+    let whole: f64 = grown.iter().map(|&(log, _)| libm::exp(log)).sum();
     (product, (error * 2.0 + whole * level) / points as f64)
 }
 
