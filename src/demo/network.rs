@@ -71,9 +71,22 @@ fn free_addresses(count: usize) -> Result<Vec<String>, Error> {
         party: "demo".into(),
         reason: format!("no free port on 127.0.0.1: {e}"),
     };
-    let listeners = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").map_err(fault))
-        .collect::<Result<Vec<_>, _>>()?;
+    // Below the ports that a system gives to outgoing connections (32768 on Linux, 49152 elsewhere):
+    // one of those could be taken by any of the many connections between here and a party's start.
+    let mut listeners = Vec::with_capacity(count);
+    let mut last = None;
+    for _ in 0..64 * count {
+        if listeners.len() == count {
+            break;
+        }
+        match TcpListener::bind(("127.0.0.1", rand::random_range(10_000..32_768))) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    if let Some(error) = last.filter(|_| listeners.len() < count) {
+        return Err(fault(error));
+    }
     listeners.iter().map(|listener| Ok(listener.local_addr().map_err(fault)?.to_string())).collect()
 }
 
