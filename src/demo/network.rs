@@ -2,7 +2,7 @@
 //!
 //! Every process is this very program, started again. Each holds the reading end of a pipe whose
 //! writing end only this process has: when this process ends, however it ends, the pipe closes,
-//! and the party erases its folder and exits. So none outlives it, not even a `kill -9`.
+//! and the parties erase their folders and exit. So none outlives it, not even a `kill -9`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,10 +20,12 @@ use crate::coordinator::Config as CoordinatorConfig;
 use crate::provision::{PartyFolder, Study, Timing, make_party};
 use crate::site::{Config as SiteConfig, Policy};
 
-/// Tells a party's process to end with its parent, and which folder to erase then.
+/// Tells a party's process to end with its parent, and the network's folder, to be erased then.
 pub const WITH_PARENT: &str = "HAIMA_WITH_PARENT";
-/// A file that marks a folder as made to be thrown away; no other folder is ever erased.
+/// A file that marks a network's folder as made to be thrown away; no other is ever erased.
 const THROWAWAY: &str = ".haima-throwaway";
+/// How long a party tries to erase it.
+const ERASING: Duration = Duration::from_secs(8);
 
 /// What a network is made from.
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Network {
     program: PathBuf,
+    root: PathBuf,
     /// The manifest of all parties.
     pub manifest: Manifest,
     coordinator: PartyFolder,
@@ -125,8 +128,11 @@ impl Network {
             parties(&sites),
             plan.timing,
         )?;
+        let marker = root.join(THROWAWAY);
+        std::fs::write(&marker, "").map_err(|e| Error::file(&marker, e))?;
         let network = Self {
             program: plan.program.clone(),
+            root: root.clone(),
             manifest,
             coordinator,
             nodes,
@@ -144,8 +150,6 @@ impl Network {
         let (manifest, identity) = (in_folder("manifest.toml"), in_folder("identity.key"));
         let (certificate, key) = (in_folder("tls.crt"), in_folder("tls.key"));
         for folder in self.nodes.iter().chain(&self.sites).chain([&self.coordinator]) {
-            let marker = folder.path.join(THROWAWAY);
-            std::fs::write(&marker, "").map_err(|e| Error::file(&marker, e))?;
             write_toml(&folder.path.join(&manifest), &self.manifest)?;
         }
         for folder in &self.nodes {
@@ -269,7 +273,7 @@ impl Network {
         let mut child = Command::new(&self.program)
             .args(arguments)
             .current_dir(&folder)
-            .env(WITH_PARENT, &folder)
+            .env(WITH_PARENT, &self.root)
             .stdin(Stdio::piped())
             .stdout(stdout)
             .stderr(log)
@@ -334,19 +338,24 @@ impl Drop for Network {
     }
 }
 
-/// In a party's process: ends it when its parent has ended, and erases its folder. Does nothing
-/// where the parent did not ask for it.
+/// In a party's process: ends it when its parent has ended, and erases the network's folder. Does
+/// nothing where the parent did not ask for it.
 pub fn end_with_parent() {
-    let Some(folder) = std::env::var_os(WITH_PARENT).map(PathBuf::from) else { return };
+    let Some(root) = std::env::var_os(WITH_PARENT).map(PathBuf::from) else { return };
+    if !root.join(THROWAWAY).is_file() {
+        // Erased already: the parent ended before this process began.
+        std::process::exit(1);
+    }
     std::thread::spawn(move || {
         let mut byte = [0];
         // The parent never writes: a read returns only when the pipe has closed.
         while matches!(std::io::stdin().read(&mut byte), Ok(1)) {}
-        if folder.join(THROWAWAY).is_file() {
-            let _ = std::fs::remove_dir_all(&folder);
-            // The last party takes the root along; before that it is not empty and stays.
-            if let Some(root) = folder.parent() {
-                let _ = std::fs::remove_dir(root);
+        // All parties erase all of it. One alone could fail: its other threads write meanwhile, or
+        // it ends by itself, its peers being gone, before it comes to this.
+        let until = Instant::now() + ERASING;
+        while root.exists() && Instant::now() < until {
+            if std::fs::remove_dir_all(&root).is_err() {
+                std::thread::sleep(Duration::from_millis(10));
             }
         }
         std::process::exit(1);
