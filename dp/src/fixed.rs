@@ -9,6 +9,7 @@
 //! Assumes that a patient's vector is a function of that patient and the public model alone
 //! (rule S1): all rows of a patient come as one vector.
 
+use crate::norms::Norm;
 use crate::units::Sensitivity;
 use crate::{Error, Result};
 
@@ -71,15 +72,6 @@ impl Grid {
 
 const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 
-/// The exact squared L2 norm. Saturates at `u128::MAX`, which four coordinates of 2^63 reach and no
-/// vector within a sensitivity does.
-pub fn norm_squared(vector: &[i64]) -> u128 {
-    vector.iter().fold(0_u128, |sum, &x| {
-        let magnitude = u128::from(x.unsigned_abs());
-        sum.saturating_add(magnitude * magnitude)
-    })
-}
-
 /// A sum over patients, each of whom moves it by at most [`ClippedSum::sensitivity`] grid steps.
 ///
 /// Adding never fails on data (rule S5): a vector with a NaN or an infinity, or of another length,
@@ -93,6 +85,7 @@ pub fn norm_squared(vector: &[i64]) -> u128 {
 /// `i64::MAX / D` patients nothing is clamped.
 #[derive(Debug, Clone)]
 pub struct ClippedSum {
+    norm: Norm,
     clip: f64,
     grid: Grid,
     sensitivity: Sensitivity,
@@ -110,7 +103,17 @@ impl ClippedSum {
     /// # Errors
     /// What [`Sensitivity::of_clip`] refuses.
     pub fn new(clip: f64, grid: Grid, len: usize) -> Result<Self> {
+        Self::in_norm(Norm::L2, clip, grid, len)
+    }
+
+    /// The same with vectors that are shortened to `clip` in another norm. What Gaussian noise is
+    /// charged by follows from [`Norm::in_l2`].
+    ///
+    /// # Errors
+    /// What [`Sensitivity::of_clip`] refuses.
+    pub fn in_norm(norm: Norm, clip: f64, grid: Grid, len: usize) -> Result<Self> {
         Ok(Self {
+            norm,
             clip,
             grid,
             sensitivity: Sensitivity::of_clip(clip, grid)?,
@@ -122,7 +125,7 @@ impl ClippedSum {
         })
     }
 
-    /// D = ceil(C/g): what one patient moves the sum by at most, in L2 norm (rule S2).
+    /// D = ceil(C/g): what one patient moves the sum by at most, in the sum's norm (rule S2).
     pub fn sensitivity(&self) -> Sensitivity {
         self.sensitivity
     }
@@ -168,7 +171,6 @@ impl ClippedSum {
             return false;
         }
         self.clip(patient);
-        let limit = u128::from(self.sensitivity.get()).pow(2);
         // The doubles' norm is off by at most (len + 4) 2^-53 of itself, so a vector just above the
         // clip may pass as within. The last shrinking covers vectors of 2^30 coordinates.
         for shrink in [0.0, TWO_POW_MINUS_44, TWO_POW_MINUS_32, TWO_POW_MINUS_20] {
@@ -178,7 +180,7 @@ impl ClippedSum {
                 let Ok(step) = self.grid.truncate(x * keep) else { return false };
                 self.steps.push(step);
             }
-            if norm_squared(&self.steps) <= limit {
+            if self.norm.is_within(&self.steps, self.sensitivity) {
                 return true;
             }
         }
@@ -194,7 +196,7 @@ impl ClippedSum {
             return;
         }
         // Relative to the largest coordinate no square overflows, and none that counts underflows.
-        let relative = patient.iter().map(|x| (x / largest).powi(2)).sum::<f64>().sqrt();
+        let relative = self.norm.of_reals(patient.iter().map(|x| x / largest));
         if largest * relative <= self.clip {
             self.scaled.extend_from_slice(patient);
         } else {
@@ -232,14 +234,5 @@ mod tests {
         }
         assert!(grid.truncate(f64::NAN).is_err());
         assert_eq!(Grid::new(53), Err(Error::GridTooFine { frac_bits: 53 }));
-    }
-
-    #[test]
-    fn the_norm_is_exact_and_saturates() {
-        assert_eq!(norm_squared(&[3, -4]), 25);
-        assert_eq!(norm_squared(&[i64::MIN]), 1 << 126);
-        assert_eq!(norm_squared(&[i64::MIN; 5]), u128::MAX);
-        let big = (1_i64 << 40) + 1;
-        assert_eq!(norm_squared(&[big, 1]), (1 << 80) + (1 << 41) + 2);
     }
 }

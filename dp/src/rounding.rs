@@ -66,6 +66,22 @@ pub(crate) fn ratio_up(numerator: u128, denominator: u128) -> f64 {
     div_up(integer_up(numerator), integer_down(denominator))
 }
 
+/// The largest finite double of at least zero that fits, if what fits is all up to some point; zero
+/// when nothing does.
+pub(crate) fn largest_fitting(fits: impl Fn(f64) -> bool) -> f64 {
+    // Doubles that are not negative are ordered like their bits, so this halves through all of them.
+    let (mut fitting, mut too_large) = (0, f64::MAX.to_bits());
+    while too_large - fitting > 1 {
+        let middle = fitting + (too_large - fitting) / 2;
+        if fits(f64::from_bits(middle)) {
+            fitting = middle;
+        } else {
+            too_large = middle;
+        }
+    }
+    f64::from_bits(fitting)
+}
+
 const TWO_POW_128: f64 = 340_282_366_920_938_463_463_374_607_431_768_211_456.0;
 
 #[cfg(test)]
@@ -90,6 +106,14 @@ mod tests {
         assert_eq!(ratio_up(1, 32), 0.031_25);
         assert_eq!(integer_up(u128::MAX), TWO_POW_128);
         assert!(integer_down(u128::MAX) < TWO_POW_128);
+    }
+
+    #[test]
+    fn the_largest_that_fits_is_found_to_the_bit() {
+        for x in [0.0, f64::from_bits(1), 1e-300, 0.1, 1.0, 1e300] {
+            assert_eq!(largest_fitting(|y| y <= x), x);
+        }
+        assert_eq!(largest_fitting(|_| false), 0.0);
     }
 
     #[test]

@@ -35,6 +35,26 @@ pub(crate) fn run_here(test: &str, path: &Path) -> String {
     said.unwrap_or_else(|| panic!("{test} said nothing"))
 }
 
+/// As [`run_here`], in a process that cannot make a file longer than `blocks` of 512 bytes: a disk
+/// that is full after that many.
+#[cfg(unix)]
+pub(crate) fn run_on_a_small_disk(test: &str, path: &Path, blocks: u64) -> String {
+    // The signal that comes with the refusal is ignored, and stays so in the child.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(FILE, path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = sayings(&mut child).last();
+    child.wait().unwrap();
+    said.unwrap_or_else(|| panic!("{test} said nothing"))
+}
+
 /// Runs `test` on `path`, kills it after `count` acknowledgements, and returns the last one.
 pub(crate) fn kill_after(test: &str, path: &Path, count: usize) -> usize {
     let mut child = start(test, path);
