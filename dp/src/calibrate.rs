@@ -2,7 +2,7 @@
 //!
 //! For plans that are fixed beforehand ([`crate::plan`]): the figure met is
 //! [`crate::plan::CommittedPlan::best`]'s. The ledger's own calibration, for limits that are
-//! enforced as a study goes, is [`crate::zcdp::calibrate`].
+//! enforced as a study goes, is [`crate::ledger::Limit::noise_for`].
 //!
 //! The Renyi accountant answers within a millisecond whatever the input, so it brackets the answer;
 //! privacy loss distributions are asked inside the bracket alone. No input makes a search long.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::ledger::Cost;
 use crate::units::Adjacency;
 
 /// Everything that this crate refuses.
@@ -39,6 +40,18 @@ pub enum Error {
     NotARate {
         /// What was given.
         value: f64,
+    },
+    /// A quantile that cannot be asked.
+    #[error("private quantile: {what}")]
+    Intake {
+        /// What was wrong.
+        what: String,
+    },
+    /// An order that no Renyi limit has.
+    #[error("the Renyi order {order} is outside 2..=1024: choose a whole number in that range")]
+    OrderOutOfRange {
+        /// What was given.
+        order: u32,
     },
     /// An event that no mechanism has.
     #[error("the event {event} has {what}: correct the plan")]
@@ -134,11 +147,11 @@ pub enum Error {
     /// Even the noise of the sampler's largest scale does not fit the plan into the budget.
     #[error(
         "no noise scale up to {most} steps fits {rounds} rounds of sensitivity {sensitivity} into \
-         rho {total}: fewer rounds, a coarser grid, a smaller clip or a larger budget"
+         {total}: fewer rounds, a coarser grid, a smaller clip or a larger budget"
     )]
     CannotCalibrate {
         /// The budget.
-        total: f64,
+        total: Cost,
         /// The rounds of the plan, spare attempts included.
         rounds: u32,
         /// Grid steps.
@@ -266,22 +279,21 @@ pub enum Error {
     },
     /// A charge that does not fit. Nothing was changed.
     #[error(
-        "study {study:?} asks for rho {asked_rho} (epsilon {asked_epsilon} alone), but {scope} has \
-         rho {left_rho} (epsilon {left_epsilon} alone) left at delta {delta:e}: the release is \
-         refused"
+        "study {study:?} asks for {asked} (epsilon {asked_epsilon} alone), but {scope} has {left} \
+         (epsilon {left_epsilon} alone) left at delta {delta:e}: the release is refused"
     )]
     Overspend {
         /// The study that asked.
         study: String,
         /// Which limit: `the study's limit` or `the population's limit`.
         scope: &'static str,
-        /// What was asked.
-        asked_rho: f64,
-        /// What is left under that limit.
-        left_rho: f64,
-        /// What the asked rho means by itself at the limit's delta.
+        /// What was asked, under that limit's filter.
+        asked: Cost,
+        /// What is left under that limit, under the same filter.
+        left: Cost,
+        /// What was asked means this by itself at the limit's delta.
         asked_epsilon: f64,
-        /// What the rest means by itself at the limit's delta; 0 when nothing is left.
+        /// What is left means this by itself at the limit's delta; 0 when nothing is.
         left_epsilon: f64,
         /// The limit's delta.
         delta: f64,

@@ -125,12 +125,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::verify`].
     pub fn read(path: impl AsRef<Path>, label: &str) -> Result<Vec<Vec<u8>>> {
-        let path = path.as_ref();
-        label_checked(label)?;
-        let mut file = File::open(path).map_err(|e| Error::io(path, "open it", &e))?;
-        let mut payloads = Vec::new();
-        Scan::of(&mut file, path, label, |payload| payloads.push(payload))?;
-        Ok(payloads)
+        Self::snapshot(path, label).map(|(_, payloads)| payloads)
     }
 
     /// Checks every record of the journal at `path` without changing or locking it.
@@ -138,10 +133,23 @@ impl Journal {
     /// # Errors
     /// As [`Journal::open`], and [`Error::Io`] when there is no file.
     pub fn verify(path: impl AsRef<Path>, label: &str) -> Result<Verified> {
-        let path = path.as_ref();
-        label_checked(label)?;
-        let mut file = File::open(path).map_err(|e| Error::io(path, "open it", &e))?;
-        let scan = Scan::of(&mut file, path, label, drop)?;
-        Ok(Verified { records: scan.records, head: scan.head, torn_bytes: scan.torn_bytes })
+        scan(path.as_ref(), label, drop)
     }
+
+    /// [`Journal::verify`] and [`Journal::read`] of the same instant.
+    ///
+    /// # Errors
+    /// As [`Journal::verify`].
+    pub fn snapshot(path: impl AsRef<Path>, label: &str) -> Result<(Verified, Vec<Vec<u8>>)> {
+        let mut payloads = Vec::new();
+        let verified = scan(path.as_ref(), label, |payload| payloads.push(payload))?;
+        Ok((verified, payloads))
+    }
+}
+
+fn scan(path: &Path, label: &str, keep: impl FnMut(Vec<u8>)) -> Result<Verified> {
+    label_checked(label)?;
+    let mut file = File::open(path).map_err(|e| Error::io(path, "open it", &e))?;
+    let scan = Scan::of(&mut file, path, label, keep)?;
+    Ok(Verified { records: scan.records, head: scan.head, torn_bytes: scan.torn_bytes })
 }

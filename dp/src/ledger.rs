@@ -2,6 +2,9 @@
 //!
 //! - L1: a charge is on disk before [`Ledger::charge`] returns, keyed by the round's digest, and
 //!   never refunded. Whoever sends a contribution has the [`Charged`] first.
+//! - L2: each limit, of all studies and of a single one, is a filter with room of its own: zCDP, or
+//!   the Renyi divergence of one order (see `filter.rs`). What releases cost adds up to at most that
+//!   room, however later releases depend on earlier ones. Events are on disk, costs are not.
 //! - L3: the ledger belongs to a *population*. Data sets do not appear in it: every data set and
 //!   version that declares the population is charged here, so renaming a file opens no budget, and
 //!   what several data sets or studies spend adds up. [`Ledger::file_name`] derives the file's name
@@ -9,9 +12,7 @@
 //! - X1: releases without noise have no figure. They are counted a study, apart from all sums, and
 //!   refused unless the policy admits them.
 //!
-//! The filter is zCDP's: rho of all releases adds up to at most the limit's rho, however later
-//! releases depend on earlier ones (see `budget.rs`). Neighbouring data sets differ in one patient;
-//! what is charged is the coalition's figure (rule N1).
+//! Neighbouring data sets differ in one patient; what is charged is the coalition's figure (rule N1).
 //!
 //! # Changing a limit
 //!
@@ -20,10 +21,19 @@
 //! ledger with [`Ledger::reopen`] and calls [`Ledger::amend`] with a reason, which appends an entry
 //! that every audit sees. What was spent stays spent; after a raise the promise made to the patients
 //! is the raised one. After a cut below what is spent, nothing more is admitted.
+//!
+//! An amendment may name another filter or order; the whole history is then charged anew under it.
+//! A filter's theorem wants it named before anything was released: its guarantee after such an
+//! amendment holds if the choice does not depend on what was released. The reason, which every
+//! export shows, says why it does not.
 
 mod accounts;
 mod budget;
 mod entry;
+mod export;
+mod filter;
+mod fit;
+mod prices;
 
 use std::path::{Path, PathBuf};
 
@@ -31,17 +41,18 @@ use sha3::{Digest, Sha3_256};
 
 use crate::event::Release;
 use crate::journal::Journal;
-use crate::units::{Delta, Epsilon, Rho};
-use crate::zcdp::epsilon;
+use crate::units::{Delta, Epsilon};
 use crate::{Error, Result};
-use accounts::{Accounts, Admission};
+use accounts::{Account, Accounts, Admission, hex};
 use budget::checked_name;
 use entry::Entry;
 
 pub use budget::{Budget, Limit};
+pub use export::export;
+pub use filter::{Cost, Filter};
 
 /// The label of the journals that are ledgers, for [`Journal::verify`].
-pub const JOURNAL_LABEL: &str = "haima.ledger/2";
+pub const JOURNAL_LABEL: &str = "haima.ledger/3";
 
 /// An open ledger: the only handle that can charge its population, in this or any process.
 #[derive(Debug)]
@@ -62,8 +73,18 @@ pub struct Charged {
     pub head: [u8; 32],
     /// It was charged by an earlier call, for the same study and event; nothing was added.
     pub repeated: bool,
-    /// What it costs; `None` for an exact release.
-    pub rho: Option<Rho>,
+    /// What it costs under the population's filter; `None` for an exact release.
+    pub cost: Option<Cost>,
+}
+
+/// What a study may still spend. Both limits hold, and their filters may differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Remaining {
+    /// Under its own limit, if it has one.
+    pub own: Option<Cost>,
+    /// Under the limit of all studies together.
+    pub overall: Cost,
 }
 
 impl Ledger {
@@ -109,26 +130,8 @@ impl Ledger {
     }
 
     fn replay(journal: Journal, entries: &[Vec<u8>], population: &str) -> Result<Self> {
-        let path = journal.path().to_path_buf();
-        let bad = |record: u64, what| Error::BadEntry { path: path.clone(), record, what };
-        let mut decoded = (0..).zip(entries).map(|(record, bytes)| {
-            Entry::decode(bytes).map(|entry| (record, entry)).map_err(|what| bad(record, what))
-        });
-        let Some((_, Entry::Opened { population: recorded, budget })) =
-            decoded.next().transpose()?
-        else {
-            return Err(bad(0, "it does not open a ledger"));
-        };
-        if recorded != population {
-            let asked = population.to_owned();
-            return Err(Error::WrongPopulation { path, recorded, asked });
-        }
-        let mut accounts = Accounts::new(budget);
-        for entry in decoded {
-            let (record, entry) = entry?;
-            accounts.apply(record, entry).map_err(|what| bad(record, what))?;
-        }
-        Ok(Self { journal, population: recorded, accounts })
+        let accounts = replay(journal.path(), entries, population)?;
+        Ok(Self { journal, population: population.to_owned(), accounts })
     }
 
     /// Charges the round of digest `key` to `study`. On return the charge is on disk (rule L1).
@@ -142,13 +145,13 @@ impl Ledger {
     pub fn charge(&mut self, study: &str, key: [u8; 32], release: &Release) -> Result<Charged> {
         let event = release.event();
         checked_name("study", study)?;
-        let rho = event.rho();
+        let cost = self.accounts.cost(event);
         if let Admission::Repeated(sequence) = self.accounts.admit(study, &key, event)? {
-            return Ok(Charged { sequence, head: self.journal.head(), repeated: true, rho });
+            return Ok(Charged { sequence, head: self.journal.head(), repeated: true, cost });
         }
         let sequence =
             self.record(Entry::Charged { study: study.to_owned(), key, event: event.clone() })?;
-        Ok(Charged { sequence, head: self.journal.head(), repeated: false, rho })
+        Ok(Charged { sequence, head: self.journal.head(), repeated: false, cost })
     }
 
     /// Puts another budget in force, with the reason, as an entry of its own.
@@ -173,35 +176,39 @@ impl Ledger {
         Ok(sequence)
     }
 
-    /// What `study` has spent, rounded up; its exact releases are not in it.
-    pub fn spent(&self, study: &str) -> Rho {
-        self.accounts.used(study).spent.rounded_up()
+    /// What `study` has spent, rounded up, under its own limit's filter if it has a limit, else under
+    /// the population's; its exact releases are not in it.
+    pub fn spent(&self, study: &str) -> Cost {
+        self.accounts.spent(study)
     }
 
     /// What all studies have spent together, rounded up; exact releases are not in it.
-    pub fn spent_total(&self) -> Rho {
-        self.accounts.total().rounded_up()
+    pub fn spent_total(&self) -> Cost {
+        self.accounts.overall().spent()
     }
 
     /// What is left under the overall limit, rounded down.
-    pub fn remaining(&self) -> Rho {
-        self.accounts.left().rounded_down()
+    pub fn remaining(&self) -> Cost {
+        self.accounts.overall().left()
     }
 
-    /// What is left for `study`, under its own limit and the overall one, rounded down.
-    pub fn remaining_for(&self, study: &str) -> Rho {
-        self.accounts.left_for(study).rounded_down()
+    /// What is left for `study`, rounded down.
+    pub fn remaining_for(&self, study: &str) -> Remaining {
+        let own = self.accounts.own(study).map(Account::left);
+        Remaining { own, overall: self.remaining() }
     }
 
     /// The epsilon of what was spent so far, at `delta`: "used of the limit, not itself a
     /// guarantee" (rule L2). The guarantee is the limit, and with any exact release there is none.
+    /// [`Epsilon::LEAST`] while nothing was.
     pub fn epsilon_spent(&self, delta: Delta) -> Epsilon {
-        epsilon(self.spent_total(), delta)
+        let spent = self.spent_total();
+        if spent.get() > 0.0 { spent.epsilon(delta) } else { Epsilon::LEAST }
     }
 
     /// How many releases without any privacy guarantee `study` has made (rule X1).
     pub fn exact_releases(&self, study: &str) -> u64 {
-        self.accounts.used(study).exact
+        self.accounts.exact(study)
     }
 
     /// The studies that were charged, in order of their names.
@@ -236,7 +243,30 @@ impl Ledger {
     /// [`Error::BadName`].
     pub fn file_name(population: &str) -> Result<PathBuf> {
         let digest = Sha3_256::digest(checked_name("population", population)?);
-        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(PathBuf::from(format!("ledger-{hex}.journal")))
+        let (short, _) = digest.split_at(16);
+        Ok(PathBuf::from(format!("ledger-{}.journal", hex(short))))
     }
+}
+
+/// The accounts that the entries of the ledger of `population` at `path` lead to.
+fn replay(path: &Path, entries: &[Vec<u8>], population: &str) -> Result<Accounts> {
+    let path = || path.to_path_buf();
+    let bad = |record: u64, what| Error::BadEntry { path: path(), record, what };
+    let mut decoded = (0..).zip(entries).map(|(record, bytes)| {
+        Entry::decode(bytes).map(|entry| (record, entry)).map_err(|what| bad(record, what))
+    });
+    let Some((_, Entry::Opened { population: recorded, budget })) = decoded.next().transpose()?
+    else {
+        return Err(bad(0, "it does not open a ledger"));
+    };
+    if recorded != population {
+        let asked = population.to_owned();
+        return Err(Error::WrongPopulation { path: path(), recorded, asked });
+    }
+    let mut accounts = Accounts::new(budget);
+    for entry in decoded {
+        let (record, entry) = entry?;
+        accounts.apply(record, entry).map_err(|what| bad(record, what))?;
+    }
+    Ok(accounts)
 }

@@ -128,7 +128,8 @@ impl Accountant for Renyi {
 /// The epsilon of Prop. 12 at one order, rounded up; `k` is (order - 1) times the divergence.
 pub(crate) fn epsilon_at(k: f64, order: f64, delta: f64) -> f64 {
     let t = order - 1.0;
-    if delta * delta + libm::expm1(-k / t) > 0.0 {
+    // A little less than delta squared, for the rounding of either term.
+    if delta * delta * (1.0 - 8.0 * f64::EPSILON) + libm::expm1(-k / t) > 0.0 {
         return 0.0;
     }
     // Closer to one, cancellation is larger than the gain.

@@ -17,12 +17,13 @@
 //! site compute the same figures.
 
 use crate::accountant::{Accountant, Bound, Carried, Method, Tally};
+use crate::cost_sum::CostSum;
 use crate::event::Event;
 use crate::gauss::DiscreteGaussian;
+use crate::ledger::Cost;
 use crate::noise::{NoiseScale, coalition_rho, rho_of_sigma};
 use crate::renyi::{Renyi, stretch};
-use crate::rho_sum::RhoSum;
-use crate::rounding::{add_up, div_up, integer_up, mul_up};
+use crate::rounding::{add_up, div_up, integer_up, largest_fitting, mul_up};
 use crate::units::{Adjacency, Delta, Epsilon, Rho, Sensitivity};
 use crate::{Error, Result};
 
@@ -30,10 +31,8 @@ use crate::{Error, Result};
 ///
 /// [`Rho::MAX`] from 2^32 upwards, where no figure means anything.
 pub fn compose(releases: impl IntoIterator<Item = Rho>) -> Rho {
-    releases
-        .into_iter()
-        .try_fold(RhoSum::ZERO, |sum, rho| sum.plus(RhoSum::covering(rho)?))
-        .map_or(Rho::MAX, RhoSum::rounded_up)
+    let add = |sum: CostSum, rho: Rho| sum.plus(CostSum::covering(rho.get()));
+    Rho::at_least(releases.into_iter().fold(CostSum::ZERO, add).rounded_up())
 }
 
 /// The epsilon that rho-zCDP implies at `delta`, rounded up.
@@ -41,6 +40,14 @@ pub fn compose(releases: impl IntoIterator<Item = Rho>) -> Rho {
 /// Where the bound is zero or less (a rho so small that delta alone covers it), the answer is
 /// [`Epsilon::LEAST`].
 pub fn epsilon(rho: Rho, delta: Delta) -> Epsilon {
+    let epsilon = unchecked_epsilon(rho, delta);
+    #[cfg(all(feature = "opendp", any(debug_assertions, feature = "audit")))]
+    crate::second_opinion::on_zcdp(rho.get(), delta.get(), epsilon.get());
+    epsilon
+}
+
+/// The same without a second opinion: for searches.
+pub(crate) fn unchecked_epsilon(rho: Rho, delta: Delta) -> Epsilon {
     let surprise = -libm::log(delta.get());
     let order = best_order_less_one(rho.get(), surprise);
     Epsilon::at_least(epsilon_at(rho.get(), surprise, order))
@@ -50,19 +57,7 @@ pub fn epsilon(rho: Rho, delta: Delta) -> Epsilon {
 ///
 /// On the safe side: [`epsilon`] of the answer, with its own rounding up, is at most `target`.
 pub fn rho_for(target: Epsilon, delta: Delta) -> Rho {
-    let fits = |bits: u64| epsilon(Rho::at_least(f64::from_bits(bits)), delta) <= target;
-    // Non-negative doubles are ordered like their bits, so this halves through all of them. A rho
-    // of zero fits every target, the largest rho fits none.
-    let (mut fitting, mut too_large) = (0, f64::MAX.to_bits());
-    while too_large - fitting > 1 {
-        let middle = fitting + (too_large - fitting) / 2;
-        if fits(middle) {
-            fitting = middle;
-        } else {
-            too_large = middle;
-        }
-    }
-    Rho::at_least(f64::from_bits(fitting))
+    Rho::at_least(largest_fitting(|rho| unchecked_epsilon(Rho::at_least(rho), delta) <= target))
 }
 
 /// The smallest noise scale s, in grid steps, at which `rounds` releases of `sensitivity` stay
@@ -78,19 +73,32 @@ pub fn calibrate(total: Rho, rounds: u32, sensitivity: Sensitivity) -> Result<u6
     if rounds == 0 {
         return Err(Error::NoRounds);
     }
-    let limit = RhoSum::within(total);
+    let limit = CostSum::within(total.get());
     let fits = |s: u64| {
-        RhoSum::covering(coalition_rho(sensitivity, s))
-            .and_then(|one| one.times(rounds))
-            .is_some_and(|all| all <= limit)
+        let one = CostSum::covering(coalition_rho(sensitivity, s).get());
+        one.times(rounds) <= limit
     };
-    let (least, most) = (NoiseScale::LEAST, DiscreteGaussian::MAX_SCALE);
-    if !fits(most) {
-        let (total, sensitivity) = (total.get(), sensitivity.get());
-        return Err(Error::CannotCalibrate { total, rounds, sensitivity, most });
+    let most = DiscreteGaussian::MAX_SCALE;
+    least_scale(NoiseScale::LEAST - 1, most, fits).ok_or_else(|| Error::CannotCalibrate {
+        total: Cost::of_rho(total),
+        rounds,
+        sensitivity: sensitivity.get(),
+        most,
+    })
+}
+
+/// The least scale above `too_small` and up to `most` that fits, if what fits is all from some scale
+/// on; `None` when not even `most` does, or there is none between. The scale below the answer does
+/// not fit, unless it is `too_small`.
+pub(crate) fn least_scale(
+    mut too_small: u64,
+    most: u64,
+    fits: impl Fn(u64) -> bool,
+) -> Option<u64> {
+    let mut fitting = most;
+    if fitting <= too_small || !fits(fitting) {
+        return None;
     }
-    // The charge does not grow with s, so the fitting scales are all those from one point on.
-    let (mut too_small, mut fitting) = (least - 1, most);
     while fitting - too_small > 1 {
         let middle = too_small + (fitting - too_small) / 2;
         if fits(middle) {
@@ -99,7 +107,7 @@ pub fn calibrate(total: Rho, rounds: u32, sensitivity: Sensitivity) -> Result<u6
             too_small = middle;
         }
     }
-    Ok(fitting)
+    Some(fitting)
 }
 
 /// The accountant of what has a rho: sampling counts for nothing.
@@ -275,7 +283,12 @@ mod tests {
         assert_eq!(calibrate(rho(1.0), 0, one), Err(Error::NoRounds));
         assert_eq!(
             calibrate(Rho::ZERO, 3, one),
-            Err(Error::CannotCalibrate { total: 0.0, rounds: 3, sensitivity: 1, most: 1 << 40 })
+            Err(Error::CannotCalibrate {
+                total: Cost::of_rho(Rho::ZERO),
+                rounds: 3,
+                sensitivity: 1,
+                most: 1 << 40
+            })
         );
         assert!(calibrate(rho(1e-3), 1, Sensitivity::new(Sensitivity::MAX).unwrap()).is_err());
         assert_eq!(calibrate(rho(1e9), 1, one), Ok(NoiseScale::LEAST));

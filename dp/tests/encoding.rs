@@ -1,6 +1,7 @@
 //! The encoding of patients' vectors: what one patient can move a sum by.
 
-use haima_dp::fixed::{ClippedSum, Grid, norm_squared};
+use haima_dp::fixed::{ClippedSum, Grid};
+use haima_dp::norms::{Norm, norm_squared};
 use proptest::prelude::*;
 
 fn sum_of(clip: f64, bits: u8, len: usize, patients: &[Vec<f64>]) -> Vec<i64> {
@@ -54,6 +55,31 @@ fn cohort() -> impl Strategy<Value = (usize, Vec<Vec<f64>>)> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// S1, S2: in each norm, removing a patient moves the sum by at most D in that norm.
+    #[test]
+    fn no_patient_moves_the_sum_further_in_any_norm(
+        (len, patients) in cohort(),
+        clip in 0.01..4.0f64,
+        bits in 0..20u8,
+    ) {
+        for norm in [Norm::L1, Norm::L2, Norm::Linf] {
+            let sum = |patients: &[Vec<f64>]| {
+                let grid = Grid::new(bits).unwrap();
+                let mut sum = ClippedSum::in_norm(norm, clip, grid, len).unwrap();
+                patients.iter().for_each(|patient| sum.add(patient));
+                (sum.sensitivity(), sum.finish())
+            };
+            let (d, all) = sum(&patients);
+            for left_out in 0..patients.len() {
+                let mut others = patients.clone();
+                others.remove(left_out);
+                let without = sum(&others).1;
+                let moved: Vec<i64> = all.iter().zip(&without).map(|(a, b)| a - b).collect();
+                prop_assert!(norm.is_within(&moved, d), "{norm:?}: {moved:?} past {d:?}");
+            }
+        }
+    }
 
     /// S2: the integer L2 distance of neighbouring data sets never exceeds the D that is charged.
     #[test]

@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -13,7 +14,7 @@ use haima_dp::event::Release;
 use haima_dp::journal::Journal;
 use haima_dp::ledger::{Budget, JOURNAL_LABEL, Ledger, Limit};
 use haima_dp::noise::NoiseScale;
-use haima_dp::units::{Delta, Epsilon, Rho, Sensitivity};
+use haima_dp::units::{Delta, Epsilon, Rate, Rho, Sensitivity};
 use haima_dp::zcdp;
 use tempfile::TempDir;
 
@@ -38,7 +39,7 @@ impl Site {
 }
 
 fn limit(epsilon: f64) -> Limit {
-    Limit { epsilon: Epsilon::new(epsilon).unwrap(), delta: Delta::new(1e-6).unwrap() }
+    Limit::zcdp(Epsilon::new(epsilon).unwrap(), Delta::new(1e-6).unwrap())
 }
 
 /// A budget with exact releases and a limit of its own for the study "small".
@@ -58,14 +59,15 @@ fn key(n: u32) -> [u8; 32] {
 
 fn noise(s: u64, steps: u64) -> Release {
     let (s, sensitivity) = (NoiseScale::new(s).unwrap(), Sensitivity::new(steps).unwrap());
-    Release::noised(s, sensitivity, std::num::NonZeroU64::MIN)
+    Release::noised(s, sensitivity, NonZeroU64::MIN)
 }
 
 /// An event of which `rounds` fill the limit.
 fn part_of(limit: Limit, rounds: u32) -> Release {
     let steps = 1 << 20;
-    let s = zcdp::calibrate(limit.rho(), rounds, Sensitivity::new(steps).unwrap()).unwrap();
-    noise(s, steps)
+    let sensitivity = Sensitivity::new(steps).unwrap();
+    let s = limit.noise_for(rounds, sensitivity, NonZeroU64::MIN, Rate::ALL).unwrap();
+    noise(s.get(), steps)
 }
 
 /// L1: the charge is on disk before `charge` returns; nothing that happens after takes it back.
@@ -81,7 +83,7 @@ fn a_charge_survives_a_crash_before_sending() {
     fs::write(site.file(), as_left).unwrap();
     let ledger = site.open(budget());
     assert!(ledger.contains(&key(1)) && !ledger.contains(&key(2)));
-    assert_eq!(Some(ledger.spent("survival")), event.event().rho());
+    assert_eq!(ledger.spent("survival").rho(), event.event().rho());
     assert_eq!(ledger.head(), (charged.sequence, charged.head));
 }
 
@@ -118,7 +120,7 @@ fn a_round_is_charged_once() {
     for _ in 0..2 {
         let again = ledger.charge("survival", key(1), &event).unwrap();
         assert!(again.repeated && !first.repeated);
-        assert_eq!((again.sequence, again.rho), (first.sequence, first.rho));
+        assert_eq!((again.sequence, again.cost), (first.sequence, first.cost));
         let reused = Err(Error::KeyReused {
             key: format!("01000000{}", "ee".repeat(28)),
             sequence: first.sequence,
@@ -143,7 +145,7 @@ fn a_calibrated_plan_fits_the_limit_exactly() {
         for n in 0..rounds {
             let _ = ledger.charge(["a", "b"][n as usize % 2], key(n), &event).unwrap();
         }
-        assert!(ledger.spent_total() <= limit(epsilon).rho());
+        assert!(ledger.spent_total() <= limit(epsilon).room());
         assert!(ledger.epsilon_spent(limit(epsilon).delta) <= limit(epsilon).epsilon);
         let over = ledger.charge("a", key(rounds), &event);
         assert!(matches!(over, Err(Error::Overspend { .. })), "{over:?}");
@@ -159,16 +161,13 @@ fn an_overspend_is_refused_and_leaves_nothing_changed() {
     let before = (ledger.spent_total(), ledger.remaining(), ledger.head());
     let bytes = fs::read(site.file()).unwrap();
     let whole = part_of(limit(3.0), 1);
-    let Err(Error::Overspend { study, scope, asked_rho, left_rho, delta, .. }) =
+    let Err(Error::Overspend { study, scope, asked, left, delta, .. }) =
         ledger.charge("survival", key(1), &whole)
     else {
         panic!("an overspend was admitted")
     };
     assert_eq!((study.as_str(), scope, delta), ("survival", "the population's limit", 1e-6));
-    assert_eq!(
-        (asked_rho, left_rho),
-        (whole.event().rho().unwrap().get(), ledger.remaining().get())
-    );
+    assert_eq!((asked.rho(), left), (whole.event().rho(), ledger.remaining()));
     assert!(!ledger.contains(&key(1)));
     assert_eq!((ledger.spent_total(), ledger.remaining(), ledger.head()), before);
     assert_eq!(fs::read(site.file()).unwrap(), bytes);
@@ -191,18 +190,20 @@ fn studies_share_the_populations_budget() {
     assert_eq!(scope, "the study's limit");
     let _ = ledger.charge("large", key(2), &part).unwrap();
     let one = part.event().rho().unwrap();
-    assert_eq!(ledger.spent("small"), zcdp::compose([one, one]));
-    assert_eq!(ledger.spent_total(), zcdp::compose([one, one, one]));
-    assert_eq!(ledger.spent("unknown"), Rho::ZERO);
-    assert!(ledger.remaining_for("small") < ledger.remaining());
-    assert_eq!(ledger.remaining_for("large"), ledger.remaining());
+    assert_eq!(ledger.spent("small").rho(), Some(zcdp::compose([one, one])));
+    assert_eq!(ledger.spent_total().rho(), Some(zcdp::compose([one, one, one])));
+    assert_eq!(ledger.spent("unknown").rho(), Some(Rho::ZERO));
+    let (small, large) = (ledger.remaining_for("small"), ledger.remaining_for("large"));
+    assert!(small.own.unwrap() < ledger.remaining());
+    assert_eq!(large.own, None);
+    assert_eq!((small.overall, large.overall), (ledger.remaining(), ledger.remaining()));
     assert_eq!(ledger.studies().collect::<Vec<_>>(), ["large", "small"]);
     // The population's limit binds a study that has none.
     let mut n = 3;
     while ledger.charge("large", key(n), &part).is_ok() {
         n += 1;
     }
-    assert!(ledger.spent_total() <= limit(3.0).rho());
+    assert!(ledger.spent_total() <= limit(3.0).room());
 }
 
 /// L3: the budget belongs to the population. The same patients under another file name have spent
@@ -260,7 +261,7 @@ fn a_changed_limit_is_an_entry_of_its_own() {
     let _ = ledger.charge("a", key(2), &event).unwrap();
     // A cut below what is spent admits nothing more, and forgets nothing.
     ledger.amend(limit(0.5), "withdrawn").unwrap();
-    assert_eq!(ledger.remaining(), Rho::ZERO);
+    assert_eq!(ledger.remaining().get(), 0.0);
     assert!(ledger.charge("a", key(3), &noise(1 << 40, 1)).is_err());
     let spent = ledger.spent_total();
     drop(ledger);
@@ -275,13 +276,13 @@ fn exact_releases_are_counted_apart() {
     let mut ledger = site.open(budget());
     for n in 0..3 {
         let charged = ledger.charge("curves", key(n), &Release::exact()).unwrap();
-        assert_eq!(charged.rho, None);
+        assert_eq!(charged.cost, None);
     }
     assert!(ledger.charge("curves", key(0), &Release::exact()).unwrap().repeated);
     drop(ledger);
     let ledger = site.open(budget());
     assert_eq!((ledger.exact_releases("curves"), ledger.exact_releases("other")), (3, 0));
-    assert_eq!((ledger.spent("curves"), ledger.spent_total()), (Rho::ZERO, Rho::ZERO));
+    assert_eq!((ledger.spent("curves").get(), ledger.spent_total().get()), (0.0, 0.0));
     assert_eq!(ledger.studies().collect::<Vec<_>>(), ["curves"]);
 }
 
@@ -315,7 +316,7 @@ fn threads_cannot_overspend_together() {
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
     assert_eq!(admitted, 20);
-    assert!(ledger.lock().unwrap().spent_total() <= limit(3.0).rho());
+    assert!(ledger.lock().unwrap().spent_total() <= limit(3.0).room());
     assert_eq!(Journal::verify(site.file(), JOURNAL_LABEL).unwrap().records, 21);
 }
 

@@ -1,49 +1,100 @@
 //! The sums behind a ledger, in memory: what was charged, and whether another charge fits.
 //!
 //! No file and no clock: [`Accounts::admit`] decides, [`Accounts::apply`] records what is on disk.
-//! Replaying the entries of a journal gives the state that the ledger had.
+//! Replaying the entries of a journal gives the state that the ledger had. Sums follow from the
+//! events that were charged, so a budget with another filter charges the whole history anew.
 
 use std::collections::BTreeMap;
 
 use super::budget::{Budget, Limit};
 use super::entry::Entry;
+use super::filter::{Cost, Filter};
+use super::prices::{Price, Prices};
+use crate::cost_sum::CostSum;
 use crate::event::Event;
 use crate::noise::NoiseScale;
-use crate::rho_sum::RhoSum;
-use crate::units::Rho;
-use crate::zcdp::epsilon;
 use crate::{Error, Result};
 
-/// What a limit holds, with its rho computed once.
+/// A limit and what counts against it, in its filter's unit.
 #[derive(Debug, Clone, Copy)]
-struct Filter {
+pub(super) struct Account {
     limit: Limit,
-    room: RhoSum,
+    room: CostSum,
+    spent: CostSum,
 }
 
-impl From<Limit> for Filter {
-    fn from(limit: Limit) -> Self {
-        Self { limit, room: limit.room() }
+impl Account {
+    fn new(limit: Limit) -> Self {
+        Self { limit, room: limit.room_sum(), spent: CostSum::ZERO }
+    }
+
+    pub(super) fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    fn filter(&self) -> Filter {
+        self.limit.filter
+    }
+
+    /// Rounded up.
+    pub(super) fn spent(&self) -> Cost {
+        Cost::spent(self.filter(), self.spent)
+    }
+
+    /// Rounded down.
+    pub(super) fn left(&self) -> Cost {
+        Cost::left(self.filter(), self.room.left_after(self.spent))
+    }
+
+    fn take(&mut self, event: &Event, prices: &mut Prices) {
+        if let Some(price) = prices.of(event, self.filter()) {
+            self.spent = self.spent.plus(price.sum);
+        }
+    }
+
+    fn admits(&self, asked: Price, study: &str, scope: &'static str) -> Result<()> {
+        if self.spent.plus(asked.sum) <= self.room {
+            return Ok(());
+        }
+        let (left, delta) = (self.left(), self.limit.delta);
+        Err(Error::Overspend {
+            study: study.to_owned(),
+            scope,
+            asked: asked.cost,
+            left,
+            asked_epsilon: asked.cost.epsilon(delta).get(),
+            left_epsilon: if left.get() > 0.0 { left.epsilon(delta).get() } else { 0.0 },
+            delta: delta.get(),
+        })
     }
 }
 
-/// What a study has used.
+/// What a study has used: against the population's limit, and releases without a figure.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Used {
-    pub(super) spent: RhoSum,
-    pub(super) exact: u64,
+struct Used {
+    spent: CostSum,
+    exact: u64,
 }
 
 impl Used {
-    const NOTHING: Self = Self { spent: RhoSum::ZERO, exact: 0 };
+    const NOTHING: Self = Self { spent: CostSum::ZERO, exact: 0 };
 }
 
 /// A charge that is on disk.
 #[derive(Debug, Clone, PartialEq)]
-struct Charge {
-    sequence: u64,
-    study: String,
-    event: Event,
+pub(super) struct Charge {
+    pub(super) sequence: u64,
+    pub(super) study: String,
+    pub(super) key: [u8; 32],
+    pub(super) event: Event,
+}
+
+/// A change of the budget that is on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Amendment {
+    pub(super) sequence: u64,
+    pub(super) budget: Budget,
+    pub(super) reason: String,
 }
 
 /// What [`Accounts::admit`] decided.
@@ -57,56 +108,67 @@ pub(super) enum Admission {
 
 #[derive(Debug)]
 pub(super) struct Accounts {
+    opened: Budget,
     budget: Budget,
-    overall: Filter,
-    per_study: BTreeMap<String, Filter>,
-    total: RhoSum,
+    overall: Account,
+    own: BTreeMap<String, Account>,
     studies: BTreeMap<String, Used>,
-    charges: BTreeMap<[u8; 32], Charge>,
+    charges: Vec<Charge>,
+    places: BTreeMap<[u8; 32], usize>,
+    amendments: Vec<Amendment>,
+    prices: Prices,
 }
 
 impl Accounts {
     pub(super) fn new(budget: Budget) -> Self {
-        let mut accounts = Self {
-            overall: budget.overall.into(),
-            per_study: BTreeMap::new(),
+        Self {
+            opened: budget.clone(),
+            overall: Account::new(budget.overall),
+            own: own_accounts(&budget),
             budget,
-            total: RhoSum::ZERO,
             studies: BTreeMap::new(),
-            charges: BTreeMap::new(),
-        };
-        accounts.set_filters();
-        accounts
+            charges: Vec::new(),
+            places: BTreeMap::new(),
+            amendments: Vec::new(),
+            prices: Prices::default(),
+        }
     }
 
-    fn set_filters(&mut self) {
-        self.overall = self.budget.overall.into();
-        self.per_study =
-            self.budget.per_study.iter().map(|(study, &l)| (study.clone(), l.into())).collect();
-    }
-
+    /// The budget in force.
     pub(super) fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    pub(super) fn total(&self) -> RhoSum {
-        self.total
+    /// The budget that the ledger was opened with.
+    pub(super) fn opened(&self) -> &Budget {
+        &self.opened
     }
 
-    /// What is left for all studies together.
-    pub(super) fn left(&self) -> RhoSum {
-        self.overall.room.left_after(self.total)
+    /// The account of all studies together.
+    pub(super) fn overall(&self) -> &Account {
+        &self.overall
     }
 
-    /// What is left for one study, under both limits.
-    pub(super) fn left_for(&self, study: &str) -> RhoSum {
-        match self.per_study.get(study) {
-            Some(own) => own.room.left_after(self.used(study).spent).min(self.left()),
-            None => self.left(),
-        }
+    /// The account of a study that has a limit of its own.
+    pub(super) fn own(&self, study: &str) -> Option<&Account> {
+        self.own.get(study)
     }
 
-    pub(super) fn used(&self, study: &str) -> Used {
+    /// What one study has spent: under its own limit's filter if it has one, else the population's.
+    pub(super) fn spent(&self, study: &str) -> Cost {
+        self.own(study).map_or_else(|| self.share(study), Account::spent)
+    }
+
+    /// What one study has spent of the population's limit.
+    pub(super) fn share(&self, study: &str) -> Cost {
+        Cost::spent(self.overall.filter(), self.used(study).spent)
+    }
+
+    pub(super) fn exact(&self, study: &str) -> u64 {
+        self.used(study).exact
+    }
+
+    fn used(&self, study: &str) -> Used {
         self.studies.get(study).copied().unwrap_or(Used::NOTHING)
     }
 
@@ -115,64 +177,104 @@ impl Accounts {
     }
 
     pub(super) fn contains(&self, key: &[u8; 32]) -> bool {
-        self.charges.contains_key(key)
+        self.places.contains_key(key)
     }
 
-    /// Whether the charge may be written. Changes nothing.
-    pub(super) fn admit(&self, study: &str, key: &[u8; 32], event: &Event) -> Result<Admission> {
-        if let Some(earlier) = self.charges.get(key) {
+    pub(super) fn charges(&self) -> &[Charge] {
+        &self.charges
+    }
+
+    pub(super) fn amendments(&self) -> &[Amendment] {
+        &self.amendments
+    }
+
+    /// What an event costs under the population's filter; `None` for an exact release.
+    pub(super) fn cost(&mut self, event: &Event) -> Option<Cost> {
+        self.prices.of(event, self.overall.filter()).map(|price| price.cost)
+    }
+
+    /// Whether the charge may be written. Changes nothing that counts.
+    pub(super) fn admit(
+        &mut self,
+        study: &str,
+        key: &[u8; 32],
+        event: &Event,
+    ) -> Result<Admission> {
+        if let Some(earlier) = self.places.get(key).and_then(|&place| self.charges.get(place)) {
             return if earlier.study == study && earlier.event == *event {
                 Ok(Admission::Repeated(earlier.sequence))
             } else {
-                let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-                Err(Error::KeyReused { key, sequence: earlier.sequence })
+                Err(Error::KeyReused { key: hex(key), sequence: earlier.sequence })
             };
         }
-        match event {
-            Event::Exact if self.budget.allow_exact => Ok(Admission::New),
-            Event::Exact => Err(Error::ExactNotAllowed { study: study.to_owned() }),
-            _ => {
-                check_scale(event)?;
-                let asked = event.rho().unwrap_or(Rho::MAX);
-                let own = self.per_study.get(study);
-                if let Some(own) = own {
-                    let spent = self.used(study).spent;
-                    own.admits(spent, asked, study, "the study's limit")?;
-                }
-                self.overall.admits(self.total, asked, study, "the population's limit")?;
-                Ok(Admission::New)
+        check_scale(event)?;
+        let limits = [
+            (self.own.get(study), "the study's limit"),
+            (Some(&self.overall), "the population's limit"),
+        ];
+        for (account, scope) in limits {
+            let Some(account) = account else { continue };
+            match self.prices.of(event, account.filter()) {
+                Some(price) => account.admits(price, study, scope)?,
+                None if self.budget.allow_exact && *event == Event::Exact => {}
+                None => return Err(Error::ExactNotAllowed { study: study.to_owned() }),
             }
         }
+        Ok(Admission::New)
     }
 
     /// Takes up an entry that is on disk as record `sequence`: past limits too, since it happened.
     pub(super) fn apply(&mut self, sequence: u64, entry: Entry) -> Result<(), &'static str> {
         match entry {
             Entry::Opened { .. } => Err("the ledger is opened a second time"),
-            Entry::Amended { budget, .. } => {
-                self.budget = budget;
-                self.set_filters();
+            Entry::Amended { budget, reason } => {
+                self.amendments.push(Amendment { sequence, budget: budget.clone(), reason });
+                self.put_in_force(budget);
                 Ok(())
             }
             Entry::Charged { study, key, event } => {
-                if self.charges.contains_key(&key) {
+                if self.contains(&key) {
                     return Err("a round is charged a second time");
                 }
-                let mut used = self.used(&study);
-                if let Some(rho) = event.rho() {
-                    let cost = RhoSum::covering(rho).ok_or("a charge is beyond all limits")?;
-                    let beyond = "the charges are beyond all limits";
-                    self.total = self.total.plus(cost).ok_or(beyond)?;
-                    used.spent = used.spent.plus(cost).ok_or(beyond)?;
-                } else {
-                    used.exact += 1;
-                }
-                self.studies.insert(study.clone(), used);
-                self.charges.insert(key, Charge { sequence, study, event });
+                self.count(&study, &event);
+                self.places.insert(key, self.charges.len());
+                self.charges.push(Charge { sequence, study, key, event });
                 Ok(())
             }
         }
     }
+
+    /// Charges all that happened anew: what it cost depends on the filters.
+    fn put_in_force(&mut self, budget: Budget) {
+        self.overall = Account::new(budget.overall);
+        self.own = own_accounts(&budget);
+        self.budget = budget;
+        self.studies.clear();
+        let charges = std::mem::take(&mut self.charges);
+        charges.iter().for_each(|charge| self.count(&charge.study, &charge.event));
+        self.charges = charges;
+    }
+
+    fn count(&mut self, study: &str, event: &Event) {
+        self.overall.take(event, &mut self.prices);
+        if let Some(own) = self.own.get_mut(study) {
+            own.take(event, &mut self.prices);
+        }
+        let mut used = self.used(study);
+        match self.prices.of(event, self.overall.filter()) {
+            Some(price) => used.spent = used.spent.plus(price.sum),
+            None => used.exact += 1,
+        }
+        self.studies.insert(study.to_owned(), used);
+    }
+}
+
+fn own_accounts(budget: &Budget) -> BTreeMap<String, Account> {
+    budget.per_study.iter().map(|(study, &limit)| (study.clone(), Account::new(limit))).collect()
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// N1: noise that the sampler does not draw is no event.
@@ -192,152 +294,5 @@ fn check_scale(event: &Event) -> Result<()> {
     }
 }
 
-impl Filter {
-    fn admits(&self, spent: RhoSum, asked: Rho, study: &str, scope: &'static str) -> Result<()> {
-        let after = RhoSum::covering(asked).and_then(|cost| spent.plus(cost));
-        if after.is_some_and(|after| after <= self.room) {
-            return Ok(());
-        }
-        let left = self.room.left_after(spent);
-        let alone = |rho: Rho| epsilon(rho, self.limit.delta).get();
-        Err(Error::Overspend {
-            study: study.to_owned(),
-            scope,
-            asked_rho: asked.get(),
-            left_rho: left.rounded_down().get(),
-            asked_epsilon: alone(asked),
-            left_epsilon: if left == RhoSum::ZERO { 0.0 } else { alone(left.rounded_down()) },
-            delta: self.limit.delta.get(),
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::{Delta, Epsilon, Sensitivity, Sigma};
-    use crate::zcdp::calibrate;
-
-    fn limit(epsilon: f64, delta: f64) -> Limit {
-        Limit { epsilon: Epsilon::new(epsilon).unwrap(), delta: Delta::new(delta).unwrap() }
-    }
-
-    fn noise(s: u64, sensitivity: Sensitivity) -> Event {
-        let dimension = std::num::NonZeroU64::MIN;
-        Event::DiscreteGaussian { s: Sigma::of_scale(s), sensitivity, dimension }
-    }
-
-    fn key(n: u32) -> [u8; 32] {
-        let mut key = [0; 32];
-        key[..4].copy_from_slice(&n.to_le_bytes());
-        key
-    }
-
-    fn charge(accounts: &mut Accounts, study: &str, n: u32, event: Event) -> Result<()> {
-        assert_eq!(accounts.admit(study, &key(n), &event)?, Admission::New);
-        let entry = Entry::Charged { study: study.into(), key: key(n), event };
-        accounts.apply(u64::from(n), entry).unwrap();
-        Ok(())
-    }
-
-    /// L1: a plan of T + R rounds calibrated to the limit fits it, every attempt of it, whatever
-    /// the target, and the limit is never passed.
-    #[test]
-    fn a_plan_calibrated_to_the_limit_fits_the_limit() {
-        let mut at_the_limit = 0;
-        for epsilon in [0.01, 0.1, 0.5, 1.0, 2.0, 3.3, 8.0, 20.0] {
-            for delta in [1e-3, 1e-5, 1e-9] {
-                let limit = limit(epsilon, delta);
-                for rounds in [1, 2, 3, 7, 8, 10, 49, 100, 333, 1000] {
-                    for steps in [1, 3, 1000, 1 << 20, 12_345_678] {
-                        let sensitivity = Sensitivity::new(steps).unwrap();
-                        let s = calibrate(limit.rho(), rounds, sensitivity).unwrap();
-                        let event = noise(s, sensitivity);
-                        let mut accounts = Accounts::new(limit.into());
-                        for n in 0..rounds {
-                            let study = if n % 3 == 0 { "a" } else { "b" };
-                            charge(&mut accounts, study, n, event.clone()).unwrap();
-                        }
-                        let spent = accounts.total().rounded_up();
-                        assert!(spent <= limit.rho());
-                        assert!(crate::zcdp::epsilon(spent, limit.delta) <= limit.epsilon);
-                        let next = accounts.admit("a", &key(rounds), &event);
-                        at_the_limit += u32::from(next.is_err());
-                        // A step less of noise would not have fitted.
-                        let louder = noise(s - 1, sensitivity);
-                        let one = RhoSum::covering(louder.rho().unwrap()).unwrap();
-                        assert!(
-                            s == NoiseScale::LEAST || one.times(rounds).unwrap() > limit.room()
-                        );
-                    }
-                }
-            }
-        }
-        assert!(at_the_limit > 800, "{at_the_limit} of 1200 plans leave no room for one more");
-    }
-
-    /// The case that a sum of rounded doubles refuses: 8 releases of 0.00005 and a budget of 0.0004.
-    #[test]
-    fn eight_equal_parts_fill_a_budget() {
-        let part = RhoSum::covering(Rho::new(0.000_05).unwrap()).unwrap();
-        // The doubles' own values: 8 x 0.00005 is exactly 0.0004 in doubles, and no more.
-        assert!(part.times(8).unwrap() <= RhoSum::within(Rho::new(0.000_4).unwrap()));
-        let naive = (0..8).fold(0.0, |sum, _| crate::rounding::add_up(sum, 0.000_05));
-        assert!(naive > 0.000_4, "rounding each addition up does not fill it: {naive:e}");
-    }
-
-    /// The limit itself may be reached, to the last unit of 2^-96, and not passed by one.
-    #[test]
-    fn a_limit_may_be_filled_but_not_passed() {
-        let one = Rho::new(1.0 / 72.0).unwrap();
-        let cost = RhoSum::covering(one).unwrap();
-        let filter = Filter { limit: limit(1.0, 1e-6), room: cost.times(8).unwrap() };
-        let spent = cost.times(7).unwrap();
-        assert_eq!(filter.admits(spent, one, "a", "x"), Ok(()));
-        let unit = RhoSum::covering(Rho::new(f64::MIN_POSITIVE).unwrap()).unwrap();
-        assert!(filter.admits(spent.plus(unit).unwrap(), one, "a", "x").is_err());
-        assert!(filter.admits(cost.times(8).unwrap(), one, "a", "x").is_err());
-    }
-
-    #[test]
-    fn an_overspend_names_what_was_asked_and_what_is_left() {
-        let sensitivity = Sensitivity::new(1000).unwrap();
-        let mut accounts = Accounts::new(limit(1.0, 1e-6).into());
-        let s = calibrate(accounts.left().rounded_down(), 2, sensitivity).unwrap();
-        charge(&mut accounts, "a", 0, noise(s, sensitivity)).unwrap();
-        let asked = noise(s / 2, sensitivity);
-        let before = accounts.total();
-        let Err(Error::Overspend {
-            study,
-            scope,
-            asked_rho,
-            left_rho,
-            asked_epsilon,
-            left_epsilon,
-            delta,
-        }) = accounts.admit("a", &key(1), &asked)
-        else {
-            panic!("an overspend was admitted");
-        };
-        assert_eq!((study.as_str(), scope, delta), ("a", "the population's limit", 1e-6));
-        assert_eq!(asked_rho, asked.rho().unwrap().get());
-        assert_eq!(left_rho, accounts.left().rounded_down().get());
-        assert!(asked_epsilon > 1.0 && left_epsilon < 1.0 && left_epsilon > 0.0);
-        assert_eq!(accounts.total(), before);
-    }
-
-    /// N1: noise that the sampler does not draw or the public figure does not cover is no event.
-    #[test]
-    fn a_charge_below_the_least_scale_is_refused() {
-        let accounts = Accounts::new(limit(1e6, 1e-6).into());
-        let sensitivity = Sensitivity::new(1).unwrap();
-        for s in [0, 1, 3, u64::MAX] {
-            assert!(matches!(
-                accounts.admit("a", &key(0), &noise(s, sensitivity)),
-                Err(Error::NoiseScaleOutOfRange { .. })
-            ));
-        }
-        let far = noise(4, Sensitivity::new(1 << 62).unwrap());
-        assert!(matches!(accounts.admit("a", &key(0), &far), Err(Error::Overspend { .. })));
-    }
-}
+mod tests;

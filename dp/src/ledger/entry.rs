@@ -5,10 +5,13 @@
 //!          2 | budget | reason                  amended
 //!          3 | study | key [32] | event         charged
 //! budget   limit | exact u8 | count u32 | (study | limit)*      studies ascending
-//! limit    epsilon f64 | delta f64
+//! limit    epsilon f64 | delta f64 | filter
+//! filter   0                                               zCDP
+//!          1 | order u32                                   Renyi divergence of that order
 //! event    0                                               exact
 //!          1 | s f64 | sensitivity u64 | dimension u64     discrete Gaussian
 //!          2 | q f64 | event                               Poisson sampling
+//!          3 | rho f64                                     any mechanism that is rho-zCDP
 //! text     length u32 | UTF-8
 //! ```
 //!
@@ -21,8 +24,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use super::budget::{Budget, Limit, MAX_NAME, checked_name};
+use super::filter::Filter;
 use crate::event::Event;
-use crate::units::{Delta, Epsilon, Rate, Sensitivity, Sigma};
+use crate::units::{Delta, Epsilon, Order, Rate, Rho, Sensitivity, Sigma};
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,9 +40,13 @@ const OPENED: u8 = 1;
 const AMENDED: u8 = 2;
 const CHARGED: u8 = 3;
 
+const ZCDP: u8 = 0;
+const RENYI: u8 = 1;
+
 const EXACT: u8 = 0;
 const DISCRETE_GAUSSIAN: u8 = 1;
 const POISSON: u8 = 2;
+const MECHANISM: u8 = 3;
 
 impl Entry {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -89,6 +97,13 @@ fn put_text(to: &mut Vec<u8>, text: &str) {
 fn put_limit(to: &mut Vec<u8>, limit: &Limit) {
     to.extend_from_slice(&limit.epsilon.get().to_bits().to_le_bytes());
     to.extend_from_slice(&limit.delta.get().to_bits().to_le_bytes());
+    match limit.filter {
+        Filter::Zcdp => to.push(ZCDP),
+        Filter::Renyi { order } => {
+            to.push(RENYI);
+            to.extend_from_slice(&order.get().to_le_bytes());
+        }
+    }
 }
 
 fn put_budget(to: &mut Vec<u8>, budget: &Budget) {
@@ -113,6 +128,10 @@ fn put_event(to: &mut Vec<u8>, event: &Event) {
             to.push(POISSON);
             to.extend_from_slice(&q.get().to_bits().to_le_bytes());
             put_event(to, event);
+        }
+        Event::Zcdp { rho } => {
+            to.push(MECHANISM);
+            to.extend_from_slice(&rho.get().to_bits().to_le_bytes());
         }
         // No other event becomes a release; see `Release`.
         _ => to.push(EXACT),
@@ -153,7 +172,19 @@ impl Decoder<'_> {
         Ok(Limit {
             epsilon: Epsilon::new(self.f64()?).map_err(|_| "an epsilon is not one")?,
             delta: Delta::new(self.f64()?).map_err(|_| "a delta is not one")?,
+            filter: self.filter()?,
         })
+    }
+
+    fn filter(&mut self) -> Result<Filter, &'static str> {
+        match self.take()? {
+            [ZCDP] => Ok(Filter::Zcdp),
+            [RENYI] => {
+                let order = Order::new(u32::from_le_bytes(self.take()?));
+                Ok(Filter::Renyi { order: order.map_err(|_| "an order is not one")? })
+            }
+            _ => Err("its filter is unknown"),
+        }
     }
 
     fn budget(&mut self) -> Result<Budget, &'static str> {
@@ -186,6 +217,11 @@ impl Decoder<'_> {
                 let [kind] = self.take()?;
                 Ok(Event::Poisson { q, event: Box::new(self.noise(kind)?) })
             }
+            [MECHANISM] => {
+                let rho = self.f64()?;
+                let kept = Rho::new(rho).ok().filter(|kept| kept.get().to_bits() == rho.to_bits());
+                Ok(Event::Zcdp { rho: kept.ok_or("a rho is not one")? })
+            }
             [kind] => self.noise(kind),
         }
     }
@@ -209,9 +245,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn limit() -> impl Strategy<Value = Limit> {
-        (1e-6..100.0f64, 1e-12..0.1f64).prop_map(|(epsilon, delta)| Limit {
+        let filter = prop_oneof![
+            Just(Filter::Zcdp),
+            (2..=1024u32).prop_map(|order| Filter::Renyi { order: Order::new(order).unwrap() }),
+        ];
+        (1e-6..100.0f64, 1e-12..0.1f64, filter).prop_map(|(epsilon, delta, filter)| Limit {
             epsilon: Epsilon::new(epsilon).unwrap(),
             delta: Delta::new(delta).unwrap(),
+            filter,
         })
     }
 
@@ -231,7 +272,8 @@ mod tests {
             },
         );
         let sampled = (noise.clone(), 0.0..=1.0f64).prop_map(|(e, q)| e.poisson(q).unwrap());
-        let event = prop_oneof![Just(Event::Exact), noise, sampled];
+        let other = (0.0..1e6f64).prop_map(|rho| Event::Zcdp { rho: Rho::new(rho).unwrap() });
+        let event = prop_oneof![Just(Event::Exact), noise, sampled, other];
         prop_oneof![
             (name, budget()).prop_map(|(population, budget)| Entry::Opened { population, budget }),
             (budget(), name).prop_map(|(budget, reason)| Entry::Amended { budget, reason }),
@@ -273,23 +315,27 @@ mod tests {
         }
     }
 
+    fn one_limit() -> Limit {
+        Limit::zcdp(Epsilon::new(1.0).unwrap(), Delta::new(1e-6).unwrap())
+    }
+
     #[test]
     fn a_claimed_count_allocates_nothing() {
-        let limit = Limit { epsilon: Epsilon::new(1.0).unwrap(), delta: Delta::new(1e-6).unwrap() };
+        let limit = one_limit();
         let mut bytes = Entry::Amended { budget: limit.into(), reason: "r".into() }.encode();
-        let count_at = 1 + 16 + 1;
+        let count_at = 1 + 17 + 1;
         bytes[count_at..count_at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert_eq!(Entry::decode(&bytes), Err("it ends too early"));
     }
 
     #[test]
     fn studies_that_repeat_or_are_unordered_are_refused() {
-        let limit = Limit { epsilon: Epsilon::new(1.0).unwrap(), delta: Delta::new(1e-6).unwrap() };
+        let limit = one_limit();
         let per_study = BTreeMap::from([("a".to_owned(), limit), ("b".to_owned(), limit)]);
         let budget = Budget { overall: limit, per_study, allow_exact: false };
         let bytes = Entry::Amended { budget, reason: "r".into() }.encode();
         // Kind, limit, flag, count; then names of one byte, each before a limit.
-        let (first, second) = (1 + 16 + 1 + 4 + 4, 1 + 16 + 1 + 4 + 4 + 1 + 16 + 4);
+        let (first, second) = (1 + 17 + 1 + 4 + 4, 1 + 17 + 1 + 4 + 4 + 1 + 17 + 4);
         assert_eq!((bytes[first], bytes[second]), (b'a', b'b'));
         for (one, two) in [(b'b', b'b'), (b'b', b'a')] {
             let mut changed = bytes.clone();
@@ -312,5 +358,36 @@ mod tests {
         expected.extend([2, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 1, 0, 0, 0, 0, 0, 0x20, 0x70, 0x40]);
         expected.extend([3, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(bytes, expected);
+    }
+
+    /// So is that of a budget, whose filters are part of it.
+    #[test]
+    fn the_encoding_of_a_budget_is_as_it_was() {
+        let (epsilon, delta) = (Epsilon::new(1.0).unwrap(), Delta::new(0.5).unwrap());
+        let own = Limit::renyi(epsilon, delta, Order::new(258).unwrap());
+        let budget = Budget {
+            overall: Limit::zcdp(epsilon, delta),
+            per_study: BTreeMap::from([("a".to_owned(), own)]),
+            allow_exact: true,
+        };
+        let bytes = Entry::Opened { population: "p".into(), budget }.encode();
+        let figures = [0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f];
+        let mut expected = vec![1, 1, 0, 0, 0, b'p'];
+        expected.extend(figures);
+        // zCDP; exact releases; one study.
+        expected.extend([0, 1, 1, 0, 0, 0, 1, 0, 0, 0, b'a']);
+        expected.extend(figures);
+        // Renyi, order 258.
+        expected.extend([1, 2, 1, 0, 0]);
+        assert_eq!(bytes, expected);
+        let filter_at = expected.len() - 5;
+        for (changed, what) in [
+            ([2, 2, 1, 0, 0], "its filter is unknown"),
+            ([1, 1, 0, 0, 0], "an order is not one"),
+            ([1, 1, 4, 0, 0], "an order is not one"),
+        ] {
+            expected[filter_at..].copy_from_slice(&changed);
+            assert_eq!(Entry::decode(&expected), Err(what));
+        }
     }
 }
