@@ -1,14 +1,16 @@
 //! Accounting of DP-SGD: sigma 1.1, q 256/60000, 14,062 steps, delta 1e-5, a question at a time.
 
 use std::hint::black_box;
+use std::num::NonZeroU64;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use haima_dp::accountant::Accountant;
 use haima_dp::calibrate::Target;
 use haima_dp::event::Event;
+use haima_dp::ledger::Limit;
 use haima_dp::pld::PrivacyLoss;
 use haima_dp::renyi::Renyi;
-use haima_dp::units::{Adjacency, Delta, Epsilon};
+use haima_dp::units::{Adjacency, Delta, Epsilon, Rate, Sensitivity};
 
 const RATE: f64 = 256.0 / 60_000.0;
 const STEPS: u64 = 14_062;
@@ -37,6 +39,16 @@ fn accountants(c: &mut Criterion) {
         };
         b.iter(|| {
             target.noise(|sigma| Ok(Event::Gaussian { sigma }.poisson(RATE)?.times(STEPS))).unwrap()
+        });
+    });
+    group.bench_function("the order and the noise of a ledger's limit", |b| {
+        let (epsilon, delta) = (Epsilon::new(3.0).unwrap(), Delta::new(1e-5).unwrap());
+        let (rate, sensitivity) = (Rate::new(RATE).unwrap(), Sensitivity::new(1 << 20).unwrap());
+        let (steps, dimension) = (STEPS as u32, NonZeroU64::MIN);
+        b.iter(|| {
+            Limit::with_best_order(epsilon, delta, steps, sensitivity, dimension, rate)
+                .and_then(|limit| limit.noise_for(steps, sensitivity, dimension, rate))
+                .unwrap()
         });
     });
     group.finish();
