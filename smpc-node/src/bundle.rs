@@ -26,7 +26,7 @@ pub struct Part {
 }
 
 /// A round's spec with every node's part, in the manifest's order of nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Bundle {
     /// The round.
     pub spec: RoundSpec,

@@ -299,6 +299,7 @@ mod tests {
             grace_ms: 1000,
             tick_ms: 10,
             hospitals_per_patient: 1,
+            plan: crate::plan::Plan::of_tasks("test", &[]).digest().to_string(),
             coordinator: party("coordinator".into(), 100),
             nodes: (1..=nodes).map(|i| party(format!("node-{i}"), i)).collect(),
             sites: vec![site(101), site(102)],

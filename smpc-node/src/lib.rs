@@ -4,6 +4,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`manifest`] | the study as every party knows it, and its digest |
+//! | [`plan`] | the private releases that a manifest commits to, and their digest |
 //! | [`spec`] | [`spec::RoundSpec`]: all that a charge depends on (rule R1) |
 //! | [`epoch`] | the nodes' sealing keys and verify keys (rules R5, R6) |
 //! | [`proof`] | PINE, as a round's spec asks for it (rules R4, R7) |
@@ -37,6 +38,7 @@ pub mod header;
 pub mod keyfile;
 pub mod manifest;
 pub mod noise;
+pub mod plan;
 pub mod proof;
 pub mod record;
 pub mod round;
@@ -55,7 +57,7 @@ pub mod proto {
 pub use error::Error;
 
 /// Version of the protocol that this crate speaks; part of every round's digest.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Milliseconds since 1970 by this machine's clock. The one place where the crate asks for it.
 #[must_use]

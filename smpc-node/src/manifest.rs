@@ -9,6 +9,8 @@ use std::path::Path;
 
 use haima_crypto::encode::{Digest, Encoder, from_hex};
 use haima_crypto::identity::IdentityPublic;
+use haima_dp::ledger::Filter;
+use haima_dp::units::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -39,6 +41,8 @@ pub struct Manifest {
     /// Assumed number m of hospitals that hold one patient's rows; scales D (rule S1).
     #[serde(default = "one")]
     pub hospitals_per_patient: u32,
+    /// Digest of the plan of all private tasks ([`crate::plan::Plan`]), 64 hexadecimal digits.
+    pub plan: String,
     /// The one party that asks.
     pub coordinator: Party,
     /// SMPC nodes, at least two; the first holds the vector share.
@@ -127,14 +131,46 @@ pub enum Class {
 pub struct NoisePlan {
     /// Scale of each node's discrete Gaussian, in grid steps; rounds may have more, never less.
     pub s: u64,
+    /// Sampling rate; rounds may have a lower one, never a higher one.
+    #[serde(default = "all")]
+    pub q: f64,
     /// D of rule S2, in grid steps; rounds may have less, never more.
     pub sensitivity: u64,
+    /// Coordinates of the vector; rounds may have fewer, never more.
+    pub dimension: u64,
     /// Delta at which the task's epsilon is stated.
     pub delta: f64,
+    /// Order of the Renyi filter that the noise was calibrated for; zCDP's where absent. A hospital
+    /// whose ledger has another limit may run out of budget before the plan ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u32>,
 }
 
 fn one() -> u32 {
     1
+}
+
+fn all() -> f64 {
+    1.0
+}
+
+impl NoisePlan {
+    /// The filter that the noise was calibrated for.
+    ///
+    /// # Errors
+    /// When the order is out of range.
+    pub fn filter(&self) -> Result<Filter, Error> {
+        Ok(match self.order {
+            None => Filter::Zcdp,
+            Some(order) => Filter::Renyi { order: Order::new(order)? },
+        })
+    }
+
+    /// Writes q, s, D, dimension, delta and order, 0 for zCDP's.
+    pub(crate) fn encode(self, to: &mut Encoder) -> &mut Encoder {
+        to.u64(self.q.to_bits()).u64(self.s).u64(self.sensitivity).u64(self.dimension);
+        to.u64(self.delta.to_bits()).u32(self.order.unwrap_or(0))
+    }
 }
 
 impl Manifest {
@@ -205,6 +241,7 @@ impl Manifest {
         }
         self.check_parties()?;
         self.check_tasks()?;
+        self.check_plan()?;
         Ok(self)
     }
 
@@ -258,14 +295,36 @@ impl Manifest {
                     return Err(fault(Some(&field("noise")), problem));
                 }
                 (Class::Private, Some(noise)) => {
+                    if !(noise.q > 0.0 && noise.q <= 1.0) {
+                        let problem = format!("{}; must be above 0 and at most 1", noise.q);
+                        return Err(fault(Some(&field("noise.q")), problem));
+                    }
+                    if noise.dimension == 0 || noise.dimension > u64::from(self.max_dimension) {
+                        let problem = format!("{}; must be 1 to max_dimension", noise.dimension);
+                        return Err(fault(Some(&field("noise.dimension")), problem));
+                    }
                     haima_dp::noise::NoiseScale::new(noise.s)
                         .map_err(|e| fault(Some(&field("noise.s")), e.to_string()))?;
                     haima_dp::units::Sensitivity::new(noise.sensitivity)
                         .map_err(|e| fault(Some(&field("noise.sensitivity")), e.to_string()))?;
                     haima_dp::units::Delta::new(noise.delta)
                         .map_err(|e| fault(Some(&field("noise.delta")), e.to_string()))?;
+                    noise
+                        .filter()
+                        .map_err(|e| fault(Some(&field("noise.order")), e.to_string()))?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The plan's digest is what every round, and so every ledger entry, is bound to.
+    fn check_plan(&self) -> Result<(), Error> {
+        let named = from_hex(&self.plan).map_err(|e| fault(Some("plan"), e.to_string()))?;
+        let own = crate::plan::Plan::of(self).digest();
+        if Digest::from_bytes(named) != own {
+            let problem = format!("{}; the tasks' noise has the plan {own}", self.plan);
+            return Err(fault(Some("plan"), problem));
         }
         Ok(())
     }
@@ -356,7 +415,7 @@ impl Manifest {
     /// Digest of the whole manifest.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut to = Encoder::new("haima manifest 1");
+        let mut to = Encoder::new("haima manifest 2");
         to.u32(self.version).str(&self.study).u32(self.min_sites).u32(self.max_dimension);
         to.u64(self.round_ms).u64(self.grace_ms).u32(self.tick_ms);
         to.u32(self.hospitals_per_patient);
@@ -374,13 +433,15 @@ impl Manifest {
             to.str(&site.name).str(&site.operator).str(&site.identity.to_lowercase());
             to.str(&site.tls.to_lowercase()).u64(site.max_patients);
         }
-        to.count(self.tasks.len());
+        to.str(&self.plan.to_lowercase()).count(self.tasks.len());
         for task in &self.tasks {
             to.str(&task.id).str(&task.task).u32(task.version);
             to.u8(u8::from(task.class == Class::Private)).u32(task.max_steps);
             to.u32(task.spare_attempts);
-            let noise = task.noise.unwrap_or(NoisePlan { s: 0, sensitivity: 0, delta: 0.0 });
-            to.u64(noise.s).u64(noise.sensitivity).u64(noise.delta.to_bits());
+            match task.noise {
+                None => to.u8(0),
+                Some(noise) => noise.encode(to.u8(1)),
+            };
             encode_table(&mut to, &task.params);
         }
         encode_table(&mut to, &self.schema);

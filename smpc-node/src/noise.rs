@@ -25,7 +25,7 @@ pub fn draw(
     len: usize,
 ) -> Result<Zeroizing<Vec<i64>>, Error> {
     let mut noise = Zeroizing::new(vec![0; len]);
-    if let RoundEvent::DiscreteGaussian { s } = event {
+    if let RoundEvent::DiscreteGaussian { s, .. } = event {
         let seed = kdf::derive(key, "round noise", &[*round, *accepted]);
         noise = NoiseScale::new(s)?.draw(seed.expose(), len);
     }
@@ -35,9 +35,10 @@ pub fn draw(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use haima_dp::units::Rate;
 
     fn noise(key: u8, round: &[u8], accepted: &[u8]) -> Vec<i64> {
-        let event = RoundEvent::DiscreteGaussian { s: 1 << 20 };
+        let event = RoundEvent::DiscreteGaussian { s: 1 << 20, q: Rate::ALL };
         let (round, accepted) = (Digest::of(round), Digest::of(accepted));
         draw(&Seed::from_bytes([key; 32]), &round, &accepted, event, 8).unwrap().to_vec()
     }

@@ -10,7 +10,9 @@ use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::pine::Params;
 use haima_dp::event::Release;
 use haima_dp::noise::NoiseScale;
-use haima_dp::units::Sensitivity;
+use haima_dp::sampler::PoissonSampler;
+use haima_dp::units::{Rate, Sensitivity};
+use rand_core::CryptoRng;
 
 use crate::manifest::{Class, Manifest};
 use crate::{Error, PROTOCOL};
@@ -130,20 +132,32 @@ impl ProofSpec {
 }
 
 /// What a round releases, and so what it costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RoundEvent {
     /// No noise.
     Exact,
-    /// Every node adds a discrete Gaussian of scale `s`, in grid steps; every patient takes part
-    /// (q = 1: no amplification).
+    /// Every node adds a discrete Gaussian of scale `s`, in grid steps, to the sum of the patients
+    /// whom each site drew for this attempt with probability `q`, independently.
     DiscreteGaussian {
         /// Scale.
         s: u64,
+        /// Sampling rate, above 0; at 1 every patient takes part and nothing is amplified.
+        q: Rate,
     },
 }
 
+/// What a site charges for a round, and whom it may compute from.
+#[derive(Debug)]
+pub struct Charge {
+    /// What the ledger is charged.
+    pub release: Release,
+    /// The sampler that minted the release; `None` where every patient takes part. It lives in one
+    /// attempt of one round.
+    pub sampler: Option<PoissonSampler>,
+}
+
 /// All that a round's charge depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RoundSpec {
     /// Protocol version, [`PROTOCOL`].
     pub protocol: u32,
@@ -196,7 +210,7 @@ pub struct RoundSpec {
 }
 
 impl Canonical for RoundSpec {
-    const LABEL: &'static str = "haima round spec 2";
+    const LABEL: &'static str = "haima round spec 3";
 
     fn encode_fields(&self, to: &mut Encoder) {
         to.u32(self.protocol).digest(&self.manifest).str(&self.study).u64(self.number);
@@ -219,10 +233,9 @@ impl Canonical for RoundSpec {
             to.u32(parameter);
         }
         to.u64(self.sensitivity).u64(self.bound);
-        // Event kind and s; q is 1 and has no field until sampling exists.
         match self.event {
-            RoundEvent::Exact => to.u8(0).u64(0),
-            RoundEvent::DiscreteGaussian { s } => to.u8(1).u64(s),
+            RoundEvent::Exact => to.u8(0).u64(0).u64(0),
+            RoundEvent::DiscreteGaussian { s, q } => to.u8(1).u64(s).u64(q.get().to_bits()),
         };
         to.u32(self.min_sites).u64(self.deadline_ms).u32(self.tick_ms);
     }
@@ -261,9 +274,16 @@ impl Canonical for RoundSpec {
         }
         let proof = ProofSpec::from_array(parameters);
         let (sensitivity, bound) = (from.u64()?, from.u64()?);
-        let event = match (from.u8()?, from.u64()?) {
-            (0, 0) => RoundEvent::Exact,
-            (1, s) => RoundEvent::DiscreteGaussian { s },
+        let event = match (from.u8()?, from.u64()?, from.u64()?) {
+            (0, 0, 0) => RoundEvent::Exact,
+            (1, s, bits) => {
+                // The one encoding of a rate: -0.0, like 0 itself, is refused.
+                let q = f64::from_bits(bits);
+                match Rate::new(q) {
+                    Ok(q) if q.get() > 0.0 => RoundEvent::DiscreteGaussian { s, q },
+                    _ => return Err(from.fail("a sampling rate outside (0, 1]")),
+                }
+            }
             _ => return Err(from.fail("unknown event")),
         };
         let min_sites = from.u32()?;
@@ -304,22 +324,27 @@ impl RoundSpec {
         self.blocks.iter().map(|block| block.len as usize).fold(0, usize::saturating_add)
     }
 
-    /// What a site's ledger is charged with, from the spec alone.
+    /// What a site's ledger is charged, from the spec alone, and the sampler of this attempt. A
+    /// release that sampling amplifies comes with the sampler that its batch must be drawn from.
     ///
     /// # Errors
-    /// When a noised round has no sensitivity, no coordinate or a scale that no sampler draws.
-    pub fn release(&self) -> Result<Release, Error> {
-        Ok(match self.event {
-            RoundEvent::Exact => Release::exact(),
-            RoundEvent::DiscreteGaussian { s } => {
-                let dimension = NonZeroU64::new(self.dimension() as u64).ok_or_else(|| {
-                    let problem = "it has no coordinate".to_owned();
-                    Error::Spec { party: "this party".to_owned(), problem }
-                })?;
-                let sensitivity = Sensitivity::new(self.sensitivity)?;
-                Release::noised(NoiseScale::new(s)?, sensitivity, dimension)
-            }
-        })
+    /// When a noised round has no coordinate, no sensitivity, or a scale that no node draws.
+    pub fn charge<R: CryptoRng + ?Sized>(&self, rng: &mut R) -> Result<Charge, Error> {
+        let RoundEvent::DiscreteGaussian { s, q } = self.event else {
+            return Ok(Charge { release: Release::exact(), sampler: None });
+        };
+        let (s, sensitivity) = (NoiseScale::new(s)?, Sensitivity::new(self.sensitivity)?);
+        let dimension = NonZeroU64::new(self.dimension() as u64).ok_or_else(|| Error::Spec {
+            party: "this site".into(),
+            problem: "no coordinate".into(),
+        })?;
+        if q == Rate::ALL {
+            let release = Release::noised(s, sensitivity, dimension);
+            return Ok(Charge { release, sampler: None });
+        }
+        let sampler = PoissonSampler::new(q, rng);
+        let release = sampler.release(s, sensitivity, dimension);
+        Ok(Charge { release, sampler: Some(sampler) })
     }
 
     /// Checks the spec against the manifest's caps, as every node and every site does for itself.
@@ -376,6 +401,14 @@ impl RoundSpec {
         if (self.previous == Digest::default()) != (self.step == 0) {
             return Err(refuse("only step 0 builds on no release".into()));
         }
+        // Rule L2: a plan commits to the attempts of one run, and so do the figures for it.
+        if entry.class == Class::Private && self.run != 1 {
+            return Err(refuse(format!(
+                "run {} of the private task {}; its plan has run 1 alone, and another needs another \
+                 manifest",
+                self.run, self.task_id
+            )));
+        }
         self.check_noise(manifest, entry.class, party)?;
         if self.field != FieldKind::for_bound(self.bound) {
             return Err(refuse(format!("the field does not fit the bound {}", self.bound)));
@@ -387,7 +420,7 @@ impl RoundSpec {
         }
         let s = match self.event {
             RoundEvent::Exact => 0,
-            RoundEvent::DiscreteGaussian { s } => s,
+            RoundEvent::DiscreteGaussian { s, .. } => s,
         };
         let (sites, nodes) = (manifest.sites.len() as u64, manifest.nodes.len() as u64);
         // Rule N5.
@@ -404,12 +437,25 @@ impl RoundSpec {
         let refuse = |problem: String| Error::Spec { party: party.to_owned(), problem };
         match (class, self.event) {
             (Class::Exact, RoundEvent::Exact) => Ok(()),
-            (Class::Private, RoundEvent::DiscreteGaussian { s }) => {
+            (Class::Private, RoundEvent::DiscreteGaussian { s, q }) => {
                 let plan = manifest.task(&self.task_id)?.noise;
                 let plan = plan.ok_or_else(|| refuse("the task has no noise plan".into()))?;
-                haima_dp::gauss::DiscreteGaussian::new(s).map_err(|e| refuse(e.to_string()))?;
+                NoiseScale::new(s).map_err(|e| refuse(e.to_string()))?;
                 if s < plan.s {
                     return Err(refuse(format!("noise {s}; the manifest demands {}", plan.s)));
+                }
+                if q.get() == 0.0 || q.get() > plan.q {
+                    return Err(refuse(format!(
+                        "sampling rate {q}; the manifest allows above 0 to {}",
+                        plan.q
+                    )));
+                }
+                if self.dimension() as u64 > plan.dimension {
+                    return Err(refuse(format!(
+                        "{} coordinates; the manifest's plan has {}",
+                        self.dimension(),
+                        plan.dimension
+                    )));
                 }
                 if self.sensitivity == 0 || self.sensitivity > plan.sensitivity {
                     return Err(refuse(format!(

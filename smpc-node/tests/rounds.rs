@@ -5,6 +5,7 @@ mod world;
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::pine::Sharding;
+use haima_dp::units::Rate;
 use haima_smpc_node::Error;
 use haima_smpc_node::bundle::release_digest;
 use haima_smpc_node::spec::{BlockSpec, RoundEvent, RoundSpec};
@@ -44,11 +45,15 @@ async fn a_release_is_noised_and_byte_identical_for_ever() {
     assert_eq!(world.bundle(&spec).await, bundle, "the stored answer, not a new one");
 }
 
+fn sampled(q: f64) -> RoundEvent {
+    RoundEvent::DiscreteGaussian { s: 64, q: Rate::new(q).unwrap() }
+}
+
 /// R1, N1, N5, X3, L1: a spec that goes beyond the manifest is refused by name and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
     let world = World::running(2).await;
-    let cases: [(&str, &str, Change); 23] = [
+    let cases: [(&str, &str, Change); 27] = [
         ("protocol", "protocol", |s| s.protocol = 9),
         ("manifest", "another manifest", |s| s.manifest = Digest::of(b"x")),
         ("roster", "roster", |s| s.roster = Digest::of(b"x")),
@@ -56,6 +61,7 @@ async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
         ("task version", "the manifest has", |s| s.task_version = 2),
         ("too many steps", "step 5", |s| (s.step, s.plan_index) = (5, 5)),
         ("too many attempts", "spare attempts", |s| s.plan_index = 6),
+        ("a second run (L2)", "run 2 of the private task", |s| s.run = 2),
         ("too long", "coordinates", |s| s.blocks[0].len = 1001),
         ("empty", "coordinates", |s| s.blocks[0].len = 0),
         ("no block", "coordinates", |s| s.blocks.clear()),
@@ -64,13 +70,22 @@ async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
         ("epoch (R5)", "epoch", |s| s.epoch = Digest::of(b"x")),
         ("fewer checks (R7)", "parameters", |s| s.proof.checks -= 1),
         ("fewer proofs (R7)", "parameters", |s| s.proof.proofs_norm_equality -= 1),
-        ("less noise", "noise 63", |s| s.event = RoundEvent::DiscreteGaussian { s: 63 }),
+        ("less noise", "noise 63", |s| {
+            s.event = RoundEvent::DiscreteGaussian { s: 63, q: Rate::ALL }
+        }),
         ("no noise", "no noise", |s| s.event = RoundEvent::Exact),
         ("more sensitivity", "sensitivity 5", |s| s.sensitivity = 5),
         ("no sensitivity", "sensitivity 0", |s| s.sensitivity = 0),
         ("two grids", "one grid", |s| s.blocks.push(BlockSpec { len: 1, frac_bits: 1 })),
         ("noise past the sampler", "scale", |s| {
-            s.event = RoundEvent::DiscreteGaussian { s: u64::MAX };
+            s.event = RoundEvent::DiscreteGaussian { s: u64::MAX, q: Rate::ALL };
+        }),
+        ("a higher rate", "sampling rate 0.5; the manifest allows above 0 to 0.25", |s| {
+            (s.task_id, s.event) = ("sampled".into(), sampled(0.5));
+        }),
+        ("no rate", "outside (0, 1]", |s| s.event = sampled(0.0)),
+        ("more coordinates than planned", "the manifest's plan has 900", |s| {
+            s.blocks[0].len = 901;
         }),
         ("a field too small (N5)", "field does not fit", |s| s.bound = u64::MAX / 2),
         ("a far deadline", "deadline", |s| s.deadline_ms = unix_millis() + 70_000),
@@ -84,7 +99,7 @@ async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
     let last = world.node(0).check_status(&world.manifest.digest(), unix_millis()).await.unwrap();
     assert_eq!(last, 0, "a refused spec changes nothing");
     let mut noised = world.spec("exact", 1);
-    noised.event = RoundEvent::DiscreteGaussian { s: 64 };
+    noised.event = RoundEvent::DiscreteGaussian { s: 64, q: Rate::ALL };
     assert!(world.open_at(0, &noised).await.is_err());
 }
 
@@ -200,14 +215,15 @@ async fn below_the_floor_nothing_is_released() {
 async fn a_poisoned_share_is_left_out_on_record() {
     let mut world = World::running(3).await;
     let proof_at = |sharding: &Sharding| sharding.shares[0].len() - 100;
-    for (number, what) in ["vector", "proof", "blind", "helper"].iter().enumerate() {
-        let number = number as u64 + 1;
-        let spec = RoundSpec { run: number as u32, ..world.spec("private", number) };
+    let mut previous = Digest::default();
+    for (step, what) in (0_u32..).zip(["vector", "proof", "blind", "helper"]) {
+        let number = u64::from(step) + 1;
+        let spec = RoundSpec { step, plan_index: step, previous, ..world.spec("private", number) };
         world.open(&spec).await;
         for site in 0..3 {
             world.submit(site, &spec, &[1000; 4]).await;
         }
-        let bent = world.make_bent(3, &spec, &[0; 4], |sharding| match *what {
+        let bent = world.make_bent(3, &spec, &[0; 4], |sharding| match what {
             "vector" => sharding.shares[0][5] ^= 1,
             "proof" => {
                 let at = proof_at(sharding);
@@ -217,7 +233,9 @@ async fn a_poisoned_share_is_left_out_on_record() {
             _ => sharding.shares[2][40] ^= 1,
         });
         world.submit_made(3, &bent).await;
-        let verified = world.bundle(&spec).await.verify(&world.manifest).unwrap();
+        let bundle = world.bundle(&spec).await;
+        previous = release_digest(&bundle);
+        let verified = bundle.verify(&world.manifest).unwrap();
         assert_eq!(verified.accepted.refused.sites().collect::<Vec<_>>(), [SITES[3]], "{what}");
         assert_eq!(verified.accepted.headers.sites().collect::<Vec<_>>(), SITES[..3]);
         assert!(verified.integers.iter().all(|sum| (sum - 3000).abs() < 64 * 20), "{what}");
@@ -238,27 +256,21 @@ async fn a_poisoned_share_is_left_out_on_record() {
 /// whose public share was made for other shares.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shares_that_are_no_elements_or_not_those_of_the_public_share_are_left_out() {
-    let world = World::running(2).await;
-    let spec = world.spec("private", 1);
-    world.open(&spec).await;
-    for site in 0..3 {
-        world.submit(site, &spec, &[7; 4]).await;
-    }
-    let bent = world.make_bent(3, &spec, &[0; 4], |s| s.shares[0][..8].fill(0xff));
-    world.submit_made(3, &bent).await;
-    let verified = world.bundle(&spec).await.verify(&world.manifest).unwrap();
-    assert_eq!(verified.accepted.refused.sites().collect::<Vec<_>>(), [SITES[3]]);
-    let spec = RoundSpec { run: 2, ..world.spec("private", 2) };
-    world.open(&spec).await;
-    for site in 0..3 {
-        world.submit(site, &spec, &[7; 4]).await;
-    }
+    let no_elements = |s: &mut Sharding| s.shares[0][..8].fill(0xff);
     // A lie about one node's part: that node alone would accept it.
-    let bent = world.make_bent(3, &spec, &[0; 4], |s| s.public[0] ^= 1);
-    world.submit_made(3, &bent).await;
-    let bundle = world.bundle(&spec).await;
-    let verified = bundle.verify(&world.manifest).unwrap();
-    assert_eq!(verified.accepted.refused.sites().collect::<Vec<_>>(), [SITES[3]]);
+    let one_part = |s: &mut Sharding| s.public[0] ^= 1;
+    for bend in [&no_elements as &dyn Fn(&mut Sharding), &one_part] {
+        let world = World::running(2).await;
+        let spec = world.spec("private", 1);
+        world.open(&spec).await;
+        for site in 0..3 {
+            world.submit(site, &spec, &[7; 4]).await;
+        }
+        let bent = world.make_bent(3, &spec, &[0; 4], bend);
+        world.submit_made(3, &bent).await;
+        let verified = world.bundle(&spec).await.verify(&world.manifest).unwrap();
+        assert_eq!(verified.accepted.refused.sites().collect::<Vec<_>>(), [SITES[3]]);
+    }
 }
 
 /// R3, R8: failed proofs count against the floor; the reason names the site, and the evidence

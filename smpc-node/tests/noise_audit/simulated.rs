@@ -13,10 +13,12 @@ use haima_crypto::field::Field64;
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::secret::Seed;
 use haima_crypto::share::Aggregate;
+use haima_dp::units::Rate;
 use haima_smpc_node::bundle::{Bundle, Part};
 use haima_smpc_node::epoch::{Epoch, Keys, NodeSecret, Record};
 use haima_smpc_node::header::{Header, SignedHeader, public_digest, sealed_digest};
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
+use haima_smpc_node::plan::Plan as CommittedPlan;
 use haima_smpc_node::proof::{self, Proof};
 use haima_smpc_node::record::{AcceptedSet, Release, Signed, sum_digest};
 use haima_smpc_node::round::{Agreed, Closed, Collecting, Committed, Context, Ready};
@@ -115,6 +117,7 @@ fn manifest(plan: &Plan) -> Manifest {
         grace_ms: 1000,
         tick_ms: 10,
         hospitals_per_patient: 1,
+        plan: String::new(),
         coordinator: party("coordinator", 0),
         nodes: (0..plan.nodes).map(|i| party("node", i)).collect(),
         sites: (0..plan.sites).map(site).collect(),
@@ -125,12 +128,20 @@ fn manifest(plan: &Plan) -> Manifest {
             class: Class::Private,
             max_steps: 1000,
             spare_attempts: 1000,
-            noise: Some(NoisePlan { s: plan.s, sensitivity: plan.sensitivity, delta: 1e-5 }),
+            noise: Some(NoisePlan {
+                s: plan.s,
+                q: 1.0,
+                sensitivity: plan.sensitivity,
+                dimension: plan.dimension as u64,
+                delta: 1e-5,
+                order: None,
+            }),
             params: toml::Table::new(),
         }],
         schema: toml::Table::new(),
     };
-    manifest.checked().unwrap()
+    let committed = CommittedPlan::of(&manifest).digest().to_string();
+    Manifest { plan: committed, ..manifest }.checked().unwrap()
 }
 
 /// The nodes from what they keep on disk: their keys, and what they stored.
@@ -204,7 +215,7 @@ impl Node {
 
 /// The one place that makes a noised event.
 fn noised(s: u64) -> RoundEvent {
-    RoundEvent::DiscreteGaussian { s }
+    RoundEvent::DiscreteGaussian { s, q: Rate::ALL }
 }
 
 impl Study {

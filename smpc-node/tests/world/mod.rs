@@ -8,11 +8,13 @@ use std::time::Duration;
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::pine::Sharding;
+use haima_dp::units::Rate;
 use haima_smpc_node::bundle::{Bundle, Part};
 use haima_smpc_node::client::{NodeClient, Outcome};
 use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::header::{Header, SignedHeader};
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
+use haima_smpc_node::plan::Plan;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::server::{self, Config};
 use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
@@ -62,10 +64,21 @@ pub(crate) fn keys(folder: &Path, name: &str) -> (Keys, Party) {
     (Keys { identity, tls }, party)
 }
 
+/// Whether this process has a file of a folder open (on Linux; elsewhere nobody knows).
+fn holds_a_file_of(folder: &Path) -> bool {
+    let files = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    files
+        .filter_map(|file| std::fs::read_link(file.path()).ok())
+        .any(|target| target.starts_with(folder))
+}
+
 fn free_address() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
+
+const NOISE: NoisePlan =
+    NoisePlan { s: 64, q: 1.0, sensitivity: 4, dimension: 900, delta: 1e-5, order: None };
 
 fn task(id: &str, noise: Option<NoisePlan>) -> TaskEntry {
     TaskEntry {
@@ -112,16 +125,19 @@ impl World {
             grace_ms: 5_000,
             tick_ms: 10,
             hospitals_per_patient: 1,
+            plan: String::new(),
             coordinator: coordinator_party,
             nodes: node_parties,
             sites: site_parties,
             tasks: vec![
                 task("exact", None),
-                task("private", Some(NoisePlan { s: 64, sensitivity: 4, delta: 1e-5 })),
+                task("private", Some(NOISE)),
+                task("sampled", Some(NoisePlan { q: 0.25, ..NOISE })),
             ],
             schema: toml::Table::new(),
         };
-        let manifest = manifest.checked().unwrap();
+        let plan = Plan::of(&manifest).digest().to_string();
+        let manifest = Manifest { plan, ..manifest }.checked().unwrap();
         let running = (0..nodes).map(|_| None).collect();
         Self { folder, manifest, coordinator, sites, epoch: None, running }
     }
@@ -211,6 +227,14 @@ impl World {
         if let Some((stop, handle)) = self.running[node].take() {
             let _ = stop.send(());
             tokio::task::spawn_blocking(move || handle.join().unwrap()).await.unwrap();
+            // A process that is gone holds no file; here the store's thread still closes its own,
+            // and would take a file along that a test puts in its place. A test may hold one too.
+            for _ in 0..200 {
+                if !holds_a_file_of(&self.home(node)) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
     }
 
@@ -247,7 +271,11 @@ impl World {
             proof: ProofSpec::new(FieldKind::Bits64, 4, BOUND, self.manifest.nodes.len()).unwrap(),
             sensitivity: if private { 4 } else { 0 },
             bound: BOUND,
-            event: if private { RoundEvent::DiscreteGaussian { s: 64 } } else { RoundEvent::Exact },
+            event: if private {
+                RoundEvent::DiscreteGaussian { s: 64, q: Rate::ALL }
+            } else {
+                RoundEvent::Exact
+            },
             min_sites: 3,
             deadline_ms: unix_millis() + 10_000,
             tick_ms: 10,
