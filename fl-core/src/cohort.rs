@@ -39,6 +39,23 @@ impl Cohort {
         self.keys.is_empty()
     }
 
+    /// The patients whose positions `takes`, in the same order. What is copied is zeroised on drop,
+    /// like the original; memory is asked for by the size of this cohort, not of the selection.
+    #[must_use]
+    pub fn select(&self, takes: impl Fn(usize) -> bool) -> Self {
+        let mut keys = Zeroizing::new(Vec::with_capacity(self.len()));
+        keys.extend(
+            self.keys.iter().enumerate().filter(|(i, _)| takes(*i)).map(|(_, k)| k.clone()),
+        );
+        let of_column = |values: &Zeroizing<Vec<f64>>| {
+            let mut taken = Zeroizing::new(Vec::with_capacity(self.len()));
+            taken.extend(values.iter().enumerate().filter(|(i, _)| takes(*i)).map(|(_, x)| *x));
+            taken
+        };
+        let columns = self.columns.iter().map(|(name, x)| (name.clone(), of_column(x))).collect();
+        Self { keys, columns }
+    }
+
     /// A column's values in patient order: NaN is missing, a flag is 0 or 1, a category is the
     /// index of its level. `None` for a column that the schema does not have.
     #[must_use]

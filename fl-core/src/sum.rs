@@ -3,6 +3,8 @@
 //! [`SecureSum`] is implemented outside this crate by the node rounds and by masked aggregation.
 //! [`PlainSum`] adds in the clear, in one process: for tests and for comparisons that say so.
 
+use haima_dp::sampler::PoissonSampler;
+use haima_dp::units::Rate;
 use rand_core::CryptoRng;
 
 use crate::cohort::Cohort;
@@ -84,6 +86,21 @@ pub fn drive<S: SecureSum>(run: &mut dyn Run, sums: &mut S) -> Result<serde_json
     }
 }
 
+/// The patients of one sum, drawn at the query's rate; `None` where all take part.
+fn sample(
+    query: &Query,
+    cohort: &Cohort,
+    max_patients: u64,
+    rng: &mut dyn CryptoRng,
+) -> Result<Option<Cohort>, Error> {
+    let rate = Rate::new(query.rate)?;
+    if rate == Rate::ALL {
+        return Ok(None);
+    }
+    let batch = PoissonSampler::new(rate, rng).draw(cohort.len(), max_patients);
+    Ok(Some(cohort.select(|patient| batch.takes(patient))))
+}
+
 /// Adds the contributions of cohorts held in this very process: *no privacy at all*, for tests
 /// and simulations. Each site replays the task for itself, as a real site does.
 pub struct PlainSum<'a> {
@@ -131,8 +148,10 @@ impl SecureSum for PlainSum<'_> {
             if site.run.query().as_ref() != Some(query) {
                 return Err(Error::NotTheReplayedQuery { task: query.task.clone() });
             }
+            let sample = sample(query, site.cohort, site.max_patients, &mut *self.rng)?;
             let view = Site {
-                cohort: site.cohort,
+                cohort: sample.as_ref().unwrap_or(site.cohort),
+                capacity: 0,
                 max_patients: site.max_patients,
                 min_local_rows: site.min_local_rows,
             };

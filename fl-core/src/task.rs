@@ -35,7 +35,7 @@ pub struct Block {
 
 /// A public question to all sites. What it holds is all that a site's answer depends on, besides
 /// its cohort and the task's parameters, which stand in the signed manifest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Query {
     /// Name of the task, e.g. `"cox"`.
     pub task: String,
@@ -46,6 +46,10 @@ pub struct Query {
     /// D of rule S2, in grid steps: the L2 distance that adding or removing one patient can make
     /// in a site's integer vector. `None`: not bounded, so the task exists in the exact class only.
     pub sensitivity: Option<u64>,
+    /// The public probability with which each patient takes part in this sum, independently: 1, or
+    /// less for a task that trains on Poisson samples. Whoever runs the task draws the sample, and
+    /// hands over a cohort of it alone.
+    pub rate: f64,
     /// The public iterate (coefficients, weights), in the task's own little-endian layout.
     pub bytes: Vec<u8>,
 }
@@ -131,7 +135,7 @@ impl Contribution {
                 values.push(grid.truncate(real).map_err(|e| format!("block {}: {e}", block.name))?);
             }
             let bound = u128::from(block.patient_bound) * u128::from(max_patients);
-            let norm = haima_dp::fixed::norm_squared(&values[start..]);
+            let norm = haima_dp::norms::norm_squared(&values[start..]);
             if bound.checked_mul(bound).is_some_and(|square| norm > square) {
                 return Err(format!("block {}: the norm passes the bound", block.name));
             }
@@ -165,8 +169,12 @@ pub enum Next<S, O> {
 
 /// What a site knows besides the query: its patients and the public cap on their number.
 pub struct Site<'a> {
-    /// The site's patients.
+    /// The patients of this sum: all of the site's, or, where the query's rate is below 1, those
+    /// drawn for it ([`Cohort::select`]). A task has no way to any other.
     pub cohort: &'a Cohort,
+    /// Patients to compute for, padding included: a public number, from which the time of a task
+    /// that samples must follow (rule S5). 0 where nobody watches the clock.
+    pub capacity: u64,
     /// Public cap of the manifest; intake refuses a larger cohort.
     pub max_patients: u64,
     /// A cohort of fewer complete rows answers zero (the site's own floor).

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use haima_crypto::encode::{Digest, from_hex};
 use haima_crypto::identity::IdentityPublic;
-use haima_dp::noise::{coalition_rho, public_rho};
-use haima_dp::units::{Delta, Rho, Sensitivity};
-use haima_dp::zcdp;
-use haima_smpc_node::manifest::{NoisePlan, TaskEntry};
+use haima_dp::units::Delta;
+use haima_smpc_node::manifest::{Manifest, TaskEntry};
+use haima_smpc_node::plan::{Plan, TaskPlan};
 
 use super::config::Config;
 use super::events::{Event, Round};
+use crate::Error;
+use crate::budget;
 use crate::report::{
-    Check, Class, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow, RoundStatus,
-    SiteLedger, Step, StepResult, StudyReport, node_mode,
+    Check, Class, Committed, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow,
+    RoundStatus, SiteLedger, Step, StepResult, StudyReport, node_mode,
 };
 
 use crate::sum::nodes::Network;
@@ -35,7 +36,8 @@ pub(super) fn report(
     config: &Config,
     results: &BTreeMap<String, serde_json::Value>,
     timing: &Timing,
-) -> StudyReport {
+) -> Result<StudyReport, Error> {
+    let plan = Plan::of(&network.manifest);
     let manifest = &network.manifest;
     let mut report = StudyReport::new(&manifest.study);
     let log = network.events.log();
@@ -44,8 +46,9 @@ pub(super) fn report(
         .tasks
         .iter()
         .filter(|entry| timing.tasks.contains_key(&entry.id))
-        .map(|entry| step(network, config, entry, results.get(&entry.id), timing, &log))
-        .collect();
+        .map(|entry| step(network, config, &plan, entry, results.get(&entry.id), timing, &log))
+        .collect::<Result<_, _>>()?;
+    report.plan = committed(manifest, &plan)?;
     (report.excluded, report.warnings) = absences(network, &log);
     report.ledger = ledgers(network);
     report.parties = parties(network);
@@ -75,7 +78,7 @@ pub(super) fn report(
     ];
     report.title = title(&report, &config.about.subject, manifest.sites.len());
     report.checks = checks();
-    report
+    Ok(report)
 }
 
 fn title(report: &StudyReport, subject: &str, hospitals: usize) -> String {
@@ -119,19 +122,19 @@ fn bytes_of(network: &Network, round: &Round) -> u64 {
 fn step(
     network: &Network,
     config: &Config,
+    plan: &Plan,
     entry: &TaskEntry,
     result: Option<&serde_json::Value>,
     timing: &Timing,
     log: &[Event],
-) -> Step {
-    let (mut rounds, mut failed, mut sent, mut released, mut dimension) = (0, 0, 0u64, 0u64, 0);
+) -> Result<Step, Error> {
+    let (mut rounds, mut failed, mut sent, mut released) = (0, 0, 0u64, 0u64);
     for event in of_task(log, &entry.id) {
         match event {
             Event::Released { round, bytes_released, .. } => {
                 rounds += 1;
                 released += bytes_released;
                 sent += bytes_of(network, round);
-                dimension = dimension.max(round.dimension);
             }
             Event::Failed { round, .. } => {
                 failed += 1;
@@ -141,14 +144,15 @@ fn step(
         }
     }
     let title = config.about.titles.get(&entry.id);
-    Step {
+    let class = match plan.tasks.iter().find(|task| task.id == entry.id) {
+        Some(task) => Class::Private(privacy(&network.manifest, task, plan.digest())?),
+        None => Class::Exact,
+    };
+    Ok(Step {
         id: entry.id.clone(),
         title: title.cloned().unwrap_or_else(|| entry.id.clone()),
         task: entry.task.clone(),
-        class: entry
-            .noise
-            .and_then(|noise| privacy(network, entry, noise, dimension))
-            .map_or(Class::Exact, Class::Private),
+        class,
         rounds,
         attempts_failed: failed,
         seconds: timing.tasks.get(&entry.id).copied().unwrap_or_default(),
@@ -156,7 +160,7 @@ fn step(
         bytes_received_by_nodes: sent,
         bytes_released: released,
         result: result.and_then(|value| typed(&entry.task, value)),
-    }
+    })
 }
 
 fn typed(task: &str, value: &serde_json::Value) -> Option<StepResult> {
@@ -172,32 +176,39 @@ fn typed(task: &str, value: &serde_json::Value) -> Option<StepResult> {
 }
 
 /// The guarantee of a private task: its whole plan of steps and spare attempts, whatever number of
-/// them ran (rules L1, L2). The public figure comes from the sum of all nodes' noise (rule N1).
-fn privacy(
-    network: &Network,
-    entry: &TaskEntry,
-    noise: NoisePlan,
-    dimension: u64,
-) -> Option<Privacy> {
-    let sensitivity = Sensitivity::new(noise.sensitivity).ok()?;
-    let attempts = entry.max_steps + entry.spare_attempts;
-    let nodes = u32::try_from(network.manifest.nodes.len()).ok()?;
-    let over = |rho: Rho| zcdp::compose(std::iter::repeat_n(rho, attempts as usize));
-    let coalition = over(coalition_rho(sensitivity, noise.s));
-    let public = over(public_rho(sensitivity, noise.s, nodes, dimension.max(1)));
-    let delta = Delta::new(noise.delta).ok()?;
-    Some(Privacy {
-        epsilon_coalition: zcdp::epsilon(coalition, delta).get(),
-        epsilon_public: zcdp::epsilon(public, delta).get(),
+/// them ran (rules L1, L2).
+fn privacy(manifest: &Manifest, task: &TaskPlan, plan: Digest) -> Result<Privacy, Error> {
+    let nodes = u32::try_from(manifest.nodes.len()).unwrap_or(u32::MAX);
+    let delta = Delta::new(task.noise.delta)?;
+    let charged = budget::charged(task)?;
+    let best = budget::best(std::slice::from_ref(task), plan, nodes, delta)?;
+    Ok(Privacy {
+        epsilon_coalition: charged.epsilon.get(),
+        best_coalition: best.coalition.into(),
+        best_public: best.public.into(),
         delta: delta.get(),
-        rho: coalition.get(),
-        noise_s: noise.s as f64,
-        sensitivity: noise.sensitivity as f64,
-        site_bound: Some(noise.sensitivity as f64 * network.manifest.max_patients() as f64),
+        cost: charged.cost.get(),
+        sampling_rate: task.noise.q,
+        noise_s: task.noise.s as f64,
+        sensitivity: task.noise.sensitivity as f64,
+        site_bound: Some(task.noise.sensitivity as f64 * manifest.max_patients() as f64),
         unit: "patient".into(),
         adjacency: "add/remove".into(),
-        accountant: "zCDP".into(),
+        accountant: charged.cost.filter().to_string(),
     })
+}
+
+/// The committed plan with the best figures for all of it; `None` where nothing is private.
+fn committed(manifest: &Manifest, plan: &Plan) -> Result<Option<Committed>, Error> {
+    let Some(delta) = budget::delta(plan) else { return Ok(None) };
+    let nodes = u32::try_from(manifest.nodes.len()).unwrap_or(u32::MAX);
+    let best = budget::best(&plan.tasks, plan.digest(), nodes, delta)?;
+    Ok(Some(Committed {
+        digest: plan.digest().to_string(),
+        delta: delta.get(),
+        best_coalition: best.coalition.into(),
+        best_public: best.public.into(),
+    }))
 }
 
 fn round_row(network: &Network, event: &Event) -> Option<RoundRow> {
@@ -243,8 +254,9 @@ fn ledgers(network: &Network) -> Vec<SiteLedger> {
             epsilon_spent: ledger.epsilon_spent,
             epsilon_limit: ledger.epsilon_limit,
             delta: ledger.delta,
-            rho_spent: ledger.rho_spent,
-            rho_limit: ledger.rho_limit,
+            filter: ledger.filter.clone(),
+            cost_spent: ledger.cost_spent,
+            cost_limit: ledger.cost_limit,
             exact_releases: u32::try_from(ledger.exact_releases).unwrap_or(u32::MAX),
         })
     });

@@ -123,6 +123,7 @@ impl proto::coordinator_server::Coordinator for Service {
         report.reason = report.reason.chars().filter(|c| !c.is_control()).take(500).collect();
         if let Some(ledger) = &mut report.ledger {
             ledger.population = ledger.population.chars().take(100).collect();
+            ledger.filter = ledger.filter.chars().take(100).collect();
         }
         self.hub.report(&site, round, report);
         Ok(Response::new(proto::ReportReply {}))

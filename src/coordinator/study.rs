@@ -76,7 +76,7 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
 
     let finished = unix_millis() / 1000;
     let timing = Timing { started, finished, tasks: timings };
-    let report = report(&network, config, &results, &timing);
+    let report = report(&network, config, &results, &timing)?;
     crate::report::write(&config.out, &report).map_err(|e| Error::file(&config.out, e))?;
     if outcome.is_ok() {
         network.events.tell(Event::Done);

@@ -2,6 +2,11 @@
 //!
 //! Nothing here talks to the network. A charge is on disk before anything is computed (rule L1);
 //! the sealed shares are on disk before anything is sent.
+//!
+//! A round that samples patients is charged as amplified only because nobody learns who was drawn.
+//! So the sampler that mints the charge also draws the sample, once, for this attempt alone; the
+//! task is given those patients and no others; the sample is erased when the contribution is sealed;
+//! and nothing that was computed from it, not even whether there was anybody, reaches a log.
 
 use std::sync::Arc;
 
@@ -9,6 +14,7 @@ use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::pine::Sharding;
 use haima_dp::ledger::{Charged, Ledger};
+use haima_dp::sampler::PoissonSampler;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
 use haima_smpc_node::audit::Audit;
@@ -17,9 +23,11 @@ use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::record::AuditRecord;
-use haima_smpc_node::spec::{RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{Charge, RoundEvent, RoundSpec};
 use haima_smpc_node::submission::{self, LedgerState, Submission};
 use haima_smpc_node::unix_millis;
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
 
 use super::outbox::Outbox;
 use super::policy::Policy;
@@ -130,7 +138,17 @@ impl Hospital {
             let reason = "its query is not the one that follows from the released sums (rule X3)";
             return Err(self.refuse(spec, reason.into()));
         }
-        // More noise than the plan is welcome; everything else must be equal.
+        // More noise than the plan is welcome; everything else must be equal, the rate too: the
+        // divisor of the sum follows from it.
+        if let (
+            RoundEvent::DiscreteGaussian { q, .. },
+            RoundEvent::DiscreteGaussian { q: asked, .. },
+        ) = (own.event, spec.event)
+            && q != asked
+        {
+            let reason = format!("sampling rate {asked}; its query has {q} (R1)");
+            return Err(self.refuse(spec, reason));
+        }
         let spec_event = RoundSpec { event: own.event, ..spec.clone() };
         if own != spec_event {
             let reason = "blocks, bounds, sensitivity or floors are not those of its query (R1)";
@@ -158,17 +176,18 @@ impl Hospital {
             let reason = "it was charged before a crash and its bytes were lost (rule R5)";
             return Err(self.refuse(spec, reason.into()));
         }
-        let release = spec.release()?;
-        let charged = self
-            .ledger
-            .charge(&self.manifest.study, *round.as_bytes(), &release)
-            .map_err(|error| match error {
+        // The sample's key comes from the system itself, and from no state that outlives it.
+        let Charge { release, sampler } = spec.charge(&mut UnwrapErr(SysRng))?;
+        let study = &self.manifest.study;
+        let charged = self.ledger.charge(study, *round.as_bytes(), &release).map_err(|error| {
+            match error {
                 // A disk that fails is this site's own trouble, and ends it.
                 haima_dp::Error::Io { .. } | haima_dp::Error::Closed { .. } => error.into(),
                 refusal => self.refuse(spec, refusal.to_string()),
-            })?;
+            }
+        })?;
         self.journal_charge(spec)?;
-        let submission = self.make(spec, epoch, run, &charged)?;
+        let submission = self.make(spec, epoch, run, &charged, sampler)?;
         self.outbox.put(&round, &submission)?;
         Ok(submission)
     }
@@ -199,17 +218,24 @@ impl Hospital {
         epoch: &Epoch,
         run: &dyn Run,
         charged: &Charged,
+        sampler: Option<PoissonSampler>,
     ) -> Result<Submission, Error> {
         if self.state_of != place_name(spec) {
             (self.state_of, self.state) = (place_name(spec), SiteState::default());
         }
-        let view = SiteView {
-            cohort: &self.cohort,
-            max_patients: self.manifest.max_patients(),
-            min_local_rows: self.policy.min_local_rows,
+        let max_patients = self.manifest.max_patients();
+        let sampled = sampler.map(|sampler| {
+            let batch = sampler.draw(self.cohort.len(), max_patients);
+            (self.cohort.select(|patient| batch.takes(patient)), batch.capacity())
+        });
+        let (cohort, capacity) = match &sampled {
+            Some((patients, capacity)) => (patients, *capacity),
+            None => (&self.cohort, max_patients),
         };
+        let min_local_rows = self.policy.min_local_rows;
+        let view = SiteView { cohort, capacity, max_patients, min_local_rows };
         let contribution = run.contribute(&view, &mut self.state, &mut rand::rng())?;
-        if let Some(note) = &contribution.note {
+        if let (Some(note), None) = (&contribution.note, &sampled) {
             // The site's own log: the network sees shares of zero, which look like any others.
             tracing::info!(round = %spec.digest().short(), %note, "contributes nothing");
         }
@@ -232,7 +258,7 @@ impl Hospital {
         nonce: &[u8; 16],
     ) -> Result<Sharding, Error> {
         let bound = u128::from(spec.bound);
-        let fits = haima_dp::fixed::norm_squared(values) <= bound.saturating_mul(bound);
+        let fits = haima_dp::norms::norm_squared(values) <= bound.saturating_mul(bound);
         if fits {
             return Ok(proof.shard(values, nonce, &mut rand::rng())?);
         }

@@ -123,11 +123,8 @@ fn open_ledger(
 ) -> Result<Ledger, Error> {
     let path = config.state.join(Ledger::file_name(population)?);
     let budget = policy.budget(manifest)?;
-    match (Ledger::open(&path, population, budget.clone()), &policy.amendment) {
-        (Err(haima_dp::Error::BudgetChanged { .. }), Some(amendment))
-            if (amendment.epsilon, amendment.delta)
-                == (budget.overall.epsilon.get(), budget.overall.delta.get()) =>
-        {
+    match (Ledger::open(&path, population, budget.clone()), policy.amended(&budget)) {
+        (Err(haima_dp::Error::BudgetChanged { .. }), Some(amendment)) => {
             let mut ledger = Ledger::reopen(&path, population)?;
             ledger.amend(budget, &amendment.reason)?;
             Ok(ledger)
@@ -396,8 +393,9 @@ impl Site {
                 epsilon_spent: spent(ledger),
                 epsilon_limit: limit.epsilon.get(),
                 delta: limit.delta.get(),
-                rho_spent: ledger.spent_total().get(),
-                rho_limit: limit.rho().get(),
+                cost_spent: ledger.spent_total().get(),
+                cost_limit: limit.room().get(),
+                filter: limit.filter.to_string(),
                 exact_releases: ledger.exact_releases(&self.hospital.manifest.study),
             }),
         });
@@ -440,8 +438,8 @@ async fn of_epoch<'a>(
 }
 
 fn spent(ledger: &Ledger) -> f64 {
-    let rho = ledger.spent_total();
-    if rho.get() > 0.0 { ledger.epsilon_spent(ledger.budget().overall.delta).get() } else { 0.0 }
+    let cost = ledger.spent_total();
+    if cost.get() > 0.0 { ledger.epsilon_spent(ledger.budget().overall.delta).get() } else { 0.0 }
 }
 
 /// Whether a failure is of this site's own files: then it stops rather than go on half.

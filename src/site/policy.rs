@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use haima_dp::ledger::{Budget, Limit};
-use haima_dp::units::{Delta, Epsilon};
+use haima_dp::ledger::{Budget, Filter, Limit};
+use haima_dp::units::{Delta, Epsilon, Order};
 use haima_smpc_node::manifest::Manifest;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,10 @@ pub struct Policy {
     /// Allows a delta over 1/(10 n).
     #[serde(default)]
     pub allow_large_delta: bool,
+    /// Renyi order by which the limit is enforced, fixed before the first release; zCDP where absent.
+    /// A study's plan says for which its noise was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u32>,
     /// Manifest ids of tasks that may run without noise (rule X2).
     #[serde(default)]
     pub exact_tasks: Vec<String>,
@@ -53,6 +57,9 @@ pub struct Amendment {
     pub epsilon: f64,
     /// The new delta.
     pub delta: f64,
+    /// The new order, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u32>,
     /// Why.
     pub reason: String,
 }
@@ -79,6 +86,27 @@ impl Policy {
         toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))
     }
 
+    /// The theorem by which the ledger enforces the limit.
+    ///
+    /// # Errors
+    /// When the order is out of range.
+    pub fn filter(&self) -> Result<Filter, Error> {
+        Ok(match self.order {
+            None => Filter::Zcdp,
+            Some(order) => Filter::Renyi { order: Order::new(order)? },
+        })
+    }
+
+    /// Whether the policy has an amendment that states its own figures again.
+    #[must_use]
+    pub fn amended(&self, budget: &Budget) -> Option<&Amendment> {
+        let Limit { epsilon, delta, .. } = budget.overall;
+        self.amendment.as_ref().filter(|amendment| {
+            (amendment.epsilon, amendment.delta, amendment.order)
+                == (epsilon.get(), delta.get(), self.order)
+        })
+    }
+
     /// The budget that the ledger is opened with.
     ///
     /// # Errors
@@ -86,7 +114,7 @@ impl Policy {
     pub fn budget(&self, manifest: &Manifest) -> Result<Budget, Error> {
         let patients = manifest.sites.iter().map(|site| site.max_patients).sum();
         let delta = Delta::for_cohort(patients, self.delta, self.allow_large_delta)?;
-        let overall = Limit { epsilon: Epsilon::new(self.epsilon)?, delta };
+        let overall = Limit { epsilon: Epsilon::new(self.epsilon)?, delta, filter: self.filter()? };
         // Which tasks may run without noise is this policy's list, not the ledger's business.
         Ok(Budget { overall, per_study: BTreeMap::new(), allow_exact: true })
     }

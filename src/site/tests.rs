@@ -1,23 +1,24 @@
 //! A hospital's own checks, without a network: rules that hold whoever asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use haima_crypto::encode::{Canonical, Digest};
-use haima_crypto::field::Field128;
+use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::secret::Seed;
 use haima_crypto::share::{Aggregate, combine};
 use haima_dp::ledger::Ledger;
+use haima_dp::units::Rate;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
-use haima_fl_core::task::{Query, Run, SiteState};
+use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::epoch::{Epoch, Keys, Record};
 use haima_smpc_node::header::Header;
 use haima_smpc_node::manifest::Manifest;
-use haima_smpc_node::spec::{RoundEvent, RoundSpec};
-use haima_smpc_node::submission::associated;
+use haima_smpc_node::spec::{FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::submission::{Submission, associated};
 use haima_smpc_node::{keyfile, proof, unix_millis};
 
 use super::answer::Hospital;
@@ -60,6 +61,16 @@ max_steps = 4
 spare_attempts = 1
 privacy = { epsilon = 1.0, delta = 1e-5 }
 params = { time = "days", event = "dead", covariates = ["age"], cuts = [100, 500], expected_patients = 50, seed = 1, steps = 4 }
+
+[[task]]
+id = "sampled"
+task = "hazard"
+version = 1
+title = "hazard on samples"
+max_steps = 4
+spare_attempts = 4
+privacy = { epsilon = 1.0, delta = 1e-5 }
+params = { time = "days", event = "dead", covariates = ["age"], cuts = [100, 500], expected_patients = 50, seed = 1, steps = 4, sample_rate = 0.5, holdout = 0.0 }
 "#;
 
 const PATIENTS: &str = "days,dead,age\n10,1,60\n20,0,50\n30,1,70\n40,1,81\n50,0,44\n60,1,66\n\
@@ -106,6 +117,7 @@ impl Fixture {
             default_population: "unit".into(),
             epsilon: 1.0,
             delta: Some(1e-5),
+            order: None,
             allow_large_delta: false,
             exact_tasks: vec!["cox".into()],
             approved_reruns: vec![],
@@ -166,6 +178,33 @@ impl Fixture {
     }
 }
 
+impl Fixture {
+    /// What a submission's shares add up to, opened with the keys of both nodes.
+    fn open(&self, spec: &RoundSpec, submission: &Submission) -> Vec<i64> {
+        match spec.field {
+            FieldKind::Bits64 => self.open_in::<Field64>(spec, submission),
+            FieldKind::Bits128 => self.open_in::<Field128>(spec, submission),
+        }
+    }
+
+    fn open_in<F: Field>(&self, spec: &RoundSpec, submission: &Submission) -> Vec<i64> {
+        let header = Header::from_bytes(&submission.header.bytes).unwrap();
+        let mut sums = vec![];
+        for (position, (keys, sealed)) in self.nodes.iter().zip(&submission.sealed).enumerate() {
+            let node = (position, self.manifest.nodes[position].name.as_str());
+            let (round, public) = (spec.digest(), &header.public_share);
+            let aad = associated(spec, &round, "site-a", node, header.nonce, public);
+            let share = keys.sealing.open(&aad, sealed).unwrap();
+            let mut sum = Aggregate::<F>::new(position, spec.dimension());
+            proof::accumulate(spec, 2, position, &share, &mut sum).unwrap();
+            sums.push(sum.to_bytes());
+        }
+        let released: Vec<&[u8]> = sums.iter().map(Vec::as_slice).collect();
+        let sum = combine::<F>(&released, spec.dimension()).unwrap();
+        sum.into_iter().map(|value| i64::try_from(value).unwrap()).collect()
+    }
+}
+
 fn refused(result: Result<(), crate::Error>) -> String {
     result.unwrap_err().to_string()
 }
@@ -206,11 +245,21 @@ fn a_spec_that_differs_from_its_query_is_refused() {
         assert!(hospital.check_question(&bad, &query).is_err(), "{what}");
     }
     let mut noisier = good.clone();
-    let RoundEvent::DiscreteGaussian { s } = good.event else { panic!("a private task") };
-    noisier.event = RoundEvent::DiscreteGaussian { s: s + 1 };
+    let RoundEvent::DiscreteGaussian { s, q } = good.event else { panic!("a private task") };
+    noisier.event = RoundEvent::DiscreteGaussian { s: s + 1, q };
     hospital.check_question(&noisier, &query).expect("more noise is welcome");
-    noisier.event = RoundEvent::DiscreteGaussian { s: s - 1 };
+    noisier.event = RoundEvent::DiscreteGaussian { s: s - 1, q };
     assert!(hospital.check(&noisier).is_err(), "less is refused by the manifest's cap");
+    // The rate is neither raised, which would cost more, nor lowered, which the divisor forbids.
+    let query = fixture.run("sampled").query().unwrap();
+    let good = fixture.spec("sampled", &query, 1);
+    hospital.check_question(&good, &query).unwrap();
+    for rate in [0.25, 0.75, 1.0] {
+        let q = Rate::new(rate).unwrap();
+        let event = RoundEvent::DiscreteGaussian { s, q };
+        let other = RoundSpec { event, ..good.clone() };
+        assert!(refused(hospital.check_question(&other, &query)).contains("rate"), "{rate}");
+    }
 }
 
 /// X2: without noise only what policy names, and once unless approved, whatever the data.
@@ -306,14 +355,14 @@ fn attempts_are_capped_a_day() {
 }
 
 /// S5: two data sets, one without any event and with a constant column, give the same messages
-/// outside the shares: same shape, same charge, same lengths.
+/// outside the shares: same shape, same charge, same lengths. So do two samples of one data set.
 #[test]
 fn what_leaves_has_the_same_shape_whatever_the_data() {
     let fixture = Fixture::new();
-    for task in ["cox", "hazard"] {
+    for task in ["cox", "hazard", "sampled"] {
         let run = fixture.run(task);
         let spec = fixture.spec(task, &run.query().unwrap(), 1);
-        let shapes: Vec<_> = [PATIENTS, STILL]
+        let shapes: Vec<_> = [PATIENTS, STILL, PATIENTS, PATIENTS]
             .iter()
             .enumerate()
             .map(|(i, data)| {
@@ -329,8 +378,46 @@ fn what_leaves_has_the_same_shape_whatever_the_data() {
                 (round, site, ledger_len, ledger_head, length, lengths)
             })
             .collect();
-        assert_eq!(shapes[0], shapes[1], "{task}");
+        assert!(shapes.iter().all(|shape| *shape == shapes[0]), "{task}: {shapes:?}");
     }
+}
+
+/// S4, S5: what a sampled round answers is the exact sum over some of the patients, no one else's,
+/// and a retry of the same step is over a fresh sample. That 8 samples of 12 patients at rate 1/2
+/// are all alike has probability 2^-84.
+#[test]
+fn a_sampled_round_is_an_exact_sum_over_a_fresh_sample() {
+    let fixture = Fixture::new();
+    let run = fixture.run("sampled");
+    let query = run.query().unwrap();
+    let mut hospital = fixture.hospital(Fixture::policy(), PATIENTS);
+    let alone: Vec<Vec<i64>> = (0..hospital.cohort.len())
+        .map(|patient| {
+            let cohort = &hospital.cohort.select(|i| i == patient);
+            let site = SiteView { cohort, capacity: 0, max_patients: 50, min_local_rows: 0 };
+            let answer = run.contribute(&site, &mut SiteState::default(), &mut rand::rng());
+            answer.unwrap().values.to_vec()
+        })
+        .collect();
+    let samples: BTreeSet<u32> = (1..=8)
+        .map(|number| {
+            let spec = RoundSpec {
+                attempt: number as u32 - 1,
+                plan_index: number as u32 - 1,
+                ..fixture.spec("sampled", &query, number)
+            };
+            let submission = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
+            let sum = fixture.open(&spec, &submission);
+            let of = |sample: u32, at: usize| -> i64 {
+                let taken = (0..alone.len()).filter(|patient| sample >> patient & 1 == 1);
+                taken.map(|patient| alone[patient][at]).sum()
+            };
+            (0..1 << alone.len())
+                .find(|&sample| (0..sum.len()).all(|at| of(sample, at) == sum[at]))
+                .expect("the sum over some of the patients")
+        })
+        .collect();
+    assert!(samples.len() > 1, "each attempt has a sample of its own");
 }
 
 /// S5, X1: below the hospital's own floor the shares are shares of zero.
@@ -342,20 +429,7 @@ fn below_the_local_floor_the_contribution_is_zero() {
     let few: String = PATIENTS.lines().take(6).map(|line| format!("{line}\n")).collect();
     let mut hospital = fixture.hospital(Fixture::policy(), &few);
     let submission = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
-    let header = Header::from_bytes(&submission.header.bytes).unwrap();
-    let mut sums = vec![];
-    for (position, (keys, sealed)) in fixture.nodes.iter().zip(&submission.sealed).enumerate() {
-        let node = (position, fixture.manifest.nodes[position].name.as_str());
-        let (round, public) = (spec.digest(), &header.public_share);
-        let aad = associated(&spec, &round, "site-a", node, header.nonce, public);
-        let share = keys.sealing.open(&aad, sealed).unwrap();
-        let mut sum = Aggregate::<Field128>::new(position, spec.dimension());
-        proof::accumulate(&spec, 2, position, &share, &mut sum).unwrap();
-        sums.push(sum.to_bytes());
-    }
-    let released: Vec<&[u8]> = sums.iter().map(Vec::as_slice).collect();
-    let sum = combine::<Field128>(&released, spec.dimension());
-    assert_eq!(sum.unwrap(), vec![0; spec.dimension()]);
+    assert_eq!(fixture.open(&spec, &submission), vec![0; spec.dimension()]);
 }
 
 /// L3: a ledger belongs to its population; the data file's name opens no new one.

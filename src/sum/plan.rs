@@ -4,6 +4,7 @@
 //! number, attempt and deadline must come out equal.
 
 use haima_crypto::encode::{Digest, Encoder};
+use haima_dp::units::Rate;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::Sum;
 use haima_fl_core::task::{Query, Run};
@@ -44,19 +45,20 @@ pub fn query_digest(query: &Query) -> Digest {
 /// Canonical encoding of a query.
 #[must_use]
 pub fn query_bytes(query: &Query) -> Vec<u8> {
-    let mut to = Encoder::new("haima query 1");
+    let mut to = Encoder::new("haima query 2");
     to.str(&query.task).u32(query.version).count(query.blocks.len());
     for block in &query.blocks {
         to.str(&block.name).u32(block.len).u8(block.frac_bits).u64(block.patient_bound);
     }
-    to.u64(query.sensitivity.unwrap_or(0)).bytes(&query.bytes);
+    to.u64(query.sensitivity.unwrap_or(0)).u64(query.rate.to_bits()).bytes(&query.bytes);
     to.finish()
 }
 
 /// The spec of a round that answers `query` at `place`.
 ///
 /// # Errors
-/// When the task bounds no patient but the manifest calls it private, or the bound overflows.
+/// When the task bounds no patient but the manifest calls it private, samples but is exact, or the
+/// bound overflows.
 pub fn plan(
     manifest: &Manifest,
     manifest_digest: Digest,
@@ -72,10 +74,16 @@ pub fn plan(
         .unwrap_or(0)
         .checked_mul(u64::from(manifest.hospitals_per_patient))
         .ok_or_else(|| fault("the sensitivity overflows".into()))?;
+    let q = Rate::new(query.rate)?;
     let event = match (entry.class, entry.noise) {
+        (Class::Exact, _) if q != Rate::ALL => {
+            return Err(fault(format!(
+                "sampling rate {q} without noise: a sample alone hides nothing; an exact task has 1"
+            )));
+        }
         (Class::Exact, _) => RoundEvent::Exact,
         (Class::Private, Some(noise)) if sensitivity > 0 => {
-            RoundEvent::DiscreteGaussian { s: noise.s }
+            RoundEvent::DiscreteGaussian { s: noise.s, q }
         }
         (Class::Private, _) => {
             return Err(fault(

@@ -10,7 +10,11 @@
 //!   it does not, the site goes on with one patient a pass, in the first position, beside zeros:
 //!   slower by a factor [`CHUNK`], and bit-identical because nothing varies any more.
 //!
+//! A caller that may not show how many patients it has pads them to a public number.
+//!
 //! The probe sees public rows only, so which of the two is used does not depend on data (S5).
+
+use zeroize::Zeroizing;
 
 use super::SplitMix64;
 use super::ghost::PatientGradients;
@@ -63,13 +67,15 @@ impl Packing {
     }
 
     /// Calls `take` with the gradient of each of `[patients, width]` encoded patients, in order; it
-    /// may change it.
+    /// may change it. Up to `capacity`, patients of zeros follow, whose gradient is zero: passes and
+    /// calls are then as many for any smaller number of patients (rule S5).
     /// False, after any number of calls, when gradients could not be had.
     #[must_use]
     pub fn each(
         self,
         loss: &impl PatientLoss,
         patients: &[f32],
+        capacity: u64,
         mut take: impl FnMut(&mut [f64]),
     ) -> bool {
         let width = loss.width();
@@ -77,14 +83,21 @@ impl Packing {
             Self::Chunks => CHUNK,
             Self::Alone => 1,
         };
+        let real = patients.len() / width;
+        let rows = usize::try_from(capacity).unwrap_or(usize::MAX).max(real);
+        let mut groups = patients.chunks(together * width);
         let mut gradient = Vec::new();
-        for group in patients.chunks(together * width) {
-            let mut chunk = vec![0.0; CHUNK * width];
-            place(&mut chunk, 0, group);
+        for first in (0..rows).step_by(together) {
+            let mut chunk = Zeroizing::new(vec![0.0; CHUNK * width]);
+            place(&mut chunk, 0, groups.next().unwrap_or_default());
             let Some(gradients) = loss.gradients(&chunk) else { return false };
-            for row in 0..group.len() / width {
+            for row in 0..together.min(rows - first) {
                 if !gradients.write(row, &mut gradient) {
                     return false;
+                }
+                if first + row >= real {
+                    // Padding adds nothing, whatever the weights.
+                    gradient.fill(0.0);
                 }
                 take(&mut gradient);
             }
@@ -153,7 +166,7 @@ mod tests {
             let patients: Vec<f32> = (0..75 * width).map(|_| random.symmetric() as f32).collect();
             let vectors = |packing: Packing, patients: &[f32]| {
                 let mut vectors: Vec<Vec<u64>> = Vec::new();
-                assert!(packing.each(&loss, patients, |gradient| {
+                assert!(packing.each(&loss, patients, 0, |gradient| {
                     vectors.push(gradient.iter().map(|value| value.to_bits()).collect());
                 }));
                 vectors
@@ -166,6 +179,41 @@ mod tests {
             assert_eq!(together, reordered);
             assert_eq!(Packing::probe(&loss), Packing::Chunks, "{widths:?}");
         }
+    }
+
+    struct Counted(Squares, std::cell::Cell<usize>);
+
+    impl PatientLoss for Counted {
+        fn width(&self) -> usize {
+            self.0.width()
+        }
+
+        fn gradients(&self, chunk: &[f32]) -> Option<PatientGradients> {
+            self.1.set(self.1.get() + 1);
+            self.0.gradients(chunk)
+        }
+    }
+
+    /// S5: with a public capacity, the work does not tell how many patients there are, and what is
+    /// added beside them is zero.
+    #[test]
+    fn the_work_is_as_much_for_any_number_of_patients_up_to_the_capacity() {
+        let loss = Counted(squares(&[4, 8, 1], false), std::cell::Cell::new(0));
+        for (packing, passes) in [(Packing::Chunks, 3), (Packing::Alone, 70)] {
+            for patients in [0, 1, 31, 33, 70] {
+                loss.1.set(0);
+                let (mut taken, mut not_zero) = (0, 0);
+                assert!(packing.each(&loss, &vec![0.5; patients * 4], 70, |gradient| {
+                    taken += 1;
+                    not_zero += usize::from(gradient.iter().any(|value| *value != 0.0));
+                }));
+                assert_eq!((loss.1.get(), taken, not_zero), (passes, 70, patients));
+            }
+        }
+        // More than the capacity are computed all the same.
+        loss.1.set(0);
+        assert!(Packing::Chunks.each(&loss, &vec![0.5; 97 * 4], 70, |_| {}));
+        assert_eq!(loss.1.get(), 4);
     }
 
     /// S2: where neighbours do show, patients go alone.

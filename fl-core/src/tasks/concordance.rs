@@ -224,6 +224,7 @@ impl Task for Concordance {
                 patient_bound: 1,
             }],
             sensitivity: (self.params.release == Release::Noised).then_some(1),
+            rate: 1.0,
             bytes: layout::to_bytes(&self.weights),
         }
     }

@@ -7,10 +7,12 @@
 //! "Nnet-survival", its proportional-hazards form with a logit link). The loss is a sum over
 //! patients, which a partial likelihood is not; conventions of censoring stand in [`intervals`].
 //!
-//! Each step is DP-SGD without sampling (Abadi et al., CCS 2016, with q = 1, so no amplification
-//! is claimed): every training patient's gradient is clipped to norm C, truncated alone and added
-//! in integers (rule S2), and one patient moves a site's vector by at most D = ceil(C/g). The
-//! divisor is the public `expected_patients`, never a count (rule S4). What is done with the
+//! Each step is DP-SGD (Abadi et al., CCS 2016): every training patient's gradient is clipped to
+//! norm C, truncated alone and added in integers (rule S2), and one patient moves a site's vector
+//! by at most D = ceil(C/g). With `sample_rate` q below 1, each step is over a fresh Poisson sample
+//! that the site draws and hands over as a cohort of its own; work is padded to a public size, and
+//! the packing that a site keeps between rounds and the holdout know nothing of the sample. The
+//! divisor is the public q `expected_patients`, never a count (rule S4). What is done with the
 //! noised sums, in two stages, stands in [`training`].
 //!
 //! # Weights
@@ -142,7 +144,8 @@ impl Hazard {
     /// is a function of that patient alone (rule S2).
     fn encode(&self, cohort: &Cohort) -> Zeroizing<Vec<f32>> {
         let mut row = Zeroizing::new(vec![0.0; self.design.width()]);
-        let mut patients = Zeroizing::new(Vec::new());
+        let width = self.design.width() + 2 * self.intervals.count();
+        let mut patients = Zeroizing::new(Vec::with_capacity(width * cohort.len()));
         for i in 0..cohort.len() {
             let Some((time, event)) = self.survival.of(cohort, i) else { continue };
             if self.split.holds_out(cohort, i) || !self.design.row(cohort, i, &mut row) {
@@ -179,17 +182,18 @@ impl Hazard {
             }
         };
         let patients = self.encode(site.cohort);
-        if patients.is_empty() {
-            return Err("no complete training patient".to_owned());
-        }
         let mut sum = ClippedSum::new(self.params.clip, self.grid, self.dimension())
             .map_err(|error| error.to_string())?;
         let fixed = if baseline_alone { self.shape.parameters() } else { 0 };
-        let given = packing.each(&network, &patients, |gradient| {
+        let given = packing.each(&network, &patients, site.capacity, |gradient| {
             gradient.iter_mut().take(fixed).for_each(|value| *value = 0.0);
             sum.add(gradient);
         });
-        if given { Ok(sum.finish()) } else { Err("the backend gave no gradients".to_owned()) }
+        match (given, patients.is_empty()) {
+            (false, _) => Err("the backend gave no gradients".to_owned()),
+            (true, true) => Err("no complete training patient".to_owned()),
+            (true, false) => Ok(sum.finish()),
+        }
     }
 
     fn output(&self, state: &State) -> Trained {
@@ -232,6 +236,7 @@ impl Task for Hazard {
                 patient_bound: self.sensitivity,
             }],
             sensitivity: Some(self.sensitivity),
+            rate: self.params.sample_rate,
             bytes: layout::to_bytes(&[state.weights(), &[stage]].concat()),
         }
     }

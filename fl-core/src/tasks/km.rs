@@ -102,6 +102,7 @@ impl Task for KaplanMeier {
             version: VERSION,
             blocks: vec![layout::count_block(), layout::counts("counts", self.len(), 1.0)],
             sensitivity: None,
+            rate: 1.0,
             bytes: Vec::new(),
         }
     }

@@ -65,6 +65,7 @@ impl Bounds {
                 layout::reals("information", triangle(p), self.information, bits),
             ],
             sensitivity: None,
+            rate: 1.0,
             bytes: layout::to_bytes(&state.beta),
         }
     }

@@ -162,6 +162,7 @@ impl Task for Describe {
             version: VERSION,
             blocks,
             sensitivity: None,
+            rate: 1.0,
             bytes: Vec::new(),
         }
     }

@@ -2,11 +2,12 @@
 //! nodes: the table behind the defaults. Run by hand:
 //! `cargo test --release --test hazard -- --ignored --nocapture accuracy`.
 
+use std::num::NonZeroU64;
 use std::time::Instant;
 
 use haima_dp::fixed::Grid;
-use haima_dp::units::{Delta, Epsilon, Sensitivity};
-use haima_dp::zcdp;
+use haima_dp::ledger::Limit;
+use haima_dp::units::{Delta, Epsilon, Rate, Sensitivity};
 use haima_fl_core::results::HazardModel;
 use haima_fl_core::task::{Site, SiteState};
 use serde_json::Value;
@@ -14,11 +15,17 @@ use serde_json::Value;
 use crate::common;
 use crate::simulation::{Noise, harrell, hazard_params, leuksurv, scored, train};
 
-/// Scale of one node for `steps` and a tenth of them as spare attempts, in grid steps.
-fn scale(steps: u32, clip: f64, frac_bits: u8) -> u64 {
-    let rho = zcdp::rho_for(Epsilon::new(3.0).unwrap(), Delta::new(1e-5).unwrap());
+/// Scale of one node for `steps` and a tenth of them as spare attempts, in grid steps, under the
+/// ledger's Renyi limit of the best order.
+fn scale(steps: u32, clip: f64, rate: f64, frac_bits: u8) -> u64 {
+    let (epsilon, delta) = (Epsilon::new(3.0).unwrap(), Delta::new(1e-5).unwrap());
     let sensitivity = Sensitivity::of_clip(clip, Grid::new(frac_bits).unwrap()).unwrap();
-    zcdp::calibrate(rho, steps + steps.div_ceil(10), sensitivity).unwrap()
+    let (attempts, rate) = (steps + steps.div_ceil(10), Rate::new(rate).unwrap());
+    // The demo's: 8 hidden units of 4 covariates and 12 intervals.
+    let dimension = NonZeroU64::new(61).unwrap();
+    let limit =
+        Limit::with_best_order(epsilon, delta, attempts, sensitivity, dimension, rate).unwrap();
+    limit.noise_for(attempts, sensitivity, dimension, rate).unwrap().get()
 }
 
 fn mean_sd(values: &[f64]) -> (f64, f64) {
@@ -30,7 +37,7 @@ fn mean_sd(values: &[f64]) -> (f64, f64) {
 #[test]
 fn the_default_noise_leaves_a_useful_ranking() {
     let (schema, cohorts) = leuksurv();
-    let noise = Noise { scale: scale(40, 1.0, 16), seed: 1 };
+    let noise = Noise { scale: scale(40, 1.0, 1.0, 16), seed: 1 };
     let output = train(&hazard_params(1, ""), &schema, &cohorts, Some(noise));
     let (c, _) = harrell(&scored(&output, &schema, &cohorts, false));
     println!("held-out C under noise: {c:.4}");
@@ -69,7 +76,7 @@ fn accuracy_costs_this_much_time_a_step() {
     let (schema, cohorts) = leuksurv();
     let cohort = cohorts.iter().max_by_key(|cohort| cohort.len()).unwrap();
     let run = common::open("hazard", &hazard_params(1, "holdout = 0.0"), &schema).unwrap();
-    let site = Site { cohort, max_patients: 1000, min_local_rows: 0 };
+    let site = Site { cohort, capacity: 0, max_patients: 1000, min_local_rows: 0 };
     let mut state = SiteState::default();
     for what in ["the first, with the probe", "the second"] {
         let start = Instant::now();
@@ -88,8 +95,6 @@ fn accuracy_costs_this_much_time_a_step() {
 #[ignore = "minutes; prints the table of the documentation"]
 fn accuracy_over_noise_and_split_seeds() {
     let (schema, cohorts) = leuksurv();
-    let rho = zcdp::rho_for(Epsilon::new(3.0).unwrap(), Delta::new(1e-5).unwrap());
-    println!("rho {:.4}", rho.get());
     println!("| parameters | s of a node | C without noise, mean (sd over splits) |");
     println!("  ... C with noise, mean (sd over noise seeds) | lowest |");
     // Settings separated by `;`, their parameters by `,`.
@@ -100,7 +105,8 @@ fn accuracy_over_noise_and_split_seeds() {
         let table: toml::Table = common::table(&more);
         let steps = table.get("steps").map_or(40, |v| v.as_integer().unwrap() as u32);
         let clip = table.get("clip").map_or(1.0, |v| v.as_float().unwrap());
-        let s = scale(steps, clip, 16);
+        let rate = table.get("sample_rate").map_or(1.0, |v| v.as_float().unwrap());
+        let s = scale(steps, clip, rate, 16);
         let (mut plain, mut means, mut sds, mut lowest) = (vec![], vec![], vec![], 1f64);
         let mut year = vec![];
         for split in 1..=10 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haima_dp::fixed::norm_squared;
+use haima_dp::norms::norm_squared;
 use haima_fl_core::results::{Concordance, HazardModel};
 use haima_fl_core::sum::Sum;
 use haima_fl_core::task::{Site, SiteState};
@@ -81,7 +81,7 @@ fn removing_a_patient_moves_the_table_by_one_whatever_the_sites_floor() {
         let params = common::table(&format!("{PARAMS}subset = \"all\"\n{more}"));
         let run = registry::open("concordance", 1, &params, &schema, &finished).unwrap();
         let cohort = cohort(rows);
-        let site = Site { cohort: &cohort, max_patients: 100, min_local_rows: 10 };
+        let site = Site { cohort: &cohort, capacity: 0, max_patients: 100, min_local_rows: 10 };
         let mut state = SiteState::default();
         let values = run.contribute(&site, &mut state, &mut common::rng()).unwrap().values;
         (run.query().unwrap().sensitivity, values)

@@ -1,6 +1,6 @@
 //! The privacy rules that a site's answer must keep, on crafted and random cohorts.
 
-use haima_dp::fixed::norm_squared;
+use haima_dp::norms::norm_squared;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::error::Error;
 use haima_fl_core::schema::Schema;
@@ -19,7 +19,7 @@ fn task(schema: &Schema, more: &str) -> Hazard {
 }
 
 fn answer_of(task: &Hazard, query: &Query, cohort: &Cohort) -> Contribution {
-    let site = Site { cohort, max_patients: 1000, min_local_rows: 10 };
+    let site = Site { cohort, capacity: 0, max_patients: 1000, min_local_rows: 10 };
     task.contribute(query, &site, &mut SiteState::default(), &mut common::rng()).unwrap()
 }
 
@@ -156,12 +156,12 @@ fn a_site_without_events_or_training_patients_or_a_usable_query_answers_all_the_
     // One byte less is another task's query.
     let mut short = start.clone();
     short.bytes.pop();
-    let site = Site { cohort: &cohorts[0], max_patients: 1000, min_local_rows: 10 };
+    let site = Site { cohort: &cohorts[0], capacity: 0, max_patients: 1000, min_local_rows: 10 };
     let refused = task.contribute(&short, &site, &mut SiteState::default(), &mut common::rng());
     assert!(matches!(refused, Err(Error::QueryBytes { .. })));
 
     // Past the cap of the manifest.
-    let site = Site { cohort: &cohorts[0], max_patients: 3, min_local_rows: 0 };
+    let site = Site { cohort: &cohorts[0], capacity: 0, max_patients: 3, min_local_rows: 0 };
     let capped = task.contribute(&start, &site, &mut SiteState::default(), &mut common::rng());
     assert!(capped.unwrap().values.iter().all(|value| *value == 0));
 }

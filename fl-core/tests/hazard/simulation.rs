@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use haima_dp::gauss::DiscreteGaussian;
+use haima_dp::sampler::PoissonSampler;
+use haima_dp::units::Rate;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::registry;
 use haima_fl_core::results::HazardModel;
@@ -60,7 +62,10 @@ pub(crate) fn run(
         let query = run.query().unwrap();
         let mut total = vec![0i128; query.dimension()];
         for (cohort, state) in cohorts.iter().zip(&mut states) {
-            let site = Site { cohort, max_patients: 1000, min_local_rows: 0 };
+            let sampler = PoissonSampler::new(Rate::new(query.rate).unwrap(), &mut random);
+            let batch = sampler.draw(cohort.len(), 1000);
+            let cohort = &cohort.select(|patient| batch.takes(patient));
+            let site = Site { cohort, capacity: 0, max_patients: 1000, min_local_rows: 0 };
             let answer = run.contribute(&site, state, &mut random).unwrap();
             total.iter_mut().zip(answer.values.iter()).for_each(|(sum, x)| *sum += i128::from(*x));
         }

@@ -71,7 +71,7 @@ fn within_bounds<T: Task>(task: &T, iterate: Option<&[f64]>, cohort: &Cohort) ->
         query.bytes = beta.iter().flat_map(|b| b.to_le_bytes()).collect();
     }
     let n = cohort.len() as u64;
-    let site = Site { cohort, max_patients: n, min_local_rows: 1 };
+    let site = Site { cohort, capacity: 0, max_patients: n, min_local_rows: 1 };
     let answer =
         task.contribute(&query, &site, &mut SiteState::default(), &mut rng()).expect("own query");
     assert_eq!(answer.note, None);

@@ -28,7 +28,7 @@ fn hospital(rows: &[&str]) -> Cohort {
 }
 
 fn answer(run: &dyn Run, cohort: &Cohort, floor: u64, cap: u64) -> Contribution {
-    let site = Site { cohort, max_patients: cap, min_local_rows: floor };
+    let site = Site { cohort, capacity: 0, max_patients: cap, min_local_rows: floor };
     run.contribute(&site, &mut SiteState::default(), &mut rng()).expect("an answer")
 }
 
@@ -191,7 +191,7 @@ fn an_iterate_past_the_cap_is_answered_by_zero() {
         for beta in [64.5, f64::NAN, f64::INFINITY, -1e300] {
             let mut query = task.query(&task.start());
             query.bytes[..8].copy_from_slice(&f64::to_le_bytes(beta));
-            let site = Site { cohort, max_patients: 100, min_local_rows: 1 };
+            let site = Site { cohort, capacity: 0, max_patients: 100, min_local_rows: 1 };
             let answer = task.contribute(&query, &site, &mut SiteState::default(), &mut rng());
             let answer = answer.expect("an answer");
             assert!(answer.values.iter().all(|value| *value == 0) && answer.note.is_some());
@@ -199,7 +199,7 @@ fn an_iterate_past_the_cap_is_answered_by_zero() {
         let mut query = task.query(&task.start());
         let expected = query.bytes.len();
         query.bytes.pop();
-        let site = Site { cohort, max_patients: 100, min_local_rows: 1 };
+        let site = Site { cohort, capacity: 0, max_patients: 100, min_local_rows: 1 };
         assert_eq!(
             task.contribute(&query, &site, &mut SiteState::default(), &mut rng()),
             Err(Error::QueryBytes { task: query.task.clone(), expected, got: expected - 1 })

@@ -104,7 +104,7 @@ mod tests {
         let network = HazardNetwork::new(&shape, &weights, SCALE).unwrap();
         let patients = patients();
         let mut gradients = Vec::new();
-        assert!(Packing::Chunks.each(&network, &patients, |g| gradients.push(g.to_vec())));
+        assert!(Packing::Chunks.each(&network, &patients, 0, |g| gradients.push(g.to_vec())));
         assert_eq!(gradients.len(), 40);
         for (gradient, patient) in gradients.iter().zip(patients.chunks(10)) {
             for (k, ours) in gradient.iter().enumerate() {
@@ -127,7 +127,7 @@ mod tests {
         weights.extend([-2.0, -1.0, -1.5]);
         let network = HazardNetwork::new(&shape, &weights, SCALE).unwrap();
         let mut gradients = Vec::new();
-        assert!(Packing::Chunks.each(&network, &[0.0; 10], |g| gradients.push(g.to_vec())));
+        assert!(Packing::Chunks.each(&network, &[0.0; 10], 0, |g| gradients.push(g.to_vec())));
         assert!(gradients.concat().iter().all(|value| *value == 0.0));
     }
 }

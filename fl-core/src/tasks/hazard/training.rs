@@ -57,7 +57,7 @@ impl State {
     #[must_use]
     pub(super) fn absorb(&mut self, sum: &[f64], plan: &Plan<'_>) -> bool {
         let second = self.second_stage(plan);
-        let expected = plan.params.expected_patients as f64;
+        let expected = plan.params.sample_rate * plan.params.expected_patients as f64;
         let places = self.weights.iter_mut().zip(&mut self.velocity).zip(sum).enumerate();
         for (i, ((weight, velocity), total)) in places {
             let gradient = total / expected;
