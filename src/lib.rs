@@ -10,6 +10,7 @@
 //! | [`site`] | a hospital's daemon: policy, ledger, replay, contribution |
 //! | [`coordinator`] | the study's daemon: runs tasks, serves sites |
 //! | [`provision`] | keys, certificates and the manifest of a new study |
+//! | [`budget`] | what a plan costs |
 //! | [`report`] | the study's report |
 //! | [`demo`] | a whole network on one machine (feature `demo`) |
 //! | [`cli`] | the command line (feature `cli`) |
@@ -17,6 +18,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod budget;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod coordinator;

@@ -1,6 +1,7 @@
 //! The command line: `haima <noun> <verb>`, with `demo` as the exception.
 
 mod audit;
+mod budget;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ enum Command {
     /// The study's daemon.
     #[command(subcommand)]
     Coordinator(Coordinator),
+    /// Privacy budgets: a ledger in words, what steps cost, what a target needs.
+    #[command(subcommand)]
+    Budget(budget::Budget),
     /// Signed journals.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -93,6 +97,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Poisoner { config } => poisoner(&config),
         Command::Site(Site::Run { config }) => site(&config),
         Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
+        Command::Budget(command) => budget::run(&command),
         Command::Audit(command) => audit::run(&command),
     };
     match result {

@@ -1,0 +1,109 @@
+//! What a plan costs: the figures that reports and `haima budget` print.
+//!
+//! Two kinds stand side by side (rule L2). A ledger's figure holds for releases that are chosen as
+//! a study goes, by the one theorem that the ledger's filter rests on. The best figure is the
+//! smallest of all accountants', and holds because the plan was fixed before the first release. Both
+//! are for one patient added or removed: against all nodes but one, the coordinator and all other
+//! sites together, or against readers of the released sums alone (rule N1).
+
+mod setting;
+
+use haima_crypto::encode::Digest;
+use haima_dp::accountant::Bound;
+use haima_dp::event::Event;
+use haima_dp::ledger::{Cost, Limit};
+use haima_dp::plan::CommittedPlan;
+use haima_dp::units::{Adjacency, Delta, Epsilon};
+use haima_smpc_node::plan::{Plan, TaskPlan};
+
+use crate::Error;
+
+pub use setting::{Needed, Row, Setting};
+
+/// What a task's plan costs under the filter that its noise was calibrated for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Charged {
+    /// All attempts, in the filter's unit, against the coalition.
+    pub cost: Cost,
+    /// The same as an epsilon at the task's delta.
+    pub epsilon: Epsilon,
+}
+
+/// The smallest bounds that any accountant has for a committed plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Best {
+    /// Against all nodes but one, the coordinator and all other sites.
+    pub coalition: Bound,
+    /// Against readers of the released sums.
+    pub public: Bound,
+}
+
+/// What a ledger is charged if all attempts of a task are used.
+///
+/// # Errors
+/// When a figure of the plan is out of range.
+pub fn charged(task: &TaskPlan) -> Result<Charged, Error> {
+    let (filter, delta) = (task.noise.filter()?, Delta::new(task.noise.delta)?);
+    let one = filter.cost(&task.attempt()?).ok_or_else(|| Error::Config {
+        file: format!("task {}", task.id),
+        problem: format!("{filter} has no figure for its noise"),
+    })?;
+    let cost = one.times(task.attempts());
+    Ok(Charged { cost, epsilon: cost.epsilon(delta) })
+}
+
+/// The best figures for some tasks of a committed plan together, at `delta`.
+///
+/// # Errors
+/// When a figure is out of range or no accountant bounds it.
+pub fn best(tasks: &[TaskPlan], plan: Digest, nodes: u32, delta: Delta) -> Result<Best, Error> {
+    let bound = |attempt: &dyn Fn(&TaskPlan) -> Result<Event, haima_smpc_node::Error>| {
+        let all = |task: &TaskPlan| Ok(attempt(task)?.times(task.attempts().into()));
+        let events = tasks.iter().map(all).collect::<Result<Vec<Event>, Error>>()?;
+        let event = Event::Composed(events);
+        Ok::<_, Error>(CommittedPlan::new(event, *plan.as_bytes())?.best(ADJACENCY, delta)?)
+    };
+    Ok(Best {
+        coalition: bound(&TaskPlan::attempt)?,
+        public: bound(&|task| task.attempt_in_public(nodes))?,
+    })
+}
+
+/// The limit that holds a whole plan: the sum of its tasks' epsilons, enforced by the filter of one
+/// of them. `None` where nothing is private.
+///
+/// # Errors
+/// When no task's filter holds the plans of all, which tasks of unlike orders can come to.
+pub fn limit_for(plan: &Plan, epsilon: Epsilon, delta: Delta) -> Result<Option<Limit>, Error> {
+    if plan.tasks.is_empty() {
+        return Ok(None);
+    }
+    for task in &plan.tasks {
+        let filter = task.noise.filter()?;
+        let cost = |task: &TaskPlan| {
+            let one = filter.cost(&task.attempt()?);
+            Ok(one.map_or(f64::INFINITY, |one| one.times(task.attempts()).get()))
+        };
+        let costs = plan.tasks.iter().map(cost).collect::<Result<Vec<f64>, Error>>()?;
+        let limit = Limit { epsilon, delta, filter };
+        // A single task was calibrated to its limit, to the last unit.
+        if plan.tasks.len() == 1 || costs.iter().sum::<f64>() <= limit.room().get() {
+            return Ok(Some(limit));
+        }
+    }
+    Err(Error::Config {
+        file: format!("study {}", plan.study),
+        problem: "the private tasks fit no common limit; give them all accountant = \"zcdp\""
+            .into(),
+    })
+}
+
+/// The smallest delta of a plan's tasks: what the whole plan is stated at.
+#[must_use]
+pub fn delta(plan: &Plan) -> Option<Delta> {
+    let deltas = plan.tasks.iter().map(|task| task.noise.delta);
+    deltas.reduce(f64::min).and_then(|delta| Delta::new(delta).ok())
+}
+
+/// Which data sets are neighbours in every figure here.
+pub const ADJACENCY: Adjacency = Adjacency::AddRemove;

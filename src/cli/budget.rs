@@ -1,0 +1,201 @@
+//! `haima budget`: what a ledger holds, what steps would cost, what a target needs.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+use haima_dp::ledger;
+use haima_dp::units::{Delta, Epsilon, Rate, Sensitivity};
+use serde_json::json;
+
+use crate::Error;
+use crate::budget::{Needed, Row, Setting};
+use crate::report::budget_figure;
+
+/// Commands on budgets. Every epsilon is for one patient added or removed, against all nodes but
+/// one, the coordinator and all other hospitals.
+#[derive(Debug, Subcommand)]
+pub(super) enum Budget {
+    /// Print a ledger: limit, every charge, what is used and left. It neither locks nor changes it.
+    Show {
+        /// Population that the ledger belongs to.
+        #[arg(long)]
+        population: String,
+        /// The ledger (`ledger-*.journal` in a site's state folder).
+        ledger: PathBuf,
+    },
+    /// What steps cost at a given noise, by each accountant.
+    #[command(allow_negative_numbers = true)]
+    Simulate(Simulate),
+    /// What noise a budget needs for so many steps, or how many steps it gives at a noise.
+    #[command(group = ArgGroup::new("given").required(true).args(["steps", "noise_multiplier"]), allow_negative_numbers = true)]
+    Plan(Plan),
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Probability of failure of every figure.
+    #[arg(long)]
+    delta: f64,
+    /// Probability with which each patient takes part in a step.
+    #[arg(long, default_value_t = 1.0)]
+    rate: f64,
+    /// D: the most that one patient moves the sum, in grid steps (clip norm times 2^frac_bits).
+    #[arg(long, default_value_t = 65_536)]
+    sensitivity: u64,
+    /// Coordinates of the sum.
+    #[arg(long, default_value_t = 1)]
+    dimension: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// Noise of each node over the sensitivity: s / D.
+    #[arg(long)]
+    noise_multiplier: f64,
+    /// The most steps, spare attempts included.
+    #[arg(long)]
+    steps: u64,
+    /// Draw epsilon against steps into this SVG file.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// Target.
+    #[arg(long)]
+    epsilon: f64,
+    /// Steps, spare attempts included: asks for the noise.
+    #[arg(long)]
+    steps: Option<u32>,
+    /// Noise of each node over the sensitivity, s / D: asks for the steps.
+    #[arg(long)]
+    noise_multiplier: Option<f64>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Common {
+    fn setting(&self) -> Result<Setting, Error> {
+        let dimension = NonZeroU64::new(self.dimension).ok_or_else(|| Error::Config {
+            file: "--dimension".into(),
+            problem: "must be at least 1".into(),
+        })?;
+        Ok(Setting {
+            rate: Rate::new(self.rate)?,
+            sensitivity: Sensitivity::new(self.sensitivity)?,
+            dimension,
+            delta: Delta::new(self.delta)?,
+        })
+    }
+}
+
+/// Runs a command.
+pub(super) fn run(command: &Budget) -> Result<(), Error> {
+    match command {
+        Budget::Show { population, ledger } => {
+            print!("{}", ledger::export(ledger, population)?);
+            Ok(())
+        }
+        Budget::Simulate(command) => simulate(command),
+        Budget::Plan(command) => plan(command),
+    }
+}
+
+/// Points of a table or plot: at most this many numbers of steps, evenly apart.
+const POINTS: u64 = 16;
+
+fn simulate(command: &Simulate) -> Result<(), Error> {
+    let Simulate { noise_multiplier, steps, plot, common } = command;
+    let setting = common.setting()?;
+    if *steps == 0 {
+        return Err(haima_dp::Error::NoRounds.into());
+    }
+    let points = POINTS.min(*steps);
+    // In 128 bits, so that no number of steps overflows.
+    let at = |point: u64| (u128::from(*steps) * u128::from(point)).div_ceil(points.into()) as u64;
+    let rows = (1..=points)
+        .map(|point| setting.cost(*noise_multiplier, at(point)))
+        .collect::<Result<Vec<Row>, Error>>()?;
+    if let Some(path) = plot {
+        let figure = budget_figure::figure(&rows, *noise_multiplier, &setting);
+        std::fs::write(path, figure).map_err(|e| Error::file(path, e))?;
+    }
+    if common.json {
+        let object = json!({
+            "schema": "haima.budget.simulate/1", "noise_multiplier": noise_multiplier,
+            "rate": common.rate, "delta": common.delta, "sensitivity": common.sensitivity,
+            "dimension": common.dimension, "unit": "patient", "adjacency": "add/remove",
+            "adversary": "all nodes but one", "rows": rows,
+        });
+        println!("{object}");
+        return Ok(());
+    }
+    println!(
+        "eps at delta {:e}, one patient added or removed, against all nodes but one; noise {} x D, \
+         rate {}",
+        common.delta, noise_multiplier, common.rate
+    );
+    println!("{:>12} {:>10} {:>10} {:>10}  best is by", "steps", "zCDP", "Renyi", "best");
+    for row in &rows {
+        let [zcdp, renyi, best] = [row.zcdp, row.renyi, row.best].map(figure);
+        println!("{:>12} {zcdp:>10} {renyi:>10} {best:>10}  {}", row.steps, row.best_by);
+    }
+    println!(
+        "A ledger counts by zCDP (without amplification) or by Renyi at one order; \"best\" holds \
+         for a plan that was committed beforehand."
+    );
+    Ok(())
+}
+
+/// Up to the safe side: nothing below the bound is printed.
+fn figure(value: Option<f64>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| format!("{:.4}", (value * 1e4).ceil() / 1e4))
+}
+
+fn plan(command: &Plan) -> Result<(), Error> {
+    let Plan { epsilon, steps, noise_multiplier, common } = command;
+    let (setting, target) = (common.setting()?, Epsilon::new(*epsilon)?);
+    let (asked, needed) = match (steps, noise_multiplier) {
+        (Some(steps), _) => ("noise_multiplier", setting.noise(target, *steps)?),
+        (None, Some(multiplier)) => ("steps", setting.steps(target, *multiplier)?),
+        // The group of arguments has one of both.
+        (None, None) => return Err(haima_dp::Error::NoRounds.into()),
+    };
+    if common.json {
+        let object = json!({
+            "schema": "haima.budget.plan/1", "epsilon": epsilon, "delta": common.delta,
+            "rate": common.rate, "sensitivity": common.sensitivity, "dimension": common.dimension,
+            "steps": steps, "noise_multiplier": noise_multiplier, "unit": "patient",
+            "adjacency": "add/remove", "adversary": "all nodes but one", "asked": asked,
+            "needed": needed,
+        });
+        println!("{object}");
+        return Ok(());
+    }
+    println!(
+        "eps {epsilon} at delta {:e}, rate {}, one patient added or removed, against all nodes but \
+         one",
+        common.delta, common.rate
+    );
+    let (heading, digits) =
+        if asked == "steps" { ("most steps", 0) } else { ("least noise s/D", 4) };
+    println!("{:<36} {heading:>16}", "enforced by");
+    for Needed { by, order, value } in &needed {
+        let by = order.map_or_else(|| by.clone(), |order| format!("{by}, order {order}"));
+        let scale = 10_f64.powi(digits);
+        let value = match value {
+            None => "out of reach".to_owned(),
+            Some(value) if digits == 0 => format!("{value:.0}"),
+            Some(value) => format!("{:.4}", (value * scale).ceil() / scale),
+        };
+        println!("{by:<36} {value:>16}");
+    }
+    Ok(())
+}
