@@ -77,8 +77,36 @@ fn the_demo_prints_its_results_writes_its_report_and_leaves_nothing_behind() {
     }
     let page = std::fs::read_to_string(out.path().join("index.html")).unwrap();
     assert!(page.contains("<svg") && page.len() > 20_000);
-    assert!(out.path().join("report.json").is_file());
+    let report = std::fs::read_to_string(out.path().join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    the_plan_is_committed_and_both_figures_are_there(&out.path().join("plan.toml"), &report, &page);
     nothing_is_left(temporary.path());
+}
+
+/// L2: the plan as a file, named by the report, with the ledger's limit and the plan's best figures.
+fn the_plan_is_committed_and_both_figures_are_there(
+    plan: &Path,
+    report: &serde_json::Value,
+    page: &str,
+) {
+    let plan = std::fs::read_to_string(plan).unwrap();
+    let digest = report["plan"]["digest"].as_str().unwrap();
+    assert!(plan.contains(digest) && page.contains(&digest[..16]), "{plan}");
+    let plan: toml::Table = plan.parse().unwrap();
+    let task = plan["task"].as_array().unwrap()[0].as_table().unwrap();
+    assert!(task["noise"]["q"].as_float().unwrap() < 1.0, "the network samples");
+    let coalition = report["plan"]["best_coalition"]["epsilon"].as_f64().unwrap();
+    let public = report["plan"]["best_public"]["epsilon"].as_f64().unwrap();
+    let limit = report["ledger"][0]["epsilon_limit"].as_f64().unwrap();
+    assert!(
+        0.0 < public && public < coalition && coalition < limit,
+        "{public} {coalition} {limit}"
+    );
+    for expected in
+        ["Renyi", "one patient of one hospital, added or removed", "Readers of the results alone"]
+    {
+        assert!(page.contains(expected), "{expected}");
+    }
 }
 
 /// R3: one hospital cheats; it is left out of every sum, and screen, page and record say so.

@@ -102,7 +102,7 @@ fn a_node_that_stays_away_fails_the_round_and_the_next_attempt_works() {
     let report = running.network.folder("coordinator").unwrap().join("out/report.json");
     let report: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
-    let (spent, limit) = (&report["ledger"][0]["rho_spent"], &report["ledger"][0]["rho_limit"]);
+    let (spent, limit) = (&report["ledger"][0]["cost_spent"], &report["ledger"][0]["cost_limit"]);
     let share = spent.as_f64().unwrap() / limit.as_f64().unwrap();
     // The plan has 3 steps and 4 spare attempts, noise is calibrated to 7; 4 or more were charged.
     assert!(share > 3.9 / 7.0 && share < 1.0, "{share}");

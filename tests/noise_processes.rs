@@ -83,7 +83,8 @@ async fn two_hundred_rounds_of_real_processes_carry_the_noise_of_all_nodes() {
         let mut left = verified.integers.clone();
         for name in verified.accepted.headers.sites() {
             let (cohort, min_local_rows) = (&cohorts[name], setup.policy.min_local_rows);
-            let site = Site { cohort, max_patients: setup.study.max_patients, min_local_rows };
+            let max_patients = setup.study.max_patients;
+            let site = Site { cohort, capacity: 0, max_patients, min_local_rows };
             let state = states.entry(name.to_owned()).or_default();
             let answer = run.contribute(&site, state, &mut rand::rng()).unwrap();
             left.iter_mut().zip(answer.values.iter()).for_each(|(x, v)| *x -= i128::from(*v));

@@ -99,7 +99,7 @@ fn an_exact_study_never_shows_an_epsilon() {
     report.comparison = None;
     for row in &mut report.ledger {
         row.epsilon_spent = 0.0;
-        row.rho_spent = 0.0;
+        row.cost_spent = 0.0;
         row.epsilon_limit = 0.0;
     }
     let page = render(&report);
@@ -116,7 +116,14 @@ fn a_private_study_shows_both_figures_and_says_what_no_figure_covers() {
     for expected in [
         "any 2 of the 3 nodes, the coordinator and all other hospitals",
         "2.87",
-        "1.61",
+        "1.49",
+        "2.79",
+        "1.55",
+        "privacy loss distribution",
+        "each patient in a round with probability",
+        "All nodes but one, the coordinator and all other hospitals",
+        "Readers of the results alone",
+        "one patient of one hospital, added or removed",
         "9.5×10⁻⁶",
         "3.01 of 4.00",
         "not itself a guarantee",

@@ -151,6 +151,7 @@ impl Network {
         let (certificate, key) = (in_folder("tls.crt"), in_folder("tls.key"));
         for folder in self.nodes.iter().chain(&self.sites).chain([&self.coordinator]) {
             write_toml(&folder.path.join(&manifest), &self.manifest)?;
+            crate::provision::plan::write(&folder.path, &self.manifest)?;
         }
         for folder in &self.nodes {
             let config = NodeConfig {

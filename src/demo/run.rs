@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use clap::Args;
+use haima_dp::units::{Epsilon, Order};
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::results::Concordance;
 use haima_fl_core::schema::Schema;
@@ -19,6 +20,7 @@ use super::network::{Network, Plan};
 use super::screen::Screen;
 use super::split::split;
 use crate::Error;
+use crate::budget;
 use crate::coordinator::events::Event;
 use crate::provision::{Study, Timing};
 use crate::report::{Comparison, StepResult, StudyReport};
@@ -89,6 +91,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let _ = coordinator.wait();
     watched?;
     network.stop(Duration::from_secs(2));
+    crate::provision::plan::write(&options.out, &network.manifest)?;
     let report = network.folder("coordinator")?.join("out/report.json");
     let mut report: StudyReport = read_json(&report)?;
     drop(network);
@@ -186,11 +189,19 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
         }
     }
     let private = study.tasks.iter().filter_map(|task| task.privacy);
+    let epsilon = private.clone().map(|p| p.epsilon).sum::<f64>();
+    let committed = study.plan()?;
+    let order = match budget::delta(&committed) {
+        Some(delta) => budget::limit_for(&committed, Epsilon::new(epsilon)?, delta)?
+            .and_then(|limit| limit.filter.order()),
+        None => None,
+    };
     let policy = Policy {
         default_population: study.study.clone(),
-        epsilon: private.clone().map(|p| p.epsilon).sum::<f64>().max(f64::MIN_POSITIVE),
+        epsilon: epsilon.max(f64::MIN_POSITIVE),
         delta: private.map(|p| p.delta).reduce(f64::min),
         allow_large_delta: false,
+        order: order.map(Order::get),
         exact_tasks: study
             .tasks
             .iter()

@@ -138,7 +138,7 @@ impl Screen {
                 Class::Exact => "exact: no differential privacy".to_owned(),
                 Class::Private(p) => format!(
                     "patient-level eps {:.2} (all nodes but one), {:.2} (public), delta {:.0e}",
-                    p.epsilon_coalition, p.epsilon_public, p.delta
+                    p.epsilon_coalition, p.best_public.epsilon, p.delta
                 ),
             };
             println!("\n{} [{class}]", step.title);
@@ -205,9 +205,20 @@ fn costs(report: &StudyReport) {
     let spent = report.ledger.iter().map(|site| site.epsilon_spent).fold(0.0, f64::max);
     if let Some(site) = report.ledger.first() {
         println!(
-            "Each hospital's ledger: eps {spent:.2} used of the limit {:.2} (delta {:.0e}); \
+            "Each hospital's ledger: eps {spent:.2} used of the limit {:.2} (delta {:.0e}, by {}); \
              {} exact releases, which no eps covers",
-            site.epsilon_limit, site.delta, site.exact_releases
+            site.epsilon_limit, site.delta, site.filter, site.exact_releases
+        );
+    }
+    if let Some(plan) = &report.plan {
+        println!(
+            "The plan, committed beforehand: eps {:.2} against all nodes but one ({}), {:.2} in \
+             public ({}), delta {:.0e}, one patient added or removed",
+            plan.best_coalition.epsilon,
+            plan.best_coalition.method,
+            plan.best_public.epsilon,
+            plan.best_public.method,
+            plan.delta
         );
     }
 }

@@ -5,6 +5,7 @@
 //! caller of this module (the demo); provisioning in which every party makes its own comes later.
 
 mod parties;
+pub mod plan;
 mod study;
 
 pub use parties::{PartyFolder, make_party};

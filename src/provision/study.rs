@@ -1,13 +1,14 @@
 //! A study's template: what a manifest says besides parties and keys, as a TOML file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use haima_dp::ledger::Limit;
-use haima_dp::units::{Delta, Epsilon, Sensitivity};
-use haima_dp::zcdp;
+use haima_dp::units::{Delta, Epsilon, Order, Rate, Sensitivity};
 use haima_fl_core::schema::Schema;
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
+use haima_smpc_node::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -74,6 +75,20 @@ pub struct Privacy {
     pub epsilon: f64,
     /// Delta.
     pub delta: f64,
+    /// By which theorem the hospitals' ledgers will enforce their limits.
+    #[serde(default)]
+    pub accountant: Accountant,
+}
+
+/// What noise is calibrated for. The order of a Renyi filter follows from the plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accountant {
+    /// Zero-concentrated differential privacy; sampling counts for nothing.
+    #[default]
+    Zcdp,
+    /// The Renyi divergence of the order that needs the least noise; sampling is amplified.
+    Renyi,
 }
 
 /// How long things may take in a network.
@@ -113,12 +128,7 @@ impl Study {
         sites: Vec<Party>,
         timing: Timing,
     ) -> Result<Manifest, Error> {
-        let schema = Schema::from_toml(&self.schema)?;
-        let tasks = self
-            .tasks
-            .iter()
-            .map(|task| task.entry(&schema, self.hospitals_per_patient))
-            .collect::<Result<Vec<_>, _>>()?;
+        let tasks = self.entries()?;
         let sites = sites
             .into_iter()
             .map(|site| SiteParty {
@@ -138,6 +148,7 @@ impl Study {
             grace_ms: timing.grace_ms,
             tick_ms: timing.tick_ms,
             hospitals_per_patient: self.hospitals_per_patient,
+            plan: Plan::of_tasks(&self.study, &tasks).digest().to_string(),
             coordinator,
             nodes,
             sites,
@@ -145,6 +156,20 @@ impl Study {
             schema: self.schema.clone(),
         };
         Ok(manifest.checked()?)
+    }
+
+    /// All private releases that the manifest will commit to.
+    ///
+    /// # Errors
+    /// When the schema, a task or a target cannot be used.
+    pub fn plan(&self) -> Result<Plan, Error> {
+        Ok(Plan::of_tasks(&self.study, &self.entries()?))
+    }
+
+    fn entries(&self) -> Result<Vec<TaskEntry>, Error> {
+        let schema = Schema::from_toml(&self.schema)?;
+        let entry = |task: &TaskTemplate| task.entry(&schema, self.hospitals_per_patient);
+        self.tasks.iter().map(entry).collect()
     }
 
     /// What the report says, with the tasks' headings.
@@ -187,18 +212,33 @@ impl TaskTemplate {
         let none = BTreeMap::new();
         let run =
             haima_fl_core::registry::open(&self.task, self.version, &self.params, schema, &none)?;
-        let sensitivity = run
-            .query()
-            .and_then(|query| query.sensitivity)
+        let query = run.query().ok_or_else(|| fault("it asks nothing"))?;
+        let sensitivity = query
+            .sensitivity
             .ok_or_else(|| fault("it bounds no patient, so it cannot be private"))?;
-        let limit =
-            Limit { epsilon: Epsilon::new(target.epsilon)?, delta: Delta::new(target.delta)? };
+        let (epsilon, delta) = (Epsilon::new(target.epsilon)?, Delta::new(target.delta)?);
         let attempts = self
             .max_steps
             .checked_add(self.spare_attempts)
             .ok_or_else(|| fault("too many attempts"))?;
         let sensitivity = Sensitivity::new(sensitivity)?.across_hospitals(hospitals)?;
-        let s = zcdp::calibrate(limit.rho(), attempts, sensitivity)?;
-        Ok(NoisePlan { s, sensitivity: sensitivity.get(), delta: target.delta })
+        let dimension = query.dimension() as u64;
+        let coordinates = NonZeroU64::new(dimension).ok_or_else(|| fault("it asks nothing"))?;
+        let rate = Rate::new(query.rate)?;
+        let limit = match target.accountant {
+            Accountant::Zcdp => Limit::zcdp(epsilon, delta),
+            Accountant::Renyi => {
+                Limit::with_best_order(epsilon, delta, attempts, sensitivity, coordinates, rate)?
+            }
+        };
+        let s = limit.noise_for(attempts, sensitivity, coordinates, rate)?.get();
+        Ok(NoisePlan {
+            s,
+            q: query.rate,
+            sensitivity: sensitivity.get(),
+            dimension,
+            delta: target.delta,
+            order: limit.filter.order().map(Order::get),
+        })
     }
 }

@@ -5,6 +5,8 @@
 //! Numbers appear as clinical papers print them, small cells are hidden by a display rule
 //! (`min_cell`), and what carries no differential privacy says so (rule X1).
 
+#[cfg(feature = "cli")]
+pub(crate) mod budget_figure;
 mod cells;
 mod curves;
 mod fits;
@@ -27,8 +29,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use model::{
-    Check, Class, Comparison, Excluded, Floors, Holds, Party, Privacy, Promise, Role, RoundClass,
-    RoundRow, RoundStatus, SCHEMA, SiteLedger, Step, StepResult, StudyReport, Wording,
+    Best, Check, Class, Committed, Comparison, Excluded, Floors, Holds, Party, Privacy, Promise,
+    Role, RoundClass, RoundRow, RoundStatus, SCHEMA, SiteLedger, Step, StepResult, StudyReport,
+    Wording,
 };
 pub use promises::node_mode;
 

@@ -55,6 +55,8 @@ pub struct StudyReport {
     pub rounds: Vec<RoundRow>,
     /// One row a site.
     pub ledger: Vec<SiteLedger>,
+    /// The plan of all private tasks together; `None` where nothing is private.
+    pub plan: Option<Committed>,
     /// The price of noise, where it can be known.
     pub comparison: Option<Comparison>,
     /// How a reader checks this report.
@@ -215,14 +217,20 @@ pub enum Class {
 /// ran (rules L1, L2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Privacy {
-    /// Against all nodes but one, the coordinator and all other sites together.
+    /// Against all nodes but one, the coordinator and all other sites together, by the theorem that
+    /// the plan was calibrated with: it holds for ledgers that are enforced as the study goes.
     pub epsilon_coalition: f64,
-    /// Against readers of the released results alone.
-    pub epsilon_public: f64,
-    /// For both figures.
+    /// The smallest bound for the plan against the same coalition. It holds because the plan was
+    /// committed before the first release.
+    pub best_coalition: Best,
+    /// The same against readers of the released results alone.
+    pub best_public: Best,
+    /// For all figures.
     pub delta: f64,
-    /// zCDP of the plan, coalition figure.
-    pub rho: f64,
+    /// Cost of the plan in the unit of [`Privacy::accountant`], coalition figure.
+    pub cost: f64,
+    /// Probability with which each patient takes part in a round.
+    pub sampling_rate: f64,
     /// Standard deviation of the noise that each node adds a round, grid steps.
     pub noise_s: f64,
     /// D of rule S2, grid steps.
@@ -234,8 +242,36 @@ pub struct Privacy {
     pub unit: String,
     /// How they differ: `add/remove`.
     pub adjacency: String,
-    /// Who counted: `zCDP`.
+    /// By which theorem [`Privacy::epsilon_coalition`] is counted.
     pub accountant: String,
+}
+
+/// The plan that was committed before the first release: every private task, all attempts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Committed {
+    /// Digest of the plan, hex, as the manifest names it.
+    pub digest: String,
+    /// For both figures.
+    pub delta: f64,
+    /// The smallest bound against all nodes but one, the coordinator and all other sites.
+    pub best_coalition: Best,
+    /// The smallest bound against readers of the released results.
+    pub best_public: Best,
+}
+
+/// The smallest epsilon that any accountant proves for a committed plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// The figure.
+    pub epsilon: f64,
+    /// By which accountant.
+    pub method: String,
+}
+
+impl From<haima_dp::accountant::Bound> for Best {
+    fn from(bound: haima_dp::accountant::Bound) -> Self {
+        Self { epsilon: bound.value, method: bound.method.to_string() }
+    }
 }
 
 /// What a step computed.
@@ -322,10 +358,12 @@ pub struct SiteLedger {
     pub epsilon_limit: f64,
     /// For both.
     pub delta: f64,
-    /// zCDP used.
-    pub rho_spent: f64,
-    /// zCDP limit.
-    pub rho_limit: f64,
+    /// By which theorem the limit is enforced, e.g. `zCDP` or `Renyi divergence of order 21`.
+    pub filter: String,
+    /// Used of the limit in that theorem's own unit.
+    pub cost_spent: f64,
+    /// The limit in that unit.
+    pub cost_limit: f64,
     /// Releases without noise, which no epsilon covers.
     pub exact_releases: u32,
 }

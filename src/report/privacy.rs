@@ -6,7 +6,7 @@
 
 use maud::{Markup, html};
 
-use super::model::{Class, Privacy, Role, SiteLedger, Step, StudyReport};
+use super::model::{Best, Class, Committed, Privacy, Role, SiteLedger, Step, StudyReport};
 use super::numbers;
 use super::page::scroll;
 
@@ -36,6 +36,7 @@ pub(super) fn body(report: &StudyReport) -> Markup {
         (steps_table(report))
         @if !private.is_empty() { (explanation(report)) }
         (ledger(&report.ledger, private.is_empty()))
+        @if let Some(plan) = &report.plan { (committed(plan)) }
         @if !report.assumptions.is_empty() {
             h3 { "Taken as public" }
             p { "These numbers are outside (ε, δ):" }
@@ -55,10 +56,10 @@ fn steps_table(report: &StudyReport) -> Markup {
         table {
             thead { tr {
                 th scope="col" { "Step" }
-                th.num scope="col" { "ε, coalition" }
-                th.num scope="col" { "ε, public" }
+                th.num scope="col" { "ε, coalition, as charged" }
+                th.num scope="col" { "ε, coalition, best" }
+                th.num scope="col" { "ε, public, best" }
                 th.num scope="col" { "δ" }
-                th.num scope="col" { "ρ (zCDP)" }
                 th.num scope="col" { "Noise s / sensitivity D" }
                 th.num scope="col" { "One hospital's bound" }
             } }
@@ -71,11 +72,14 @@ fn steps_table(report: &StudyReport) -> Markup {
                                 td colspan="6" { span.badge.exact { "exact: no differential privacy" } }
                             },
                             Class::Private(privacy) => {
-                                td.num { b { (numbers::epsilon(privacy.epsilon_coalition)) } }
-                                td.num { (numbers::epsilon(privacy.epsilon_public)) }
+                                td.num { b { (numbers::epsilon(privacy.epsilon_coalition)) } br; span.quiet { (privacy.accountant) } }
+                                td.num { (best(&privacy.best_coalition)) }
+                                td.num { (best(&privacy.best_public)) }
                                 td.num { (numbers::scientific(privacy.delta)) }
-                                td.num { (numbers::epsilon(privacy.rho)) }
-                                td.num { (numbers::significant(privacy.noise_s)) " / " (numbers::significant(privacy.sensitivity)) }
+                                td.num {
+                                    (numbers::significant(privacy.noise_s)) " / " (numbers::significant(privacy.sensitivity))
+                                    @if privacy.sampling_rate < 1.0 { br; span.quiet { "each patient in a round with probability " (numbers::significant(privacy.sampling_rate)) } }
+                                }
                                 td.num {
                                     @match privacy.site_bound {
                                         Some(bound) => (numbers::significant(bound)),
@@ -92,7 +96,47 @@ fn steps_table(report: &StudyReport) -> Markup {
     html! { @if !report.steps.is_empty() { (scroll("Privacy of each step", &body)) } }
 }
 
-/// What the two figures are measured against.
+/// A figure and who proves it.
+fn best(best: &Best) -> Markup {
+    html! { (numbers::epsilon(best.epsilon)) br; span.quiet { (best.method) } }
+}
+
+/// The plan's figures, beside the ledgers' limit.
+fn committed(plan: &Committed) -> Markup {
+    let row = |who: &str, figure: &Best| {
+        html! {
+            tr {
+                th scope="row" { (who) }
+                td.num { b { (numbers::epsilon(figure.epsilon)) } }
+                td.num { (numbers::scientific(plan.delta)) }
+                td { (figure.method) }
+            }
+        }
+    };
+    let body = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Adversary" } th.num scope="col" { "ε" } th.num scope="col" { "δ" } th scope="col" { "Accountant" }
+            } }
+            tbody {
+                (row("All nodes but one, the coordinator and all other hospitals", &plan.best_coalition))
+                (row("Readers of the results alone", &plan.best_public))
+            }
+        }
+    };
+    html! {
+        h3 { "The committed plan" }
+        p {
+            "Every private release was fixed before the first one (plan.toml, digest "
+            code { (plan.digest.get(..16).unwrap_or_default()) } "…, named by the manifest). For such a plan the smallest bound of several accountants holds: "
+            "one patient of one hospital, added or removed, all steps and spare attempts together. "
+            "Another study with the same patients has a plan and figures of its own; the limit of a hospital's ledger covers the private results of all."
+        }
+        (scroll("Figures of the committed plan", &body))
+    }
+}
+
+/// What the figures are measured against.
 fn explanation(report: &StudyReport) -> Markup {
     let nodes = report.parties.iter().filter(|party| party.role == Role::Node).count();
     let coalition = match nodes {
@@ -110,6 +154,11 @@ fn explanation(report: &StudyReport) -> Markup {
             dd { "Protects a patient even if " (coalition) " put together all they see: one honest node's noise suffices. This is the headline figure." }
             dt { "Public" }
             dd { "Protects a patient against readers of the results alone, who face the noise of every node." }
+            dt { "As charged, and best" }
+            dd {
+                "As charged is what hospitals' ledgers count by one theorem, and holds whatever is asked next in the light of the results. "
+                "Best is the smallest bound of several accountants; it holds because the whole plan was committed before the first release."
+            }
             dt { "Unit" }
             dd {
                 "One patient's rows at one hospital, added or removed. " (patients)
@@ -154,17 +203,18 @@ fn ledger(rows: &[SiteLedger], nothing_private: bool) -> Markup {
 }
 
 /// What is compared to call two ledgers alike.
-fn figures(row: &SiteLedger) -> (f64, f64, f64, f64, f64, u32) {
+fn figures(row: &SiteLedger) -> (f64, f64, f64, &str, f64, f64, u32) {
     let SiteLedger {
         epsilon_spent,
         epsilon_limit,
         delta,
-        rho_spent,
-        rho_limit,
+        filter,
+        cost_spent,
+        cost_limit,
         exact_releases,
         ..
     } = row;
-    (*epsilon_spent, *epsilon_limit, *delta, *rho_spent, *rho_limit, *exact_releases)
+    (*epsilon_spent, *epsilon_limit, *delta, filter, *cost_spent, *cost_limit, *exact_releases)
 }
 
 fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
@@ -173,7 +223,7 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
             thead { tr {
                 th scope="col" { "Hospital" }
                 th scope="col" { "ε used of the limit" }
-                th.num scope="col" { "ρ used / limit" }
+                th.num scope="col" { "Counted as" }
                 th.num scope="col" { "δ" }
                 th.num scope="col" { "Exact releases" }
             } }
@@ -184,7 +234,7 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
                 }
                 @if row.epsilon_spent > 0.0 {
                     td { (bar(row)) }
-                    td.num { (numbers::epsilon(row.rho_spent)) " / " (numbers::epsilon(row.rho_limit)) }
+                    td.num { (numbers::epsilon(row.cost_spent)) " / " (numbers::epsilon(row.cost_limit)) br; span.quiet { (row.filter) } }
                     td.num { (numbers::scientific(row.delta)) }
                 } @else {
                     td { span.quiet { "none charged" @if row.epsilon_limit > 0.0 { ", limit " (numbers::epsilon(row.epsilon_limit)) } } }

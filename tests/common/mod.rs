@@ -67,6 +67,7 @@ impl Setup {
         let policy = Policy {
             default_population: "test".into(),
             epsilon: 3.0,
+            order: None,
             delta: Some(1e-5),
             allow_large_delta: false,
             exact_tasks: exact.map(|task| task.id.clone()).collect(),

@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use haima::report::{
-    Check, Class, Comparison, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow,
-    RoundStatus, SiteLedger, Step, StepResult, StudyReport, Wording, node_mode,
+    Best, Check, Class, Committed, Comparison, Excluded, Floors, Party, Privacy, Role, RoundClass,
+    RoundRow, RoundStatus, SiteLedger, Step, StepResult, StudyReport, Wording, node_mode,
 };
 use haima_fl_core::results::{
     Cells, Concordance, Curve, Curves, Fit, HazardModel, LogRank, Table1, TableRow, Term,
@@ -207,12 +207,18 @@ fn concordance(c_index: f64) -> Concordance {
     }
 }
 
+fn best(epsilon: f64) -> Best {
+    Best { epsilon, method: "privacy loss distribution".to_owned() }
+}
+
 fn private(epsilon: f64, rho: f64) -> Class {
     Class::Private(Privacy {
         epsilon_coalition: epsilon,
-        epsilon_public: epsilon * 0.56,
+        best_coalition: best(epsilon * 0.93),
+        best_public: best(epsilon * 0.52),
         delta: 9.5e-6,
-        rho,
+        cost: rho,
+        sampling_rate: 0.5,
         noise_s: 184_320.0,
         sensitivity: 16_391.0,
         site_bound: Some(2_458_650.0),
@@ -422,11 +428,18 @@ pub(crate) fn example() -> StudyReport {
         epsilon_spent: 3.01,
         epsilon_limit: 4.0,
         delta: 9.5e-6,
-        rho_spent: 0.116,
-        rho_limit: 0.196,
+        filter: "zCDP".to_owned(),
+        cost_spent: 0.116,
+        cost_limit: 0.196,
         exact_releases: 14,
     });
     StudyReport {
+        plan: Some(Committed {
+            digest: digest(7),
+            delta: 9.5e-6,
+            best_coalition: best(2.79),
+            best_public: best(1.55),
+        }),
         title: "1,043 patients with acute myeloid leukaemia, 24 hospitals, 3 nodes".to_owned(),
         data_note: "LeukSurv (Henderson, Shimakura and Gorst, JASA 2002;97:965), GPL-3. Districts of residence stand in for hospitals.".to_owned(),
         mode: "3 nodes, additive shares".to_owned(),
