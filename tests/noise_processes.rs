@@ -33,7 +33,14 @@ async fn bundle(stores: &[Store], round: &Digest) -> Bundle {
     let (mut spec, mut parts) = (None, vec![]);
     for store in stores {
         let stored = store.round(round).await.unwrap().unwrap();
-        let (release, sum) = stored.release.unwrap();
+        let release = stored.release.unwrap();
+        let mut sum = vec![];
+        while let Some(chunk) = store.sum_chunk(round, (sum.len() >> 20) as u32).await.unwrap() {
+            sum.extend(chunk);
+            if sum.len() % (1 << 20) != 0 {
+                break;
+            }
+        }
         parts.push(Part { accepted: stored.accepted.unwrap(), release, sum });
         spec = Some(stored.spec);
     }
@@ -44,7 +51,7 @@ async fn stores(running: &Running) -> Vec<Store> {
     let mut stores = vec![];
     for node in running.network.node_names() {
         let home = running.network.folder(&node).unwrap();
-        stores.push(Store::open(&home.join("node.db")).await.unwrap());
+        stores.push(Store::open(home.join("node.db").to_str().unwrap()).await.unwrap());
     }
     stores
 }

@@ -87,7 +87,16 @@ impl Journal {
     /// which the record counts as not appended; [`Error::Closed`] when an earlier refusal could not
     /// be undone.
     pub fn append(&mut self, payload: &[u8]) -> Result<u64> {
-        self.appender.append(payload, &self.path)
+        self.appender.append(&[payload], &self.path)
+    }
+
+    /// Appends records in their order with one write and one fsync, and returns the sequence number
+    /// of the first once all are on disk. A crash meanwhile may keep some first ones of them.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]; then none of them counts as appended.
+    pub fn append_all(&mut self, payloads: &[&[u8]]) -> Result<u64> {
+        self.appender.append(payloads, &self.path)
     }
 
     /// The hash of the last record, which covers all before it; of the header while there is none.

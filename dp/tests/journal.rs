@@ -389,3 +389,19 @@ proptest! {
         }
     }
 }
+
+/// Records of one call are as if appended one by one, in order.
+#[test]
+fn records_appended_together_are_the_same_as_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, all] = ["one", "all"].map(|name| folder.path().join(name));
+    let (mut a, _) = Journal::open(&one, "test").unwrap();
+    let (mut b, _) = Journal::open(&all, "test").unwrap();
+    for payload in [&b"x"[..], b"", b"zz"] {
+        a.append(payload).unwrap();
+    }
+    assert_eq!(b.append_all(&[b"x"]), Ok(0));
+    assert_eq!(b.append_all(&[b"", b"zz"]), Ok(1));
+    assert_eq!((a.head(), a.len()), (b.head(), b.len()));
+    assert_eq!(std::fs::read(one).unwrap(), std::fs::read(all).unwrap());
+}

@@ -1,53 +1,81 @@
+-- One schema for SQLite and PostgreSQL. No row holds more than 1 MiB of a vector.
+--
 -- A node's rounds. A round's digest names it; its number orders it; one spec a step and attempt.
 CREATE TABLE rounds (
-    digest         BLOB PRIMARY KEY NOT NULL,
+    digest         BYTEA PRIMARY KEY NOT NULL,
     number         BIGINT NOT NULL UNIQUE,
     task_id        TEXT NOT NULL,
     run            BIGINT NOT NULL,
     step           BIGINT NOT NULL,
     attempt        BIGINT NOT NULL,
-    spec           BLOB NOT NULL,
+    spec           BYTEA NOT NULL,
     deadline_ms    BIGINT NOT NULL,
     -- 1 when the round has no noise
     exact          BIGINT NOT NULL,
     -- open, closed, prepared, agreed, committed, released, failed
     state          TEXT NOT NULL,
-    held           BLOB,
-    held_sig       BLOB,
+    -- key of the round's shares at rest, wrapped; erased when the round ends
+    rest_key       BYTEA,
+    held           BYTEA,
+    held_sig       BYTEA,
     -- this node's commitment to its preparation shares
-    prepared       BLOB,
-    prepared_sig   BLOB,
-    accepted       BLOB,
-    accepted_sig   BLOB,
-    release        BLOB,
-    release_sig    BLOB,
-    sum            BLOB,
+    prepared       BYTEA,
+    prepared_sig   BYTEA,
+    accepted       BYTEA,
+    accepted_sig   BYTEA,
+    release        BYTEA,
+    release_sig    BYTEA,
     -- digest of all nodes' releases: what the next step names as `previous`
-    released       BLOB,
+    released       BYTEA,
     reason         TEXT,
+    -- when it ended, by the node's clock; 0 before
+    ended_ms       BIGINT NOT NULL DEFAULT 0,
+    -- the replica that drives it, and until when it alone may
+    holder         TEXT NOT NULL DEFAULT '',
+    lease_ms       BIGINT NOT NULL DEFAULT 0,
     UNIQUE (task_id, run, step, attempt)
 );
 
 -- At most one release a step, whatever the attempts (rules N3, R3).
 CREATE UNIQUE INDEX one_release_a_step ON rounds (task_id, run, step) WHERE state = 'released';
 
--- Complete submissions; shares are stored sealed, as they came, and erased when their round ends.
+-- Chunks of this node's shares, complete or still coming in, under the round's key at rest; erased
+-- when the round ends. `header` tells which submission of the site they belong to.
+CREATE TABLE chunks (
+    round   BYTEA NOT NULL,
+    site    TEXT NOT NULL,
+    seq     BIGINT NOT NULL,
+    header  BYTEA NOT NULL,
+    -- SHA-256 of the chunk as it came
+    hash    BYTEA NOT NULL,
+    bytes   BYTEA NOT NULL,
+    PRIMARY KEY (round, site, seq)
+);
+
+-- Complete submissions.
 CREATE TABLE submissions (
-    round      BLOB NOT NULL,
+    round      BYTEA NOT NULL,
     site       TEXT NOT NULL,
-    header     BLOB NOT NULL,
-    digest     BLOB NOT NULL,
-    signature  BLOB NOT NULL,
+    header     BYTEA NOT NULL,
+    digest     BYTEA NOT NULL,
+    signature  BYTEA NOT NULL,
     -- the proof's public share
-    public     BLOB NOT NULL,
-    share      BLOB NOT NULL,
+    public     BYTEA NOT NULL,
     PRIMARY KEY (round, site)
+);
+
+-- Chunks of this node's noised sum of a round.
+CREATE TABLE sums (
+    round  BYTEA NOT NULL,
+    seq    BIGINT NOT NULL,
+    bytes  BYTEA NOT NULL,
+    PRIMARY KEY (round, seq)
 );
 
 -- Nonces seen, for ever (rule R2).
 CREATE TABLE nonces (
     site   TEXT NOT NULL,
-    nonce  BLOB NOT NULL,
+    nonce  BYTEA NOT NULL,
     PRIMARY KEY (site, nonce)
 );
 
@@ -55,49 +83,55 @@ CREATE TABLE nonces (
 CREATE TABLE ledgers (
     site  TEXT PRIMARY KEY NOT NULL,
     len   BIGINT NOT NULL,
-    head  BLOB NOT NULL
+    head  BYTEA NOT NULL
 );
 
 -- Last held set of each peer that this node saw (rule N3).
 CREATE TABLE seen (
     peer    TEXT PRIMARY KEY NOT NULL,
     number  BIGINT NOT NULL,
-    held    BLOB NOT NULL
+    held    BYTEA NOT NULL
 );
 
 -- This node's preparation shares: made once, stored before they are sent (rule R4), erased when
 -- the round ends.
 CREATE TABLE preps (
-    round  BLOB NOT NULL,
+    round  BYTEA NOT NULL,
     site   TEXT NOT NULL,
-    prep   BLOB NOT NULL,
+    prep   BYTEA NOT NULL,
     PRIMARY KEY (round, site)
 );
 
 -- All nodes' preparation shares of a submission whose proof failed: the evidence of rule R3.
 CREATE TABLE evidence (
-    round  BLOB NOT NULL,
+    round  BYTEA NOT NULL,
     site   TEXT NOT NULL,
     node   TEXT NOT NULL,
-    prep   BLOB NOT NULL,
+    prep   BYTEA NOT NULL,
     PRIMARY KEY (round, site, node)
 );
 
 -- All nodes' signed commitments to their preparation shares, kept before any is shown.
 CREATE TABLE commitments (
-    round      BLOB NOT NULL,
+    round      BYTEA NOT NULL,
     node       TEXT NOT NULL,
-    body       BLOB NOT NULL,
-    signature  BLOB NOT NULL,
+    body       BYTEA NOT NULL,
+    signature  BYTEA NOT NULL,
     PRIMARY KEY (round, node)
 );
 
 -- The epoch's record, fixed once, and the other nodes' parts of its secret, sealed to this node.
 CREATE TABLE epoch (
     id      BIGINT PRIMARY KEY NOT NULL CHECK (id = 1),
-    record  BLOB NOT NULL
+    record  BYTEA NOT NULL
 );
 CREATE TABLE epoch_parts (
     node    TEXT PRIMARY KEY NOT NULL,
-    sealed  BLOB NOT NULL
+    sealed  BYTEA NOT NULL
 );
+
+-- What replicas of one node do one at a time: they lock these rows.
+CREATE TABLE guards (
+    name  TEXT PRIMARY KEY NOT NULL
+);
+INSERT INTO guards (name) VALUES ('opening'), ('agreeing');

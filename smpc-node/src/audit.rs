@@ -52,19 +52,51 @@ impl Audit {
         digest: &Digest,
         text: &str,
     ) -> Result<(), Error> {
-        let record = AuditRecord {
-            party: self.party.clone(),
-            at_ms: unix_millis(),
-            kind: kind.to_owned(),
-            round: *round,
-            subject: subject.to_owned(),
-            digest: *digest,
-            text: text.chars().take(1000).collect(),
+        self.write_all(key, &[Event { kind, round, subject, digest, text }])
+    }
+
+    /// Appends records with one sync of the disk; they are on it when this returns.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write_all(&self, key: &IdentityKey, events: &[Event<'_>]) -> Result<(), Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let at_ms = unix_millis();
+        let record = |event: &Event<'_>| {
+            AuditRecord {
+                party: self.party.clone(),
+                at_ms,
+                kind: event.kind.to_owned(),
+                round: *event.round,
+                subject: event.subject.to_owned(),
+                digest: *event.digest,
+                text: event.text.chars().take(1000).collect(),
+            }
+            .seal(key)
         };
+        let records: Vec<Vec<u8>> = events.iter().map(record).collect();
+        let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        journal.append(&record.seal(key))?;
+        journal.append_all(&records)?;
         Ok(())
     }
+}
+
+/// What a party writes down of a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// `opened`, `accepted`, ...
+    pub kind: &'a str,
+    /// Round; zero where none is concerned.
+    pub round: &'a Digest,
+    /// Site or node concerned; may be empty.
+    pub subject: &'a str,
+    /// Digest of what was accepted, signed or released.
+    pub digest: &'a Digest,
+    /// Public reason, never about data.
+    pub text: &'a str,
 }
 
 /// Verifies a journal without changing it: the chain, and this party's signature on every record.

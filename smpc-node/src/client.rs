@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
+use haima_crypto::seal::HEAD;
 use tonic::transport::Channel;
 
 use crate::bundle::Part;
 use crate::epoch::Record;
-use crate::header::SignedHeader;
+use crate::header::{Header, SignedHeader};
 use crate::manifest::Party;
 use crate::proto;
 use crate::record::Signed;
@@ -17,7 +19,7 @@ use crate::tls::{self, TlsIdentity};
 use crate::{Error, PROTOCOL};
 
 /// Bytes of a chunk on the wire.
-pub const CHUNK: usize = 1 << 20;
+pub const CHUNK: usize = haima_crypto::seal::CHUNK;
 const CALL: Duration = Duration::from_secs(10);
 /// Longest time that a vector may take over the wire.
 const BULK: Duration = Duration::from_secs(300);
@@ -125,7 +127,8 @@ impl NodeClient {
         Ok(())
     }
 
-    /// Submits this node's sealed share under the site's header (site). Idempotent.
+    /// Submits this node's sealed share under the site's header (site). Idempotent; goes on from
+    /// the chunk up to which the node holds it already.
     ///
     /// # Errors
     /// When the node refuses it or cannot be reached.
@@ -135,19 +138,43 @@ impl NodeClient {
         public: &[u8],
         sealed: &[u8],
     ) -> Result<(), Error> {
-        let first = proto::submit_part::Part::Header(proto::SubmitHeader {
+        let (head, body) = sealed.split_at_checked(HEAD).unwrap_or((sealed, &[]));
+        // Only a share of several chunks can have been broken off.
+        let first = if body.len() > CHUNK { self.progress(header).await? } else { 0 };
+        let opening = proto::submit_part::Part::Header(proto::SubmitHeader {
             header: header.bytes.clone(),
             signature: header.signature.as_bytes().to_vec(),
             public_share: public.to_vec(),
+            seal: head.to_vec(),
+            first,
         });
-        let chunks: Vec<proto::SubmitPart> = std::iter::once(first)
-            .chain(sealed.chunks(CHUNK).map(|c| proto::submit_part::Part::Chunk(c.to_vec())))
-            .map(|part| proto::SubmitPart { part: Some(part) })
-            .collect();
-        let mut request = tonic::Request::new(tokio_stream::iter(chunks));
+        let mut rest = Bytes::copy_from_slice(body);
+        let _ = rest.split_to(rest.len().min(CHUNK.saturating_mul(first as usize)));
+        let chunks = std::iter::from_fn(move || {
+            let chunk = rest.split_to(rest.len().min(CHUNK));
+            (!chunk.is_empty()).then_some(proto::submit_part::Part::Chunk(chunk))
+        });
+        let parts = std::iter::once(opening).chain(chunks);
+        let parts = parts.map(|part| proto::SubmitPart { part: Some(part) });
+        let mut request = tonic::Request::new(tokio_stream::iter(parts));
         request.set_timeout(BULK);
         self.inner.clone().submit(request).await.map_err(|e| self.error(&e))?;
         Ok(())
+    }
+
+    /// How many chunks of a submission the node holds durably (site).
+    ///
+    /// # Errors
+    /// When the node cannot be reached or refuses.
+    pub async fn progress(&self, header: &SignedHeader) -> Result<u32, Error> {
+        let decoded = Header::from_bytes(&header.bytes)?;
+        let mut request = tonic::Request::new(proto::ProgressRequest {
+            round: decoded.round.as_bytes().to_vec(),
+            header: Digest::of(&header.bytes).as_bytes().to_vec(),
+        });
+        request.set_timeout(CALL);
+        let reply = self.inner.clone().progress(request).await.map_err(|e| self.error(&e))?;
+        Ok(reply.into_inner().chunks)
     }
 
     /// The specs that the node knows for a step: attempt, digest and state (rule R8).

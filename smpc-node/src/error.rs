@@ -97,6 +97,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A step of a round that was taken already: by another replica of this node.
+    #[error("round {round}: its state does not allow a {step}; another replica took the step")]
+    Superseded {
+        /// Round, short digest.
+        round: String,
+        /// The step.
+        step: &'static str,
+    },
     /// The database failed; nothing was answered.
     #[error("store: {0}")]
     Store(String),

@@ -8,7 +8,9 @@
 
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
 use haima_crypto::identity::{IdentityKey, IdentityPublic, Signature};
+use haima_crypto::seal;
 use haima_crypto::share::MAX_PARTIES;
+use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 
@@ -54,13 +56,30 @@ impl Canonical for Header {
     }
 }
 
-/// Digest of one node's sealed share as it is sent: bound to its position, so that no share can
-/// stand in for another node's.
+/// SHA-256 of one sealed chunk: the one hash over bulk bytes.
+#[must_use]
+pub fn chunk_hash(chunk: &[u8]) -> [u8; 32] {
+    Sha256::digest(chunk).into()
+}
+
+/// Digest of one node's sealed share as it is sent, from its head and the hashes of its chunks:
+/// bound to its position, so that no share can stand in for another node's.
+#[must_use]
+pub fn chunks_digest(position: usize, head: &[u8], chunks: &[[u8; 32]]) -> Digest {
+    let mut to = Encoder::new("haima sealed share 2");
+    to.u32(u32::try_from(position).unwrap_or(u32::MAX)).bytes(head).count(chunks.len());
+    for chunk in chunks {
+        to.array(chunk);
+    }
+    Digest::of(&to.finish())
+}
+
+/// [`chunks_digest`] of a whole sealed share.
 #[must_use]
 pub fn sealed_digest(position: usize, sealed: &[u8]) -> Digest {
-    let mut to = Encoder::new("haima sealed share 1");
-    to.u32(u32::try_from(position).unwrap_or(u32::MAX)).bytes(sealed);
-    Digest::of(&to.finish())
+    let (head, body) = sealed.split_at_checked(seal::HEAD).unwrap_or((sealed, &[]));
+    let chunks: Vec<[u8; 32]> = body.chunks(seal::CHUNK).map(chunk_hash).collect();
+    chunks_digest(position, head, &chunks)
 }
 
 /// Digest of the proof's public share.

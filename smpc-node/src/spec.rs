@@ -477,3 +477,39 @@ impl RoundSpec {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A spec of no study, for tests that store one.
+    pub(crate) fn example() -> RoundSpec {
+        let field = FieldKind::Bits64;
+        RoundSpec {
+            protocol: PROTOCOL,
+            manifest: Digest::of(b"manifest"),
+            study: "test".into(),
+            number: 1,
+            task_id: "task".into(),
+            task: "test".into(),
+            task_version: 1,
+            run: 1,
+            step: 0,
+            attempt: 0,
+            plan_index: 0,
+            query: Digest::of(b"query"),
+            previous: Digest::default(),
+            roster: Digest::of(b"roster"),
+            epoch: Digest::of(b"epoch"),
+            blocks: vec![BlockSpec { len: 4, frac_bits: 0 }],
+            field,
+            proof: ProofSpec::new(field, 4, 1000, 2).unwrap(),
+            sensitivity: 0,
+            bound: 1000,
+            event: RoundEvent::Exact,
+            min_sites: 2,
+            deadline_ms: 0,
+            tick_ms: 10,
+        }
+    }
+}

@@ -103,6 +103,13 @@ impl proto::node_server::Node for Played {
         Err(Status::unimplemented("played"))
     }
 
+    async fn progress(
+        &self,
+        _: Request<proto::ProgressRequest>,
+    ) -> Result<Response<proto::ProgressReply>, Status> {
+        Err(Status::unimplemented("played"))
+    }
+
     async fn rounds(
         &self,
         _request: Request<proto::RoundsRequest>,

@@ -417,7 +417,8 @@ async fn malformed_submissions_are_refused_and_change_nothing() {
         ("shorter", "bytes instead of", |m| {
             m.sealed[0].pop();
         }),
-        ("flipped", "header binds", |m| m.sealed[0][2000] ^= 1),
+        ("another digest", "header binds", |m| m.header.shares[0] = Digest::of(b"another")),
+        ("flipped", "does not open", |m| m.sealed[0][2000] ^= 1),
         ("flipped under its digest", "does not open", |m| {
             m.sealed[0][2000] ^= 1;
             m.header.shares[0] = haima_smpc_node::header::sealed_digest(0, &m.sealed[0]);
@@ -435,7 +436,7 @@ async fn malformed_submissions_are_refused_and_change_nothing() {
             m.header.public_share = haima_smpc_node::header::public_digest(&m.public);
         }),
         ("another nonce", "does not open", |m| m.header.nonce[0] ^= 1),
-    ] as [(&str, &str, fn(&mut world::Made)); 9]
+    ] as [(&str, &str, fn(&mut world::Made)); 10]
     {
         let mut bad = made.clone();
         change(&mut bad);
@@ -582,6 +583,8 @@ async fn random_bytes_at_every_endpoint_are_errors() {
                 header: random(),
                 signature: random(),
                 public_share: random(),
+                seal: random(),
+                first: u32::try_from(length).unwrap(),
             });
             let stream = tokio_stream::iter(vec![proto::SubmitPart { part: Some(part) }]);
             assert!(client.submit(stream).await.is_err());
@@ -595,6 +598,8 @@ async fn random_bytes_at_every_endpoint_are_errors() {
             assert!(client.preps(preps).await.is_err());
             let part = proto::EpochPartRequest { epoch: random() };
             assert!(client.epoch_part(part).await.is_err());
+            let progress = proto::ProgressRequest { round: random(), header: random() };
+            let _ = client.progress(progress).await;
             let text = String::from_utf8_lossy(&bytes).into_owned();
             let rounds = proto::RoundsRequest { task: text, run: 0, step: 0 };
             let _ = client.rounds(rounds).await;

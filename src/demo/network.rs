@@ -162,7 +162,7 @@ impl Network {
                 tls_key: key.clone(),
                 noise_key: in_folder("noise.key"),
                 epoch_key: in_folder("epoch.key"),
-                store: in_folder("node.db"),
+                store: "node.db".into(),
                 journal: in_folder("audit.log"),
                 listen: None,
             };

@@ -116,16 +116,17 @@ fn the_scheme_is_x_wing_under_hpke_to_the_byte() {
         let context = [
             &[0][..],
             &labelled_extract(b"", b"psk_id_hash", b""),
-            &labelled_extract(b"", b"info_hash", b"haima seal 1"),
+            &labelled_extract(b"", b"info_hash", b"haima seal 2"),
         ]
         .concat();
         let prk = labelled_extract(&shared, b"secret", b"");
-        let aead_key: [u8; 32] = labelled_expand(&prk, b"key", &context);
-        let nonce: [u8; 12] = labelled_expand(&prk, b"base_nonce", &context);
-        let counter = [&nonce[..], &[0, 0, 0, 2]].concat();
+        let exporter: [u8; 32] = labelled_expand(&prk, b"exp", &context);
+        let chunks: [u8; 32] = labelled_expand(&exporter, b"sec", b"chunks");
+        // Chunk 0, the last one; GCM encrypts from counter 2 on.
+        let counter = [&[0; 11][..], &[1], &[0, 0, 0, 2]].concat();
         let counter: [u8; 16] = counter.try_into().unwrap();
         let mut body = sealed[1 + ENCAPSULATED..sealed.len() - TAG].to_vec();
-        ctr::Ctr32BE::<Aes256>::new(&aead_key.into(), &counter.into()).apply_keystream(&mut body);
+        ctr::Ctr32BE::<Aes256>::new(&chunks.into(), &counter.into()).apply_keystream(&mut body);
         assert_eq!(body, b"forty-two bytes, which is over two blocks.");
         assert_eq!(*key.open(b"bound", &sealed).unwrap(), body);
     }
@@ -146,7 +147,17 @@ fn every_flipped_byte_and_every_other_length_fails() {
     let mut changed = sealed.clone();
     changed[ENCAPSULATED] ^= 0x80;
     assert_eq!(key.open(&aad, &changed), Err(Error::Open));
-    for len in [0, 1, 2, ENCAPSULATED, ENCAPSULATED + 1, OVERHEAD - 1, OVERHEAD, sealed.len() - 1] {
+    for len in [
+        0,
+        1,
+        2,
+        ENCAPSULATED,
+        ENCAPSULATED + 1,
+        HEAD,
+        HEAD + TAG - 1,
+        HEAD + TAG,
+        sealed.len() - 1,
+    ] {
         assert_eq!(key.open(&aad, &sealed[..len]), Err(Error::Open), "{len} bytes");
     }
     let longer = [&sealed[..], &[0]].concat();
@@ -174,9 +185,9 @@ fn keys_keep_through_their_encoding_and_other_versions_are_refused() {
     assert_eq!(again.public().digest(), key.public().digest());
 
     let mut other = public;
-    other[0] = 2;
+    other[0] = 1;
     let refused = SealingPublic::from_bytes(&other);
-    assert_eq!(refused, Err(Error::Version { what: "sealing key", got: 2, known: 1 }));
+    assert_eq!(refused, Err(Error::Version { what: "sealing key", got: 1, known: 2 }));
     let mut other = key.to_bytes();
     other[0] = 0;
     assert!(matches!(SealingKey::from_bytes(&*other), Err(Error::Version { got: 0, .. })));
@@ -205,6 +216,38 @@ fn the_associated_data_is_frozen() {
         to_hex(Digest::of(&bytes).as_bytes()),
         "693d09427499e328d01610627de1440adee5c5f7fa78d76cc028d7569ce3f0cc"
     );
+}
+
+/// STREAM: chunks neither left out, repeated, exchanged nor cut off, whatever their number.
+#[test]
+fn a_message_of_many_chunks_opens_whole_and_in_order_alone() {
+    let key = SealingKey::generate(&mut rng(1));
+    for len in [0, 1, CHUNK_PLAIN - 1, CHUNK_PLAIN, CHUNK_PLAIN + 1, 3 * CHUNK_PLAIN] {
+        let plain: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+        let sealed = key.public().seal(b"aad", &plain, &mut rng(2)).unwrap();
+        assert_eq!(sealed.len(), sealed_len(len));
+        assert_eq!(*key.open(b"aad", &sealed).unwrap(), plain);
+    }
+    let plain = vec![7; 3 * CHUNK_PLAIN];
+    let sealed = key.public().seal(b"aad", &plain, &mut rng(2)).unwrap();
+    let (head, body) = sealed.split_at(HEAD);
+    let part = |order: &[usize]| {
+        let chunks = order.iter().map(|i| &body[i * CHUNK..(i + 1) * CHUNK]);
+        [head].into_iter().chain(chunks).collect::<Vec<_>>().concat()
+    };
+    assert!(key.open(b"aad", &part(&[0, 1, 2])).is_ok());
+    for wrong in [&[0, 1][..], &[0, 2], &[1, 0, 2], &[0, 0, 2], &[0, 1, 2, 2], &[0, 1, 1, 2], &[2]]
+    {
+        assert_eq!(key.open(b"aad", &part(wrong)), Err(Error::Open), "{wrong:?}");
+    }
+    // One at a time, from any place on.
+    let chunks = key.chunk_key(head).unwrap();
+    let mut second = body[CHUNK..2 * CHUNK].to_vec();
+    chunks.open(Place::of(1, 3).unwrap(), b"aad", &mut second).unwrap();
+    assert_eq!(second, plain[..CHUNK_PLAIN]);
+    let mut second = body[CHUNK..2 * CHUNK].to_vec();
+    assert_eq!(chunks.open(Place::of(1, 2).unwrap(), b"aad", &mut second), Err(Error::Open));
+    assert!(second.is_empty(), "nothing unauthenticated is left");
 }
 
 fn digest() -> impl Strategy<Value = Digest> {

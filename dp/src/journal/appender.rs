@@ -61,15 +61,21 @@ impl<M: Medium> Appender<M> {
         self.records
     }
 
-    pub(super) fn append(&mut self, payload: &[u8], path: &Path) -> Result<u64> {
+    /// Appends records with one write and one sync; returns the sequence number of the first.
+    pub(super) fn append(&mut self, payloads: &[&[u8]], path: &Path) -> Result<u64> {
         if self.closed {
             return Err(Error::Closed { path: path.to_path_buf() });
         }
-        if payload.len() > MAX_PAYLOAD {
-            return Err(Error::RecordTooLarge { len: payload.len(), most: MAX_PAYLOAD });
+        if let Some(large) = payloads.iter().find(|payload| payload.len() > MAX_PAYLOAD) {
+            return Err(Error::RecordTooLarge { len: large.len(), most: MAX_PAYLOAD });
         }
-        let (bytes, head) = record(&self.label, self.records, &self.head, payload);
-        // Until the last line nothing in memory says that the record exists.
+        let (mut bytes, mut head, mut records) = (Vec::new(), self.head, self.records);
+        for payload in payloads {
+            let (one, next) = record(&self.label, records, &head, payload);
+            bytes.extend_from_slice(&one);
+            (head, records) = (next, records + 1);
+        }
+        // Until the last line nothing in memory says that the records exist.
         if let Err(e) = self.medium.write_at(self.end, &bytes) {
             self.closed = self.medium.cut(self.end).and_then(|()| self.medium.sync()).is_err();
             return Err(Error::io(path, "append a record", &e));
@@ -83,8 +89,7 @@ impl<M: Medium> Appender<M> {
         }
         let sequence = self.records;
         self.end += bytes.len() as u64;
-        self.records += 1;
-        self.head = head;
+        (self.records, self.head) = (records, head);
         Ok(sequence)
     }
 }
@@ -137,13 +142,13 @@ mod tests {
     #[test]
     fn a_failed_write_is_cut_back_and_the_journal_goes_on() {
         let mut journal = appender();
-        journal.append(b"one", path()).unwrap();
+        journal.append(&[b"one"], path()).unwrap();
         let (good, head) = (journal.medium.bytes.clone(), journal.head());
         journal.medium.write_fails = true;
-        assert!(matches!(journal.append(b"two", path()), Err(Error::Io { .. })));
+        assert!(matches!(journal.append(&[b"two"], path()), Err(Error::Io { .. })));
         assert_eq!((&journal.medium.bytes, journal.head(), journal.records()), (&good, head, 1));
         journal.medium.write_fails = false;
-        assert_eq!(journal.append(b"two", path()), Ok(1));
+        assert_eq!(journal.append(&[b"two"], path()), Ok(1));
     }
 
     #[test]
@@ -151,9 +156,9 @@ mod tests {
         let mut journal = appender();
         journal.medium.write_fails = true;
         journal.medium.cut_fails = true;
-        assert!(matches!(journal.append(b"one", path()), Err(Error::Io { .. })));
+        assert!(matches!(journal.append(&[b"one"], path()), Err(Error::Io { .. })));
         journal.medium = Disk::default();
-        assert_eq!(journal.append(b"two", path()), Err(Error::Closed { path: path().into() }));
+        assert_eq!(journal.append(&[b"two"], path()), Err(Error::Closed { path: path().into() }));
         assert_eq!(journal.records(), 0);
     }
 
@@ -161,9 +166,9 @@ mod tests {
     fn a_failed_sync_closes_the_journal() {
         let mut journal = appender();
         journal.medium.sync_fails = true;
-        assert!(matches!(journal.append(b"one", path()), Err(Error::Io { .. })));
+        assert!(matches!(journal.append(&[b"one"], path()), Err(Error::Io { .. })));
         journal.medium.sync_fails = false;
-        assert_eq!(journal.append(b"two", path()), Err(Error::Closed { path: path().into() }));
+        assert_eq!(journal.append(&[b"two"], path()), Err(Error::Closed { path: path().into() }));
         assert_eq!((journal.records(), journal.head()), (0, [7; 32]));
     }
 
@@ -172,7 +177,7 @@ mod tests {
         let mut journal = appender();
         let payload = vec![0; MAX_PAYLOAD + 1];
         assert_eq!(
-            journal.append(&payload, path()),
+            journal.append(&[&payload], path()),
             Err(Error::RecordTooLarge { len: MAX_PAYLOAD + 1, most: MAX_PAYLOAD })
         );
         assert!(journal.medium.bytes.is_empty());
@@ -184,12 +189,12 @@ mod tests {
     fn a_full_disk_refuses_the_record() {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut journal = Appender::new(Box::new(full), "test", 0, 0, [0; 32]);
-        let refused = journal.append(b"charge", path()).unwrap_err();
+        let refused = journal.append(&[b"charge"], path()).unwrap_err();
         assert!(
             matches!(&refused, Error::Io { kind, .. } if *kind == io::ErrorKind::StorageFull),
             "{refused}"
         );
         assert_eq!((journal.records(), journal.head()), (0, [0; 32]));
-        assert!(journal.append(b"charge", path()).is_err());
+        assert!(journal.append(&[b"charge"], path()).is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::store::is_url;
 use crate::Error;
 use crate::tls::TlsIdentity;
 
@@ -26,8 +27,8 @@ pub struct Config {
     /// Epoch key, behind sealing and verify keys; drawn when neither it nor the store exists. Keep
     /// it out of the store's backups.
     pub epoch_key: PathBuf,
-    /// SQLite database; made when it does not exist.
-    pub store: PathBuf,
+    /// Path of a SQLite database, made when it does not exist; or `postgres://…`.
+    pub store: String,
     /// Signed, hash-chained journal; made when it does not exist.
     pub journal: PathBuf,
     /// Where to listen, when not at the manifest's address.
@@ -54,12 +55,20 @@ impl Config {
             &mut config.tls_key,
             &mut config.noise_key,
             &mut config.epoch_key,
-            &mut config.store,
             &mut config.journal,
         ] {
             *path = folder.join(&*path);
         }
+        if !is_url(&config.store) {
+            config.store = folder.join(&config.store).to_string_lossy().into_owned();
+        }
         Ok(config)
+    }
+
+    /// Whether there is a database already, as far as the file system tells.
+    #[must_use]
+    pub fn store_exists(&self) -> bool {
+        !is_url(&self.store) && Path::new(&self.store).exists()
     }
 
     /// The node's TLS identity.

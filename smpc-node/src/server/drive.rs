@@ -15,13 +15,15 @@ use std::time::Duration;
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::field::{Field, Field64, Field128};
+use haima_crypto::seal::Place;
 use haima_crypto::share::Aggregate;
+use zeroize::Zeroizing;
 
-use super::engine::{Ended, Engine, Live};
-use super::store::Evidence;
+use super::engine::{Ended, Engine, Live, Public};
+use super::store::{Evidence, RENEW};
 use crate::client::{NodeClient, Published};
 use crate::record::{HeldSet, Release, Signed, released_digest, sum_digest};
-use crate::round::{Agreed, Candidates, Closed, Committed, Ready, Revealed};
+use crate::round::{Agreed, Candidates, Closed, Collecting, Committed, Ready, Revealed};
 use crate::spec::FieldKind;
 use crate::{Error, noise, proof, unix_millis};
 
@@ -34,20 +36,66 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// No time at which a signed round is given up.
 const NEVER: u64 = u64::MAX;
 
-/// Drives a round to its end.
+/// Drives a round to its end, or waits while another replica does.
 pub(super) async fn drive(engine: Arc<Engine>, live: Arc<Live>) {
     let round = live.context.digest;
-    let ended = match run(&engine, &live).await {
+    while live.public.borrow().outcome.is_none() {
+        let error = match engine.store.lease(&round, &engine.replica).await {
+            Ok(true) => match leased(&engine, &live).await {
+                Ok(()) => Error::NotReady { party: engine.name.clone(), reason: String::new() },
+                Err(error) => error,
+            },
+            Ok(false) => Error::Superseded { round: round.short(), step: "lease" },
+            Err(error) => error,
+        };
+        if let Error::Store(_) = &error {
+            tracing::error!(round = %round.short(), %error, "the store failed; trying again");
+        }
+        if live.public.borrow().outcome.is_none() {
+            tokio::time::sleep(RETRY).await;
+            if let Err(error) = refresh(&engine, &live).await {
+                tracing::warn!(round = %round.short(), %error, "the round could not be read");
+            }
+        }
+    }
+    engine.forget(&round);
+}
+
+/// What the store has of the round, into memory.
+async fn refresh(engine: &Engine, live: &Live) -> Result<(), Error> {
+    let round = live.context.digest;
+    let Some(stored) = engine.store.round(&round).await? else { return Ok(()) };
+    let public = Public::of(&engine.store, engine.manifest.nodes.len(), &stored).await?;
+    live.held.send_replace(engine.store.held(&round).await?);
+    live.public.send_replace(public);
+    Ok(())
+}
+
+/// Takes the round as far as it goes, renewing the lease. An error says that the store failed or
+/// that another replica went ahead: the store tells then how far the round is.
+async fn leased(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
+    let round = live.context.digest;
+    let renewing = async {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            // One that is lost changes nothing: states are left once.
+            let _ = engine.store.lease(&round, &engine.replica).await;
+        }
+    };
+    let ran = tokio::select! {
+        ran = run(engine, live) => ran,
+        () = renewing => Ok(()),
+    };
+    let ended = match ran {
         Ok(()) => Ended::Released,
+        Err(error @ (Error::Superseded { .. } | Error::Store(_))) => return Err(error),
         Err(error) => {
             let reason = match error {
                 Error::RoundFailed { reason, .. } => reason,
                 other => other.to_string(),
             };
             tracing::warn!(round = %round.short(), %reason, "round failed");
-            if let Err(error) = engine.store.fail(&round, &reason).await {
-                tracing::error!(round = %round.short(), %error, "the failure could not be stored");
-            }
+            engine.store.fail(&round, &reason).await?;
             if let Err(error) = engine.log("failed", &round, "", &Digest::default(), &reason) {
                 tracing::error!(round = %round.short(), %error, "the journal could not be written");
             }
@@ -55,13 +103,16 @@ pub(super) async fn drive(engine: Arc<Engine>, live: Arc<Live>) {
         }
     };
     live.public.send_modify(|public| public.outcome = Some(ended));
-    engine.forget(&round);
+    Ok(())
 }
 
 async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
     let spec = &live.context.spec;
     let until = spec.deadline_ms.saturating_add(engine.manifest.grace_ms);
     let resumed = live.public.borrow().clone();
+    if resumed.accepted.is_none() && unix_millis() > spec.deadline_ms {
+        return Err(failed(live, "this node was restarted after the deadline (rule R9)".into()));
+    }
     let agreed = if let Some(own) = &resumed.accepted {
         Agreed::resume(live.context.clone(), own)?
     } else {
@@ -87,17 +138,35 @@ async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
 /// Waits until all sites have submitted or the deadline has passed, then signs the held set.
 async fn close(engine: &Arc<Engine>, live: &Arc<Live>, until: u64) -> Result<Closed, Error> {
     let all = engine.manifest.sites.len();
+    let round = live.context.digest;
     let mut held = live.held.subscribe();
     let left = Duration::from_millis(live.context.spec.deadline_ms.saturating_sub(unix_millis()));
-    let _ = tokio::time::timeout(left, held.wait_for(|held| *held >= all)).await;
+    let complete = async {
+        if engine.store.shared() {
+            // Submissions come to any replica.
+            while engine.store.held(&round).await? < all {
+                tokio::time::sleep(RETRY).await;
+            }
+        } else {
+            let _ = held.wait_for(|held| *held >= all).await;
+        }
+        Ok::<_, Error>(())
+    };
+    if let Ok(counted) = tokio::time::timeout(left, complete).await {
+        counted?;
+    }
     confirm_history(engine, live, until).await?;
-    let collecting = live.collecting.lock().await.take();
-    let collecting = collecting.ok_or_else(|| failed(live, "it closed twice".into()))?;
-    let (closed, signed) = collecting.close(&engine.key);
-    engine.store.set_held(&live.context.digest, &signed).await?;
-    engine.log("closed", &live.context.digest, "", &Digest::of(&signed.body), "")?;
+    let context = live.context.clone();
+    let mut closed = None;
+    let sign = |stored| {
+        let (state, signed) = Collecting::new(context, stored).close(&engine.key);
+        closed = Some(state);
+        signed
+    };
+    let signed = engine.store.close(&round, sign).await?;
+    engine.log("closed", &round, "", &Digest::of(&signed.body), "")?;
     live.public.send_modify(|public| public.held = Some(signed));
-    Ok(closed)
+    closed.ok_or_else(|| failed(live, "it closed without a held set".into()))
 }
 
 /// Rule N3: no work on a round that a peer has seen this node sign, or on an earlier one, unless
@@ -154,21 +223,27 @@ async fn prepare(
     let mut preps = Vec::with_capacity(sites.len());
     for site in &sites {
         let stored = engine.store.submission(&round, site).await?;
-        let prep = tokio::task::block_in_place(|| {
-            let share = engine.unseal(&live.context.spec, &stored.header, &stored.sealed)?;
-            let (nonce, public) = (&stored.header.nonce, &stored.public);
-            live.proof.prep(&key, engine.position, nonce, public, &share)
+        let share = share(engine, live, site, &stored.digest).await;
+        let prep = share.and_then(|share| {
+            tokio::task::block_in_place(|| {
+                let (nonce, public) = (&stored.header.nonce, &stored.public);
+                live.proof.prep(&key, engine.position, nonce, public, &share)
+            })
         });
-        preps.push(prep.unwrap_or_else(|error| {
+        preps.push(match prep {
+            Ok(prep) => prep,
+            Err(error @ Error::Store(_)) => return Err(error),
             // Bytes that no decoder takes: the site is left out, and the round goes on.
-            tracing::warn!(round = %round.short(), %site, %error, "share cannot be prepared");
-            vec![0xff; live.proof.prep_len()]
-        }));
+            Err(error) => {
+                tracing::warn!(round = %round.short(), %site, %error, "share cannot be prepared");
+                vec![0xff; live.proof.prep_len()]
+            }
+        });
     }
     let (committed, signed) = candidates.commit(&preps, &engine.key);
-    let rows = sites.iter().map(String::as_str).zip(preps.iter().map(Vec::as_slice));
-    engine.store.set_prepared(&round, &signed, rows).await?;
-    let text = format!("{} candidates", sites.len());
+    let rows: Vec<(String, Vec<u8>)> = sites.into_iter().zip(preps).collect();
+    engine.store.set_prepared(&round, &signed, &rows).await?;
+    let text = format!("{} candidates", rows.len());
     engine.log("prepared", &round, "", &Digest::of(&signed.body), &text)?;
     live.public.send_modify(|public| public.prepared = Some(signed));
     Ok(committed)
@@ -214,7 +289,9 @@ async fn agree(
     // Before anything that may end the round.
     engine.store.add_evidence(&round, &evidence).await?;
     let failed: BTreeSet<String> = evidence.iter().map(|one| one.site.clone()).collect();
-    let _one_at_a_time = engine.agreeing.lock().await;
+    // From reading the study's first exact set to storing an accepted set, so that two exact rounds
+    // cannot both be the first (rule X2).
+    let _one_at_a_time = engine.store.guard("agreeing").await?;
     let exact = engine.store.first_exact_set().await?;
     let (agreed, signed) = revealed.agree(&failed, &engine.key, exact.as_ref())?;
     engine.store.set_accepted(&round, &signed).await?;
@@ -235,7 +312,7 @@ async fn gather_preps(
     let mut all = Vec::with_capacity(engine.manifest.nodes.len());
     for node in &engine.manifest.nodes {
         let preps = match engine.peers.iter().find(|peer| peer.name() == node.name) {
-            None => engine.store.preps(&round).await?,
+            None => own_preps(engine, live, revealed).await?,
             Some(peer) => loop {
                 let left = Duration::from_millis(until.saturating_sub(unix_millis()));
                 let asked = peer.preps(&round, count, live.proof.prep_len(), WAIT);
@@ -260,6 +337,20 @@ async fn gather_preps(
         all.push((node.name.clone(), preps));
     }
     Ok(all)
+}
+
+/// This node's own preparation shares, in the candidates' order.
+async fn own_preps(
+    engine: &Engine,
+    live: &Live,
+    revealed: &Revealed,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let mut preps = Vec::with_capacity(revealed.candidates().entries().len());
+    for site in revealed.candidates().sites() {
+        let prep = engine.store.prep(&live.context.digest, site).await?;
+        preps.push(prep.ok_or_else(|| failed(live, "a preparation share is gone".into()))?);
+    }
+    Ok(preps)
 }
 
 async fn gather_signatures(
@@ -341,8 +432,8 @@ async fn remember(engine: &Engine, live: &Live, peer: &str, held: &Signed) -> Re
 /// Adds the accepted shares and this node's noise, and commits to the result.
 async fn commit(engine: &Arc<Engine>, live: &Arc<Live>, ready: &Ready) -> Result<Signed, Error> {
     let sum = match live.context.spec.field {
-        FieldKind::Bits64 => noised_sum::<Field64>(engine, ready).await?,
-        FieldKind::Bits128 => noised_sum::<Field128>(engine, ready).await?,
+        FieldKind::Bits64 => noised_sum::<Field64>(engine, live, ready).await?,
+        FieldKind::Bits128 => noised_sum::<Field128>(engine, live, ready).await?,
     };
     let release = Release {
         round: live.context.digest,
@@ -380,14 +471,43 @@ async fn release(engine: &Arc<Engine>, live: &Arc<Live>, own: Signed) -> Result<
     engine.log("released", &round, "", &released, "")
 }
 
-async fn noised_sum<F: Field>(engine: &Engine, ready: &Ready) -> Result<Vec<u8>, Error> {
+/// A site's share from the store, decrypted: one at a time is in memory.
+async fn share(
+    engine: &Engine,
+    live: &Live,
+    site: &str,
+    header: &Digest,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let round = live.context.digest;
+    let erased = || failed(live, "the shares are erased already".into());
+    let key = live.rest.as_ref().ok_or_else(erased)?.chunks(header);
+    let len = live.proof.share_len(engine.position);
+    let count = haima_crypto::seal::chunks(len);
+    // Grown once: a buffer that moves leaves copies behind.
+    let mut share = Zeroizing::new(Vec::with_capacity(len));
+    for index in 0..count {
+        let place = Place::of(index, count)?;
+        let missing = || Error::Store(format!("a chunk of {site}'s share is missing"));
+        let chunk = engine.store.chunk(&round, site, place.index).await?.ok_or_else(missing)?;
+        let mut chunk = Zeroizing::new(chunk);
+        tokio::task::block_in_place(|| key.open(place, header.as_bytes(), &mut chunk))?;
+        share.extend_from_slice(&chunk);
+    }
+    Ok(share)
+}
+
+async fn noised_sum<F: Field>(
+    engine: &Engine,
+    live: &Live,
+    ready: &Ready,
+) -> Result<Vec<u8>, Error> {
     let context = ready.context();
     let len = context.spec.dimension();
     let mut sum = Aggregate::<F>::new(engine.position, len);
     for site in ready.accepted().headers.sites() {
         let stored = engine.store.submission(&context.digest, site).await?;
+        let share = share(engine, live, site, &stored.digest).await?;
         tokio::task::block_in_place(|| {
-            let share = engine.unseal(&context.spec, &stored.header, &stored.sealed)?;
             let nodes = engine.manifest.nodes.len();
             proof::accumulate(&context.spec, nodes, engine.position, &share, &mut sum)
         })?;

@@ -6,22 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::{IdentityKey, Signature};
-use haima_crypto::seal::sealed_len;
 use haima_crypto::secret::Seed;
 use tokio::sync::watch;
 
 use super::config::Config;
+use super::intake::{Committer, Queue};
+use super::rest::{RestKey, Wrapping};
 use super::store::{Store, StoredRound};
-use crate::audit::Audit;
+use crate::audit::{Audit, Event};
 use crate::client::{CLOCK_MS, NodeClient};
 use crate::epoch::{Epoch, Keys, NodeSecret, Record};
-use crate::header::{Header, SignedHeader, public_digest, sealed_digest};
 use crate::manifest::Manifest;
 use crate::proof::Proof;
 use crate::record::Signed;
-use crate::round::{Collecting, Context};
+use crate::round::Context;
 use crate::spec::RoundSpec;
-use crate::submission::associated;
 use crate::{Error, keyfile, unix_millis};
 
 /// Rounds that may be open at a time; a coordinator works on one.
@@ -55,16 +54,62 @@ pub(super) enum Ended {
     Failed(String),
 }
 
+impl Public {
+    /// What a stored round has published.
+    pub(super) async fn of(
+        store: &Store,
+        nodes: usize,
+        stored: &StoredRound,
+    ) -> Result<Self, Error> {
+        let outcome = match stored.state.as_str() {
+            "released" => Some(Ended::Released),
+            "failed" => Some(Ended::Failed(stored.reason.clone().unwrap_or_default())),
+            _ => None,
+        };
+        let revealed = stored.accepted.is_some()
+            || stored.prepared.is_some()
+                && store.commitments(&stored.spec.digest()).await? >= nodes as u64;
+        Ok(Self {
+            held: stored.held.clone(),
+            prepared: stored.prepared.clone(),
+            revealed,
+            accepted: stored.accepted.clone(),
+            release: stored.release.clone(),
+            outcome,
+        })
+    }
+}
+
 /// A round in progress.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) context: Context,
     pub(super) proof: Proof,
-    /// Gone once the round has closed.
-    pub(super) collecting: tokio::sync::Mutex<Option<Collecting>>,
+    /// Of its shares in the store; none once they are erased.
+    pub(super) rest: Option<RestKey>,
     /// Complete submissions so far.
     pub(super) held: watch::Sender<usize>,
     pub(super) public: watch::Sender<Public>,
+}
+
+/// Rounds in progress by digest.
+#[derive(Debug, Default)]
+struct Lives(BTreeMap<Digest, Arc<Live>>);
+
+impl Lives {
+    /// Adds a round; the one that is there already, if there is one.
+    fn insert_new(&mut self, round: Digest, live: &Arc<Live>) -> Option<Arc<Live>> {
+        let there = self.0.get(&round).cloned();
+        if there.is_none() {
+            self.0.insert(round, Arc::clone(live));
+        }
+        there
+    }
+}
+
+/// Whether a stored round has ended.
+fn ended(stored: &StoredRound) -> bool {
+    matches!(stored.state.as_str(), "released" | "failed")
 }
 
 /// The epoch once all nodes' parts are here.
@@ -73,14 +118,6 @@ pub(super) struct Ready {
     pub(super) record: Record,
     pub(super) epoch: Epoch,
     pub(super) secret: NodeSecret,
-}
-
-/// What a submission must look like.
-pub(super) struct Expected {
-    pub(super) live: Arc<Live>,
-    pub(super) header: Header,
-    /// Bytes of this node's sealed share.
-    pub(super) sealed_len: usize,
 }
 
 /// A node.
@@ -94,15 +131,15 @@ pub struct Engine {
     pub(super) noise: Seed,
     pub(super) epoch_keys: Keys,
     pub(super) epoch: watch::Sender<Option<Arc<Ready>>>,
+    /// This process among the replicas of the node.
+    pub(super) replica: String,
     pub(super) store: Store,
+    wrapping: Wrapping,
+    pub(super) committer: Committer,
     audit: Audit,
     pub(super) peers: Vec<NodeClient>,
-    live: Mutex<BTreeMap<Digest, Arc<Live>>>,
+    live: Mutex<Lives>,
     submitting: Mutex<BTreeSet<String>>,
-    opening: tokio::sync::Mutex<()>,
-    /// Held from reading the study's first exact set to storing an accepted set, so that two exact
-    /// rounds cannot both be the first (rule X2).
-    pub(super) agreeing: tokio::sync::Mutex<()>,
 }
 
 impl Engine {
@@ -127,7 +164,7 @@ impl Engine {
             return Err(wrong("TLS key"));
         }
         for path in [&config.noise_key, &config.epoch_key] {
-            if !path.exists() && config.store.exists() {
+            if !path.exists() && config.store_exists() {
                 return Err(Error::Key {
                     party: path.display().to_string(),
                     problem: "missing, though the store is there: with a new noise key a round \
@@ -140,7 +177,9 @@ impl Engine {
             }
         }
         let noise = keyfile::noise_or_new(&config.noise_key)?;
-        let epoch_keys = Keys::new(&keyfile::epoch_or_new(&config.epoch_key)?)?;
+        let epoch_key = keyfile::epoch_or_new(&config.epoch_key)?;
+        let epoch_keys = Keys::new(&epoch_key)?;
+        let wrapping = Wrapping::new(&epoch_key);
         let store = Store::open(&config.store).await?;
         let (audit, _) = Audit::open(&config.journal, &config.name, &key.public())?;
         let peers = manifest
@@ -149,7 +188,8 @@ impl Engine {
             .filter(|node| node.name != config.name)
             .map(|node| NodeClient::new(node, &tls))
             .collect::<Result<_, _>>()?;
-        Ok(Arc::new(Self {
+        let (committer, queue): (Committer, Queue) = Committer::new();
+        let engine = Arc::new(Self {
             name: config.name.clone(),
             position,
             manifest_digest: manifest.digest(),
@@ -161,11 +201,14 @@ impl Engine {
             store,
             audit,
             peers,
+            replica: format!("{}-{:016x}", config.name, rand::random::<u64>()),
+            wrapping,
+            committer,
             live: Mutex::default(),
             submitting: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
-            agreeing: tokio::sync::Mutex::default(),
-        }))
+        });
+        tokio::spawn(queue.commit(Arc::downgrade(&engine)));
+        Ok(engine)
     }
 
     /// The manifest.
@@ -192,57 +235,58 @@ impl Engine {
         &self.store
     }
 
-    /// Takes up the rounds that a stop interrupted. Before their deadline they go on; after it they
-    /// have failed for good (rule R9), unless this node has signed their accepted set: then set and
-    /// noise are determined, a peer may hold the signature, and only going on cannot part them.
+    /// Takes up the rounds that a stop interrupted, or that another replica opened. Before their
+    /// deadline they go on; after it they have failed for good (rule R9), unless this node has
+    /// signed their accepted set: then set and noise are determined, a peer may hold the signature,
+    /// and only going on cannot part them.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn resume(self: &Arc<Self>) -> Result<(), Error> {
         for stored in self.store.unfinished().await? {
-            let round = stored.spec.digest();
-            let signed = stored.accepted.is_some();
-            if !signed && unix_millis() > stored.spec.deadline_ms {
-                let reason = "this node was restarted after the deadline (rule R9)";
-                self.store.fail(&round, reason).await?;
-                self.log("failed", &round, "", &Digest::default(), reason)?;
-            } else {
-                let submissions = self.store.submissions(&round).await?;
-                self.start(stored, submissions)?;
+            if self.live(&stored.spec.digest()).is_none() {
+                self.start(stored).await?;
             }
         }
         Ok(())
     }
 
-    fn start(
-        self: &Arc<Self>,
-        stored: StoredRound,
-        submissions: Vec<(String, Digest)>,
-    ) -> Result<(), Error> {
+    async fn start(self: &Arc<Self>, stored: StoredRound) -> Result<Arc<Live>, Error> {
+        let round = stored.spec.digest();
+        let wrapped = stored.rest_key.as_deref();
+        let rest = wrapped.map(|wrapped| self.wrapping.open(&round, wrapped)).transpose()?;
         let proof = Proof::new(&stored.spec, self.manifest.nodes.len())?;
+        let public = Public::of(&self.store, self.manifest.nodes.len(), &stored).await?;
+        let held = self.store.held(&round).await?;
         let context = Context::new(stored.spec, &self.name, Arc::clone(&self.manifest));
-        let release = stored.release.map(|(release, _)| release);
-        let held = submissions.len();
-        let collecting =
-            stored.held.is_none().then(|| Collecting::new(context.clone(), submissions));
-        let public = Public {
-            held: stored.held,
-            prepared: stored.prepared,
-            revealed: stored.accepted.is_some(),
-            accepted: stored.accepted,
-            release,
-            outcome: None,
-        };
         let live = Arc::new(Live {
             context,
             proof,
-            collecting: tokio::sync::Mutex::new(collecting),
+            rest,
             held: watch::Sender::new(held),
             public: watch::Sender::new(public),
         });
-        self.lives().insert(live.context.digest, Arc::clone(&live));
-        tokio::spawn(super::drive::drive(Arc::clone(self), live));
-        Ok(())
+        if let Some(there) = self.lives().insert_new(round, &live) {
+            return Ok(there);
+        }
+        tokio::spawn(super::drive::drive(Arc::clone(self), Arc::clone(&live)));
+        Ok(live)
+    }
+
+    /// A round in progress, also one that another replica has opened.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) async fn find(self: &Arc<Self>, round: &Digest) -> Result<Option<Arc<Live>>, Error> {
+        if let Some(live) = self.live(round) {
+            return Ok(Some(live));
+        }
+        match self.store.round(round).await? {
+            Some(stored) if !ended(&stored) && self.store.shared() => {
+                Ok(Some(self.start(stored).await?))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The epoch, once all nodes have set it up.
@@ -259,18 +303,18 @@ impl Engine {
         }
     }
 
-    fn lives(&self) -> std::sync::MutexGuard<'_, BTreeMap<Digest, Arc<Live>>> {
+    fn lives(&self) -> std::sync::MutexGuard<'_, Lives> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A round in progress.
     pub(super) fn live(&self, round: &Digest) -> Option<Arc<Live>> {
-        self.lives().get(round).cloned()
+        self.lives().0.get(round).cloned()
     }
 
     /// Forgets a round that has ended; the store has all that is asked for later.
     pub(super) fn forget(&self, round: &Digest) {
-        self.lives().remove(round);
+        self.lives().0.remove(round);
     }
 
     /// Appends to the signed journal.
@@ -286,6 +330,14 @@ impl Engine {
         text: &str,
     ) -> Result<(), Error> {
         self.audit.write(&self.key, kind, round, subject, digest, text)
+    }
+
+    /// Appends records to the signed journal, with one sync.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(super) fn log_all(&self, events: &[Event<'_>]) -> Result<(), Error> {
+        self.audit.write_all(&self.key, events)
     }
 
     /// This node's part of the epoch's secret, sealed to a node that holds the same record.
@@ -318,13 +370,10 @@ impl Engine {
         let coordinator = self.manifest.identity(&self.manifest.coordinator.name)?;
         let round = spec.digest();
         coordinator.verify(&round, signature, "round spec").map_err(|e| refuse(e.to_string()))?;
-        let _one_at_a_time = self.opening.lock().await;
+        let _one_at_a_time = self.store.guard("opening").await?;
         if let Some(stored) = self.store.round(&round).await? {
-            let ended = matches!(stored.state.as_str(), "released" | "failed");
-            let past = stored.accepted.is_none() && unix_millis() > stored.spec.deadline_ms;
-            if !ended && !past && self.live(&round).is_none() {
-                let submissions = self.store.submissions(&round).await?;
-                self.start(stored, submissions)?;
+            if !ended(&stored) && self.live(&round).is_none() {
+                self.start(stored).await?;
             }
             return Ok(());
         }
@@ -344,11 +393,12 @@ impl Engine {
             )));
         }
         self.check_history(&spec).await?;
-        let open = self.lives().len();
+        let open = self.lives().0.len();
         if open >= MAX_OPEN {
             return Err(refuse(format!("{open} rounds are open already")));
         }
-        self.store.add_round(&spec).await?;
+        let wrapped = self.wrapping.draw(&round)?;
+        self.store.add_round(&spec, &wrapped).await?;
         let text = format!(
             "task {} run {} step {} attempt {}",
             spec.task_id, spec.run, spec.step, spec.attempt
@@ -357,13 +407,14 @@ impl Engine {
         let stored = StoredRound {
             spec,
             state: "open".into(),
+            rest_key: Some(wrapped),
             held: None,
             prepared: None,
             accepted: None,
             release: None,
             reason: None,
         };
-        self.start(stored, Vec::new())
+        self.start(stored).await.map(|_| ())
     }
 
     async fn check_history(&self, spec: &RoundSpec) -> Result<(), Error> {
@@ -404,94 +455,6 @@ impl Engine {
                 )));
             }
         }
-        Ok(())
-    }
-
-    /// What a submission must look like, from its header.
-    ///
-    /// # Errors
-    /// When the round is not open, or the header is not the site's for it.
-    pub(super) fn expect(
-        &self,
-        site: &str,
-        signed: &SignedHeader,
-        public: &[u8],
-    ) -> Result<Expected, Error> {
-        let refuse = |problem: &str| Error::Submission {
-            site: site.to_owned(),
-            problem: problem.to_owned(),
-        };
-        self.manifest.site(site)?;
-        // The round is read from the header before its signature is checked: it only selects.
-        let claimed = Header::from_bytes(&signed.bytes).map_err(|e| refuse(&e.to_string()))?;
-        let live = self
-            .live(&claimed.round)
-            .ok_or_else(|| refuse("its round is not open at this node"))?;
-        let key = self.manifest.identity(site)?;
-        let nodes = self.manifest.nodes.len();
-        let header = signed.verify(site, &key, &live.context.digest, nodes)?;
-        if public.len() != live.proof.public_len() || header.public_share != public_digest(public) {
-            return Err(refuse("the public share is not the one that its header binds"));
-        }
-        let sealed_len = sealed_len(live.proof.share_len(self.position));
-        Ok(Expected { live, header, sealed_len })
-    }
-
-    /// Opens what a site sealed to this node for a round.
-    ///
-    /// # Errors
-    /// [`Error::Submission`] when it does not open in this place (rule R2).
-    pub(super) fn unseal(
-        &self,
-        spec: &RoundSpec,
-        header: &Header,
-        sealed: &[u8],
-    ) -> Result<zeroize::Zeroizing<Vec<u8>>, Error> {
-        let node = (self.position, self.name.as_str());
-        let (round, site) = (&header.round, &header.site);
-        let aad = associated(spec, round, site, node, header.nonce, &header.public_share);
-        self.epoch_keys.sealing.open(&aad, sealed).map_err(|_| Error::Submission {
-            site: site.clone(),
-            problem: "the share does not open under this node's epoch key for this round".into(),
-        })
-    }
-
-    /// Takes in a complete submission. Idempotent.
-    ///
-    /// # Errors
-    /// [`Error::Submission`] naming the failed check; nothing is changed then.
-    pub(super) async fn submit(
-        &self,
-        expected: &Expected,
-        signed: &SignedHeader,
-        public: &[u8],
-        sealed: &[u8],
-    ) -> Result<(), Error> {
-        let Expected { live, header, .. } = expected;
-        let refuse = |problem: &str| Error::Submission {
-            site: header.site.clone(),
-            problem: problem.to_owned(),
-        };
-        if header.shares.get(self.position) != Some(&sealed_digest(self.position, sealed)) {
-            return Err(refuse("the share is not the one that its header binds for this node"));
-        }
-        // Opened now so that a share that this node cannot use is refused while the site can still
-        // learn of it; stored sealed.
-        tokio::task::block_in_place(|| self.unseal(&live.context.spec, header, sealed))?;
-        let digest = Digest::of(&signed.bytes);
-        let mut slot = live.collecting.lock().await;
-        let Some(collecting) = slot.as_mut() else {
-            return Err(refuse("the round has closed"));
-        };
-        if unix_millis() > live.context.spec.deadline_ms {
-            return Err(refuse("the deadline has passed"));
-        }
-        // Stored now or before: what counts is that it is registered before it is acknowledged.
-        self.store.add_submission(header, signed, public, sealed).await?;
-        if collecting.register(&header.site, digest)? {
-            self.log("accepted", &live.context.digest, &header.site, &digest, "")?;
-        }
-        live.held.send_replace(collecting.held());
         Ok(())
     }
 

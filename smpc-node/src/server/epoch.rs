@@ -77,8 +77,7 @@ async fn gather(engine: &Arc<Engine>) -> Result<Record, Error> {
         });
     }
     let record = Record(offers);
-    engine.store.set_epoch_record(&record).await?;
-    Ok(record)
+    engine.store.fix_epoch_record(&record).await
 }
 
 async fn ask_part(

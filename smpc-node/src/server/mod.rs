@@ -1,12 +1,14 @@
 //! The node as a service: configuration, store, rounds in progress, gRPC.
 //!
-//! `service` translates calls, `engine` drives rounds through the state machine of
-//! [`crate::round`], `epoch` agrees on keys with the other nodes, `store` makes each step durable before it is answered.
+//! `service` translates calls, `intake` takes shares in, `engine` and `drive` take rounds through the state machine
+//! of [`crate::round`], `epoch` agrees on keys with the other nodes, `store` makes each step durable before it is answered.
 
 pub mod config;
 mod drive;
 mod engine;
 mod epoch;
+mod intake;
+mod rest;
 mod service;
 mod store;
 
@@ -20,6 +22,9 @@ use tonic::transport::Server;
 
 use crate::proto::node_server::NodeServer;
 use crate::{Error, client, tls};
+
+/// How often a replica looks for rounds that others opened.
+const SCAN: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// Runs a node until `shutdown` resolves. Prints one line to stderr when it listens.
 ///
@@ -45,6 +50,16 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
         .add_service(service)
         .serve_with_incoming_shutdown(incoming, shutdown);
+    // Rounds that other replicas opened.
+    let replicas = async {
+        while engine.store().shared() {
+            tokio::time::sleep(SCAN).await;
+            if let Err(error) = engine.resume().await {
+                tracing::warn!(%error, "rounds of other replicas could not be read");
+            }
+        }
+        std::future::pending::<()>().await;
+    };
     // Without its epoch a node is of no use: it stops and says why.
     let no_epoch = async {
         match epoch::set_up(&engine).await {
@@ -59,5 +74,6 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
             reason: e.to_string(),
         }),
         error = no_epoch => Err(error),
+        () = replicas => Ok(()),
     }
 }

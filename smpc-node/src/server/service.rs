@@ -7,13 +7,14 @@ use std::time::Duration;
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::engine::{Ended, Engine, Public};
-use crate::client::CHUNK;
+use super::engine::{Ended, Engine, InFlight, Public};
+use super::intake::{Intake, Opening};
 use crate::header::SignedHeader;
 use crate::proto;
-use crate::record::Signed;
+use crate::record::{Prepared, Signed};
 use crate::spec::RoundSpec;
 use crate::tls::Peer;
 use crate::{Error, PROTOCOL, unix_millis};
@@ -87,23 +88,11 @@ impl Service {
         if let Some(live) = self.engine.live(round) {
             return Ok(Some(live.public.borrow().clone()));
         }
-        let stored = self.engine.store().round(round).await.map_err(status)?;
-        Ok(stored.map(|stored| {
-            let outcome = match stored.state.as_str() {
-                "released" => Some(Ended::Released),
-                "failed" => Some(Ended::Failed(stored.reason.unwrap_or_default())),
-                _ => None,
-            };
-            let release = stored.release.map(|(release, _)| release);
-            Public {
-                held: stored.held,
-                prepared: stored.prepared,
-                revealed: stored.accepted.is_some(),
-                accepted: stored.accepted,
-                release,
-                outcome,
-            }
-        }))
+        let Some(stored) = self.engine.store().round(round).await.map_err(status)? else {
+            return Ok(None);
+        };
+        let nodes = self.engine.manifest().nodes.len();
+        Public::of(self.engine.store(), nodes, &stored).await.map(Some).map_err(status)
     }
 
     /// Waits until `ready` holds of what is public of a round, at most `wait`.
@@ -113,6 +102,46 @@ impl Service {
             let _ = tokio::time::timeout(wait, public.wait_for(ready)).await;
         }
     }
+}
+
+/// Takes a submission in, from its header to its last chunk.
+async fn take_in(
+    engine: Arc<Engine>,
+    site: String,
+    mut stream: Streaming<proto::SubmitPart>,
+    _in_flight: InFlight,
+) -> Result<Response<proto::SubmitReply>, Status> {
+    let mut next = async || {
+        tokio::time::timeout(CHUNK_PAUSE, stream.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no chunk for 30 seconds"))?
+    };
+    let Some(proto::submit_part::Part::Header(head)) = next().await?.and_then(|p| p.part) else {
+        return Err(Status::invalid_argument("a submission begins with its header"));
+    };
+    let opening = Opening {
+        signed: SignedHeader { bytes: head.header, signature: signature(&head.signature)? },
+        public: head.public_share,
+        head: head.seal,
+        first: head.first,
+    };
+    let mut intake = Intake::begin(&engine, &site, opening).await.map_err(status)?;
+    loop {
+        let part = match next().await {
+            Ok(Some(part)) => part,
+            Ok(None) => break,
+            Err(broken) => {
+                intake.keep().await.map_err(status)?;
+                return Err(broken);
+            }
+        };
+        let Some(proto::submit_part::Part::Chunk(chunk)) = part.part else {
+            return Err(Status::invalid_argument("a submission has one header"));
+        };
+        intake.chunk(&chunk).await.map_err(status)?;
+    }
+    intake.finish().await.map_err(status)?;
+    Ok(Response::new(proto::SubmitReply {}))
 }
 
 #[tonic::async_trait]
@@ -153,45 +182,25 @@ impl proto::node_server::Node for Service {
         request: Request<Streaming<proto::SubmitPart>>,
     ) -> Result<Response<proto::SubmitReply>, Status> {
         let site = peer(&request)?;
-        let Some(_in_flight) = self.engine.one_submission(&site) else {
+        let Some(in_flight) = self.engine.one_submission(&site) else {
             return Err(Status::resource_exhausted("another submission of this site is running"));
         };
-        let mut stream = request.into_inner();
-        let mut next = async || {
-            tokio::time::timeout(CHUNK_PAUSE, stream.message())
-                .await
-                .map_err(|_| Status::deadline_exceeded("no chunk for 30 seconds"))?
-        };
-        let Some(proto::submit_part::Part::Header(head)) = next().await?.and_then(|p| p.part)
-        else {
-            return Err(Status::invalid_argument("a submission begins with its header"));
-        };
-        let signed = SignedHeader { bytes: head.header, signature: signature(&head.signature)? };
-        let public = head.public_share;
-        // Verified before a single byte of the share is kept; the length is known from the spec.
-        let expected = self.engine.expect(&site, &signed, &public).map_err(status)?;
-        let len = expected.sealed_len;
-        let mut sealed = Vec::with_capacity(len);
-        while let Some(part) = next().await? {
-            let Some(proto::submit_part::Part::Chunk(chunk)) = part.part else {
-                return Err(Status::invalid_argument("a submission has one header"));
-            };
-            if sealed.len() + chunk.len() > len {
-                return Err(Status::invalid_argument(format!("the share is over {len} bytes")));
-            }
-            sealed.extend_from_slice(&chunk);
-        }
-        if sealed.len() != len {
-            return Err(Status::invalid_argument(format!(
-                "the share has {} bytes instead of {len}",
-                sealed.len()
-            )));
-        }
-        let engine = Arc::clone(&self.engine);
-        let taken =
-            tokio::spawn(async move { engine.submit(&expected, &signed, &public, &sealed).await });
-        taken.await.map_err(|e| Status::internal(e.to_string()))?.map_err(status)?;
-        Ok(Response::new(proto::SubmitReply {}))
+        // In a task of its own: a caller that goes away leaves what has come durable, and nothing
+        // half registered.
+        let taking = take_in(Arc::clone(&self.engine), site, request.into_inner(), in_flight);
+        tokio::spawn(taking).await.map_err(|e| Status::internal(e.to_string()))?
+    }
+
+    async fn progress(
+        &self,
+        request: Request<proto::ProgressRequest>,
+    ) -> Result<Response<proto::ProgressReply>, Status> {
+        let site = peer(&request)?;
+        let message = request.into_inner();
+        let (round, header) = (digest(&message.round)?, digest(&message.header)?);
+        let hashes = self.engine.store().hashes(&round, &site, &header).await.map_err(status)?;
+        let chunks = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
+        Ok(Response::new(proto::ProgressReply { chunks }))
     }
 
     async fn rounds(
@@ -291,9 +300,26 @@ impl proto::node_server::Node for Service {
             // Never before this node holds all commitments (rule R3).
             _ => return Err(Status::unavailable("not all nodes have committed to theirs")),
         }
-        let preps = self.engine.store().preps(&round).await.map_err(status)?;
-        let parts: Vec<_> = preps.into_iter().map(|prep| Ok(proto::PrepsPart { prep })).collect();
-        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+        let own = self.public(&round).await?.and_then(|public| public.prepared);
+        let own = own.ok_or_else(|| Status::unavailable("no preparation here"))?;
+        let prepared = Prepared::from_bytes(&own.body).map_err(|e| status(e.into()))?;
+        let store = self.engine.store().clone();
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        // One at a time: a peer that reads slowly costs the memory of two.
+        tokio::spawn(async move {
+            for site in prepared.candidates.sites() {
+                let part = match store.prep(&round, site).await {
+                    Ok(Some(prep)) => Ok(proto::PrepsPart { prep }),
+                    Ok(None) => Err(Status::failed_precondition("the round has ended here")),
+                    Err(error) => Err(status(error)),
+                };
+                let stop = part.is_err();
+                if sender.send(part).await.is_err() || stop {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn seen(
@@ -323,24 +349,40 @@ impl proto::node_server::Node for Service {
             return Err(Status::not_found("this round is not known here"));
         };
         use proto::release_head::Outcome;
-        let (outcome, sum) = match (stored.state.as_str(), stored.accepted, stored.release) {
-            ("released", Some(accepted), Some((release, sum))) => {
+        let (outcome, released) = match (stored.state.as_str(), stored.accepted, stored.release) {
+            ("released", Some(accepted), Some(release)) => {
                 let (accepted, release) = (Some(wire(&accepted)), Some(wire(&release)));
-                (Outcome::Released(proto::Released { accepted, release }), sum)
+                (Outcome::Released(proto::Released { accepted, release }), true)
             }
-            ("failed", _, _) => (Outcome::Failed(stored.reason.unwrap_or_default()), Vec::new()),
+            ("failed", _, _) => (Outcome::Failed(stored.reason.unwrap_or_default()), false),
             _ => {
-                let held = self.engine.live(&round).map_or(0, |live| *live.held.borrow());
+                let held = self.engine.store().held(&round).await.map_err(status)?;
                 let held = u32::try_from(held).unwrap_or(u32::MAX);
-                (Outcome::Pending(proto::Pending { held }), Vec::new())
+                (Outcome::Pending(proto::Pending { held }), false)
             }
         };
         let head = proto::ReleaseHead { outcome: Some(outcome) };
-        let mut parts =
-            vec![Ok(proto::ReleasePart { part: Some(proto::release_part::Part::Head(head)) })];
-        parts.extend(sum.chunks(CHUNK).map(|chunk| {
-            Ok(proto::ReleasePart { part: Some(proto::release_part::Part::Chunk(chunk.to_vec())) })
-        }));
-        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+        let head = proto::ReleasePart { part: Some(proto::release_part::Part::Head(head)) };
+        let store = self.engine.store().clone();
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        // A row at a time: a caller that reads slowly costs the memory of two.
+        tokio::spawn(async move {
+            let mut open = sender.send(Ok(head)).await.is_ok() && released;
+            let mut seq = 0;
+            while open {
+                let part = match store.sum_chunk(&round, seq).await {
+                    Ok(None) => return,
+                    Ok(Some(chunk)) => {
+                        let part = proto::release_part::Part::Chunk(chunk.into());
+                        Ok(proto::ReleasePart { part: Some(part) })
+                    }
+                    Err(error) => Err(status(error)),
+                };
+                open = part.is_ok();
+                open &= sender.send(part).await.is_ok();
+                seq += 1;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }

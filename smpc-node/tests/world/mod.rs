@@ -42,8 +42,11 @@ pub(crate) struct World {
     pub(crate) sites: Vec<Keys>,
     /// The nodes' epoch, once [`World::settle`] has seen it.
     pub(crate) epoch: Option<Epoch>,
-    running: Vec<Option<(oneshot::Sender<()>, std::thread::JoinHandle<()>)>>,
+    running: Vec<Option<Service>>,
 }
+
+/// A running service: what ends it, and its thread.
+pub(crate) type Service = (oneshot::Sender<()>, std::thread::JoinHandle<()>);
 
 pub(crate) fn keys(folder: &Path, name: &str) -> (Keys, Party) {
     let home = folder.join(name);
@@ -120,7 +123,7 @@ impl World {
             version: 1,
             study: "test".into(),
             min_sites: 3,
-            max_dimension: 1000,
+            max_dimension: 200_000,
             round_ms: 30_000,
             grace_ms: 5_000,
             tick_ms: 10,
@@ -185,14 +188,26 @@ impl World {
             tls_key: home.join("tls.key"),
             noise_key: home.join("noise.key"),
             epoch_key: home.join("epoch.key"),
-            store: home.join("node.db"),
+            store: home.join("node.db").to_str().unwrap().into(),
             journal: home.join("audit.log"),
             listen: None,
         }
     }
 
     pub(crate) async fn start(&mut self, node: usize) {
-        let config = self.config(node);
+        self.running[node] = Some(Self::serve(self.config(node)));
+        let client = self.node(node);
+        for _ in 0..200 {
+            if client.check_status(&self.manifest.digest(), unix_millis()).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("node {node} did not start");
+    }
+
+    /// A node's service in a thread of its own.
+    pub(crate) fn serve(config: Config) -> Service {
         // A runtime of its own: ending it ends everything of the node, as a crash would.
         let (stop, stopped) = oneshot::channel::<()>();
         let handle = std::thread::spawn(move || {
@@ -211,15 +226,7 @@ impl World {
             });
             runtime.shutdown_timeout(Duration::from_secs(5));
         });
-        self.running[node] = Some((stop, handle));
-        let client = self.node(node);
-        for _ in 0..200 {
-            if client.check_status(&self.manifest.digest(), unix_millis()).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("node {node} did not start");
+        (stop, handle)
     }
 
     /// Ends a node's service at once. Rounds in progress die with it, as in a crash.
@@ -357,7 +364,7 @@ impl World {
     pub(crate) async fn outcome(&self, node: usize, spec: &RoundSpec) -> Outcome {
         let client = self.node(node);
         for _ in 0..20 {
-            match client.release(&spec.digest(), Duration::from_secs(2), 1 << 20).await {
+            match client.release(&spec.digest(), Duration::from_secs(2), 1 << 21).await {
                 Ok(Outcome::Pending(_)) | Err(Error::Unreachable { .. }) => {}
                 Ok(outcome) => return outcome,
                 Err(error) => panic!("{error}"),

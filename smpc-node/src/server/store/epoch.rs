@@ -1,0 +1,89 @@
+//! The epoch's record and parts, and what this node saw its peers sign.
+
+use haima_crypto::encode::{Canonical, Digest};
+use sqlx::Row;
+
+use super::{Store, bytes, count, digest, integer};
+use crate::Error;
+use crate::epoch::Record;
+
+impl Store {
+    /// The epoch's record, once it is fixed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn epoch_record(&self) -> Result<Option<Record>, Error> {
+        let row = sqlx::query("SELECT record FROM epoch").fetch_optional(&self.pool).await?;
+        row.map(|row| Ok(Record::from_bytes(&row.try_get::<Vec<u8>, _>("record")?)?)).transpose()
+    }
+
+    /// Fixes the epoch's record, for good, if there is none; returns the one that holds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn fix_epoch_record(&self, record: &Record) -> Result<Record, Error> {
+        sqlx::query("INSERT INTO epoch (id, record) VALUES (1, $1) ON CONFLICT DO NOTHING")
+            .bind(record.to_bytes())
+            .execute(&self.pool)
+            .await?;
+        let missing = || Error::Store("the epoch's record was not stored".into());
+        self.epoch_record().await?.ok_or_else(missing)
+    }
+
+    /// A node's part of the epoch's secret, sealed to this one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn epoch_part(&self, node: &str) -> Result<Option<Vec<u8>>, Error> {
+        let row = sqlx::query("SELECT sealed FROM epoch_parts WHERE node = $1")
+            .bind(node)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(row.try_get("sealed")?)).transpose()
+    }
+
+    /// Keeps a node's part of the epoch's secret, once it was opened and checked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_epoch_part(&self, node: &str, sealed: &[u8]) -> Result<(), Error> {
+        sqlx::query(
+            "INSERT INTO epoch_parts (node, sealed) VALUES ($1, $2) ON CONFLICT (node) \
+             DO UPDATE SET sealed = $2",
+        )
+        .bind(node)
+        .bind(sealed)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Remembers that a peer's held set was seen (rule N3).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn saw(&self, peer: &str, number: u64, held: &Digest) -> Result<(), Error> {
+        sqlx::query(
+            "INSERT INTO seen (peer, number, held) VALUES ($1, $2, $3) ON CONFLICT (peer) \
+             DO UPDATE SET number = $2, held = $3 WHERE seen.number < $2",
+        )
+        .bind(peer)
+        .bind(integer(number)?)
+        .bind(bytes(held))
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The last round in which a peer's held set was seen.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn seen(&self, peer: &str) -> Result<Option<(u64, Digest)>, Error> {
+        let row = sqlx::query("SELECT number, held FROM seen WHERE peer = $1")
+            .bind(peer)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok((count(&row, "number")?, digest(&row, "held")?))).transpose()
+    }
+}

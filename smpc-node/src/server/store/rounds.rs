@@ -1,0 +1,375 @@
+//! Rounds, and what this node signed for them.
+
+use haima_crypto::encode::{Canonical, Digest};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::{ROW, Store, bytes, count, digest, erase_shares, integer, one_row, signed};
+use crate::record::{AcceptedSet, HeldSet, Signed};
+use crate::spec::{RoundEvent, RoundSpec};
+use crate::{Error, unix_millis};
+
+/// Columns of a [`StoredRound`].
+const COLUMNS: &str = "digest, spec, state, rest_key, held, held_sig, prepared, prepared_sig, \
+    accepted, accepted_sig, release, release_sig, reason";
+/// States of a round that has not ended.
+const UNFINISHED: &str = "('open', 'closed', 'prepared', 'agreed', 'committed')";
+
+/// A round as stored.
+#[derive(Clone, Debug)]
+pub struct StoredRound {
+    /// Its spec.
+    pub spec: RoundSpec,
+    /// `open`, `closed`, `prepared`, `agreed`, `committed`, `released` or `failed`.
+    pub state: String,
+    /// Key of its shares at rest, wrapped; gone when it has ended.
+    pub rest_key: Option<Vec<u8>>,
+    /// This node's held set, once signed.
+    pub held: Option<Signed>,
+    /// This node's commitment to its preparation shares, once signed.
+    pub prepared: Option<Signed>,
+    /// This node's accepted set, once signed.
+    pub accepted: Option<Signed>,
+    /// This node's release, once it has committed to its sum.
+    pub release: Option<Signed>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+impl Store {
+    /// Adds a round with the wrapped key of its shares.
+    ///
+    /// # Errors
+    /// When its number is that of another one, or another spec has its step and attempt.
+    pub async fn add_round(&self, spec: &RoundSpec, rest_key: &[u8]) -> Result<(), Error> {
+        sqlx::query(
+            "INSERT INTO rounds (digest, number, task_id, run, step, attempt, spec, deadline_ms, \
+             exact, state, rest_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10)",
+        )
+        .bind(bytes(&spec.digest()))
+        .bind(integer(spec.number)?)
+        .bind(spec.task_id.as_str())
+        .bind(i64::from(spec.run))
+        .bind(i64::from(spec.step))
+        .bind(i64::from(spec.attempt))
+        .bind(spec.to_bytes())
+        .bind(integer(spec.deadline_ms)?)
+        .bind(i64::from(spec.event == RoundEvent::Exact))
+        .bind(rest_key)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Highest round number so far; 0 when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn last_number(&self) -> Result<u64, Error> {
+        let sql = "SELECT COALESCE(MAX(number), 0) AS n FROM rounds";
+        count(&sqlx::query(sql).fetch_one(&self.pool).await?, "n")
+    }
+
+    /// Rounds opened for a run so far.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn attempts(&self, task: &str, run: u32) -> Result<u64, Error> {
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM rounds WHERE task_id = $1 AND run = $2")
+            .bind(task)
+            .bind(i64::from(run))
+            .fetch_one(&self.pool)
+            .await?;
+        count(&row, "n")
+    }
+
+    /// Attempt, digest and state of the rounds of a step, in order of attempts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn known(
+        &self,
+        task: &str,
+        run: u32,
+        step: u32,
+    ) -> Result<Vec<(u32, Digest, String)>, Error> {
+        let rows = sqlx::query(
+            "SELECT attempt, digest, state FROM rounds WHERE task_id = $1 AND run = $2 \
+             AND step = $3 ORDER BY attempt",
+        )
+        .bind(task)
+        .bind(i64::from(run))
+        .bind(i64::from(step))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let attempt = u32::try_from(row.try_get::<i64, _>("attempt")?).unwrap_or(u32::MAX);
+                Ok((attempt, digest(row, "digest")?, row.try_get("state")?))
+            })
+            .collect()
+    }
+
+    /// Number, digest and state of the rounds after a number, in order, at most `most`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn after(&self, number: u64, most: u32) -> Result<Vec<(u64, Digest, String)>, Error> {
+        let rows = sqlx::query(
+            "SELECT number, digest, state FROM rounds WHERE number > $1 ORDER BY number LIMIT $2",
+        )
+        .bind(integer(number)?)
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| Ok((count(row, "number")?, digest(row, "digest")?, row.try_get("state")?)))
+            .collect()
+    }
+
+    /// The digest of all nodes' releases of a step, if it was released.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn released(&self, task: &str, run: u32, step: u32) -> Result<Option<Digest>, Error> {
+        let row = sqlx::query(
+            "SELECT released FROM rounds WHERE task_id = $1 AND run = $2 AND step = $3 \
+             AND state = 'released'",
+        )
+        .bind(task)
+        .bind(i64::from(run))
+        .bind(i64::from(step))
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| digest(&row, "released")).transpose()
+    }
+
+    /// The accepted set of the study's first exact round, of whatever task, that this node signed
+    /// and that did not fail (rule X2).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn first_exact_set(&self) -> Result<Option<AcceptedSet>, Error> {
+        let row = sqlx::query(
+            "SELECT accepted FROM rounds WHERE exact = 1 \
+             AND state IN ('agreed', 'committed', 'released') ORDER BY number LIMIT 1",
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| Ok(AcceptedSet::from_bytes(&row.try_get::<Vec<u8>, _>("accepted")?)?))
+            .transpose()
+    }
+
+    /// A round by digest.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn round(&self, round: &Digest) -> Result<Option<StoredRound>, Error> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM rounds WHERE digest = $1"));
+        let row = sqlx::query(sql).bind(bytes(round)).fetch_optional(&self.pool).await?;
+        row.as_ref().map(stored_round).transpose()
+    }
+
+    /// Rounds that have not ended, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unfinished(&self) -> Result<Vec<StoredRound>, Error> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM rounds WHERE state IN {UNFINISHED} ORDER BY number"
+        ));
+        sqlx::query(sql).fetch_all(&self.pool).await?.iter().map(stored_round).collect()
+    }
+
+    /// Closes a round: no submission enters it from now on. `sign` makes the held set of what is
+    /// there; it is stored before it is returned.
+    ///
+    /// # Errors
+    /// When the round is not open.
+    pub(in super::super) async fn close(
+        &self,
+        round: &Digest,
+        sign: impl FnOnce(Vec<(String, Digest)>) -> Signed + Send,
+    ) -> Result<Signed, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let lock = sqlx::AssertSqlSafe(format!(
+            "SELECT number FROM rounds WHERE digest = $1 AND state = 'open'{}",
+            self.locking()
+        ));
+        let open = sqlx::query(lock).bind(bytes(round)).fetch_all(&mut *transaction).await?;
+        one_row(open.len() as u64, round, "held set")?;
+        let rows = sqlx::query("SELECT site, digest FROM submissions WHERE round = $1")
+            .bind(bytes(round))
+            .fetch_all(&mut *transaction)
+            .await?;
+        let held: Result<_, Error> =
+            rows.iter().map(|row| Ok((row.try_get("site")?, digest(row, "digest")?))).collect();
+        let held = sign(held?);
+        sqlx::query(
+            "UPDATE rounds SET held = $1, held_sig = $2, state = 'closed' WHERE digest = $3",
+        )
+        .bind(held.body.as_slice())
+        .bind(held.signature.as_bytes().to_vec())
+        .bind(bytes(round))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(held)
+    }
+
+    /// Stores this node's accepted set.
+    ///
+    /// # Errors
+    /// When the round is not prepared.
+    pub async fn set_accepted(&self, round: &Digest, accepted: &Signed) -> Result<(), Error> {
+        let done = sqlx::query(
+            "UPDATE rounds SET accepted = $1, accepted_sig = $2, state = 'agreed' \
+             WHERE digest = $3 AND state = 'prepared'",
+        )
+        .bind(accepted.body.as_slice())
+        .bind(accepted.signature.as_bytes().to_vec())
+        .bind(bytes(round))
+        .execute(&self.pool)
+        .await?;
+        one_row(done.rows_affected(), round, "accepted set")
+    }
+
+    /// Stores the noised sum with its signed release, and erases the round's shares with their
+    /// key: one transaction, before anyone hears of either (rule N3).
+    ///
+    /// # Errors
+    /// When the round is not agreed.
+    pub async fn commit(&self, round: &Digest, release: &Signed, sum: &[u8]) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE rounds SET release = $1, release_sig = $2, state = 'committed' \
+             WHERE digest = $3 AND state = 'agreed'",
+        )
+        .bind(release.body.as_slice())
+        .bind(release.signature.as_bytes().to_vec())
+        .bind(bytes(round))
+        .execute(&mut *transaction)
+        .await?;
+        one_row(done.rows_affected(), round, "commitment")?;
+        for (seq, chunk) in (0_i64..).zip(sum.chunks(ROW)) {
+            sqlx::query("INSERT INTO sums (round, seq, bytes) VALUES ($1, $2, $3)")
+                .bind(bytes(round))
+                .bind(seq)
+                .bind(chunk)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        erase_shares(&mut transaction, round).await?;
+        transaction.commit().await?;
+        self.flush_erased().await
+    }
+
+    /// A chunk of this node's noised sum, at most 1 MiB; `None` behind the last one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sum_chunk(&self, round: &Digest, seq: u32) -> Result<Option<Vec<u8>>, Error> {
+        let row = sqlx::query("SELECT bytes FROM sums WHERE round = $1 AND seq = $2")
+            .bind(bytes(round))
+            .bind(i64::from(seq))
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(row.try_get("bytes")?)).transpose()
+    }
+
+    /// Marks a round as released: all nodes have committed to their sums.
+    ///
+    /// # Errors
+    /// When the round is not committed, or another attempt of its step was released.
+    pub async fn release(&self, round: &Digest, released: &Digest) -> Result<(), Error> {
+        let done = sqlx::query(
+            "UPDATE rounds SET released = $1, state = 'released', ended_ms = $2 \
+             WHERE digest = $3 AND state = 'committed'",
+        )
+        .bind(bytes(released))
+        .bind(integer(unix_millis())?)
+        .bind(bytes(round))
+        .execute(&self.pool)
+        .await?;
+        one_row(done.rows_affected(), round, "release")
+    }
+
+    /// Ends a round without a release, for good, and erases its shares with their key.
+    ///
+    /// # Errors
+    /// When the round has ended already.
+    pub async fn fail(&self, round: &Digest, reason: &str) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let sql = sqlx::AssertSqlSafe(format!(
+            "UPDATE rounds SET state = 'failed', reason = $1, ended_ms = $2 \
+             WHERE digest = $3 AND state IN {UNFINISHED}"
+        ));
+        let done = sqlx::query(sql)
+            .bind(reason)
+            .bind(integer(unix_millis())?)
+            .bind(bytes(round))
+            .execute(&mut *transaction)
+            .await?;
+        one_row(done.rows_affected(), round, "failure")?;
+        erase_shares(&mut transaction, round).await?;
+        sqlx::query("DELETE FROM sums WHERE round = $1")
+            .bind(bytes(round))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        self.flush_erased().await
+    }
+
+    /// Erases what rounds that ended before a time keep for re-asking peers: sums, public shares,
+    /// commitments and evidence. Specs, signatures, nonces and ledger states stay for good: rules
+    /// N3, R2, L1, L4 and X2 rest on them. Returns the number of rounds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn collect(&self, before_ms: u64) -> Result<u64, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let ended = "SELECT digest FROM rounds WHERE ended_ms > 0 AND ended_ms < $1";
+        let mut rounds = 0;
+        for table in ["submissions", "sums", "commitments", "evidence"] {
+            let sql = format!("DELETE FROM {table} WHERE round IN ({ended})");
+            let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(integer(before_ms)?)
+                .execute(&mut *transaction)
+                .await?;
+            if table == "submissions" {
+                rounds = done.rows_affected();
+            }
+        }
+        transaction.commit().await?;
+        Ok(rounds)
+    }
+
+    /// Digest of this node's own held set of a round by number, if it signed one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn own_held(&self, number: u64) -> Result<Option<Digest>, Error> {
+        let row = sqlx::query("SELECT held FROM rounds WHERE number = $1")
+            .bind(integer(number)?)
+            .fetch_optional(&self.pool)
+            .await?;
+        let held: Option<Vec<u8>> = match row {
+            Some(row) => row.try_get("held")?,
+            None => None,
+        };
+        Ok(held.filter(|body| HeldSet::from_bytes(body).is_ok()).map(|body| Digest::of(&body)))
+    }
+}
+
+pub(super) fn stored_round(row: &AnyRow) -> Result<StoredRound, Error> {
+    Ok(StoredRound {
+        spec: RoundSpec::from_bytes(&row.try_get::<Vec<u8>, _>("spec")?)?,
+        state: row.try_get("state")?,
+        rest_key: row.try_get("rest_key")?,
+        held: signed(row, "held", "held_sig")?,
+        prepared: signed(row, "prepared", "prepared_sig")?,
+        accepted: signed(row, "accepted", "accepted_sig")?,
+        release: signed(row, "release", "release_sig")?,
+        reason: row.try_get("reason")?,
+    })
+}

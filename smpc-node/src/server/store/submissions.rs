@@ -1,0 +1,320 @@
+//! Sites' submissions: chunks as they arrive, then the submission that they complete.
+
+use haima_crypto::encode::{Canonical, Digest};
+use sqlx::{Acquire, AnyConnection, Row};
+
+use super::{Store, bytes, count, digest, integer};
+use crate::header::{Header, SignedHeader};
+use crate::{Error, unix_millis};
+
+/// A chunk of a share, encrypted at rest.
+#[derive(Clone, Debug)]
+pub struct StoredChunk {
+    /// Its number.
+    pub seq: u32,
+    /// SHA-256 of the chunk as it came.
+    pub hash: [u8; 32],
+    /// Its bytes under the round's key at rest.
+    pub bytes: Vec<u8>,
+}
+
+/// A complete submission, verified but for the node's history, with its last chunks.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its header, verified.
+    pub header: Header,
+    /// The header as signed.
+    pub signed: SignedHeader,
+    /// The proof's public share.
+    pub public: Vec<u8>,
+    /// Chunks that are not stored yet.
+    pub chunks: Vec<StoredChunk>,
+}
+
+/// A stored submission: what it needs to be prepared and added, but for its share.
+#[derive(Debug)]
+pub struct StoredSubmission {
+    /// Its header, verified when it came.
+    pub header: Header,
+    /// Digest of the header.
+    pub digest: Digest,
+    /// The proof's public share.
+    pub public: Vec<u8>,
+}
+
+impl Store {
+    /// Hashes of the chunks that are there of a submission, from the first on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hashes(
+        &self,
+        round: &Digest,
+        site: &str,
+        header: &Digest,
+    ) -> Result<Vec<[u8; 32]>, Error> {
+        let rows = sqlx::query(
+            "SELECT hash FROM chunks WHERE round = $1 AND site = $2 AND header = $3 ORDER BY seq",
+        )
+        .bind(bytes(round))
+        .bind(site)
+        .bind(bytes(header))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(|row| Ok(*digest(row, "hash")?.as_bytes())).collect()
+    }
+
+    /// Keeps chunks of a submission that is not complete, durably. Chunks of another submission of
+    /// this site for the round, never completed, give way.
+    ///
+    /// # Errors
+    /// [`Error::Submission`] when the round has closed, or another submission of the site is
+    /// complete; nothing is changed then.
+    pub async fn add_chunks(
+        &self,
+        round: &Digest,
+        site: &str,
+        header: &Digest,
+        chunks: &[StoredChunk],
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        self.check_open(&mut transaction, round, site).await?;
+        let complete = stored_digest(&mut transaction, round, site).await?;
+        if complete.is_some() {
+            return Err(other_submission(site));
+        }
+        insert_chunks(&mut transaction, round, site, header, chunks).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Takes in complete submissions in one transaction, each by itself: whether it is new, or why
+    /// it is refused, in their order. A refused one changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails; then none is taken in.
+    pub async fn add_submissions(
+        &self,
+        arrivals: &[Arrival],
+    ) -> Result<Vec<Result<bool, Error>>, Error> {
+        let mut transaction = self.pool.begin().await?;
+        let mut answers = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            let mut save = (*transaction).begin().await?;
+            let answer = self.add_submission(&mut save, arrival).await;
+            match &answer {
+                Ok(_) => save.commit().await?,
+                Err(Error::Submission { .. }) => save.rollback().await?,
+                Err(_) => return Err(answer.err().unwrap_or(Error::Store(String::new()))),
+            }
+            answers.push(answer);
+        }
+        transaction.commit().await?;
+        Ok(answers)
+    }
+
+    async fn add_submission(
+        &self,
+        connection: &mut AnyConnection,
+        arrival: &Arrival,
+    ) -> Result<bool, Error> {
+        let Arrival { header, signed, public, chunks } = arrival;
+        let refuse = |problem: &str| Error::Submission {
+            site: header.site.clone(),
+            problem: problem.to_owned(),
+        };
+        let (round, site) = (&header.round, header.site.as_str());
+        let header_digest = Digest::of(&signed.bytes);
+        if let Some(stored) = stored_digest(connection, round, site).await? {
+            return if stored == header_digest { Ok(false) } else { Err(other_submission(site)) };
+        }
+        self.check_open(connection, round, site).await?;
+        let nonce =
+            sqlx::query("INSERT INTO nonces (site, nonce) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(site)
+                .bind(header.nonce.to_vec())
+                .execute(&mut *connection)
+                .await?;
+        if nonce.rows_affected() == 0 {
+            return Err(refuse("its nonce was used before (rule R2)"));
+        }
+        check_ledger(connection, header).await?;
+        insert_chunks(connection, round, site, &header_digest, chunks).await?;
+        sqlx::query(
+            "INSERT INTO submissions (round, site, header, digest, signature, public) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(bytes(round))
+        .bind(site)
+        .bind(signed.bytes.as_slice())
+        .bind(bytes(&header_digest))
+        .bind(signed.signature.as_bytes().to_vec())
+        .bind(public.as_slice())
+        .execute(&mut *connection)
+        .await?;
+        Ok(true)
+    }
+
+    /// That a round takes submissions. The round's row stays locked until the transaction ends, so
+    /// that closing it waits.
+    async fn check_open(
+        &self,
+        connection: &mut AnyConnection,
+        round: &Digest,
+        site: &str,
+    ) -> Result<(), Error> {
+        let refuse = |problem: &str| Error::Submission {
+            site: site.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let locking = if self.shared() { " FOR SHARE" } else { "" };
+        let sql = format!("SELECT state, deadline_ms FROM rounds WHERE digest = $1{locking}");
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(bytes(round))
+            .fetch_optional(connection)
+            .await?
+            .ok_or_else(|| refuse("its round is not open at this node"))?;
+        if row.try_get::<String, _>("state")? != "open" {
+            return Err(refuse("the round has closed"));
+        }
+        if unix_millis() > count(&row, "deadline_ms")? {
+            return Err(refuse("the deadline has passed"));
+        }
+        Ok(())
+    }
+
+    /// Complete submissions of a round.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn held(&self, round: &Digest) -> Result<usize, Error> {
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM submissions WHERE round = $1")
+            .bind(bytes(round))
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(usize::try_from(count(&row, "n")?).unwrap_or(usize::MAX))
+    }
+
+    /// A stored submission.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn submission(&self, round: &Digest, site: &str) -> Result<StoredSubmission, Error> {
+        let row = sqlx::query(
+            "SELECT header, digest, public FROM submissions WHERE round = $1 AND site = $2",
+        )
+        .bind(bytes(round))
+        .bind(site)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(StoredSubmission {
+            header: Header::from_bytes(&row.try_get::<Vec<u8>, _>("header")?)?,
+            digest: digest(&row, "digest")?,
+            public: row.try_get("public")?,
+        })
+    }
+
+    /// One chunk of a site's share, encrypted at rest; `None` behind the last one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn chunk(
+        &self,
+        round: &Digest,
+        site: &str,
+        seq: u32,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let sql = "SELECT bytes FROM chunks WHERE round = $1 AND site = $2 AND seq = $3";
+        let row = sqlx::query(sql)
+            .bind(bytes(round))
+            .bind(site)
+            .bind(i64::from(seq))
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| Ok(row.try_get("bytes")?)).transpose()
+    }
+}
+
+fn other_submission(site: &str) -> Error {
+    Error::Submission {
+        site: site.to_owned(),
+        problem: "it already submitted another contribution for this round".into(),
+    }
+}
+
+/// Digest of the header of a site's complete submission.
+async fn stored_digest(
+    connection: &mut AnyConnection,
+    round: &Digest,
+    site: &str,
+) -> Result<Option<Digest>, Error> {
+    let row = sqlx::query("SELECT digest FROM submissions WHERE round = $1 AND site = $2")
+        .bind(bytes(round))
+        .bind(site)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| digest(&row, "digest")).transpose()
+}
+
+async fn insert_chunks(
+    connection: &mut AnyConnection,
+    round: &Digest,
+    site: &str,
+    header: &Digest,
+    chunks: &[StoredChunk],
+) -> Result<(), Error> {
+    sqlx::query("DELETE FROM chunks WHERE round = $1 AND site = $2 AND header <> $3")
+        .bind(bytes(round))
+        .bind(site)
+        .bind(bytes(header))
+        .execute(&mut *connection)
+        .await?;
+    for chunk in chunks {
+        // A chunk that is there already was sent twice: the same bytes, under the same key.
+        sqlx::query(
+            "INSERT INTO chunks (round, site, seq, header, hash, bytes) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        )
+        .bind(bytes(round))
+        .bind(site)
+        .bind(i64::from(chunk.seq))
+        .bind(bytes(header))
+        .bind(chunk.hash.to_vec())
+        .bind(chunk.bytes.as_slice())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Rule L4: a site's ledger only grows, and never forks.
+async fn check_ledger(connection: &mut AnyConnection, header: &Header) -> Result<(), Error> {
+    let refuse = |problem: String| Error::Submission { site: header.site.clone(), problem };
+    let row = sqlx::query("SELECT len, head FROM ledgers WHERE site = $1")
+        .bind(header.site.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(row) = row {
+        let len = count(&row, "len")?;
+        if header.ledger_len < len {
+            return Err(refuse(format!(
+                "its ledger has {} entries, an earlier submission had {len} (rule L4); \
+                 the ledger was restored from an old copy",
+                header.ledger_len
+            )));
+        }
+        if header.ledger_len == len && digest(&row, "head")? != header.ledger_head {
+            let problem = "its ledger forked (rule L4): two copies of the site are running";
+            return Err(refuse(problem.into()));
+        }
+    }
+    sqlx::query(
+        "INSERT INTO ledgers (site, len, head) VALUES ($1, $2, $3) ON CONFLICT (site) \
+         DO UPDATE SET len = $2, head = $3",
+    )
+    .bind(header.site.as_str())
+    .bind(integer(header.ledger_len)?)
+    .bind(bytes(&header.ledger_head))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! The same tests over SQLite and, where `HAIMA_TEST_POSTGRES` names a server, PostgreSQL.
+
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::identity::IdentityKey;
+use haima_crypto::identity::Signature;
+
+use super::*;
+use crate::header::{Header, SignedHeader};
+use crate::record::{HeaderSet, HeldSet};
+use crate::spec::RoundSpec;
+use crate::unix_millis;
+
+/// A fresh database.
+struct Fresh {
+    store: Store,
+    /// To open it again.
+    url: String,
+}
+
+/// Runs a test over every database that is there.
+fn over_all<F: Future<Output = ()>>(test: impl Fn(Fresh) -> F) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a folder with ? and %.db").to_str().unwrap().to_owned();
+    runtime.block_on(async {
+        test(Fresh { store: Store::open(&path).await.unwrap(), url: path }).await;
+    });
+    let Ok(server) = std::env::var("HAIMA_TEST_POSTGRES") else {
+        println!("POSTGRES absent: HAIMA_TEST_POSTGRES names no server; tested SQLite alone");
+        return;
+    };
+    runtime.block_on(async {
+        sqlx::any::install_default_drivers();
+        let name = format!("haima_test_{:016x}", rand::random::<u64>());
+        let admin = AnyPool::connect(&server).await.unwrap();
+        let create = format!("CREATE DATABASE {name}");
+        sqlx::query(sqlx::AssertSqlSafe(create)).execute(&admin).await.unwrap();
+        let (base, query) = server.split_once('?').unwrap_or((&server, ""));
+        let base = base.rsplit_once('/').unwrap().0;
+        let url = format!("{base}/{name}?{query}");
+        let store = Store::open(&url).await.unwrap();
+        test(Fresh { store, url }).await;
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&admin).await.unwrap();
+    });
+}
+
+fn spec(number: u64, step: u32, attempt: u32) -> RoundSpec {
+    RoundSpec {
+        number,
+        step,
+        attempt,
+        deadline_ms: unix_millis() + 60_000,
+        ..crate::spec::tests::example()
+    }
+}
+
+fn signed(body: &str) -> Signed {
+    Signed { body: body.as_bytes().to_vec(), signature: Signature::from_bytes([7; 64]) }
+}
+
+fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: u32) -> Arrival {
+    let header = Header {
+        round: spec.digest(),
+        site: site.into(),
+        nonce: [nonce; 16],
+        public_share: Digest::of(b"public"),
+        shares: vec![Digest::of(b"share")],
+        ledger_len: ledger,
+        ledger_head: Digest::of(&ledger.to_le_bytes()),
+    };
+    let signed = SignedHeader::sign(&header, &IdentityKey::from_secret(&[1; 32]));
+    let chunk = |seq| StoredChunk { seq, hash: [seq as u8; 32], bytes: vec![seq as u8; 100] };
+    Arrival { header, signed, public: b"public".to_vec(), chunks: (0..chunks).map(chunk).collect() }
+}
+
+async fn one(store: &Store, arrival: Arrival) -> Result<bool, Error> {
+    store.add_submissions(&[arrival]).await.unwrap().remove(0)
+}
+
+/// The held set of what a store holds.
+fn held(round: Digest) -> impl FnOnce(Vec<(String, Digest)>) -> Signed + Send {
+    move |headers| {
+        let headers = HeaderSet::new(headers);
+        let set = HeldSet { round, node: "node-1".into(), headers };
+        Signed { body: set.to_bytes(), signature: Signature::from_bytes([7; 64]) }
+    }
+}
+
+#[test]
+fn a_round_goes_through_its_states_once_and_its_shares_go_with_it() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        let spec = spec(3, 0, 0);
+        let round = spec.digest();
+        store.add_round(&spec, b"wrapped").await.unwrap();
+        assert!(store.add_round(&spec, b"other").await.is_err(), "one round a digest");
+        assert_eq!(store.last_number().await.unwrap(), 3);
+        assert!(one(store, arrival(&spec, "a", 1, 1, 2)).await.unwrap());
+        assert!(!one(store, arrival(&spec, "a", 1, 1, 2)).await.unwrap(), "again is no error");
+        assert!(one(store, arrival(&spec, "b", 2, 1, 1)).await.unwrap());
+        assert_eq!(store.held(&round).await.unwrap(), 2);
+
+        let closed = store.close(&round, held(round)).await.unwrap();
+        let set = HeldSet::from_bytes(&closed.body).unwrap();
+        assert_eq!(set.headers.sites().collect::<Vec<_>>(), ["a", "b"]);
+        let again = store.close(&round, held(round)).await.unwrap_err();
+        assert!(matches!(again, Error::Superseded { .. }), "{again}");
+        let late = one(store, arrival(&spec, "c", 3, 1, 1)).await.unwrap_err();
+        assert!(late.to_string().contains("closed"), "{late}");
+        assert_eq!(store.own_held(3).await.unwrap(), Some(Digest::of(&closed.body)));
+
+        let preps = [("a".into(), vec![1]), ("b".into(), vec![2])];
+        store.set_prepared(&round, &signed("prepared"), &preps).await.unwrap();
+        assert!(store.set_prepared(&round, &signed("other"), &preps).await.is_err());
+        assert_eq!(store.prep(&round, "b").await.unwrap(), Some(vec![2]));
+        assert_eq!(store.chunk(&round, "a", 1).await.unwrap(), Some(vec![1; 100]));
+        assert_eq!(store.chunk(&round, "a", 2).await.unwrap(), None);
+        store.set_accepted(&round, &signed("accepted")).await.unwrap();
+        assert!(store.set_accepted(&round, &signed("other")).await.is_err());
+
+        let sum = vec![9; ROW + 5];
+        store.commit(&round, &signed("release"), &sum).await.unwrap();
+        assert!(store.commit(&round, &signed("other"), &sum).await.is_err(), "one sum, ever");
+        assert_eq!(store.sum_chunk(&round, 1).await.unwrap(), Some(vec![9; 5]));
+        assert_eq!(store.sum_chunk(&round, 2).await.unwrap(), None);
+        assert_eq!(store.chunk(&round, "a", 0).await.unwrap(), None, "shares are erased");
+        assert_eq!(store.prep(&round, "a").await.unwrap(), None);
+        let stored = store.round(&round).await.unwrap().unwrap();
+        assert_eq!(stored.rest_key, None, "and their key");
+        assert_eq!(stored.release, Some(signed("release")));
+
+        store.release(&round, &Digest::of(b"all")).await.unwrap();
+        assert!(store.fail(&round, "late").await.is_err(), "released is released");
+        let task = spec.task_id.as_str();
+        let released = store.released(task, spec.run, 0).await.unwrap();
+        assert_eq!(released, Some(Digest::of(b"all")));
+        assert!(store.unfinished().await.unwrap().is_empty());
+        // Everything is there after opening anew.
+        let again = Store::open(&fresh.url).await.unwrap();
+        assert_eq!(again.round(&round).await.unwrap().unwrap().state, "released");
+    });
+}
+
+#[test]
+fn another_attempt_of_a_released_step_is_never_released() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        for (number, attempt) in [(1, 0), (2, 1)] {
+            let spec = spec(number, 0, attempt);
+            let round = spec.digest();
+            store.add_round(&spec, b"wrapped").await.unwrap();
+            store.close(&round, held(round)).await.unwrap();
+            store.set_prepared(&round, &signed("prepared"), &[]).await.unwrap();
+            store.set_accepted(&round, &signed("accepted")).await.unwrap();
+            store.commit(&round, &signed("release"), &[]).await.unwrap();
+            let released = store.release(&round, &Digest::of(b"all")).await;
+            assert_eq!(released.is_ok(), attempt == 0);
+        }
+    });
+}
+
+/// R2, L4: and a refused submission leaves nothing behind, also among others of one transaction.
+#[test]
+fn nonces_and_ledgers_are_kept_for_ever_and_a_refusal_changes_nothing() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        let first = spec(1, 0, 0);
+        store.add_round(&first, b"wrapped").await.unwrap();
+        assert!(one(store, arrival(&first, "a", 1, 5, 1)).await.unwrap());
+        store.fail(&first.digest(), "test").await.unwrap();
+        let second = spec(2, 0, 1);
+        store.add_round(&second, b"wrapped").await.unwrap();
+        let answers = store
+            .add_submissions(&[
+                arrival(&second, "a", 1, 6, 1),
+                arrival(&second, "a", 2, 4, 1),
+                arrival(&second, "b", 1, 1, 1),
+            ])
+            .await
+            .unwrap();
+        let text = |at: usize| answers[at].as_ref().err().map(ToString::to_string).unwrap();
+        assert!(text(0).contains("nonce"), "{}", text(0));
+        assert!(text(1).contains("restored from an old copy"), "{}", text(1));
+        assert!(matches!(answers[2], Ok(true)), "another site's nonce is another nonce");
+        // The refused nonce 2 was not burnt; a fork is found.
+        let mut fork = arrival(&second, "a", 2, 5, 1);
+        fork.header.ledger_head = Digest::of(b"fork");
+        let forked = one(store, fork).await.unwrap_err();
+        assert!(forked.to_string().contains("forked"), "{forked}");
+        assert!(one(store, arrival(&second, "a", 2, 5, 1)).await.unwrap());
+    });
+}
+
+#[test]
+fn chunks_wait_for_their_submission_and_give_way_to_another_one() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        let spec = spec(1, 0, 0);
+        let round = spec.digest();
+        store.add_round(&spec, b"wrapped").await.unwrap();
+        let (x, y) = (arrival(&spec, "a", 1, 1, 5), arrival(&spec, "a", 2, 1, 5));
+        let digest = |arrival: &Arrival| Digest::of(&arrival.signed.bytes);
+        store.add_chunks(&round, "a", &digest(&x), &x.chunks[..3]).await.unwrap();
+        store.add_chunks(&round, "a", &digest(&x), &x.chunks[2..4]).await.unwrap();
+        let hashes = store.hashes(&round, "a", &digest(&x)).await.unwrap();
+        assert_eq!(hashes, [[0; 32], [1; 32], [2; 32], [3; 32]]);
+        store.add_chunks(&round, "a", &digest(&y), &y.chunks[..1]).await.unwrap();
+        assert!(store.hashes(&round, "a", &digest(&x)).await.unwrap().is_empty());
+        let y = Arrival { chunks: y.chunks[1..].to_vec(), ..y };
+        let y_digest = digest(&y);
+        assert!(one(store, y).await.unwrap());
+        assert_eq!(store.hashes(&round, "a", &y_digest).await.unwrap().len(), 5);
+        let refused = store.add_chunks(&round, "a", &digest(&x), &x.chunks).await.unwrap_err();
+        assert!(refused.to_string().contains("already submitted another"), "{refused}");
+    });
+}
+
+#[test]
+fn retention_takes_bulk_and_leaves_what_rules_rest_on() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        let (first, next) = (spec(1, 0, 0), spec(2, 0, 1));
+        let round = first.digest();
+        store.add_round(&first, b"wrapped").await.unwrap();
+        assert!(one(store, arrival(&first, "a", 1, 5, 1)).await.unwrap());
+        store.fail(&round, "test").await.unwrap();
+        assert_eq!(store.collect(unix_millis() - 60_000).await.unwrap(), 0);
+        assert_eq!(store.collect(unix_millis() + 60_000).await.unwrap(), 1);
+        assert_eq!(store.round(&round).await.unwrap().unwrap().state, "failed");
+        store.add_round(&next, b"wrapped").await.unwrap();
+        let again = one(store, arrival(&next, "a", 1, 6, 1)).await.unwrap_err();
+        assert!(again.to_string().contains("nonce"), "{again}");
+    });
+}
+
+/// Replicas: one at a time holds a lease, and one alone is within a guard.
+#[test]
+fn one_replica_drives_a_round_and_another_takes_over_when_its_lease_ends() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        if !store.shared() {
+            assert!(store.lease(&Digest::of(b"any"), "one").await.unwrap());
+            return;
+        }
+        let spec = spec(1, 0, 0);
+        let round = spec.digest();
+        store.add_round(&spec, b"wrapped").await.unwrap();
+        assert!(store.lease(&round, "one").await.unwrap());
+        assert!(!store.lease(&round, "two").await.unwrap());
+        assert!(store.lease(&round, "one").await.unwrap(), "renewed");
+        let ended = "UPDATE rounds SET lease_ms = 1";
+        sqlx::query(ended).execute(&store.pool).await.unwrap();
+        assert!(store.lease(&round, "two").await.unwrap());
+        assert!(!store.lease(&round, "one").await.unwrap());
+
+        let guard = store.guard("opening").await.unwrap();
+        let other = Store::open(&fresh.url).await.unwrap();
+        let waiting = tokio::spawn(async move { other.guard("opening").await.map(drop) });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!waiting.is_finished());
+        drop(guard);
+        waiting.await.unwrap().unwrap();
+    });
+}
