@@ -69,15 +69,6 @@ fn keys_of_another_party_are_refused_by_their_owner() {
     assert!(refused(one, &NODE).contains("TLS key"), "a node");
 }
 
-/// N3: a noise key that is gone is not silently replaced beside a store that used it.
-#[test]
-fn a_node_without_its_noise_key_does_not_draw_another() {
-    let running = made();
-    let folder = running.network.folder("node-1").unwrap();
-    std::fs::write(folder.join("node.db"), "").unwrap();
-    assert!(refused(folder, &NODE).contains("noise.key"));
-}
-
 #[test]
 fn a_changed_manifest_is_noticed_by_field() {
     let running = made();

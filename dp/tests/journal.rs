@@ -403,5 +403,5 @@ fn records_appended_together_are_the_same_as_one_by_one() {
     assert_eq!(b.append_all(&[b"x"]), Ok(0));
     assert_eq!(b.append_all(&[b"", b"zz"]), Ok(1));
     assert_eq!((a.head(), a.len()), (b.head(), b.len()));
-    assert_eq!(std::fs::read(one).unwrap(), std::fs::read(all).unwrap());
+    assert_eq!(fs::read(one).unwrap(), fs::read(all).unwrap());
 }

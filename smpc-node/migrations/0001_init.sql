@@ -120,14 +120,17 @@ CREATE TABLE commitments (
     PRIMARY KEY (round, node)
 );
 
--- The epoch's record, fixed once, and the other nodes' parts of its secret, sealed to this node.
+-- The epoch's record, fixed once a manifest, and the other nodes' parts of its secret, sealed to
+-- this node.
 CREATE TABLE epoch (
-    id      BIGINT PRIMARY KEY NOT NULL CHECK (id = 1),
-    record  BYTEA NOT NULL
+    manifest  BYTEA PRIMARY KEY NOT NULL,
+    record    BYTEA NOT NULL
 );
 CREATE TABLE epoch_parts (
-    node    TEXT PRIMARY KEY NOT NULL,
-    sealed  BYTEA NOT NULL
+    manifest  BYTEA NOT NULL,
+    node      TEXT NOT NULL,
+    sealed    BYTEA NOT NULL,
+    PRIMARY KEY (manifest, node)
 );
 
 -- What replicas of one node do one at a time: they lock these rows.

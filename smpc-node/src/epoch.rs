@@ -274,38 +274,20 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::manifest::{Party, SiteParty};
+    use crate::manifest::Party;
 
     /// A manifest of `nodes` nodes, with the nodes' identity keys.
     fn study(nodes: u8) -> (Manifest, Vec<IdentityKey>) {
-        let key = |i: u8| IdentityKey::from_secret(&[i; 32]);
-        let party = |name: String, i: u8| Party {
-            operator: format!("operator of {name}"),
-            name,
+        let (mut manifest, _) = crate::manifest::tests::example();
+        let key = |i: u8| IdentityKey::from_secret(&[100 + i; 32]);
+        let party = |i: u8| Party {
+            name: format!("node-{i}"),
+            operator: format!("operator {i}"),
             identity: key(i).public().to_string(),
             tls: Digest::of(&[i]).to_string(),
             address: "127.0.0.1:1".into(),
         };
-        let site = |i: u8| {
-            let Party { name, operator, identity, tls, .. } = party(format!("site-{i}"), i);
-            SiteParty { name, operator, identity, tls, max_patients: 10 }
-        };
-        let manifest = Manifest {
-            version: 1,
-            study: "test".into(),
-            min_sites: 2,
-            max_dimension: 10,
-            round_ms: 1000,
-            grace_ms: 1000,
-            tick_ms: 10,
-            hospitals_per_patient: 1,
-            plan: crate::plan::Plan::of_tasks("test", &[]).digest().to_string(),
-            coordinator: party("coordinator".into(), 100),
-            nodes: (1..=nodes).map(|i| party(format!("node-{i}"), i)).collect(),
-            sites: vec![site(101), site(102)],
-            tasks: vec![],
-            schema: toml::Table::new(),
-        };
+        manifest.nodes = (1..=nodes).map(party).collect();
         (manifest.checked().unwrap(), (1..=nodes).map(key).collect())
     }
 

@@ -21,6 +21,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         problem: String,
     },
+    /// A manifest that a party has not signed, or not this one.
+    #[error("approval of the manifest by {party}: {problem}")]
+    Approval {
+        /// Whose signature, or which file.
+        party: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// A party that the manifest does not name.
     #[error("{name} is not in the manifest as a {role}; ask the coordinator for an amendment")]
     UnknownParty {

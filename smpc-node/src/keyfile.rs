@@ -4,9 +4,9 @@
 //! read. The epoch's keys (rules N3, R5, R6) have files of their own, apart from the database.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use haima_crypto::encode::{from_hex, to_hex};
+use haima_crypto::encode::{Digest, from_hex, to_hex};
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::secret::Seed;
 use zeroize::Zeroizing;
@@ -48,6 +48,48 @@ pub fn noise_or_new(path: &Path) -> Result<Seed, Error> {
 /// When the file cannot be written, is readable by others, or is not an epoch key.
 pub fn epoch_or_new(path: &Path) -> Result<Seed, Error> {
     seed_or_new(path, EPOCH)
+}
+
+/// The file of one epoch's key: `noise.key` of a manifest is `noise-<16 digits of its digest>.key`.
+#[must_use]
+pub fn of_epoch(path: &Path, manifest: &Digest) -> PathBuf {
+    let [stem, extension] = [path.file_stem(), path.extension()]
+        .map(|part| part.unwrap_or_default().to_string_lossy().into_owned());
+    let digits: String = manifest.to_string().chars().take(16).collect();
+    path.with_file_name(format!("{stem}-{digits}.{extension}"))
+}
+
+/// Destroys the keys of other epochs beside the one of `path`, a name that [`of_epoch`] gave:
+/// overwrites, flushes and removes each. What a file system or a disk keeps of overwritten blocks is
+/// beyond this; full-disk encryption helps.
+///
+/// # Errors
+/// When one cannot be erased.
+pub fn destroy_others(path: &Path) -> Result<(), Error> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let own = name(path);
+    let Some((stem, digits)) = own.rsplit_once('-') else { return Ok(()) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::file(folder, e))?;
+    for other in entries.flatten().map(|entry| entry.path()) {
+        let other_name = name(&other);
+        let of_epoch = other_name.rsplit_once('-').is_some_and(|(other_stem, other_digits)| {
+            other_stem == stem && other_digits.len() == digits.len()
+        });
+        if of_epoch && other_name != own {
+            let length = std::fs::metadata(&other).map_err(|e| Error::file(&other, e))?.len();
+            let zeros = vec![0; usize::try_from(length.min(1 << 16)).unwrap_or(0)];
+            let erase = || {
+                let mut file = std::fs::OpenOptions::new().write(true).open(&other)?;
+                file.write_all(&zeros)?;
+                file.sync_all()?;
+                std::fs::remove_file(&other)
+            };
+            erase().map_err(|e| Error::file(&other, e))?;
+        }
+    }
+    Ok(())
 }
 
 fn seed_or_new(path: &Path, version: &str) -> Result<Seed, Error> {
@@ -145,5 +187,25 @@ mod tests {
         let digits = "zz".repeat(32);
         write_private(&path, format!("{IDENTITY}\n{digits}\n").as_bytes()).unwrap();
         assert!(!read_identity(&path).unwrap_err().to_string().contains("zzzz"));
+    }
+
+    /// R5, N3: an epoch's end takes its key along and no other file.
+    #[test]
+    fn keys_of_other_epochs_are_destroyed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("noise.key");
+        let [old, new] = [b"old", b"new"].map(|m| of_epoch(&base, &Digest::of(m)));
+        assert_ne!(old, new);
+        let first = noise_or_new(&old).unwrap();
+        assert!(first != noise_or_new(&new).unwrap());
+        let others = ["noise.key", "epoch-0123456789abcdef.key", "noise-x.key", "node.db"];
+        for other in others {
+            std::fs::write(folder.path().join(other), "kept").unwrap();
+        }
+        destroy_others(&new).unwrap();
+        assert!(!old.exists() && new.exists());
+        for other in others {
+            assert!(folder.path().join(other).exists(), "{other}");
+        }
     }
 }

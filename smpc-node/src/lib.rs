@@ -4,6 +4,8 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`manifest`] | the study as every party knows it, and its digest |
+//! | [`study`] | a manifest with the signatures of all its parties; what daemons take |
+//! | [`changes`] | what an amendment changes |
 //! | [`plan`] | the private releases that a manifest commits to, and their digest |
 //! | [`spec`] | [`spec::RoundSpec`]: all that a charge depends on (rule R1) |
 //! | [`epoch`] | the nodes' sealing keys and verify keys (rules R5, R6) |
@@ -29,6 +31,7 @@
 
 pub mod audit;
 pub mod bundle;
+pub mod changes;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod client;
@@ -45,6 +48,7 @@ pub mod round;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod spec;
+pub mod study;
 pub mod submission;
 pub mod tls;
 

@@ -28,6 +28,12 @@ pub struct Manifest {
     pub version: u32,
     /// Name of the study.
     pub study: String,
+    /// 1, and one more for each amendment.
+    #[serde(default = "one")]
+    pub revision: u32,
+    /// Digest of the manifest that this one amends, 64 hexadecimal digits; absent in revision 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<String>,
     /// Fewest distinct operators whose sites must be in an accepted set (rule R8).
     pub min_sites: u32,
     /// Most coordinates of a vector.
@@ -154,6 +160,22 @@ fn all() -> f64 {
     1.0
 }
 
+/// What two people compare over the telephone: 25 decimal digits of a digest over both keys of a
+/// party, in groups of five. Another pair of keys with the same digits costs 2^83 trials.
+///
+/// # Errors
+/// When a key is not 64 hexadecimal digits.
+pub fn fingerprint(identity: &str, tls: &str) -> Result<String, Error> {
+    let mut to = Encoder::new("haima fingerprint 1");
+    to.array(&from_hex::<32>(identity)?).array(&from_hex::<32>(tls)?);
+    let digest = Digest::of(&to.finish());
+    let bytes = digest.as_bytes().iter().take(16);
+    let number = bytes.fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let digits = format!("{:025}", number % 10_u128.pow(25));
+    let groups: Vec<&str> = (0..5).filter_map(|i| digits.get(5 * i..5 * i + 5)).collect();
+    Ok(groups.join(" "))
+}
+
 impl NoisePlan {
     /// The filter that the noise was calibrated for.
     ///
@@ -208,6 +230,13 @@ impl Manifest {
             ));
         }
         check_name("study", &self.study)?;
+        if (self.revision <= 1) != self.amends.is_none() || self.revision == 0 {
+            let problem = format!("revision {}; every one but the first amends one", self.revision);
+            return Err(fault(Some("amends"), problem));
+        }
+        if let Some(amends) = &self.amends {
+            from_hex::<32>(amends).map_err(|e| fault(Some("amends"), e.to_string()))?;
+        }
         if self.nodes.len() < 2 || self.nodes.len() > haima_crypto::share::MAX_PARTIES {
             let problem = format!("{} nodes; a study needs 2 to 64", self.nodes.len());
             return Err(fault(Some("node"), problem));
@@ -415,8 +444,10 @@ impl Manifest {
     /// Digest of the whole manifest.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut to = Encoder::new("haima manifest 2");
-        to.u32(self.version).str(&self.study).u32(self.min_sites).u32(self.max_dimension);
+        let mut to = Encoder::new("haima manifest 3");
+        to.u32(self.version).str(&self.study).u32(self.revision);
+        to.str(&self.amends.as_deref().unwrap_or_default().to_lowercase());
+        to.u32(self.min_sites).u32(self.max_dimension);
         to.u64(self.round_ms).u64(self.grace_ms).u32(self.tick_ms);
         to.u32(self.hospitals_per_patient);
         let party = |to: &mut Encoder, party: &Party| {
@@ -493,7 +524,11 @@ fn fault(field: Option<&str>, problem: String) -> Error {
     Error::Manifest { field: field.map(str::to_owned), problem }
 }
 
-fn check_name(field: &str, name: &str) -> Result<(), Error> {
+/// Checks a name: 1 to 64 of a-z, 0-9, '.', '_' and '-'.
+///
+/// # Errors
+/// [`Error::Manifest`] naming the field.
+pub fn check_name(field: &str, name: &str) -> Result<(), Error> {
     let fits = !name.is_empty()
         && name.len() <= 64
         && name
@@ -504,5 +539,123 @@ fn check_name(field: &str, name: &str) -> Result<(), Error> {
     } else {
         let problem = format!("{name:?}; use 1 to 64 of a-z, 0-9, '.', '_' and '-'");
         Err(fault(Some(field), problem))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use haima_crypto::identity::IdentityKey;
+
+    use super::*;
+
+    /// A manifest of two nodes and three sites, with every party's key.
+    pub(crate) fn example() -> (Manifest, Vec<(String, IdentityKey)>) {
+        let names = ["coordinator", "node-1", "node-2", "site-a", "site-b", "site-c"];
+        let key = |i: usize| IdentityKey::from_secret(&[u8::try_from(i).unwrap() + 1; 32]);
+        let party = |i: usize| Party {
+            name: names[i].into(),
+            operator: format!("operator of {}", names[i]),
+            identity: key(i).public().to_string(),
+            tls: Digest::of(names[i].as_bytes()).to_string(),
+            address: "127.0.0.1:1".into(),
+        };
+        let site = |i: usize| {
+            let Party { name, operator, identity, tls, .. } = party(i);
+            SiteParty { name, operator, identity, tls, max_patients: 10 }
+        };
+        let manifest = Manifest {
+            version: 1,
+            study: "test".into(),
+            revision: 1,
+            amends: None,
+            min_sites: 2,
+            max_dimension: 10,
+            round_ms: 1000,
+            grace_ms: 1000,
+            tick_ms: 10,
+            hospitals_per_patient: 1,
+            plan: crate::plan::Plan::of_tasks("test", &[]).digest().to_string(),
+            coordinator: party(0),
+            nodes: vec![party(1), party(2)],
+            sites: vec![site(3), site(4), site(5)],
+            tasks: vec![],
+            schema: toml::Table::new(),
+        };
+        let keys = names.iter().enumerate().map(|(i, name)| ((*name).to_owned(), key(i))).collect();
+        (manifest.checked().unwrap(), keys)
+    }
+
+    #[test]
+    fn the_digest_is_of_the_parsed_value_and_every_field_is_in_it() {
+        let (manifest, _) = example();
+        let text = toml::to_string(&manifest).unwrap();
+        let spaced = format!("# a comment\n\n{}", text.replace(" = ", "   =   "));
+        assert_eq!(Manifest::parse(&spaced).unwrap().digest(), manifest.digest());
+        // The same entries in another order.
+        let table: toml::Table = toml::from_str(&text).unwrap();
+        let (tables, values): (Vec<_>, Vec<_>) =
+            table.iter().rev().partition(|(_, value)| value.is_table() || value.is_array());
+        let mut reversed = String::new();
+        for (key, value) in values.into_iter().chain(tables) {
+            let one = toml::Table::from_iter([(key.clone(), value.clone())]);
+            reversed += &toml::to_string(&one).unwrap();
+        }
+        assert_ne!(reversed, text);
+        assert_eq!(Manifest::parse(&reversed).unwrap().digest(), manifest.digest());
+
+        let changes: [fn(&mut Manifest); 23] = [
+            |m| m.version += 1,
+            |m| m.study.push('x'),
+            |m| m.revision += 1,
+            |m| m.amends = Some("00".repeat(32)),
+            |m| m.min_sites += 1,
+            |m| m.max_dimension += 1,
+            |m| m.round_ms += 1,
+            |m| m.grace_ms += 1,
+            |m| m.tick_ms += 1,
+            |m| m.hospitals_per_patient += 1,
+            |m| m.plan = "11".repeat(32),
+            |m| m.coordinator.address.push('0'),
+            |m| m.nodes[1].name.push('x'),
+            |m| m.nodes[1].operator.push('x'),
+            |m| m.nodes[1].identity = "22".repeat(32),
+            |m| m.nodes[1].tls = "33".repeat(32),
+            |m| m.nodes.swap(0, 1),
+            |m| m.sites[2].name.push('x'),
+            |m| m.sites[2].operator.push('x'),
+            |m| m.sites[2].identity = "44".repeat(32),
+            |m| m.sites[2].tls = "55".repeat(32),
+            |m| m.sites[2].max_patients += 1,
+            |m| {
+                m.schema.insert("a".into(), 1.into());
+            },
+        ];
+        let mut digests = BTreeSet::from([manifest.digest().to_string()]);
+        for (i, change) in changes.iter().enumerate() {
+            let mut changed = manifest.clone();
+            change(&mut changed);
+            assert!(digests.insert(changed.digest().to_string()), "change {i}");
+        }
+    }
+
+    #[test]
+    fn an_amendment_names_what_it_amends() {
+        let (manifest, _) = example();
+        let amends = Some(manifest.digest().to_string());
+        let second = Manifest { revision: 2, amends: amends.clone(), ..manifest.clone() };
+        assert!(second.checked().is_ok());
+        for (revision, amends) in [(0, None), (1, amends), (2, None), (2, Some("x".into()))] {
+            assert!(Manifest { revision, amends, ..manifest.clone() }.checked().is_err());
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_25_digits_over_both_keys() {
+        let [a, b] = ["00", "ff"].map(|byte| byte.repeat(32));
+        // By another program: SHA3-256 of the canonical bytes, its first 16 as a number mod 10^25.
+        assert_eq!(fingerprint(&a, &b).unwrap(), "75791 37114 06137 75762 42718");
+        assert_ne!(fingerprint(&a, &a).unwrap(), fingerprint(&a, &b).unwrap());
+        assert_ne!(fingerprint(&b, &a).unwrap(), fingerprint(&a, &b).unwrap());
+        assert!(fingerprint("xx", &b).is_err());
     }
 }

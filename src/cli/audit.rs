@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use haima_smpc_node::audit;
-use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::study::Study;
 
 use crate::Error;
 
@@ -28,7 +28,7 @@ pub(super) enum Audit {
 /// Runs a command.
 pub(super) fn run(command: &Audit) -> Result<(), Error> {
     let Audit::Verify { manifest, party, journal } = command;
-    let key = Manifest::read(manifest)?.identity(party)?;
+    let key = Study::read(manifest)?.manifest().identity(party)?;
     let records = audit::verify(journal, party, &key)?;
     println!("{}: {records} records of {party} verified (no tail check)", journal.display());
     Ok(())

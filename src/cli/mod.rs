@@ -1,7 +1,9 @@
-//! The command line: `haima <noun> <verb>`, with `demo` as the exception.
+//! The command line: `haima <noun> <verb>`; `demo` and the verbs by which a study comes to be
+//! stand alone.
 
 mod audit;
 mod budget;
+mod study;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,6 +32,15 @@ enum Command {
     /// The study's daemon.
     #[command(subcommand)]
     Coordinator(Coordinator),
+    /// Make a party's private keys, which never leave its folder.
+    Keygen(study::Keygen),
+    /// Write a party's request to take part in a study: its public keys, signed by itself.
+    Request(study::MakeRequest),
+    /// Make a study's manifest from requests, and collect its approvals.
+    #[command(subcommand)]
+    Package(study::Package),
+    /// Show in words what a manifest commits this party to, and sign it.
+    Approve(study::Approve),
     /// Privacy budgets: a ledger in words, what steps cost, what a target needs.
     #[command(subcommand)]
     Budget(budget::Budget),
@@ -97,6 +108,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Poisoner { config } => poisoner(&config),
         Command::Site(Site::Run { config }) => site(&config),
         Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
+        Command::Keygen(options) => study::keygen(&options),
+        Command::Request(options) => study::request(&options),
+        Command::Package(command) => study::package(&command),
+        Command::Approve(options) => study::approve(&options),
         Command::Budget(command) => budget::run(&command),
         Command::Audit(command) => audit::run(&command),
     };

@@ -9,6 +9,7 @@ use haima_fl_core::sum::drive;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::client::{CHUNK, NodeClient};
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::study::Study;
 use haima_smpc_node::tls::{self, TlsIdentity};
 use haima_smpc_node::{keyfile, unix_millis};
 use tokio::net::TcpListener;
@@ -34,7 +35,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// When a party is missing, a step cannot be released, or a task cannot use its sum. What was
 /// finished before stands in the report that is written all the same.
 pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport, Error> {
-    let manifest = Arc::new(Manifest::read(&config.manifest)?);
+    let manifest = Study::read(&config.manifest)?.manifest();
     let key = keyfile::read_identity(&config.identity)?;
     let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
     check_keys(config, &manifest, &key.public().to_string(), &tls)?;

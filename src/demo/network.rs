@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use haima_smpc_node::keyfile;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::server::Config as NodeConfig;
+use haima_smpc_node::study::{Approvals, Study as Signed};
 
 use crate::Error;
 use crate::coordinator::Config as CoordinatorConfig;
@@ -149,8 +151,16 @@ impl Network {
         let in_folder = |name: &str| PathBuf::from(name);
         let (manifest, identity) = (in_folder("manifest.toml"), in_folder("identity.key"));
         let (certificate, key) = (in_folder("tls.crt"), in_folder("tls.key"));
-        for folder in self.nodes.iter().chain(&self.sites).chain([&self.coordinator]) {
-            write_toml(&folder.path.join(&manifest), &self.manifest)?;
+        let folders = || self.nodes.iter().chain(&self.sites).chain([&self.coordinator]);
+        let mut approvals = Approvals::new(&self.manifest);
+        for folder in folders() {
+            let key = keyfile::read_identity(&folder.path.join(&identity))?;
+            approvals.sign(&self.manifest, &folder.party.name, &key)?;
+        }
+        for folder in folders() {
+            let path = folder.path.join(&manifest);
+            write_toml(&path, &self.manifest)?;
+            approvals.write(&Signed::signatures_of(&path))?;
             crate::provision::plan::write(&folder.path, &self.manifest)?;
         }
         for folder in &self.nodes {

@@ -12,6 +12,7 @@ use haima_smpc_node::client::{NodeClient, call_error};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::spec::{FieldKind, RoundSpec};
+use haima_smpc_node::study::Study;
 use haima_smpc_node::submission::{self, LedgerState};
 use haima_smpc_node::tls::{self, TlsIdentity};
 use haima_smpc_node::{PROTOCOL, keyfile};
@@ -29,7 +30,7 @@ const FACTOR: u128 = 1000;
 /// # Errors
 /// When a file cannot be used or the coordinator cannot be reached.
 pub async fn run(config: &Config) -> Result<(), Error> {
-    let manifest = Manifest::read(&config.manifest)?;
+    let manifest = Study::read(&config.manifest)?.manifest();
     let key = keyfile::read_identity(&config.identity)?;
     let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
     let party = &manifest.coordinator;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use haima_crypto::identity::IdentityKey;
-use haima_smpc_node::manifest::Party;
+use haima_smpc_node::manifest::{Party, check_name, fingerprint};
 use haima_smpc_node::{keyfile, tls};
 
 use crate::Error;
@@ -17,18 +17,36 @@ pub struct PartyFolder {
     pub party: Party,
 }
 
-/// Makes a folder with fresh keys from the operating system's randomness.
+/// A party's new keys.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Public identity key, hexadecimal.
+    pub identity: String,
+    /// Pin of the TLS key, hexadecimal.
+    pub tls: String,
+}
+
+impl Keys {
+    /// What to read over the telephone.
+    ///
+    /// # Errors
+    /// Never, for keys that were just made.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        Ok(fingerprint(&self.identity, &self.tls)?)
+    }
+}
+
+/// Makes a folder with fresh keys from the operating system's randomness, readable by its owner
+/// alone.
 ///
 /// # Errors
-/// When the folder or a file in it exists or cannot be written.
-pub fn make_party(
-    root: &Path,
-    name: &str,
-    operator: &str,
-    address: &str,
-) -> Result<PartyFolder, Error> {
-    let path = root.join(name);
-    std::fs::create_dir(&path).map_err(|e| Error::file(&path, e))?;
+/// When the folder exists, or a file cannot be written.
+pub fn make_keys(path: &Path, name: &str) -> Result<Keys, Error> {
+    check_name("name", name)?;
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|e| Error::file(path, e))?;
     let key = IdentityKey::generate(&mut rand::rng());
     keyfile::write_identity(&path.join("identity.key"), &key)?;
     let (certificate, private) = tls::TlsIdentity::generate(name)?;
@@ -36,11 +54,27 @@ pub fn make_party(
     std::fs::write(&certificate_path, &certificate)
         .map_err(|e| Error::file(&certificate_path, e))?;
     keyfile::write_private(&path.join("tls.key"), private.as_bytes())?;
+    let tls = tls::pin_of_pem(name, &certificate)?.to_string();
+    Ok(Keys { identity: key.public().to_string(), tls })
+}
+
+/// Makes a party's folder with fresh keys.
+///
+/// # Errors
+/// As [`make_keys`].
+pub fn make_party(
+    root: &Path,
+    name: &str,
+    operator: &str,
+    address: &str,
+) -> Result<PartyFolder, Error> {
+    let path = root.join(name);
+    let Keys { identity, tls } = make_keys(&path, name)?;
     let party = Party {
         name: name.to_owned(),
         operator: operator.to_owned(),
-        identity: key.public().to_string(),
-        tls: tls::pin_of_pem(name, &certificate)?.to_string(),
+        identity,
+        tls,
         address: address.to_owned(),
     };
     Ok(PartyFolder { path, party })

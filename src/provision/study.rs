@@ -142,6 +142,8 @@ impl Study {
         let manifest = Manifest {
             version: 1,
             study: self.study.clone(),
+            revision: 1,
+            amends: None,
             min_sites: self.min_sites,
             max_dimension: self.max_dimension,
             round_ms: timing.round_ms,

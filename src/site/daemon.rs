@@ -18,6 +18,7 @@ use haima_smpc_node::client::{NodeClient, call_error};
 use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::RoundSpec;
+use haima_smpc_node::study::Study;
 use haima_smpc_node::submission::Submission;
 use haima_smpc_node::tls::{self, TlsIdentity};
 use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
@@ -45,7 +46,7 @@ const MAX_FETCH: u64 = 1 << 31;
 /// # Errors
 /// When keys, policy, ledger or data cannot be used, with file, line and field.
 pub async fn run(config: &Config) -> Result<(), Error> {
-    let manifest = Arc::new(Manifest::read(&config.manifest)?);
+    let manifest = Study::read(&config.manifest)?.manifest();
     let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
     let hospital = open(config, &manifest, &tls)?;
     let party = &manifest.coordinator;

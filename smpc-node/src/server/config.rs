@@ -22,10 +22,11 @@ pub struct Config {
     pub tls_certificate: PathBuf,
     /// TLS private key, PEM.
     pub tls_key: PathBuf,
-    /// Epoch noise key; drawn when neither it nor the store exists. Keep it out of the store's backups.
+    /// Epoch noise key: `noise.key` is the file `noise-<manifest>.key`, one an epoch, drawn when
+    /// the epoch begins and destroyed when it ends. Keep it out of the store's backups.
     pub noise_key: PathBuf,
-    /// Epoch key, behind sealing and verify keys; drawn when neither it nor the store exists. Keep
-    /// it out of the store's backups.
+    /// Epoch key, behind sealing and verify keys: a file an epoch, as of the noise key. Keep it out
+    /// of the store's backups.
     pub epoch_key: PathBuf,
     /// Path of a SQLite database, made when it does not exist; or `postgres://…`.
     pub store: String,
@@ -63,12 +64,6 @@ impl Config {
             config.store = folder.join(&config.store).to_string_lossy().into_owned();
         }
         Ok(config)
-    }
-
-    /// Whether there is a database already, as far as the file system tells.
-    #[must_use]
-    pub fn store_exists(&self) -> bool {
-        !is_url(&self.store) && Path::new(&self.store).exists()
     }
 
     /// The node's TLS identity.

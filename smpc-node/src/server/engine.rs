@@ -21,6 +21,7 @@ use crate::proof::Proof;
 use crate::record::Signed;
 use crate::round::Context;
 use crate::spec::RoundSpec;
+use crate::study::Study;
 use crate::{Error, keyfile, unix_millis};
 
 /// Rounds that may be open at a time; a coordinator works on one.
@@ -135,6 +136,8 @@ pub struct Engine {
     pub(super) replica: String,
     pub(super) store: Store,
     wrapping: Wrapping,
+    /// Files of this epoch's keys.
+    key_files: [std::path::PathBuf; 2],
     pub(super) committer: Committer,
     audit: Audit,
     pub(super) peers: Vec<NodeClient>,
@@ -148,7 +151,7 @@ impl Engine {
     /// # Errors
     /// When one of them cannot be used, or the keys are not those of the manifest.
     pub async fn open(config: &Config) -> Result<Arc<Self>, Error> {
-        let manifest = Arc::new(Manifest::read(&config.manifest)?);
+        let manifest = Study::read(&config.manifest)?.manifest();
         let (position, party) = manifest.node(&config.name)?;
         let party = party.clone();
         let key = keyfile::read_identity(&config.identity)?;
@@ -163,24 +166,28 @@ impl Engine {
         if tls.pin()?.to_string() != party.tls.to_lowercase() {
             return Err(wrong("TLS key"));
         }
-        for path in [&config.noise_key, &config.epoch_key] {
-            if !path.exists() && config.store_exists() {
-                return Err(Error::Key {
-                    party: path.display().to_string(),
-                    problem: "missing, though the store is there: with a new noise key a round \
-                              could be noised twice (rule N3), and with a new epoch key no stored \
-                              share opens and the other nodes refuse this one; restore the key. \
-                              Without it the study ends, and all nodes begin a new one with empty \
-                              stores"
-                        .into(),
-                });
+        let manifest_digest = manifest.digest();
+        let store = Store::open(&config.store).await?;
+        let [noise_key, epoch_key] = [&config.noise_key, &config.epoch_key]
+            .map(|path| keyfile::of_epoch(path, &manifest_digest));
+        if store.epoch_record(&manifest_digest).await?.is_some() {
+            for path in [&noise_key, &epoch_key] {
+                if !path.exists() {
+                    return Err(Error::Key {
+                        party: config.name.clone(),
+                        problem: format!(
+                            "{} is missing, but the store's epoch was set up with it; restore the \
+                             file (another noise key would break rule N3)",
+                            path.display()
+                        ),
+                    });
+                }
             }
         }
-        let noise = keyfile::noise_or_new(&config.noise_key)?;
-        let epoch_key = keyfile::epoch_or_new(&config.epoch_key)?;
-        let epoch_keys = Keys::new(&epoch_key)?;
-        let wrapping = Wrapping::new(&epoch_key);
-        let store = Store::open(&config.store).await?;
+        let noise = keyfile::noise_or_new(&noise_key)?;
+        let epoch_key_seed = keyfile::epoch_or_new(&epoch_key)?;
+        let epoch_keys = Keys::new(&epoch_key_seed)?;
+        let wrapping = Wrapping::new(&epoch_key_seed);
         let (audit, _) = Audit::open(&config.journal, &config.name, &key.public())?;
         let peers = manifest
             .nodes
@@ -192,7 +199,7 @@ impl Engine {
         let engine = Arc::new(Self {
             name: config.name.clone(),
             position,
-            manifest_digest: manifest.digest(),
+            manifest_digest,
             manifest,
             key,
             noise,
@@ -203,6 +210,7 @@ impl Engine {
             peers,
             replica: format!("{}-{:016x}", config.name, rand::random::<u64>()),
             wrapping,
+            key_files: [noise_key, epoch_key],
             committer,
             live: Mutex::default(),
             submitting: Mutex::default(),
@@ -244,11 +252,27 @@ impl Engine {
     /// When the store fails.
     pub async fn resume(self: &Arc<Self>) -> Result<(), Error> {
         for stored in self.store.unfinished().await? {
-            if self.live(&stored.spec.digest()).is_none() {
+            let round = stored.spec.digest();
+            if stored.spec.manifest != self.manifest_digest && stored.release.is_none() {
+                let reason = "the study was amended; the keys of this round's epoch are gone";
+                self.store.fail(&round, reason).await?;
+                self.log("failed", &round, "", &Digest::default(), reason)?;
+            } else if self.live(&round).is_none() {
                 self.start(stored).await?;
             }
         }
         Ok(())
+    }
+
+    /// Destroys the keys of earlier manifests' epochs.
+    ///
+    /// # Errors
+    /// When a file cannot be erased or the store fails.
+    pub(super) async fn destroy_old_keys(&self) -> Result<(), Error> {
+        for path in &self.key_files {
+            keyfile::destroy_others(path)?;
+        }
+        self.store.forget_epochs_but(&self.manifest_digest).await
     }
 
     async fn start(self: &Arc<Self>, stored: StoredRound) -> Result<Arc<Live>, Error> {
@@ -345,7 +369,11 @@ impl Engine {
     /// # Errors
     /// [`Error::NotReady`] without a record, [`Error::Peer`] when the node holds another one.
     pub(super) async fn part_for(&self, epoch: &Digest, node: &str) -> Result<Vec<u8>, Error> {
-        let record = self.store.epoch_record().await?.ok_or_else(|| self.not_ready())?;
+        let record = self
+            .store
+            .epoch_record(&self.manifest_digest)
+            .await?
+            .ok_or_else(|| self.not_ready())?;
         let own = record.verify(&self.manifest)?;
         if own.digest != *epoch {
             return Err(Error::Peer {

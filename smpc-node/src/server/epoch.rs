@@ -1,6 +1,7 @@
 //! How a node comes to its epoch: gather all nodes' offers, fix the record, exchange the parts.
 //!
-//! Runs once in the life of a store; after a restart everything comes from it. Every step is
+//! Runs once a manifest; after a restart everything comes from the store. An amended manifest is a
+//! new epoch, and with it the keys of the one before are destroyed. Every step is
 //! stored before the next. Peers are asked until they answer: without all of them no round can
 //! be opened anyway.
 
@@ -20,7 +21,7 @@ const RETRY: Duration = Duration::from_millis(200);
 /// # Errors
 /// When this node cannot go on: its store fails, or its key is not that of its record.
 pub(super) async fn set_up(engine: &Arc<Engine>) -> Result<(), Error> {
-    let record = match engine.store.epoch_record().await? {
+    let record = match engine.store.epoch_record(engine.manifest_digest()).await? {
         Some(record) => record,
         None => gather(engine).await?,
     };
@@ -33,7 +34,7 @@ pub(super) async fn set_up(engine: &Arc<Engine>) -> Result<(), Error> {
     }
     let mut parts = BTreeMap::new();
     for peer in &engine.peers {
-        let part = match engine.store.epoch_part(peer.name()).await? {
+        let part = match engine.store.epoch_part(engine.manifest_digest(), peer.name()).await? {
             Some(sealed) => {
                 engine.epoch_keys.open_part(&epoch, peer.name(), &engine.name, &sealed)?
             }
@@ -42,6 +43,8 @@ pub(super) async fn set_up(engine: &Arc<Engine>) -> Result<(), Error> {
         parts.insert(peer.name().to_owned(), part);
     }
     let secret = engine.epoch_keys.secret(&epoch, &engine.name, &parts)?;
+    // The keys of earlier manifests' epochs open nothing that is still wanted (rule R5).
+    engine.destroy_old_keys().await?;
     tracing::info!(epoch = %epoch.digest.short(), "the nodes' epoch is set up");
     engine.epoch.send_replace(Some(Arc::new(Ready { record, epoch, secret })));
     Ok(())
@@ -77,7 +80,7 @@ async fn gather(engine: &Arc<Engine>) -> Result<Record, Error> {
         });
     }
     let record = Record(offers);
-    engine.store.fix_epoch_record(&record).await
+    engine.store.fix_epoch_record(engine.manifest_digest(), &record).await
 }
 
 async fn ask_part(
@@ -90,7 +93,10 @@ async fn ask_part(
             Ok(sealed) => {
                 match engine.epoch_keys.open_part(epoch, peer.name(), &engine.name, &sealed) {
                     Ok(part) => {
-                        engine.store.set_epoch_part(peer.name(), &sealed).await?;
+                        engine
+                            .store
+                            .set_epoch_part(engine.manifest_digest(), peer.name(), &sealed)
+                            .await?;
                         return Ok(part);
                     }
                     Err(error) => tracing::warn!(%error, "part of the epoch's secret refused"),

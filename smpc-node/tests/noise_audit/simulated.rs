@@ -111,6 +111,8 @@ fn manifest(plan: &Plan) -> Manifest {
     let manifest = Manifest {
         version: 1,
         study: "audit".into(),
+        revision: 1,
+        amends: None,
         min_sites: 2,
         max_dimension: plan.dimension as u32,
         round_ms: 1000,

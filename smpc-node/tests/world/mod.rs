@@ -18,6 +18,7 @@ use haima_smpc_node::plan::Plan;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::server::{self, Config};
 use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
+use haima_smpc_node::study::{Approvals, Study};
 use haima_smpc_node::submission::{self, LedgerState};
 use haima_smpc_node::tls::TlsIdentity;
 use haima_smpc_node::{Error, PROTOCOL, keyfile, tls, unix_millis};
@@ -122,6 +123,8 @@ impl World {
         let manifest = Manifest {
             version: 1,
             study: "test".into(),
+            revision: 1,
+            amends: None,
             min_sites: 3,
             max_dimension: 200_000,
             round_ms: 30_000,
@@ -180,6 +183,12 @@ impl World {
         let home = self.home(node);
         let manifest = home.join("manifest.toml");
         std::fs::write(&manifest, toml::to_string(&self.manifest).unwrap()).unwrap();
+        let mut approvals = Approvals::new(&self.manifest);
+        for (name, _, _) in self.manifest.parties() {
+            let key = self.folder.path().join(name).join("identity.key");
+            approvals.sign(&self.manifest, name, &keyfile::read_identity(&key).unwrap()).unwrap();
+        }
+        approvals.write(&Study::signatures_of(&manifest)).unwrap();
         Config {
             name: format!("node-{}", node + 1),
             manifest,

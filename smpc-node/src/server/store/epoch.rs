@@ -8,34 +8,45 @@ use crate::Error;
 use crate::epoch::Record;
 
 impl Store {
-    /// The epoch's record, once it is fixed.
+    /// The record of a manifest's epoch, once it is fixed.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn epoch_record(&self) -> Result<Option<Record>, Error> {
-        let row = sqlx::query("SELECT record FROM epoch").fetch_optional(&self.pool).await?;
+    pub async fn epoch_record(&self, manifest: &Digest) -> Result<Option<Record>, Error> {
+        let row = sqlx::query("SELECT record FROM epoch WHERE manifest = $1")
+            .bind(bytes(manifest))
+            .fetch_optional(&self.pool)
+            .await?;
         row.map(|row| Ok(Record::from_bytes(&row.try_get::<Vec<u8>, _>("record")?)?)).transpose()
     }
 
-    /// Fixes the epoch's record, for good, if there is none; returns the one that holds.
+    /// Fixes the record of a manifest's epoch, for good, if there is none; returns the one that
+    /// holds.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn fix_epoch_record(&self, record: &Record) -> Result<Record, Error> {
-        sqlx::query("INSERT INTO epoch (id, record) VALUES (1, $1) ON CONFLICT DO NOTHING")
-            .bind(record.to_bytes())
-            .execute(&self.pool)
-            .await?;
+    pub async fn fix_epoch_record(
+        &self,
+        manifest: &Digest,
+        record: &Record,
+    ) -> Result<Record, Error> {
+        let sql = "INSERT INTO epoch (manifest, record) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        sqlx::query(sql).bind(bytes(manifest)).bind(record.to_bytes()).execute(&self.pool).await?;
         let missing = || Error::Store("the epoch's record was not stored".into());
-        self.epoch_record().await?.ok_or_else(missing)
+        self.epoch_record(manifest).await?.ok_or_else(missing)
     }
 
     /// A node's part of the epoch's secret, sealed to this one.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn epoch_part(&self, node: &str) -> Result<Option<Vec<u8>>, Error> {
-        let row = sqlx::query("SELECT sealed FROM epoch_parts WHERE node = $1")
+    pub async fn epoch_part(
+        &self,
+        manifest: &Digest,
+        node: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let row = sqlx::query("SELECT sealed FROM epoch_parts WHERE manifest = $1 AND node = $2")
+            .bind(bytes(manifest))
             .bind(node)
             .fetch_optional(&self.pool)
             .await?;
@@ -46,16 +57,34 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn set_epoch_part(&self, node: &str, sealed: &[u8]) -> Result<(), Error> {
+    pub async fn set_epoch_part(
+        &self,
+        manifest: &Digest,
+        node: &str,
+        sealed: &[u8],
+    ) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO epoch_parts (node, sealed) VALUES ($1, $2) ON CONFLICT (node) \
-             DO UPDATE SET sealed = $2",
+            "INSERT INTO epoch_parts (manifest, node, sealed) VALUES ($1, $2, $3) \
+             ON CONFLICT (manifest, node) DO UPDATE SET sealed = $3",
         )
+        .bind(bytes(manifest))
         .bind(node)
         .bind(sealed)
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Forgets the parts of other manifests' epochs: their keys are destroyed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_epochs_but(&self, manifest: &Digest) -> Result<(), Error> {
+        sqlx::query("DELETE FROM epoch_parts WHERE manifest <> $1")
+            .bind(bytes(manifest))
+            .execute(&self.pool)
+            .await?;
+        self.flush_erased().await
     }
 
     /// Remembers that a peer's held set was seen (rule N3).

@@ -1,0 +1,83 @@
+//! What a manifest commits its parties to, in words for whoever is to sign it.
+
+use std::fmt::Write as _;
+
+use haima_smpc_node::changes::changes;
+use haima_smpc_node::manifest::{Class, Manifest, fingerprint};
+use haima_smpc_node::plan::Plan;
+
+use crate::{Error, budget};
+
+/// The manifest in words; with the one that it amends, what it changes.
+///
+/// # Errors
+/// When a figure of the plan has no bound, or `old` is not the amended manifest.
+pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, Error> {
+    let mut text = String::new();
+    let study = &manifest.study;
+    let _ = writeln!(text, "study {study}, revision {}", manifest.revision);
+    let _ = writeln!(text, "digest {}", manifest.digest());
+    if let Some(old) = old {
+        let _ = writeln!(text, "\nchanges to revision {}:", old.revision);
+        let changes = changes(old, manifest)?;
+        if changes.is_empty() {
+            let _ = writeln!(text, "  none but new epoch keys");
+        }
+        for change in changes {
+            let mark = if change.weakens { "  WEAKENS  " } else { "  " };
+            let _ = writeln!(text, "{mark}{}", change.text);
+        }
+    } else if let Some(amends) = &manifest.amends {
+        let _ = writeln!(text, "amends {amends}: give that manifest to see what changes");
+    }
+    let _ = writeln!(text, "\nparties (compare each fingerprint with its operator, by telephone):");
+    let nodes: Vec<&str> = manifest.nodes.iter().map(|node| node.operator.as_str()).collect();
+    for (name, identity, tls) in manifest.parties() {
+        let print = fingerprint(identity, tls)?;
+        let (role, operator, more) = if let Ok(site) = manifest.site(name) {
+            let both =
+                if nodes.contains(&site.operator.as_str()) { "; runs a node too" } else { "" };
+            let cap = format!("at most {} patients{both}", site.max_patients);
+            ("site", &site.operator, cap)
+        } else if let Ok((_, node)) = manifest.node(name) {
+            ("node", &node.operator, node.address.clone())
+        } else {
+            let party = &manifest.coordinator;
+            ("coordinator", &party.operator, party.address.clone())
+        };
+        let _ = writeln!(text, "  {print}  {role:<11} {name} ({operator}), {more}");
+    }
+    let _ = writeln!(
+        text,
+        "\na sum needs {} distinct hospitals; a patient is in at most {} of them",
+        manifest.min_sites, manifest.hospitals_per_patient
+    );
+    let _ = writeln!(text, "\nonly these tasks may run:");
+    let plan = Plan::of(manifest);
+    for task in &manifest.tasks {
+        let _ = write!(text, "  {}: {} {}, ", task.id, task.task, task.version);
+        match (task.class, plan.tasks.iter().find(|planned| planned.id == task.id)) {
+            (Class::Private, Some(planned)) => {
+                let charged = budget::charged(planned)?;
+                let _ = writeln!(
+                    text,
+                    "private: epsilon {:.3} at delta {:e} for {} steps and {} spare attempts, against \
+                     all nodes but one, the coordinator and all other sites together; one patient \
+                     added or removed",
+                    charged.epsilon.get(),
+                    planned.noise.delta,
+                    planned.steps,
+                    planned.spare_attempts
+                );
+            }
+            _ => {
+                let _ = writeln!(
+                    text,
+                    "EXACT, without differential privacy, up to {} sums",
+                    task.max_steps
+                );
+            }
+        }
+    }
+    Ok(text)
+}

@@ -1,0 +1,332 @@
+//! A study set up by hand, as its parties would: keys, requests, a draft, approvals; then run by
+//! real processes to its report, and amended.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{program, repository};
+use haima::demo::split;
+use haima_smpc_node::manifest::Manifest;
+
+/// Runs `haima` with these words.
+fn haima(words: &[&str]) -> Output {
+    Command::new(program()).args(words).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn ok(words: &[&str]) -> String {
+    let output = haima(words);
+    assert!(output.status.success(), "{words:?}: {}", said(&output));
+    said(&output)
+}
+
+fn refused(words: &[&str]) -> String {
+    let output = haima(words);
+    assert!(!output.status.success(), "{words:?}: {}", said(&output));
+    said(&output)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+struct Hand {
+    root: tempfile::TempDir,
+    /// Name, role, address.
+    parties: Vec<(String, &'static str, String)>,
+}
+
+impl Hand {
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Keys and requests of everyone.
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let free = || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().to_string()
+        };
+        let mut parties = vec![("centre".into(), "coordinator", free())];
+        parties.extend(["north", "south"].map(|name| (name.into(), "node", free())));
+        let hospitals = ["alfred-melbourne", "hahnemann", "ohio-state", "st-vincent"];
+        parties.extend(hospitals.map(|name| (name.to_owned(), "site", String::new())));
+        let hand = Self { root, parties };
+        for (name, role, address) in &hand.parties {
+            let keys = hand.path(name);
+            let made = ok(&["keygen", "--name", name, "--out", text(&keys)]);
+            let request = hand.request(name);
+            let mut words = vec!["request", "--keys", text(&keys), "--name", name, "--role", role];
+            words.extend(["--operator", name, "--out", text(&request)]);
+            if !address.is_empty() {
+                words.extend(["--address", address]);
+            }
+            let asked = ok(&words);
+            let print = |text: &str| {
+                let line = text.lines().find(|line| line.starts_with("fingerprint")).unwrap();
+                line.trim_start_matches("fingerprint").trim().to_owned()
+            };
+            assert_eq!(print(&made), print(&asked), "the same keys, the same fingerprint");
+            assert_eq!(print(&made).len(), 29);
+        }
+        hand
+    }
+
+    fn request(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}.request.toml"))
+    }
+
+    fn draft(&self, out: &str, amends: Option<&str>, leave_out: &[&str]) -> (PathBuf, String) {
+        let study = repository("data/bmt_klein.study.toml");
+        let folder = self.path(out);
+        let mut words: Vec<String> =
+            ["package", "draft", "--study", text(&study), "--out", text(&folder)]
+                .map(str::to_owned)
+                .to_vec();
+        words.extend(["--round-s", "30", "--grace-s", "30", "--tick-ms", "20"].map(str::to_owned));
+        if let Some(old) = amends {
+            let old = self.path(old).join("manifest.toml");
+            words.extend(["--amends".into(), text(&old).to_owned()]);
+        }
+        for (name, ..) in self.parties.iter().filter(|(name, ..)| !leave_out.contains(&&**name)) {
+            words.push(text(&self.request(name)).to_owned());
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let said = ok(&words);
+        (folder.join("manifest.toml"), said)
+    }
+
+    fn approve(&self, manifest: &Path, who: &[&str]) -> Vec<PathBuf> {
+        let of = |name: &&str| {
+            let keys = self.path(name);
+            ok(&["approve", "--manifest", text(manifest), "--keys", text(&keys), "--sign"]);
+            manifest.with_file_name(format!("approval-{name}.toml"))
+        };
+        who.iter().map(of).collect()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.parties.iter().map(|(name, ..)| name.as_str()).collect()
+    }
+
+    /// Everyone approves, and gets the signed manifest.
+    fn sign(&self, manifest: &Path, who: &[&str]) {
+        let approvals = self.approve(manifest, who);
+        let mut words = vec!["package", "signed", "--manifest", text(manifest)];
+        words.extend(approvals.iter().map(|path| text(path)));
+        ok(&words);
+        for name in who {
+            for file in ["manifest.toml", "manifest.sig", "plan.toml"] {
+                std::fs::copy(manifest.with_file_name(file), self.path(name).join(file)).unwrap();
+            }
+        }
+    }
+
+    fn configure(&self) {
+        let keys = "manifest = \"manifest.toml\"\nidentity = \"identity.key\"\n\
+            tls_certificate = \"tls.crt\"\ntls_key = \"tls.key\"\n";
+        let cohorts = split(&repository("data/bmt_klein.csv"), "hospital").unwrap();
+        for (name, role, _) in &self.parties {
+            let file = |file: &str, text: &str| {
+                std::fs::write(self.path(name).join(file), text).unwrap();
+            };
+            match *role {
+                "coordinator" => file("coordinator.toml", &format!("{keys}out = \"out\"\n")),
+                "node" => file(
+                    "node.toml",
+                    &format!(
+                        "name = \"{name}\"\n{keys}noise_key = \"noise.key\"\n\
+                         epoch_key = \"epoch.key\"\nstore = \"node.db\"\njournal = \"audit.log\"\n"
+                    ),
+                ),
+                _ => {
+                    let site =
+                        "policy = \"policy.toml\"\ndata = \"cohort.csv\"\nstate = \"state\"\n";
+                    file("site.toml", &format!("name = \"{name}\"\n{keys}{site}"));
+                    let policy = "default_population = \"transplants\"\nepsilon = 3.0\n\
+                        delta = 1e-5\nmin_local_rows = 1\nmin_sites = 3\n";
+                    let manifest = Manifest::read(&self.path(name).join("manifest.toml")).unwrap();
+                    let exact: Vec<_> = manifest.tasks.iter().map(|t| t.id.clone()).collect();
+                    let orders = manifest.tasks.iter().filter_map(|task| task.noise?.order);
+                    let order = orders.map(|order| format!("order = {order}\n")).next();
+                    let order = order.unwrap_or_default();
+                    file("policy.toml", &format!("{policy}{order}exact_tasks = {exact:?}\n"));
+                    let words: Vec<&str> = name.split('-').collect();
+                    let (_, cohort) = cohorts
+                        .iter()
+                        .find(|(value, _)| value.to_lowercase().contains(words[0]))
+                        .unwrap();
+                    file("cohort.csv", cohort);
+                }
+            }
+        }
+    }
+
+    fn start(&self, name: &str) -> Child {
+        let (_, role, _) = self.parties.iter().find(|(party, ..)| party == name).unwrap();
+        let words: &[&str] = match *role {
+            "coordinator" => &["coordinator", "run", "--config", "coordinator.toml"],
+            "node" => &["__node", "run", "--config", "node.toml"],
+            _ => &["site", "run", "--config", "site.toml"],
+        };
+        let log = std::fs::File::create(self.path(name).join("log")).unwrap();
+        let mut command = Command::new(program());
+        command.args(words).current_dir(self.path(name)).stdin(Stdio::null()).stderr(log);
+        command.stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name).join("log")).unwrap()
+    }
+}
+
+/// Ends when the test does.
+struct Processes(Vec<Child>);
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn a_study_set_up_by_hand_runs_to_its_report() {
+    let hand = Hand::new();
+    let (manifest, said) = hand.draft("study", None, &[]);
+    for word in ["sum needs", "EXACT, without differential privacy", "compare each fingerprint"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    hand.sign(&manifest, &hand.names());
+    hand.configure();
+    let mut running = Processes(vec![]);
+    for name in hand.names().into_iter().skip(1) {
+        running.0.push(hand.start(name));
+    }
+    let mut coordinator = hand.start("centre");
+    let until = Instant::now() + Duration::from_secs(120);
+    let status = loop {
+        if let Some(status) = coordinator.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < until, "{}", hand.log("centre"));
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let logs: Vec<String> = hand.names().iter().map(|name| hand.log(name)).collect();
+    assert!(status.success(), "{}", logs.join("\n---\n"));
+    assert!(hand.path("centre").join("out/report.json").exists());
+}
+
+#[test]
+fn whoever_has_not_signed_keeps_a_study_from_starting() {
+    let hand = Hand::new();
+    let (manifest, _) = hand.draft("study", None, &[]);
+    let all = hand.names();
+    let approvals = hand.approve(&manifest, &all[1..]);
+    let mut words = vec!["package", "signed", "--manifest", text(&manifest)];
+    words.extend(approvals.iter().map(|path| text(path)));
+    assert!(refused(&words).contains("not approved yet by centre"));
+    // A node that is given the manifest all the same does not start, nor does a site.
+    for name in &all {
+        std::fs::copy(&manifest, hand.path(name).join("manifest.toml")).unwrap();
+    }
+    hand.configure();
+    for name in ["north", "ohio-state", "centre"] {
+        let status = hand.start(name).wait().unwrap();
+        assert!(!status.success());
+        assert!(hand.log(name).contains("manifest.sig is missing"), "{}", hand.log(name));
+    }
+    // One signature short.
+    let some = std::fs::read_to_string(&approvals[0]).unwrap();
+    std::fs::write(hand.path("north").join("manifest.sig"), some).unwrap();
+    let status = hand.start("north").wait().unwrap();
+    assert!(!status.success());
+    assert!(hand.log("north").contains("has not signed this manifest"), "{}", hand.log("north"));
+}
+
+#[test]
+fn requests_and_approvals_that_were_changed_are_refused_by_name() {
+    let hand = Hand::new();
+    let request = hand.request("north");
+    let good = std::fs::read_to_string(&request).unwrap();
+    let (_, _, address) = &hand.parties[1];
+    std::fs::write(&request, good.replace(address, "203.0.113.5:1")).unwrap();
+    let study = repository("data/bmt_klein.study.toml");
+    let mut words = vec!["package", "draft", "--study", text(&study), "--out"];
+    let out = hand.path("changed");
+    words.push(text(&out));
+    let requests: Vec<PathBuf> = hand.names().iter().map(|name| hand.request(name)).collect();
+    words.extend(requests.iter().map(|path| text(path)));
+    let said = refused(&words);
+    assert!(said.contains("not signed by its own identity key"), "{said}");
+    std::fs::write(&request, good).unwrap();
+
+    let (manifest, _) = hand.draft("study", None, &[]);
+    // Shown, not signed, without --sign; and no other party's keys will do.
+    let keys = hand.path("ohio-state");
+    let words = ["approve", "--manifest", text(&manifest), "--keys", text(&keys)];
+    assert!(ok(&words).contains("not signed: if this is what ohio-state agrees to"));
+    let stranger = hand.path("stranger");
+    ok(&["keygen", "--name", "ohio-state", "--out", text(&stranger)]);
+    let words = ["approve", "--manifest", text(&manifest), "--keys", text(&stranger), "--sign"];
+    assert!(refused(&words).contains("does not have this identity key"));
+    // The stolen identity beside another TLS key.
+    std::fs::copy(keys.join("identity.key"), stranger.join("identity.key.2")).unwrap();
+    std::fs::rename(stranger.join("identity.key.2"), stranger.join("identity.key")).unwrap();
+    assert!(refused(&words).contains("another TLS key"));
+
+    // An approval of another draft.
+    let approvals = hand.approve(&manifest, &hand.names());
+    let changed =
+        std::fs::read_to_string(&manifest).unwrap().replacen("min_sites = 3", "min_sites = 4", 1);
+    std::fs::write(&manifest, changed).unwrap();
+    let mut words = vec!["package", "signed", "--manifest", text(&manifest)];
+    words.extend(approvals.iter().map(|path| text(path)));
+    let said = refused(&words);
+    assert!(said.contains("one of the two files was changed"), "{said}");
+}
+
+#[test]
+fn an_amendment_shows_what_it_changes_and_issues_nobodys_keys_anew() {
+    let hand = Hand::new();
+    let (first, _) = hand.draft("first", None, &["st-vincent"]);
+    let (second, said) = hand.draft("second", Some("first"), &[]);
+    assert!(said.contains("changes to revision 1"), "{said}");
+    assert!(said.contains("the site st-vincent joins"), "{said}");
+    let [old, new] = [&first, &second].map(|path| Manifest::read(path).unwrap());
+    assert_eq!(new.amends, Some(old.digest().to_string()));
+    for (name, identity, tls) in old.parties() {
+        assert!(new.parties().any(|party| party == (name, identity, tls)), "{name}");
+    }
+    let keys = hand.path("north");
+    let shown = ok(&[
+        "approve",
+        "--manifest",
+        text(&second),
+        "--amends",
+        text(&first),
+        "--keys",
+        text(&keys),
+    ]);
+    assert!(shown.contains("the site st-vincent joins"), "{shown}");
+    let wrong = refused(&[
+        "approve",
+        "--manifest",
+        text(&second),
+        "--amends",
+        text(&second),
+        "--keys",
+        text(&keys),
+    ]);
+    assert!(wrong.contains("does not amend"), "{wrong}");
+}
