@@ -99,15 +99,21 @@ pub struct Event<'a> {
     pub text: &'a str,
 }
 
-/// Verifies a journal without changing it: the chain, and this party's signature on every record.
-/// Records cut off at the end cannot be noticed without the peers' journals.
+/// The records of a journal, read without changing it: the chain is checked, and this party's
+/// signature on every record. Records cut off at the end cannot be noticed without the peers'
+/// journals.
 ///
 /// # Errors
 /// When it is damaged or a record is not the party's.
-pub fn verify(path: &Path, party: &str, key: &IdentityPublic) -> Result<usize, Error> {
+pub fn read(path: &Path, party: &str, key: &IdentityPublic) -> Result<Vec<AuditRecord>, Error> {
     let entries = Journal::read(path, LABEL)?;
-    for entry in &entries {
-        AuditRecord::open(entry, party, key)?;
-    }
-    Ok(entries.len())
+    entries.iter().map(|entry| AuditRecord::open(entry, party, key)).collect()
+}
+
+/// [`read`], counted.
+///
+/// # Errors
+/// As [`read`].
+pub fn verify(path: &Path, party: &str, key: &IdentityPublic) -> Result<usize, Error> {
+    read(path, party, key).map(|records| records.len())
 }

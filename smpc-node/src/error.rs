@@ -13,6 +13,14 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file, or a setting, whose content cannot be used.
+    #[error("{file}: {problem}")]
+    Config {
+        /// File or setting.
+        file: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// A manifest that does not parse or contradicts itself.
     #[error("manifest{}: {problem}", field.as_ref().map(|f| format!(", {f}")).unwrap_or_default())]
     Manifest {
@@ -125,6 +133,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// A file whose content cannot be used.
+    pub fn config(path: &std::path::Path, problem: &impl std::fmt::Display) -> Self {
+        let problem = problem.to_string().trim().to_owned();
+        Self::Config { file: path.display().to_string(), problem }
+    }
+
     /// A failed file operation.
     pub fn file(path: &std::path::Path, source: std::io::Error) -> Self {
         Self::File { path: path.display().to_string(), source }

@@ -6,6 +6,7 @@
 //! | [`manifest`] | the study as every party knows it, and its digest |
 //! | [`study`] | a manifest with the signatures of all its parties; what daemons take |
 //! | [`changes`] | what an amendment changes |
+//! | [`provision`] | keys, requests, and a manifest in words |
 //! | [`plan`] | the private releases that a manifest commits to, and their digest |
 //! | [`spec`] | [`spec::RoundSpec`]: all that a charge depends on (rule R1) |
 //! | [`epoch`] | the nodes' sealing keys and verify keys (rules R5, R6) |
@@ -43,6 +44,7 @@ pub mod manifest;
 pub mod noise;
 pub mod plan;
 pub mod proof;
+pub mod provision;
 pub mod record;
 pub mod round;
 #[cfg(feature = "server")]

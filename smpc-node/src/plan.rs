@@ -11,8 +11,9 @@ use std::num::NonZeroU64;
 
 use haima_crypto::encode::{Digest, Encoder};
 use haima_dp::event::Event;
+use haima_dp::ledger::Cost;
 use haima_dp::noise::NoiseScale;
-use haima_dp::units::Sensitivity;
+use haima_dp::units::{Delta, Epsilon, Sensitivity};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -29,6 +30,15 @@ pub struct Plan {
     /// Private tasks, in the manifest's order.
     #[serde(rename = "task", default)]
     pub tasks: Vec<TaskPlan>,
+}
+
+/// What a task's plan costs under the filter that its noise was calibrated for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Charged {
+    /// All attempts, in the filter's unit, against the coalition.
+    pub cost: Cost,
+    /// The same as an epsilon at the task's delta.
+    pub epsilon: Epsilon,
 }
 
 /// The releases of one private task.
@@ -74,6 +84,20 @@ impl TaskPlan {
             sensitivity: Sensitivity::new(sensitivity)?,
             dimension: self.dimension(dimension)?,
         })
+    }
+
+    /// What a ledger is charged if all attempts are used.
+    ///
+    /// # Errors
+    /// When a figure is out of range.
+    pub fn charged(&self) -> Result<Charged, Error> {
+        let (filter, delta) = (self.noise.filter()?, Delta::new(self.noise.delta)?);
+        let one = filter.cost(&self.attempt()?).ok_or_else(|| Error::Manifest {
+            field: Some(format!("noise of task {}", self.id)),
+            problem: format!("{filter} has no figure for it"),
+        })?;
+        let cost = one.times(self.attempts());
+        Ok(Charged { cost, epsilon: cost.epsilon(delta) })
     }
 
     fn sampled(&self, event: Event) -> Result<Event, Error> {

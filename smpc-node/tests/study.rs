@@ -155,7 +155,7 @@ async fn an_impostors_certificate_opens_nothing() {
     let stolen = world.folder.path().join(SITES[0]).join("tls.crt");
     let certificate = CertificateDer::from_pem_file(&stolen).unwrap();
     let key = PrivateKeyDer::from_pem_file(folder.path().join("node-1-tls.key")).unwrap();
-    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
     let thief = Thief(Arc::new(CertifiedKey::new(vec![certificate], key)));
     let mut config =
         rustls::ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -11,23 +11,15 @@ mod setting;
 use haima_crypto::encode::Digest;
 use haima_dp::accountant::Bound;
 use haima_dp::event::Event;
-use haima_dp::ledger::{Cost, Limit};
+use haima_dp::ledger::Limit;
 use haima_dp::plan::CommittedPlan;
 use haima_dp::units::{Adjacency, Delta, Epsilon};
+pub use haima_smpc_node::plan::Charged;
 use haima_smpc_node::plan::{Plan, TaskPlan};
 
 use crate::Error;
 
 pub use setting::{Needed, Row, Setting};
-
-/// What a task's plan costs under the filter that its noise was calibrated for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Charged {
-    /// All attempts, in the filter's unit, against the coalition.
-    pub cost: Cost,
-    /// The same as an epsilon at the task's delta.
-    pub epsilon: Epsilon,
-}
 
 /// The smallest bounds that any accountant has for a committed plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,20 +28,6 @@ pub struct Best {
     pub coalition: Bound,
     /// Against readers of the released sums.
     pub public: Bound,
-}
-
-/// What a ledger is charged if all attempts of a task are used.
-///
-/// # Errors
-/// When a figure of the plan is out of range.
-pub fn charged(task: &TaskPlan) -> Result<Charged, Error> {
-    let (filter, delta) = (task.noise.filter()?, Delta::new(task.noise.delta)?);
-    let one = filter.cost(&task.attempt()?).ok_or_else(|| Error::Config {
-        file: format!("task {}", task.id),
-        problem: format!("{filter} has no figure for its noise"),
-    })?;
-    let cost = one.times(task.attempts());
-    Ok(Charged { cost, epsilon: cost.epsilon(delta) })
 }
 
 /// The best figures for some tasks of a committed plan together, at `delta`.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use haima_smpc_node::cli::party;
 
 use crate::Error;
 
@@ -33,14 +34,14 @@ enum Command {
     #[command(subcommand)]
     Coordinator(Coordinator),
     /// Make a party's private keys, which never leave its folder.
-    Keygen(study::Keygen),
+    Keygen(party::Keygen),
     /// Write a party's request to take part in a study: its public keys, signed by itself.
-    Request(study::MakeRequest),
+    Request(party::MakeRequest),
     /// Make a study's manifest from requests, and collect its approvals.
     #[command(subcommand)]
     Package(study::Package),
     /// Show in words what a manifest commits this party to, and sign it.
-    Approve(study::Approve),
+    Approve(party::Approve),
     /// Privacy budgets: a ledger in words, what steps cost, what a target needs.
     #[command(subcommand)]
     Budget(budget::Budget),
@@ -108,10 +109,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Poisoner { config } => poisoner(&config),
         Command::Site(Site::Run { config }) => site(&config),
         Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
-        Command::Keygen(options) => study::keygen(&options),
-        Command::Request(options) => study::request(&options),
+        Command::Keygen(options) => party::keygen(&options).map_err(Error::from),
+        Command::Request(options) => party::request(&options).map_err(Error::from),
         Command::Package(command) => study::package(&command),
-        Command::Approve(options) => study::approve(&options),
+        Command::Approve(options) => party::approve(&options).map_err(Error::from),
         Command::Budget(command) => budget::run(&command),
         Command::Audit(command) => audit::run(&command),
     };

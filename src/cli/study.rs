@@ -1,53 +1,15 @@
-//! `haima keygen`, `request`, `package` and `approve`: a study comes to be.
-//!
-//! Every party makes its own keys and sends a request, which has nothing secret; whoever drafts the
-//! study packages requests and template to a manifest; every party approves it with a detached
-//! signature; packaged with all of them the manifest is a study.
+//! `haima package`: a study comes to be from its template, all parties' requests and, at the end,
+//! all their approvals. What each party does for itself is in `haima_smpc_node::cli::party`.
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
-use haima_smpc_node::keyfile;
-use haima_smpc_node::manifest::{Manifest, Party};
+use clap::Subcommand;
+use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::provision::{Request, Role, in_words};
 use haima_smpc_node::study::{Approvals, Study as Signed};
-use haima_smpc_node::tls::{self, TlsIdentity};
 
 use crate::Error;
-use crate::provision::{self, Request, Role, Study, Timing};
-
-/// `haima keygen`.
-#[derive(Debug, Args)]
-pub(super) struct Keygen {
-    /// Name of the party in studies: a-z, 0-9, '.', '_' and '-'.
-    #[arg(long)]
-    name: String,
-    /// New folder for its private keys.
-    #[arg(long)]
-    out: PathBuf,
-}
-
-/// `haima request`.
-#[derive(Debug, Args)]
-pub(super) struct MakeRequest {
-    /// Folder that `haima keygen` made.
-    #[arg(long)]
-    keys: PathBuf,
-    /// Name of the party, as given to keygen.
-    #[arg(long)]
-    name: String,
-    /// What it does in the study.
-    #[arg(long)]
-    role: Role,
-    /// Organisation that runs it.
-    #[arg(long)]
-    operator: String,
-    /// `host:port` where a node or coordinator listens; a site has none.
-    #[arg(long, default_value = "")]
-    address: String,
-    /// The request; standard output when absent.
-    #[arg(long)]
-    out: Option<PathBuf>,
-}
+use crate::provision::{self, Study, Timing};
 
 /// `haima package`.
 #[derive(Debug, Subcommand)]
@@ -86,64 +48,6 @@ pub(super) enum Package {
         #[arg(required = true)]
         approvals: Vec<PathBuf>,
     },
-}
-
-/// `haima approve`.
-#[derive(Debug, Args)]
-pub(super) struct Approve {
-    /// The manifest that was drafted.
-    #[arg(long)]
-    manifest: PathBuf,
-    /// The manifest that it amends: shows what changes.
-    #[arg(long)]
-    amends: Option<PathBuf>,
-    /// Folder of this party's keys.
-    #[arg(long)]
-    keys: PathBuf,
-    /// Sign. Without it the manifest is only shown in words.
-    #[arg(long)]
-    sign: bool,
-    /// The approval; `approval-NAME.toml` in the manifest's folder when absent.
-    #[arg(long)]
-    out: Option<PathBuf>,
-}
-
-/// Makes a party's keys.
-pub(super) fn keygen(options: &Keygen) -> Result<(), Error> {
-    let Keygen { name, out } = options;
-    let folder = provision::make_keys(out, name)?;
-    println!("keys of {name} are in {}; they never leave it", out.display());
-    println!("fingerprint  {}", folder.fingerprint()?);
-    println!("next: haima request --keys {} --name {name} --role ...", out.display());
-    Ok(())
-}
-
-/// Writes a party's request.
-pub(super) fn request(options: &MakeRequest) -> Result<(), Error> {
-    let MakeRequest { keys, name, role, operator, address, out } = options;
-    let listens = *role != Role::Site;
-    if listens == address.is_empty() {
-        let problem = if listens { "missing; give host:port" } else { "a site listens nowhere" };
-        return Err(Error::Config { file: "--address".into(), problem: problem.into() });
-    }
-    let identity = keyfile::read_identity(&keys.join("identity.key"))?;
-    let tls = TlsIdentity::read(&keys.join("tls.crt"), &keys.join("tls.key"))?;
-    let party = Party {
-        name: name.clone(),
-        operator: operator.clone(),
-        identity: identity.public().to_string(),
-        tls: tls.pin()?.to_string(),
-        address: address.clone(),
-    };
-    let request = Request::sign(*role, party, &identity);
-    let text = toml::to_string(&request).map_err(|e| Error::config(keys, e.to_string()))?;
-    match out {
-        Some(path) => write_new(path, &text)?,
-        None => print!("{text}"),
-    }
-    eprintln!("fingerprint  {}", request.fingerprint()?);
-    eprintln!("send the request to whoever drafts the study, and read the fingerprint to them");
-    Ok(())
 }
 
 /// Drafts a manifest, or collects its approvals.
@@ -192,7 +96,7 @@ fn draft(
         manifest.amends = Some(old.digest().to_string());
         manifest = manifest.checked()?;
     }
-    let words = provision::in_words(&manifest, old.as_ref())?;
+    let words = in_words(&manifest, old.as_ref())?;
     std::fs::create_dir_all(out).map_err(|e| Error::file(out, e))?;
     let path = out.join("manifest.toml");
     let text = toml::to_string(&manifest).map_err(|e| Error::config(&path, e.to_string()))?;
@@ -220,39 +124,6 @@ fn collect(path: &Path, files: &[PathBuf]) -> Result<(), Error> {
     all.write(&out)?;
     println!("{} has all {} signatures", out.display(), all.signatures.len());
     println!("give manifest.toml, manifest.sig and plan.toml to every party");
-    Ok(())
-}
-
-/// Shows a manifest in words, and signs it where that is asked for.
-pub(super) fn approve(options: &Approve) -> Result<(), Error> {
-    let Approve { manifest: path, amends, keys, sign, out } = options;
-    let manifest = Manifest::read(path)?;
-    let old = amends.as_deref().map(Manifest::read).transpose()?;
-    println!("{}", provision::in_words(&manifest, old.as_ref())?);
-    let identity = keyfile::read_identity(&keys.join("identity.key"))?;
-    let own = identity.public().to_string();
-    let name = manifest
-        .parties()
-        .find(|(_, key, _)| key.to_lowercase() == own)
-        .map(|(name, _, _)| name.to_owned())
-        .ok_or_else(|| Error::config(path, "it does not have this identity key"))?;
-    let certificate = keys.join("tls.crt");
-    let pem = std::fs::read_to_string(&certificate).map_err(|e| Error::file(&certificate, e))?;
-    let pin = tls::pin_of_pem(&name, &pem)?;
-    if manifest.pins().get(&name) != Some(&pin) {
-        let problem = format!("it has another TLS key for {name} than {}", certificate.display());
-        return Err(Error::config(path, problem));
-    }
-    if !sign {
-        println!("not signed: if this is what {name} agrees to, say --sign");
-        return Ok(());
-    }
-    let mut approvals = Approvals::new(&manifest);
-    approvals.sign(&manifest, &name, &identity)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let out = out.clone().unwrap_or_else(|| folder.join(format!("approval-{name}.toml")));
-    approvals.write(&out)?;
-    println!("signed for {name}: send {} to whoever drafted the study", out.display());
     Ok(())
 }
 

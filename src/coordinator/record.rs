@@ -180,7 +180,7 @@ fn typed(task: &str, value: &serde_json::Value) -> Option<StepResult> {
 fn privacy(manifest: &Manifest, task: &TaskPlan, plan: Digest) -> Result<Privacy, Error> {
     let nodes = u32::try_from(manifest.nodes.len()).unwrap_or(u32::MAX);
     let delta = Delta::new(task.noise.delta)?;
-    let charged = budget::charged(task)?;
+    let charged = task.charged()?;
     let best = budget::best(std::slice::from_ref(task), plan, nodes, delta)?;
     Ok(Privacy {
         epsilon_coalition: charged.epsilon.get(),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use haima_smpc_node::keyfile;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::server::Config as NodeConfig;
+use haima_smpc_node::server::config::LogFormat;
 use haima_smpc_node::study::{Approvals, Study as Signed};
 
 use crate::Error;
@@ -175,6 +176,9 @@ impl Network {
                 store: "node.db".into(),
                 journal: in_folder("audit.log"),
                 listen: None,
+                metrics: None,
+                retention_days: None,
+                log_format: LogFormat::Text,
             };
             write_toml(&folder.path.join("node.toml"), &config)?;
         }

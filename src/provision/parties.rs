@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use haima_crypto::identity::IdentityKey;
-use haima_smpc_node::manifest::{Party, check_name, fingerprint};
-use haima_smpc_node::{keyfile, tls};
+use haima_smpc_node::manifest::Party;
+use haima_smpc_node::provision::{Keys, make_keys};
 
 use crate::Error;
 
@@ -15,47 +14,6 @@ pub struct PartyFolder {
     pub path: PathBuf,
     /// Name, operator, public key, pin and address.
     pub party: Party,
-}
-
-/// A party's new keys.
-#[derive(Clone, Debug)]
-pub struct Keys {
-    /// Public identity key, hexadecimal.
-    pub identity: String,
-    /// Pin of the TLS key, hexadecimal.
-    pub tls: String,
-}
-
-impl Keys {
-    /// What to read over the telephone.
-    ///
-    /// # Errors
-    /// Never, for keys that were just made.
-    pub fn fingerprint(&self) -> Result<String, Error> {
-        Ok(fingerprint(&self.identity, &self.tls)?)
-    }
-}
-
-/// Makes a folder with fresh keys from the operating system's randomness, readable by its owner
-/// alone.
-///
-/// # Errors
-/// When the folder exists, or a file cannot be written.
-pub fn make_keys(path: &Path, name: &str) -> Result<Keys, Error> {
-    check_name("name", name)?;
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| Error::file(path, e))?;
-    let key = IdentityKey::generate(&mut rand::rng());
-    keyfile::write_identity(&path.join("identity.key"), &key)?;
-    let (certificate, private) = tls::TlsIdentity::generate(name)?;
-    let certificate_path = path.join("tls.crt");
-    std::fs::write(&certificate_path, &certificate)
-        .map_err(|e| Error::file(&certificate_path, e))?;
-    keyfile::write_private(&path.join("tls.key"), private.as_bytes())?;
-    let tls = tls::pin_of_pem(name, &certificate)?.to_string();
-    Ok(Keys { identity: key.public().to_string(), tls })
 }
 
 /// Makes a party's folder with fresh keys.

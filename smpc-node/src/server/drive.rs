@@ -20,6 +20,7 @@ use haima_crypto::share::Aggregate;
 use zeroize::Zeroizing;
 
 use super::engine::{Ended, Engine, Live, Public};
+use super::metrics;
 use super::store::{Evidence, RENEW};
 use crate::client::{NodeClient, Published};
 use crate::record::{HeldSet, Release, Signed, released_digest, sum_digest};
@@ -102,6 +103,7 @@ async fn leased(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
             Ended::Failed(reason)
         }
     };
+    metrics::round_ended(if matches!(ended, Ended::Released) { "released" } else { "failed" });
     live.public.send_modify(|public| public.outcome = Some(ended));
     Ok(())
 }

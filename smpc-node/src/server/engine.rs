@@ -331,6 +331,11 @@ impl Engine {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many rounds are in progress.
+    pub(super) fn open_rounds(&self) -> usize {
+        self.lives().0.len()
+    }
+
     /// A round in progress.
     pub(super) fn live(&self, round: &Digest) -> Option<Arc<Live>> {
         self.lives().0.get(round).cloned()
@@ -421,7 +426,7 @@ impl Engine {
             )));
         }
         self.check_history(&spec).await?;
-        let open = self.lives().0.len();
+        let open = self.open_rounds();
         if open >= MAX_OPEN {
             return Err(refuse(format!("{open} rounds are open already")));
         }

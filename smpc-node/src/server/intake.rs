@@ -12,6 +12,7 @@ use haima_crypto::seal::{CHUNK, ChunkKey, HEAD, Place};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine::{Engine, Live};
+use super::metrics;
 use super::store::{Arrival, StoredChunk};
 use crate::Error;
 use crate::audit::Event;
@@ -153,6 +154,7 @@ impl Intake {
             self.rest.seal(place, self.digest.as_bytes(), &mut bytes)?;
             Ok::<_, Error>((hash, bytes))
         })?;
+        metrics::bytes_in(sealed.len());
         self.hashes.push(hash);
         self.pending.push(StoredChunk { seq: place.index, hash, bytes });
         if self.pending.len() == BATCH && !place.last {
@@ -271,6 +273,7 @@ impl Queue {
 
 /// One transaction, then one sync of the journal; only then is anything acknowledged.
 async fn commit(engine: &Engine, arrivals: &[Arrival]) -> Result<Vec<Result<bool, Error>>, Error> {
+    let started = std::time::Instant::now();
     let answers = engine.store().add_submissions(arrivals).await?;
     let digests: Vec<Digest> =
         arrivals.iter().map(|arrival| Digest::of(&arrival.signed.bytes)).collect();
@@ -286,5 +289,13 @@ async fn commit(engine: &Engine, arrivals: &[Arrival]) -> Result<Vec<Result<bool
         })
         .collect();
     engine.log_all(&events)?;
+    metrics::committed(started.elapsed().as_secs_f64());
+    for answer in &answers {
+        metrics::submission(match answer {
+            Ok(true) => "accepted",
+            Ok(false) => "repeated",
+            Err(_) => "refused",
+        });
+    }
     Ok(answers)
 }

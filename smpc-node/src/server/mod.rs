@@ -8,11 +8,14 @@ mod drive;
 mod engine;
 mod epoch;
 mod intake;
+mod metrics;
+pub mod preflight;
 mod rest;
 mod service;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use config::Config;
 pub use engine::Engine;
@@ -21,10 +24,31 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 
 use crate::proto::node_server::NodeServer;
-use crate::{Error, client, tls};
+use crate::{Error, client, tls, unix_millis};
+
+/// How long calls in flight may take after the node was told to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often what is past its retention is erased, and gauges are set.
+const COLLECT: Duration = Duration::from_secs(60);
+
+/// Erases what ended rounds keep beyond the retention, and sets gauges, for ever.
+async fn collect(engine: &Engine, retention_days: Option<u32>) {
+    loop {
+        if let Some(days) = retention_days {
+            let before = unix_millis().saturating_sub(u64::from(days).saturating_mul(86_400_000));
+            match engine.store().collect(before).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "submissions past their retention are erased"),
+                Err(error) => tracing::error!(%error, "nothing could be erased"),
+            }
+        }
+        metrics::gauges(engine).await;
+        tokio::time::sleep(COLLECT).await;
+    }
+}
 
 /// How often a replica looks for rounds that others opened.
-const SCAN: std::time::Duration = std::time::Duration::from_millis(300);
+const SCAN: Duration = Duration::from_millis(300);
 
 /// Runs a node until `shutdown` resolves. Prints one line to stderr when it listens.
 ///
@@ -43,13 +67,28 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
     engine.resume().await?;
     let service = NodeServer::new(service::Service::new(Arc::clone(&engine)))
         .max_decoding_message_size(2 * client::CHUNK);
+    if let Some(address) = &config.metrics {
+        metrics::serve(address)?;
+    }
+    let (told, mut stop) = tokio::sync::watch::channel(false);
+    let stopped = async move {
+        shutdown.await;
+        let _ = told.send(true);
+    };
     let serving = Server::builder()
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(8 << 20)
         .concurrency_limit_per_connection(64)
-        .http2_keepalive_interval(Some(std::time::Duration::from_secs(20)))
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .add_service(service)
-        .serve_with_incoming_shutdown(incoming, shutdown);
+        .serve_with_incoming_shutdown(incoming, stopped);
+    // Calls in flight may end; who holds a connection longer does not keep the node up.
+    let patience = async {
+        let _ = stop.wait_for(|told| *told).await;
+        tracing::info!(node = %config.name, "stopping; rounds go on at the next start");
+        tokio::time::sleep(PATIENCE).await;
+    };
+    let collecting = collect(&engine, config.retention_days);
     // Rounds that other replicas opened.
     let replicas = async {
         while engine.store().shared() {
@@ -75,5 +114,7 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
         }),
         error = no_epoch => Err(error),
         () = replicas => Ok(()),
+        () = patience => Ok(()),
+        () = collecting => Ok(()),
     }
 }

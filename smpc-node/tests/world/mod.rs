@@ -200,6 +200,9 @@ impl World {
             store: home.join("node.db").to_str().unwrap().into(),
             journal: home.join("audit.log"),
             listen: None,
+            metrics: None,
+            retention_days: None,
+            log_format: server::config::LogFormat::Text,
         }
     }
 

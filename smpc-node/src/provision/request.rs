@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::manifest::{Party, fingerprint};
 use haima_crypto::encode::{Digest, Encoder, from_hex, to_hex};
 use haima_crypto::identity::{IdentityKey, IdentityPublic, Signature};
-use haima_smpc_node::manifest::{Party, fingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 1 << 14;
 
 /// What a party does in a study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "server", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// A hospital.
@@ -65,12 +65,11 @@ impl Request {
         let size = std::fs::metadata(path).map_err(|e| Error::file(path, e))?.len();
         if size > MAX_BYTES {
             let problem = format!("{size} bytes; at most {MAX_BYTES} are read");
-            return Err(Error::config(path, problem));
+            return Err(Error::config(path, &problem));
         }
         let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-        let request: Self =
-            toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
-        let fault = |problem: String| Error::config(path, problem);
+        let request: Self = toml::from_str(&text).map_err(|e| Error::config(path, &e))?;
+        let fault = |problem: String| Error::config(path, &problem);
         if request.version != 1 {
             let problem = format!("version {}; this program reads 1", request.version);
             return Err(fault(problem));
@@ -89,7 +88,7 @@ impl Request {
     /// # Errors
     /// When a key is not one.
     pub fn fingerprint(&self) -> Result<String, Error> {
-        Ok(fingerprint(&self.party.identity, &self.party.tls)?)
+        fingerprint(&self.party.identity, &self.party.tls)
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use haima_smpc_node::changes::changes;
-use haima_smpc_node::manifest::{Class, Manifest, fingerprint};
-use haima_smpc_node::plan::Plan;
-
-use crate::{Error, budget};
+use crate::Error;
+use crate::changes::changes;
+use crate::manifest::{Class, Manifest, fingerprint};
+use crate::plan::Plan;
 
 /// The manifest in words; with the one that it amends, what it changes.
 ///
@@ -58,7 +57,7 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
         let _ = write!(text, "  {}: {} {}, ", task.id, task.task, task.version);
         match (task.class, plan.tasks.iter().find(|planned| planned.id == task.id)) {
             (Class::Private, Some(planned)) => {
-                let charged = budget::charged(planned)?;
+                let charged = planned.charged()?;
                 let _ = writeln!(
                     text,
                     "private: epsilon {:.3} at delta {:e} for {} steps and {} spare attempts, against \

@@ -1,0 +1,155 @@
+//! What each party does for itself before a study: `keygen`, `request` and `approve`.
+//!
+//! Private keys are made where they stay. A request has nothing secret and is signed by itself; an
+//! approval is a detached signature over the manifest's digest.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::manifest::{Manifest, Party};
+use crate::provision::{Request, Role, in_words, make_keys};
+use crate::study::Approvals;
+use crate::tls::{self, TlsIdentity};
+use crate::{Error, keyfile};
+
+/// `haima keygen`.
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// Name of the party in studies: a-z, 0-9, '.', '_' and '-'.
+    #[arg(long)]
+    name: String,
+    /// New folder for its private keys.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// `haima request`.
+#[derive(Debug, Args)]
+pub struct MakeRequest {
+    /// Folder that `haima keygen` made.
+    #[arg(long)]
+    pub(super) keys: PathBuf,
+    /// Name of the party, as given to keygen.
+    #[arg(long)]
+    pub(super) name: String,
+    /// What it does in the study.
+    #[arg(long)]
+    pub(super) role: Role,
+    /// Organisation that runs it.
+    #[arg(long)]
+    pub(super) operator: String,
+    /// `host:port` where a node or coordinator listens; a site has none.
+    #[arg(long, default_value = "")]
+    pub(super) address: String,
+    /// The request; standard output when absent.
+    #[arg(long)]
+    pub(super) out: Option<PathBuf>,
+}
+
+/// `haima approve`.
+#[derive(Debug, Args)]
+pub struct Approve {
+    /// The manifest that was drafted.
+    #[arg(long)]
+    manifest: PathBuf,
+    /// The manifest that it amends: shows what changes.
+    #[arg(long)]
+    amends: Option<PathBuf>,
+    /// Folder of this party's keys.
+    #[arg(long)]
+    keys: PathBuf,
+    /// Sign. Without it the manifest is only shown in words.
+    #[arg(long)]
+    sign: bool,
+    /// The approval; `approval-NAME.toml` in the manifest's folder when absent.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// Makes a party's keys.
+///
+/// # Errors
+/// When the folder exists or cannot be written.
+pub fn keygen(options: &Keygen) -> Result<(), Error> {
+    let Keygen { name, out } = options;
+    let folder = make_keys(out, name)?;
+    println!("keys of {name} are in {}; they never leave it", out.display());
+    println!("fingerprint  {}", folder.fingerprint()?);
+    println!("next: haima request --keys {} --name {name} --role ...", out.display());
+    Ok(())
+}
+
+/// Writes a party's request.
+///
+/// # Errors
+/// When the keys cannot be read or the file exists.
+pub fn request(options: &MakeRequest) -> Result<(), Error> {
+    let MakeRequest { keys, name, role, operator, address, out } = options;
+    let listens = *role != Role::Site;
+    if listens == address.is_empty() {
+        let problem = if listens { "missing; give host:port" } else { "a site listens nowhere" };
+        return Err(Error::Config { file: "--address".into(), problem: problem.into() });
+    }
+    let identity = keyfile::read_identity(&keys.join("identity.key"))?;
+    let tls = TlsIdentity::read(&keys.join("tls.crt"), &keys.join("tls.key"))?;
+    let party = Party {
+        name: name.clone(),
+        operator: operator.clone(),
+        identity: identity.public().to_string(),
+        tls: tls.pin()?.to_string(),
+        address: address.clone(),
+    };
+    let request = Request::sign(*role, party, &identity);
+    let text = toml::to_string(&request).map_err(|e| Error::config(keys, &e))?;
+    match out {
+        Some(path) => write_new(path, &text)?,
+        None => print!("{text}"),
+    }
+    eprintln!("fingerprint  {}", request.fingerprint()?);
+    eprintln!("send the request to whoever drafts the study, and read the fingerprint to them");
+    Ok(())
+}
+
+/// Shows a manifest in words, and signs it where that is asked for.
+///
+/// # Errors
+/// When it is not sound, or does not hold this party's keys.
+pub fn approve(options: &Approve) -> Result<(), Error> {
+    let Approve { manifest: path, amends, keys, sign, out } = options;
+    let manifest = Manifest::read(path)?;
+    let old = amends.as_deref().map(Manifest::read).transpose()?;
+    println!("{}", in_words(&manifest, old.as_ref())?);
+    let identity = keyfile::read_identity(&keys.join("identity.key"))?;
+    let own = identity.public().to_string();
+    let name = manifest
+        .parties()
+        .find(|(_, key, _)| key.to_lowercase() == own)
+        .map(|(name, _, _)| name.to_owned())
+        .ok_or_else(|| Error::config(path, &"it does not have this identity key"))?;
+    let certificate = keys.join("tls.crt");
+    let pem = std::fs::read_to_string(&certificate).map_err(|e| Error::file(&certificate, e))?;
+    let pin = tls::pin_of_pem(&name, &pem)?;
+    if manifest.pins().get(&name) != Some(&pin) {
+        let problem = format!("it has another TLS key for {name} than {}", certificate.display());
+        return Err(Error::config(path, &problem));
+    }
+    if !sign {
+        println!("not signed: if this is what {name} agrees to, say --sign");
+        return Ok(());
+    }
+    let mut approvals = Approvals::new(&manifest);
+    approvals.sign(&manifest, &name, &identity)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let out = out.clone().unwrap_or_else(|| folder.join(format!("approval-{name}.toml")));
+    approvals.write(&out)?;
+    println!("signed for {name}: send {} to whoever drafted the study", out.display());
+    Ok(())
+}
+
+/// Writes a file that must not exist yet.
+pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Error> {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create_new(path).map_err(|e| Error::file(path, e))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| Error::file(path, e))
+}

@@ -1,0 +1,176 @@
+//! What an operator does: init, preflight, run, stop, status, export-log; over the real binary.
+
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use world::World;
+
+fn smpc_node(words: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_smpc-node")).args(words).output().unwrap();
+    let text = [&output.stdout[..], &output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+fn configured(world: &World, node: usize, more: &str) -> PathBuf {
+    let path = world.home(node).join("node.toml");
+    let text = toml::to_string(&world.config(node)).unwrap();
+    std::fs::write(&path, format!("{more}{text}")).unwrap();
+    path
+}
+
+/// A process that ends with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(config: &Path) -> Process {
+    let log = std::fs::File::create(config.with_file_name("log")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smpc-node"));
+    command.args(["run", "--config", config.to_str().unwrap()]).env("HAIMA_LOG", "trace");
+    Process(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+}
+
+fn terminate(Process(child): &mut Process) -> Option<i32> {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let until = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < until {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("the node did not stop");
+}
+
+#[test]
+fn init_makes_a_private_folder_once_and_preflight_says_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("node");
+    let out = home.to_str().unwrap();
+    let words =
+        ["init", "--name", "node-1", "--operator", "North", "--address", "north:1", "--out", out];
+    let (done, said) = smpc_node(&words);
+    assert!(done && said.contains("fingerprint") && said.contains("preflight"), "{said}");
+    for file in ["identity.key", "tls.key"] {
+        let mode = std::fs::metadata(home.join(file)).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600, "{file}");
+    }
+    let kept = std::fs::read(home.join("identity.key")).unwrap();
+    assert!(!smpc_node(&words).0, "it never overwrites");
+    assert_eq!(std::fs::read(home.join("identity.key")).unwrap(), kept);
+    let config = home.join("node.toml");
+    let (done, said) = smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
+    assert!(!done && said.contains("FAILED   manifest"), "{said}");
+    let config = config.to_str().unwrap();
+    let (done, said) = smpc_node(&["preflight", "--config", config, "--set", "colour=red"]);
+    assert!(!done && said.contains("--set colour=red"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn preflight_finds_what_would_keep_a_node_from_running() {
+    let mut world = World::new(2);
+    let config = configured(&world, 0, "");
+    let preflight = || smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
+    let (done, said) = preflight();
+    assert!(done, "{said}");
+    assert!(said.contains("WARNING  node node-2") && said.contains("PASSED   store"), "{said}");
+    world.start(1).await;
+    let (done, said) = preflight();
+    assert!(done && said.contains("PASSED   node node-2"), "{said}");
+
+    let key = world.home(0).join("identity.key");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&key, open).unwrap();
+    let (done, said) = preflight();
+    assert!(!done && said.contains("FAILED   keys") && said.contains("chmod 600"), "{said}");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&key, closed).unwrap();
+    std::fs::copy(world.home(1).join("identity.key"), &key).unwrap();
+    let (done, said) = preflight();
+    assert!(!done && said.contains("not the one in the manifest"), "{said}");
+    let path = config.to_str().unwrap();
+    let (done, said) =
+        smpc_node(&["preflight", "--config", path, "--set", "store=/nowhere/node.db", "--json"]);
+    assert!(!done && said.contains("\"outcome\":\"FAILED\""), "{said}");
+}
+
+/// Waits until the node that is a process of its own has its epoch.
+async fn ready(world: &World) {
+    for _ in 0..500 {
+        if world.node(0).epoch().await.is_ok_and(|(_, record)| record.is_some()) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A node that is told to stop exits with 0, takes its rounds up again, and its log holds nothing
+/// secret at any level.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_stops_when_told_goes_on_when_started_and_logs_no_secret() {
+    let mut world = World::new(2);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = configured(&world, 0, &format!("metrics = \"127.0.0.1:{port}\"\n"));
+    let mut child = start(&config);
+    world.start(1).await;
+    world.settle().await;
+    ready(&world).await;
+    let spec = world.spec("private", 1);
+    world.open(&spec).await;
+    let made = world.make(0, &spec, &[1; 4]);
+    world.submit_made(0, &made).await;
+    assert_eq!(terminate(&mut child), Some(0));
+    let mut child = start(&config);
+    ready(&world).await;
+    for site in 1..4 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    world.bundle(&spec).await.verify(&world.manifest).unwrap();
+
+    let path = config.to_str().unwrap();
+    let (done, said) = smpc_node(&["status", "--config", path, "--json"]);
+    assert!(done && said.contains("\"released\":1") && said.contains("\"epoch\":true"), "{said}");
+    let (done, said) = smpc_node(&["export-log", "--config", path]);
+    let kinds = ["opened", "accepted", "closed", "prepared", "agreed", "committed", "released"];
+    for kind in kinds {
+        assert!(done && said.contains(&format!("\"kind\":\"{kind}\"")), "{kind}: {said}");
+    }
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.contains("haima_submissions_total{outcome=\"accepted\"} 3"), "{text}");
+    assert!(text.contains("haima_rounds_total{outcome=\"released\"} 1"), "{text}");
+    assert!(!text.contains("site-"), "no number tells of one site");
+    assert_eq!(terminate(&mut child), Some(0));
+
+    let log = std::fs::read(config.with_file_name("log")).unwrap();
+    assert!(log.len() > 1000, "it logs at its finest level");
+    let mut secrets = vec![made.sealed[0][..64].to_vec(), made.public.clone()];
+    for entry in std::fs::read_dir(world.home(0)).unwrap().flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "key") {
+            let text = std::fs::read_to_string(entry.path()).unwrap();
+            // Each line of the file but its version, as it stands: hexadecimal or base64.
+            secrets.extend(text.lines().skip(1).filter(|l| l.len() > 20).map(Into::into));
+        }
+    }
+    assert!(secrets.len() > 5);
+    for secret in secrets {
+        let hex = haima_crypto::encode::to_hex(&secret);
+        for form in [&secret[..], hex.as_bytes()] {
+            let found = log.windows(form.len()).any(|window| window == form);
+            assert!(!found, "a secret is in the log");
+        }
+    }
+}
