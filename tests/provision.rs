@@ -225,6 +225,57 @@ fn a_study_set_up_by_hand_runs_to_its_report() {
     let logs: Vec<String> = hand.names().iter().map(|name| hand.log(name)).collect();
     assert!(status.success(), "{}", logs.join("\n---\n"));
     assert!(hand.path("centre").join("out/report.json").exists());
+    drop(running);
+    cross_check(&hand);
+}
+
+/// All parties' journals agree; a cut one and a false one are named.
+fn cross_check(hand: &Hand) {
+    let manifest = hand.path("centre").join("manifest.toml");
+    let journal = |name: &str, role: &str| match role {
+        "coordinator" => hand.path(name).join("out/audit.log"),
+        "node" => hand.path(name).join("audit.log"),
+        _ => hand.path(name).join("state/audit.log"),
+    };
+    let verify = |of: &dyn Fn(&str, PathBuf) -> PathBuf| {
+        let mut words = vec!["audit".to_owned(), "verify".into(), "--manifest".into()];
+        words.push(text(&manifest).to_owned());
+        for (name, role, _) in &hand.parties {
+            let path = of(name, journal(name, role));
+            words.extend(["--journal".into(), format!("{name}={}", text(&path))]);
+        }
+        let output = haima(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        (output.status.success(), said(&output))
+    };
+    let (agree, told) = verify(&|_, path| path);
+    assert!(agree && told.contains("the 7 journals agree"), "{told}");
+    // The payloads stay as their party signed them; the chain anybody can make.
+    let changed = hand.path("changed.log");
+    let rewrite = |from: &Path, keep: &dyn Fn(usize, usize) -> bool| {
+        let label = haima_smpc_node::audit::LABEL;
+        let entries = haima_dp::journal::Journal::read(from, label).unwrap();
+        let _ = std::fs::remove_file(&changed);
+        let (mut journal, _) = haima_dp::journal::Journal::open(&changed, label).unwrap();
+        for (i, entry) in entries.iter().enumerate() {
+            if keep(i, entries.len()) {
+                journal.append(entry).unwrap();
+            }
+        }
+    };
+    for party in ["north", "ohio-state"] {
+        let (_, role, _) = hand.parties.iter().find(|(name, ..)| name == party).unwrap();
+        rewrite(&journal(party, role), &|i, len| i < len / 2);
+        let (agree, told) =
+            verify(&|name, path| if name == party { changed.clone() } else { path });
+        assert!(!agree && told.contains(party) && told.contains("cut off"), "{told}");
+    }
+    // One byte of a record inside.
+    let mut bytes = std::fs::read(journal("south", "node")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&changed, bytes).unwrap();
+    let (agree, told) = verify(&|name, path| if name == "south" { changed.clone() } else { path });
+    assert!(!agree && told.contains("changed.log"), "{told}");
 }
 
 #[test]

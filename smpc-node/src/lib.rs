@@ -19,6 +19,7 @@
 //! | [`noise`] | noise from the epoch key, the round and the accepted set (rules N1, N3) |
 //! | [`tls`] | mutual TLS by keys pinned in the manifest; no certificate authority |
 //! | [`audit`] | a party's signed, hash-chained journal |
+//! | [`crosscheck`] | several parties' journals against one another |
 //! | [`keyfile`] | private keys on disk |
 //! | [`client`] | how sites, coordinator and other nodes talk to a node |
 //! | [`server`] | the service and its store (feature `server`) |
@@ -36,6 +37,7 @@ pub mod changes;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod client;
+pub mod crosscheck;
 pub mod epoch;
 mod error;
 pub mod header;
@@ -63,7 +65,7 @@ pub mod proto {
 pub use error::Error;
 
 /// Version of the protocol that this crate speaks; part of every round's digest.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Milliseconds since 1970 by this machine's clock. The one place where the crate asks for it.
 #[must_use]

@@ -1,9 +1,10 @@
-//! `haima audit verify`: the hash chain of a journal and the signature on every record.
+//! `haima audit verify`: journals, each by itself and against one another.
 
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use haima_smpc_node::audit;
+use haima_smpc_node::crosscheck::{Journal, first_disagreement};
 use haima_smpc_node::study::Study;
 
 use crate::Error;
@@ -11,25 +12,60 @@ use crate::Error;
 /// Commands on journals.
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {
-    /// Verify a party's journal against its key in the manifest. Without the peers' journals this
-    /// cannot tell whether records were cut off at the end.
+    /// Verify the hash chain and the signatures of journals against the parties' keys in the
+    /// manifest, and hold those of several parties against one another: the first disagreement is
+    /// named. One alone cannot tell whether records were cut off at its end.
     Verify {
-        /// The study's manifest.
+        /// The study's manifest, with manifest.sig beside it.
         #[arg(long)]
         manifest: PathBuf,
-        /// Name of the party in the manifest.
-        #[arg(long)]
-        party: String,
-        /// The journal.
-        journal: PathBuf,
+        /// Name of the party whose journal is given last.
+        #[arg(long, requires = "journal")]
+        party: Option<String>,
+        /// A party's journal, again for each: NAME=FILE.
+        #[arg(long = "journal", value_name = "NAME=FILE")]
+        journals: Vec<String>,
+        /// The journal of --party.
+        journal: Option<PathBuf>,
     },
 }
 
 /// Runs a command.
 pub(super) fn run(command: &Audit) -> Result<(), Error> {
-    let Audit::Verify { manifest, party, journal } = command;
-    let key = Study::read(manifest)?.manifest().identity(party)?;
-    let records = audit::verify(journal, party, &key)?;
-    println!("{}: {records} records of {party} verified (no tail check)", journal.display());
+    let Audit::Verify { manifest, party, journals, journal } = command;
+    let study = Study::read(manifest)?.manifest();
+    let mut files = Vec::new();
+    for given in journals {
+        let (name, path) = given.split_once('=').ok_or_else(|| Error::Config {
+            file: format!("--journal {given}"),
+            problem: "give NAME=FILE".into(),
+        })?;
+        files.push((name.to_owned(), PathBuf::from(path)));
+    }
+    if let (Some(party), Some(journal)) = (party, journal) {
+        files.push((party.clone(), journal.clone()));
+    }
+    if files.is_empty() {
+        return Err(Error::Config {
+            file: "haima audit verify".into(),
+            problem: "no journal; give --journal NAME=FILE, once for each party".into(),
+        });
+    }
+    let mut read = Vec::new();
+    for (party, path) in files {
+        let records = audit::read(&path, &party, &study.identity(&party)?)?;
+        let check = if read.len() + journals.len() > 1 { "" } else { " (no tail check)" };
+        println!("{}: {} records of {party} verified{check}", path.display(), records.len());
+        read.push(Journal { party, records });
+    }
+    if let Some(first) = first_disagreement(&study, &read) {
+        return Err(Error::Config {
+            file: "the journals disagree".into(),
+            problem: first.to_string(),
+        });
+    }
+    if read.len() > 1 {
+        println!("the {} journals agree", read.len());
+    }
     Ok(())
 }

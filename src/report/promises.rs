@@ -61,7 +61,7 @@ pub fn node_mode(nodes: usize, shared: &[String]) -> Vec<Promise> {
             "Shares stay sealed all the way into the node",
             "whoever ends a node's TLS connection, records the traffic, or copies its database",
             Holds::Yes,
-            "Each share is sealed to its node's epoch key (X25519 and ML-KEM-768) and stored sealed. Keys cannot be rotated yet: one epoch lasts the whole study.",
+            "Each share is sealed to its node's epoch key (X25519 and ML-KEM-768) and stored under a key of its round, which is erased with it. The nodes have new epoch keys for each revision of the study, and destroy the old ones.",
         ),
         promise(
             "A hospital moves the sum no further than its bound",

@@ -188,6 +188,9 @@ impl Hospital {
         })?;
         self.journal_charge(spec)?;
         let submission = self.make(spec, epoch, run, &charged, sampler)?;
+        // Before it is kept: what is kept is sent, and the nodes' journals name it by this digest.
+        let header = Digest::of(&submission.header.bytes);
+        self.audit.write(&self.key, "submitted", &round, &spec.task_id, &header, "")?;
         self.outbox.put(&round, &submission)?;
         Ok(submission)
     }
