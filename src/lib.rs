@@ -12,12 +12,15 @@
 //! | [`provision`] | keys, certificates and the manifest of a new study |
 //! | [`budget`] | what a plan costs |
 //! | [`report`] | the study's report |
+//! | [`bench_load`] | rounds as fast as they go (feature `demo`) |
 //! | [`demo`] | a whole network on one machine (feature `demo`) |
 //! | [`cli`] | the command line (feature `cli`) |
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+#[cfg(feature = "demo")]
+pub mod bench_load;
 pub mod budget;
 #[cfg(feature = "cli")]
 pub mod cli;

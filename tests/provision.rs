@@ -48,8 +48,13 @@ impl Hand {
         self.root.path().join(name)
     }
 
-    /// Keys and requests of everyone.
+    /// Keys and requests of everyone; each party has an operator of its own.
     fn new() -> Self {
+        Self::operated(ToOwned::to_owned)
+    }
+
+    /// The same with other operators.
+    fn operated(operator: impl Fn(&str) -> String) -> Self {
         let root = tempfile::tempdir().unwrap();
         let free = || {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -65,7 +70,8 @@ impl Hand {
             let made = ok(&["keygen", "--name", name, "--out", text(&keys)]);
             let request = hand.request(name);
             let mut words = vec!["request", "--keys", text(&keys), "--name", name, "--role", role];
-            words.extend(["--operator", name, "--out", text(&request)]);
+            let operator = operator(name);
+            words.extend(["--operator", &operator, "--out", text(&request)]);
             if !address.is_empty() {
                 words.extend(["--address", address]);
             }
@@ -200,9 +206,8 @@ impl Drop for Processes {
     }
 }
 
-#[test]
-fn a_study_set_up_by_hand_runs_to_its_report() {
-    let hand = Hand::new();
+/// Runs a study of these parties to its report.
+fn run(hand: &Hand) -> serde_json::Value {
     let (manifest, said) = hand.draft("study", None, &[]);
     for word in ["sum needs", "EXACT, without differential privacy", "compare each fingerprint"] {
         assert!(said.contains(word), "{word}: {said}");
@@ -224,9 +229,41 @@ fn a_study_set_up_by_hand_runs_to_its_report() {
     };
     let logs: Vec<String> = hand.names().iter().map(|name| hand.log(name)).collect();
     assert!(status.success(), "{}", logs.join("\n---\n"));
-    assert!(hand.path("centre").join("out/report.json").exists());
     drop(running);
+    let report = std::fs::read_to_string(hand.path("centre").join("out/report.json")).unwrap();
+    serde_json::from_str(&report).unwrap()
+}
+
+#[test]
+fn a_study_set_up_by_hand_runs_to_its_report() {
+    let hand = Hand::new();
+    let report = run(&hand);
+    assert!(report["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
+    assert_eq!(report["excluded"], serde_json::json!([]));
+
     cross_check(&hand);
+}
+
+/// Two hospitals of the study run its two nodes: results are the same, and the report says whose
+/// contributions no proof bounds.
+#[test]
+fn two_providers_run_both_nodes_and_are_sites_too() {
+    let hand = Hand::operated(|name| match name {
+        "north" => "ohio-state".into(),
+        "south" => "alfred-melbourne".into(),
+        other => other.into(),
+    });
+    let providers = run(&hand);
+    let (_, shown) = hand.draft("again", None, &[]);
+    assert_eq!(shown.matches("runs a node too").count(), 2, "{shown}");
+    let promises = providers.to_string();
+    for operator in ["ohio-state", "alfred-melbourne"] {
+        assert!(promises.contains(operator), "{operator} is named in the report");
+    }
+    let independent = run(&Hand::new());
+    let first = |report: &serde_json::Value| report["steps"][0]["result"].clone();
+    assert!(first(&providers).is_object(), "{promises}");
+    assert_eq!(first(&providers), first(&independent), "who runs the nodes changes no number");
 }
 
 /// All parties' journals agree; a cut one and a false one are named.

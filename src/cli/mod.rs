@@ -27,6 +27,9 @@ enum Command {
     /// Run a whole network of hospitals and nodes on this machine, on real patients.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
+    /// Rounds as fast as they go: real nodes on this machine, simulated sites.
+    #[cfg(feature = "demo")]
+    BenchLoad(crate::bench_load::Options),
     /// A hospital's daemon.
     #[command(subcommand)]
     Site(Site),
@@ -107,6 +110,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(options) => crate::demo::run(&options),
         #[cfg(feature = "demo")]
         Command::Poisoner { config } => poisoner(&config),
+        #[cfg(feature = "demo")]
+        Command::BenchLoad(options) => {
+            runtime().and_then(|runtime| runtime.block_on(crate::bench_load::run(&options)))
+        }
         Command::Site(Site::Run { config }) => site(&config),
         Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
         Command::Keygen(options) => party::keygen(&options).map_err(Error::from),
