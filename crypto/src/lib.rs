@@ -13,6 +13,7 @@
 //! | [`pine`] | shared vectors with a proof that their L2 norm is within a bound | arXiv 2311.10237, draft-chen-cfrg-vdaf-pine |
 //! | [`share`] | additive k-of-k sharing of signed integers | folklore; secrecy: one-time pad in Z_p |
 //! | [`shamir`] | sharing of which any r of n reconstruct; wrong shares located | Shamir 1979; Massey 1969 |
+//! | [`reshare`] | from additive to threshold shares of a sum | ours; sums of Shamir sharings |
 //! | [`vss`] | verifiable sharing of scalars over Ristretto | Feldman 1987, Pedersen 1991 |
 //! | [`encode`] | canonical bytes and SHA3-256 digests | ours; `docs/protocol.md` |
 //! | [`identity`] | Ed25519 keys and signatures over digests | RFC 8032, strict verification |
@@ -30,7 +31,7 @@
 //!
 //! The feature `rayon` makes and checks proofs on several threads, with the same results. Nodes
 //! have *positions* from 0 in [`share`] and [`pine`], and shares *indices* from 1 in `shamir` and
-//! `vss`. haima's own protocol does not use the threshold sharings yet.
+//! `vss`. haima's own protocol uses `reshare` where a study asks for it; `vss` it does not use.
 //!
 //! # Security
 //! Additive shares hide their value *unconditionally* from any k-1 parties when the masks are
@@ -55,6 +56,7 @@ pub mod identity;
 pub mod kdf;
 mod par;
 pub mod pine;
+pub mod reshare;
 pub mod seal;
 pub mod secret;
 pub mod shamir;

@@ -187,6 +187,11 @@ impl<F: Field> Aggregate<F> {
         Ok(())
     }
 
+    /// The sum.
+    pub(crate) fn values(&self) -> &[F] {
+        &self.values
+    }
+
     /// The sum, encoded for release.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
