@@ -1,9 +1,19 @@
 //! Compiles the coordinator's protocol with protox, so that no protoc has to be installed.
 
+use std::path::Path;
+
+use prost::Message as _;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = "proto/haima/coordinator/v1/coordinator.proto";
     println!("cargo::rerun-if-changed={file}");
     let descriptors = protox::compile([file], ["proto"])?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    let out = std::env::var("OUT_DIR")?;
+    std::fs::write(Path::new(&out).join("coordinator.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .codec_path("haima_smpc_node::wire::StrictCodec")
+        // Bulk: slices of what is there, not copies.
+        .bytes(".haima.coordinator.v1.Chunk.data")
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -12,7 +12,7 @@ CREATE TABLE rounds (
     deadline_ms    BIGINT NOT NULL,
     -- 1 when the round has no noise
     exact          BIGINT NOT NULL,
-    -- open, closed, prepared, agreed, committed, released, failed
+    -- open, closed, prepared, agreed, dealt, committed, released, failed
     state          TEXT NOT NULL,
     -- key of the round's shares at rest, wrapped; erased when the round ends
     rest_key       BYTEA,
@@ -23,6 +23,9 @@ CREATE TABLE rounds (
     prepared_sig   BYTEA,
     accepted       BYTEA,
     accepted_sig   BYTEA,
+    -- this node's deal of its noised sum (Shamir release)
+    dealt          BYTEA,
+    dealt_sig      BYTEA,
     release        BYTEA,
     release_sig    BYTEA,
     -- digest of all nodes' releases: what the next step names as `previous`
@@ -64,12 +67,24 @@ CREATE TABLE submissions (
     PRIMARY KEY (round, site)
 );
 
--- Chunks of this node's noised sum of a round.
+-- Chunks of this node's answer of a round, its noised sum or its point (party 0), and of its
+-- sub-shares for the nodes, by their number from 1 (Shamir release).
 CREATE TABLE sums (
     round  BYTEA NOT NULL,
+    party  BIGINT NOT NULL,
     seq    BIGINT NOT NULL,
     bytes  BYTEA NOT NULL,
-    PRIMARY KEY (round, seq)
+    PRIMARY KEY (round, party, seq)
+);
+
+-- All nodes' signatures over the accepted set and their releases, once all are there.
+CREATE TABLE releases (
+    round         BYTEA NOT NULL,
+    node          TEXT NOT NULL,
+    accepted_sig  BYTEA NOT NULL,
+    body          BYTEA NOT NULL,
+    signature     BYTEA NOT NULL,
+    PRIMARY KEY (round, node)
 );
 
 -- Nonces seen, for ever (rule R2).
@@ -111,13 +126,15 @@ CREATE TABLE evidence (
     PRIMARY KEY (round, site, node)
 );
 
--- All nodes' signed commitments to their preparation shares, kept before any is shown.
+-- All nodes' signed commitments, to their preparation shares (kind 'prepared') and to their
+-- sub-shares ('dealt'), kept before any is shown.
 CREATE TABLE commitments (
     round      BYTEA NOT NULL,
     node       TEXT NOT NULL,
+    kind       TEXT NOT NULL,
     body       BYTEA NOT NULL,
     signature  BYTEA NOT NULL,
-    PRIMARY KEY (round, node)
+    PRIMARY KEY (round, node, kind)
 );
 
 -- The epoch's record, fixed once a manifest, and the other nodes' parts of its secret, sealed to

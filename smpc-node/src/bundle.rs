@@ -5,8 +5,10 @@
 //! the keys of all nodes.
 
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
-use haima_crypto::field::{Field64, Field128};
+use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::identity::Signature;
+use haima_crypto::reshare;
+use haima_crypto::shamir::Threshold;
 use haima_crypto::share::{MAX_PARTIES, combine};
 
 use crate::Error;
@@ -21,8 +23,9 @@ pub struct Part {
     pub accepted: Signed,
     /// The node's release record with its signature.
     pub release: Signed,
-    /// The noised sum of the node's shares.
-    pub sum: Vec<u8>,
+    /// The noised sum of the node's shares, or its point of the shared sum; `None` of a node that
+    /// was lost after all had shared theirs again.
+    pub sum: Option<Vec<u8>>,
 }
 
 /// A round's spec with every node's part, in the manifest's order of nodes.
@@ -41,6 +44,8 @@ pub struct Verified {
     pub accepted: AcceptedSet,
     /// The released sum, in grid steps.
     pub integers: Vec<i128>,
+    /// Nodes whose point was wrong and is not in the sum (Shamir release).
+    pub wrong: Vec<String>,
 }
 
 impl Bundle {
@@ -73,22 +78,49 @@ impl Bundle {
             if release.accepted != accepted.digest() {
                 return Err(refuse("its release is over another accepted set than it signed"));
             }
-            if release.sum != sum_digest(&part.sum) {
+            if part.sum.as_ref().is_some_and(|sum| release.sum != sum_digest(sum)) {
                 return Err(refuse("its sum is not the one it signed"));
             }
             if common.get_or_insert_with(|| accepted.clone()) != &accepted {
                 return Err(refuse("it accepted another set than the first node"));
             }
         }
-        let sums: Vec<&[u8]> = self.parts.iter().map(|part| part.sum.as_slice()).collect();
-        let len = self.spec.dimension();
-        let integers = match self.spec.field {
-            FieldKind::Bits64 => combine::<Field64>(&sums, len)?,
-            FieldKind::Bits128 => combine::<Field128>(&sums, len)?,
+        let (integers, wrong) = match self.spec.field {
+            FieldKind::Bits64 => self.combine::<Field64>(manifest)?,
+            FieldKind::Bits128 => self.combine::<Field128>(manifest)?,
         };
         let accepted =
             common.ok_or(Error::Peer { peer: "coordinator".into(), problem: "no part".into() })?;
-        Ok(Verified { accepted, integers })
+        Ok(Verified { accepted, integers, wrong })
+    }
+
+    /// The sum of all nodes' sums, or the one that any quorum of points gives, with the nodes whose
+    /// points are wrong.
+    fn combine<F: Field>(&self, manifest: &Manifest) -> Result<(Vec<i128>, Vec<String>), Error> {
+        let len = self.spec.dimension();
+        let there = |part: &Part| part.sum.is_some();
+        let lost = |missing: usize, allowed: usize| Error::Peer {
+            peer: "coordinator".into(),
+            problem: format!("a release without the sums of {missing} nodes; {allowed} may lack"),
+        };
+        let missing = self.parts.iter().filter(|part| !there(part)).count();
+        let Some(quorum) = manifest.release_quorum else {
+            let sums: Option<Vec<&[u8]>> =
+                self.parts.iter().map(|part| part.sum.as_deref()).collect();
+            return Ok((combine::<F>(&sums.ok_or_else(|| lost(missing, 0))?, len)?, Vec::new()));
+        };
+        let nodes = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let allowed = nodes.saturating_sub(quorum) as usize;
+        if missing > allowed {
+            return Err(lost(missing, allowed));
+        }
+        let numbered = (1..).zip(&self.parts);
+        let points: Vec<(u32, &[u8])> =
+            numbered.filter_map(|(i, part)| Some((i, part.sum.as_deref()?))).collect();
+        let threshold = Threshold::new(quorum, nodes)?;
+        let (sum, wrong) = reshare::combine::<F, _>(&points, threshold, len, &mut rand::rng())?;
+        let name = |i: u32| manifest.nodes.get(i as usize - 1).map(|node| node.name.clone());
+        Ok((sum, wrong.into_iter().filter_map(name).collect()))
     }
 }
 
@@ -102,14 +134,14 @@ fn decode_signed(from: &mut Decoder<'_>) -> Result<Signed, haima_crypto::Error> 
 }
 
 impl Canonical for Bundle {
-    const LABEL: &'static str = "haima release bundle 1";
+    const LABEL: &'static str = "haima release bundle 2";
 
     fn encode_fields(&self, to: &mut Encoder) {
         to.bytes(&self.spec.to_bytes()).count(self.parts.len());
         for part in &self.parts {
             encode_signed(to, &part.accepted);
             encode_signed(to, &part.release);
-            to.bytes(&part.sum);
+            to.u8(u8::from(part.sum.is_some())).bytes(part.sum.as_deref().unwrap_or_default());
         }
     }
 
@@ -120,7 +152,14 @@ impl Canonical for Bundle {
         let mut parts = Vec::with_capacity(count);
         for _ in 0..count {
             let (accepted, release) = (decode_signed(from)?, decode_signed(from)?);
-            parts.push(Part { accepted, release, sum: from.bytes(sum_len)?.to_vec() });
+            let there = from.u8()?;
+            let sum = from.bytes(sum_len)?.to_vec();
+            let sum = match there {
+                0 if sum.is_empty() => None,
+                1 => Some(sum),
+                _ => return Err(from.fail("neither a sum nor none")),
+            };
+            parts.push(Part { accepted, release, sum });
         }
         Ok(Self { spec, parts })
     }

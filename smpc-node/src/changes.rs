@@ -63,6 +63,8 @@ impl Found {
         self.number("min_sites", old.min_sites.into(), new.min_sites.into(), lower);
         let (m, n) = (old.hospitals_per_patient, new.hospitals_per_patient);
         self.number("hospitals_per_patient", m.into(), n.into(), lower);
+        let quorum = |of: &Manifest| of.release_quorum.map_or(of.nodes.len() as u64, u64::from);
+        self.number("release_quorum", quorum(old), quorum(new), lower);
         self.number("max_dimension", old.max_dimension.into(), new.max_dimension.into(), higher);
         self.number("round_ms", old.round_ms, new.round_ms, never);
         self.number("grace_ms", old.grace_ms, new.grace_ms, never);

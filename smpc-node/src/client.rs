@@ -6,16 +6,16 @@ use bytes::Bytes;
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use haima_crypto::seal::HEAD;
-use tonic::transport::Channel;
+use zeroize::Zeroizing;
 
 use crate::bundle::Part;
 use crate::epoch::Record;
 use crate::header::{Header, SignedHeader};
 use crate::manifest::Party;
 use crate::proto;
-use crate::record::Signed;
+use crate::record::{NodeRecord, Signed};
 use crate::spec::RoundSpec;
-use crate::tls::{self, TlsIdentity};
+use crate::tls::{self, Link, TlsIdentity};
 use crate::{Error, PROTOCOL};
 
 /// Bytes of a chunk on the wire.
@@ -34,7 +34,26 @@ pub enum Outcome {
     /// Failed for good, with the node's reason.
     Failed(String),
     /// Released.
-    Released(Box<Part>),
+    Released(Box<Answer>),
+}
+
+/// A node's answer to a released round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its own part.
+    pub part: Part,
+    /// What all nodes signed, in the manifest's order: what stands in for a node that is lost.
+    pub records: Vec<NodeRecord>,
+}
+
+impl Answer {
+    /// Another node's part of the release, without its sum.
+    #[must_use]
+    pub fn part_of(&self, node: &str) -> Option<Part> {
+        let record = self.records.iter().find(|record| record.node == node)?;
+        let accepted = Signed { body: self.part.accepted.body.clone(), signature: record.accepted };
+        Some(Part { accepted, release: record.release.clone(), sum: None })
+    }
 }
 
 /// A node's published sets for a round.
@@ -46,10 +65,14 @@ pub struct Published {
     pub prepared: Option<Signed>,
     /// Its accepted set, once it has decided all proofs.
     pub accepted: Option<Signed>,
+    /// Its deal: the commitment to its sub-shares (Shamir release).
+    pub dealt: Option<Signed>,
     /// Its release record: the commitment to its sum.
     pub release: Option<Signed>,
     /// Why the round failed there.
     pub failed: Option<String>,
+    /// What all nodes signed, in the manifest's order, once it has released.
+    pub records: Vec<NodeRecord>,
 }
 
 /// A connection to one node of the manifest.
@@ -57,7 +80,7 @@ pub struct Published {
 pub struct NodeClient {
     name: String,
     address: String,
-    inner: proto::node_client::NodeClient<Channel>,
+    inner: proto::node_client::NodeClient<Link>,
 }
 
 impl NodeClient {
@@ -203,6 +226,23 @@ impl NodeClient {
             .collect()
     }
 
+    /// Number, digest and state of the rounds that the node has opened after a number, in order, at
+    /// most 1,000.
+    ///
+    /// # Errors
+    /// When the node cannot be reached or answers garbage.
+    pub async fn list(&self, after: u64) -> Result<Vec<(u64, Digest, String)>, Error> {
+        let mut request = tonic::Request::new(proto::ListRequest { after });
+        request.set_timeout(CALL);
+        let reply = self.inner.clone().list(request).await.map_err(|e| self.error(&e))?;
+        let rounds = reply.into_inner().rounds.into_iter().map(|round| {
+            let digest =
+                Digest::from_slice(&round.digest).map_err(|e| self.garbled(e.to_string()))?;
+            Ok((round.number, digest, round.state))
+        });
+        rounds.collect()
+    }
+
     /// The node's signed sets for a round, as soon as it has one that this node lacks (node).
     ///
     /// # Errors
@@ -223,7 +263,9 @@ impl NodeClient {
             held: reply.held.map(|signed| self.signed(signed)).transpose()?,
             prepared: reply.prepared.map(|signed| self.signed(signed)).transpose()?,
             accepted: reply.accepted.map(|signed| self.signed(signed)).transpose()?,
+            dealt: reply.dealt.map(|signed| self.signed(signed)).transpose()?,
             release: reply.release.map(|signed| self.signed(signed)).transpose()?,
+            records: self.records(reply.records)?,
             failed: (!reply.failed.is_empty()).then(|| clip(&reply.failed)),
         })
     }
@@ -350,7 +392,54 @@ impl NodeClient {
             sum.extend_from_slice(&chunk);
         }
         let (accepted, release) = (self.signed(accepted)?, self.signed(release)?);
-        Ok(Outcome::Released(Box::new(Part { accepted, release, sum })))
+        let part = Part { accepted, release, sum: Some(sum) };
+        let records = self.records(released.records)?;
+        Ok(Outcome::Released(Box::new(Answer { part, records })))
+    }
+
+    /// This node's sub-share of the node's noised sum, `len` bytes, once it may show it (node).
+    ///
+    /// # Errors
+    /// When it may not yet, cannot be reached, or answers garbage.
+    pub async fn sub_share(
+        &self,
+        round: &Digest,
+        len: usize,
+        wait: Duration,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(2000);
+        let message = proto::SubShareRequest { round: round.as_bytes().to_vec(), wait_ms };
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(wait + BULK);
+        let reply = self.inner.clone().sub_share(request).await.map_err(|e| self.error(&e))?;
+        let mut stream = reply.into_inner();
+        let mut share = Zeroizing::new(Vec::with_capacity(len));
+        while let Some(part) = stream.message().await.map_err(|e| self.error(&e))? {
+            if share.len() + part.chunk.len() > len {
+                return Err(self.garbled("its sub-share is longer than the round's vector"));
+            }
+            share.extend_from_slice(&part.chunk);
+        }
+        if share.len() != len {
+            return Err(self.garbled("its sub-share is shorter than the round's vector"));
+        }
+        Ok(share)
+    }
+
+    fn records(&self, records: Vec<proto::NodeRecord>) -> Result<Vec<NodeRecord>, Error> {
+        if records.len() > haima_crypto::share::MAX_PARTIES {
+            return Err(self.garbled("it has the records of more nodes than a study may have"));
+        }
+        records
+            .into_iter()
+            .map(|record| {
+                let node = record.node;
+                let accepted = Signature::from_slice(&record.accepted)
+                    .map_err(|e| self.garbled(e.to_string()))?;
+                let release = record.release.ok_or_else(|| self.garbled("a record lacks"))?;
+                Ok(NodeRecord { node, accepted, release: self.signed(release)? })
+            })
+            .collect()
     }
 
     fn signed(&self, signed: proto::Signed) -> Result<Signed, Error> {

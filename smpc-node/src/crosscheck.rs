@@ -82,6 +82,11 @@ pub fn first_disagreement(manifest: &Manifest, journals: &[Journal]) -> Option<D
         one_digest(&of("released"), "knows as the release", &mut found);
         headers(manifest, &has, said, &mut found);
         ends(&nodes, said, &mut found);
+        refusals(&nodes, said, &mut found);
+        let coordinator = manifest.coordinator.name.as_str();
+        if has(coordinator) {
+            opened(coordinator, said, &mut found);
+        }
     }
     found.into_iter().min_by(|a, b| (a.at_ms, &a.at).cmp(&(b.at_ms, &b.at)))
 }
@@ -169,6 +174,49 @@ fn ends(nodes: &[&str], said: &[Said<'_>], found: &mut Vec<Disagreement>) {
     }
 }
 
+/// All nodes that agreed on a round's set left out the same sites.
+fn refusals(nodes: &[&str], said: &[Said<'_>], found: &mut Vec<Disagreement>) {
+    let of = |node: &str| -> BTreeMap<&str, Digest> {
+        let its = said.iter().filter(|one| one.party == node && one.record.kind == "not accepted");
+        its.map(|one| (one.record.subject.as_str(), one.record.digest)).collect()
+    };
+    let agreed = said.iter().filter(|one| one.record.kind == "agreed");
+    let mut agreed = agreed.filter(|one| nodes.contains(&one.party));
+    let Some(first) = agreed.next() else { return };
+    for other in agreed {
+        let (a, b) = (of(first.party), of(other.party));
+        if a != b {
+            let sites = |of: &BTreeMap<&str, Digest>| {
+                let names: Vec<&str> = of.keys().copied().collect();
+                if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+            };
+            found.push(other.against(format!(
+                "{} left out {}, {} (record {}) left out {}",
+                other.party,
+                sites(&b),
+                first.party,
+                first.number,
+                sites(&a)
+            )));
+        }
+    }
+}
+
+/// A node opens what the coordinator signed; its journal has every round.
+fn opened(coordinator: &str, said: &[Said<'_>], found: &mut Vec<Disagreement>) {
+    let did = |one: &&Said<'_>| one.record.kind == "opened";
+    if said.iter().filter(did).any(|one| one.party == coordinator) {
+        return;
+    }
+    if let Some(node) = said.iter().find(did) {
+        found.push(node.against(format!(
+            "{} opened a round that {coordinator} signed, of which {coordinator}'s journal knows \
+             nothing: its end was cut off, or somebody else has its key",
+            node.party
+        )));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +254,8 @@ mod tests {
                 record("submitted", "", header, 2),
             ],
         };
-        let released = vec![record("released", "task", b"release", 9)];
+        let released =
+            vec![record("released", "task", b"release", 9), record("opened", "task", b"", 1)];
         vec![
             node("node-1"),
             node("node-2"),
@@ -243,6 +292,12 @@ mod tests {
         assert!(set.contains("record 4 of node-2") && set.contains("agreed on"), "{set}");
         let release = told(|j| j[4].records[0].digest = Digest::of(b"another"));
         assert!(release.contains("record 0 of coordinator"), "{release}");
+        let unknown = told(|j| j[4].records.truncate(1));
+        assert!(unknown.contains("coordinator's journal knows nothing"), "{unknown}");
+        let refused = told(|j| {
+            j[1].records.insert(4, record("not accepted", "site-b", b"header b", 6));
+        });
+        assert!(refused.contains("left out site-b") && refused.contains("none"), "{refused}");
         let other = told(|j| j[0].records[1].digest = Digest::of(b"forged"));
         assert!(other.contains("did not send"), "{other}");
         let two = told(|j| {

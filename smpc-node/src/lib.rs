@@ -18,6 +18,8 @@
 //! | [`round`] | the round as a state machine without I/O |
 //! | [`noise`] | noise from the epoch key, the round and the accepted set (rules N1, N3) |
 //! | [`tls`] | mutual TLS by keys pinned in the manifest; no certificate authority |
+//! | [`crash`] | points at which tests end the process (feature `failpoints`) |
+//! | [`wire`] | versions of the protocol, and no unknown field in any message |
 //! | [`audit`] | a party's signed, hash-chained journal |
 //! | [`crosscheck`] | several parties' journals against one another |
 //! | [`keyfile`] | private keys on disk |
@@ -37,6 +39,7 @@ pub mod changes;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod client;
+pub mod crash;
 pub mod crosscheck;
 pub mod epoch;
 mod error;
@@ -55,17 +58,21 @@ pub mod spec;
 pub mod study;
 pub mod submission;
 pub mod tls;
+pub mod wire;
 
 /// Messages and stubs generated from `proto/haima/node/v1/node.proto`.
 pub mod proto {
     #![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, unused_qualifications)]
     tonic::include_proto!("haima.node.v1");
+
+    /// The service's description, for gRPC reflection.
+    pub const DESCRIPTION: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/node.bin"));
 }
 
 pub use error::Error;
 
 /// Version of the protocol that this crate speaks; part of every round's digest.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Milliseconds since 1970 by this machine's clock. The one place where the crate asks for it.
 #[must_use]

@@ -47,6 +47,10 @@ pub struct Manifest {
     /// Assumed number m of hospitals that hold one patient's rows; scales D (rule S1).
     #[serde(default = "one")]
     pub hospitals_per_patient: u32,
+    /// Nodes that suffice to release a sum once all have shared theirs again (Shamir release); all
+    /// of them, and nothing is shared again, where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_quorum: Option<u32>,
     /// Digest of the plan of all private tasks ([`crate::plan::Plan`]), 64 hexadecimal digits.
     pub plan: String,
     /// The one party that asks.
@@ -268,6 +272,13 @@ impl Manifest {
         if !(1..=100).contains(&self.hospitals_per_patient) {
             return Err(fault(Some("hospitals_per_patient"), "must be 1 to 100".into()));
         }
+        if let Some(quorum) = self.release_quorum
+            && !(2..self.nodes.len()).contains(&(quorum as usize))
+        {
+            let most = self.nodes.len() - 1;
+            let problem = format!("{quorum}; must be at least 2 and at most {most} of the nodes");
+            return Err(fault(Some("release_quorum"), problem));
+        }
         self.check_parties()?;
         self.check_tasks()?;
         self.check_plan()?;
@@ -444,12 +455,12 @@ impl Manifest {
     /// Digest of the whole manifest.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut to = Encoder::new("haima manifest 3");
+        let mut to = Encoder::new("haima manifest 4");
         to.u32(self.version).str(&self.study).u32(self.revision);
         to.str(&self.amends.as_deref().unwrap_or_default().to_lowercase());
         to.u32(self.min_sites).u32(self.max_dimension);
         to.u64(self.round_ms).u64(self.grace_ms).u32(self.tick_ms);
-        to.u32(self.hospitals_per_patient);
+        to.u32(self.hospitals_per_patient).u32(self.release_quorum.unwrap_or(0));
         let party = |to: &mut Encoder, party: &Party| {
             to.str(&party.name).str(&party.operator).str(&party.identity.to_lowercase());
             to.str(&party.tls.to_lowercase()).str(&party.address);
@@ -574,6 +585,7 @@ pub(crate) mod tests {
             grace_ms: 1000,
             tick_ms: 10,
             hospitals_per_patient: 1,
+            release_quorum: None,
             plan: crate::plan::Plan::of_tasks("test", &[]).digest().to_string(),
             coordinator: party(0),
             nodes: vec![party(1), party(2)],
@@ -603,7 +615,7 @@ pub(crate) mod tests {
         assert_ne!(reversed, text);
         assert_eq!(Manifest::parse(&reversed).unwrap().digest(), manifest.digest());
 
-        let changes: [fn(&mut Manifest); 23] = [
+        let changes: [fn(&mut Manifest); 24] = [
             |m| m.version += 1,
             |m| m.study.push('x'),
             |m| m.revision += 1,
@@ -614,6 +626,7 @@ pub(crate) mod tests {
             |m| m.grace_ms += 1,
             |m| m.tick_ms += 1,
             |m| m.hospitals_per_patient += 1,
+            |m| m.release_quorum = Some(2),
             |m| m.plan = "11".repeat(32),
             |m| m.coordinator.address.push('0'),
             |m| m.nodes[1].name.push('x'),

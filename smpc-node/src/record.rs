@@ -231,7 +231,40 @@ impl Canonical for AcceptedSet {
     }
 }
 
-/// A node's noised sum of its shares, by digest.
+/// A node's commitment to its noised sum, shared again among all nodes so that any quorum can
+/// release (Shamir release). Before any sub-share is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deal {
+    /// Round.
+    pub round: Digest,
+    /// Node that deals.
+    pub node: String,
+    /// Digest of the accepted set.
+    pub accepted: Digest,
+    /// [`sum_digest`] of the sub-share of each node, in the manifest's order of nodes.
+    pub shares: Vec<Digest>,
+}
+
+impl Canonical for Deal {
+    const LABEL: &'static str = "haima deal 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.round).str(&self.node).digest(&self.accepted);
+        to.count(self.shares.len());
+        for share in &self.shares {
+            to.digest(share);
+        }
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        let (round, node, accepted) = (from.digest()?, from.str(64)?.to_owned(), from.digest()?);
+        let count = from.count(haima_crypto::share::MAX_PARTIES, 32)?;
+        let shares = (0..count).map(|_| from.digest()).collect::<Result<_, _>>()?;
+        Ok(Self { round, node, accepted, shares })
+    }
+}
+
+/// A node's noised sum of its shares, or its point of the shared sum, by digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// Round.
@@ -240,7 +273,7 @@ pub struct Release {
     pub node: String,
     /// Digest of the accepted set.
     pub accepted: Digest,
-    /// SHA3-256 of the noised sum's bytes.
+    /// [`sum_digest`] of the answer's bytes.
     pub sum: Digest,
 }
 
@@ -261,6 +294,18 @@ impl Canonical for Release {
     }
 }
 
+/// What a node signed for a release, as other nodes keep it. The accepted set itself is the same
+/// at every node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRecord {
+    /// The node.
+    pub node: String,
+    /// Its signature over the accepted set.
+    pub accepted: Signature,
+    /// Its release.
+    pub release: Signed,
+}
+
 /// What the next step's spec names as `previous`: the digest of all nodes' signed releases, in the
 /// manifest's order of nodes. It binds round, accepted set and every node's sum.
 #[must_use]
@@ -272,7 +317,7 @@ pub fn released_digest<'a>(releases: impl IntoIterator<Item = &'a Signed>) -> Di
     Digest::of(&to.finish())
 }
 
-/// SHA3-256 of a noised sum's bytes, under its own label.
+/// SHA3-256 of the bytes of a noised sum, a sub-share or a point, under its own label.
 #[must_use]
 pub fn sum_digest(bytes: &[u8]) -> Digest {
     let mut to = Encoder::new("haima sum bytes 1");

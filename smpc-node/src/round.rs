@@ -435,6 +435,12 @@ impl Agreed {
         Ok(())
     }
 
+    /// Digest of the accepted set.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.accepted.digest()
+    }
+
     /// Nodes whose signature is still missing.
     #[must_use]
     pub fn missing(&self) -> Vec<&str> {

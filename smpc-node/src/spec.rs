@@ -114,7 +114,9 @@ impl ProofSpec {
         })
     }
 
-    fn to_array(self) -> [u32; Self::LEN] {
+    /// The parameters in the order in which the spec has them.
+    #[must_use]
+    pub fn to_array(self) -> [u32; Self::LEN] {
         [
             self.checks,
             self.successes,

@@ -5,12 +5,16 @@
 //! key, and the name of that key's owner is the peer's name from then on. Names, dates and issuers
 //! in certificates are ignored: they add nothing to a pinned key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use haima_crypto::encode::{Digest, Encoder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
@@ -21,18 +25,36 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::http::Uri;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
+use tower::Service as _;
 
+use crate::wire::Speak;
 use crate::{Error, keyfile};
 
+/// Longest time for a connection with its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes at a time.
+const HANDSHAKES: usize = 256;
+/// Connections of one party: of all replicas of a node together.
+const PER_PARTY: usize = 32;
+/// What a peer may send before it is read, in bytes, a call and a connection. Bounds what a node
+/// holds for each site that waits for its turn.
+pub const WINDOW: u32 = 1 << 20;
+
+/// A channel to a party, with the version of the protocol on each call.
+pub type Link = InterceptedService<Channel, Speak>;
 
 /// A party's own TLS key with its certificate.
 pub struct TlsIdentity {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+    proxy: Option<Uri>,
 }
 
 impl std::fmt::Debug for TlsIdentity {
@@ -68,7 +90,26 @@ impl TlsIdentity {
             CertificateDer::from_pem_slice(&pem).map_err(|_| fail(certificate, "certificate"))?;
         let pem = keyfile::read_private(key)?;
         let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| fail(key, "private key"))?;
-        Ok(Self { certificate: parsed, key: private })
+        Ok(Self { certificate: parsed, key: private, proxy: None })
+    }
+
+    /// The same behind an HTTP proxy, `host:port`: connections outward go through its CONNECT,
+    /// except those to this machine. The proxy sees whom this party talks to, and nothing else.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub fn through(mut self, proxy: Option<&str>) -> Result<Self, Error> {
+        let fault = |address: &str| Error::Config {
+            file: "proxy".into(),
+            problem: format!("{address:?} is no host:port"),
+        };
+        self.proxy = proxy
+            .map(|address| {
+                let uri = format!("http://{address}").parse::<Uri>().map_err(|_| fault(address))?;
+                uri.port().is_some().then_some(uri).ok_or_else(|| fault(address))
+            })
+            .transpose()?;
+        Ok(self)
     }
 
     /// The pin of this identity, as the manifest has it.
@@ -224,6 +265,8 @@ pub struct Peer(pub String);
 pub struct Connection {
     stream: tokio_rustls::server::TlsStream<TcpStream>,
     peer: Peer,
+    /// One of the connections that its party may have.
+    _slot: OwnedSemaphorePermit,
 }
 
 impl tonic::transport::server::Connected for Connection {
@@ -268,7 +311,8 @@ impl tokio::io::AsyncWrite for Connection {
 }
 
 /// Accepts connections of pinned parties. A failed handshake is logged and costs nobody else
-/// anything; at most 64 run at a time, each for at most ten seconds.
+/// anything; at most 256 run at a time, each for at most ten seconds, and a new one takes the place
+/// of the oldest. A party has at most 32 connections.
 ///
 /// # Errors
 /// When this side's own key cannot be used.
@@ -289,8 +333,10 @@ pub fn incoming(
     config.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let (sender, receiver) = tokio::sync::mpsc::channel(64);
-    let slots = Arc::new(tokio::sync::Semaphore::new(64));
+    let per_party: BTreeMap<String, Arc<Semaphore>> =
+        pins.keys().map(|name| (name.clone(), Arc::new(Semaphore::new(PER_PARTY)))).collect();
     tokio::spawn(async move {
+        let mut handshakes: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             let (tcp, from) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -300,13 +346,18 @@ pub fn incoming(
                     continue;
                 }
             };
-            let Ok(slot) = slots.clone().acquire_owned().await else { return };
             if sender.is_closed() {
                 return;
             }
+            handshakes.retain(|handshake| !handshake.is_finished());
+            if handshakes.len() >= HANDSHAKES
+                && let Some(oldest) = handshakes.pop_front()
+            {
+                oldest.abort();
+            }
             let (acceptor, sender, by_pin) = (acceptor.clone(), sender.clone(), by_pin.clone());
-            tokio::spawn(async move {
-                let _slot = slot;
+            let per_party = per_party.clone();
+            let handshake = tokio::spawn(async move {
                 let _ = tcp.set_nodelay(true);
                 match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
                     Ok(Ok(stream)) => {
@@ -315,14 +366,21 @@ pub fn incoming(
                             .and_then(|chain| chain.first())
                             .and_then(|leaf| pin_of(leaf).ok())
                             .and_then(|pin| by_pin.get(&pin).cloned());
-                        if let Some(name) = name {
-                            let _ = sender.send(Ok(Connection { stream, peer: Peer(name) })).await;
-                        }
+                        let Some(name) = name else { return };
+                        let slots = per_party.get(&name).cloned();
+                        let Some(slot) = slots.and_then(|slots| slots.try_acquire_owned().ok())
+                        else {
+                            tracing::warn!(%from, %name, "refused: it has too many connections");
+                            return;
+                        };
+                        let connection = Connection { stream, peer: Peer(name), _slot: slot };
+                        let _ = sender.send(Ok(connection)).await;
                     }
                     Ok(Err(error)) => tracing::warn!(%from, %error, "TLS handshake refused"),
                     Err(_) => tracing::warn!(%from, "TLS handshake timed out"),
                 }
             });
+            handshakes.push_back(handshake.abort_handle());
         }
     });
     Ok(ReceiverStream::new(receiver))
@@ -338,7 +396,7 @@ pub fn channel(
     address: &str,
     pin: Digest,
     identity: &TlsIdentity,
-) -> Result<Channel, Error> {
+) -> Result<Link, Error> {
     let (verifier, provider) = pinned(BTreeMap::from([(pin, party.to_owned())]));
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -357,21 +415,41 @@ pub fn channel(
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|e| unreachable(e.to_string()))?
         .connect_timeout(HANDSHAKE)
-        .initial_stream_window_size(8 << 20)
-        .initial_connection_window_size(8 << 20)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_while_idle(true);
-    let address = address.to_owned();
-    Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
-        let (connector, address) = (connector.clone(), address.clone());
+    let (address, proxy) = (address.to_owned(), identity.proxy.clone());
+    let channel = endpoint.connect_with_connector_lazy(tower::service_fn(move |_| {
+        let (connector, address, proxy) = (connector.clone(), address.clone(), proxy.clone());
         async move {
-            let tcp = TcpStream::connect(&address).await?;
-            tcp.set_nodelay(true)?;
-            // The name is sent as SNI and checked by nobody: the key is what counts.
-            let name =
-                ServerName::try_from("party.haima.invalid").map_err(std::io::Error::other)?;
-            let stream = connector.connect(name, tcp).await?;
+            let connected = async {
+                let tcp = connect(&address, proxy).await?;
+                tcp.set_nodelay(true)?;
+                // The name is sent as SNI and checked by nobody: the key is what counts.
+                let name =
+                    ServerName::try_from("party.haima.invalid").map_err(std::io::Error::other)?;
+                connector.connect(name, tcp).await
+            };
+            let late = || std::io::Error::new(ErrorKind::TimedOut, "no connection in 10 seconds");
+            let stream = tokio::time::timeout(HANDSHAKE, connected).await.map_err(|_| late())??;
             Ok::<_, std::io::Error>(TokioIo::new(stream))
         }
-    })))
+    }));
+    Ok(InterceptedService::new(channel, Speak))
+}
+
+/// A connection to an address, through the proxy where there is one. Nobody's proxy is asked for
+/// this machine.
+async fn connect(address: &str, proxy: Option<Uri>) -> std::io::Result<TcpStream> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let local = host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let Some(proxy) = proxy.filter(|_| !local) else { return TcpStream::connect(address).await };
+    let to = format!("https://{address}").parse::<Uri>().map_err(std::io::Error::other)?;
+    let through = format!("the proxy {}", proxy.authority().map_or("", |at| at.as_str()));
+    let mut tunnel = Tunnel::new(proxy, HttpConnector::new());
+    let connection = tunnel.call(to).await;
+    let connection = connection.map_err(|e| std::io::Error::other(format!("{through}: {e}")))?;
+    Ok(connection.into_inner())
 }

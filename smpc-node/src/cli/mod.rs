@@ -2,16 +2,22 @@
 
 mod init;
 mod inspect;
+#[cfg(feature = "otel")]
+mod otel;
 pub mod party;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::Error;
 use crate::server::config::LogFormat;
 use crate::server::{self, Config};
+use crate::study::Study;
 
 /// An SMPC node of haima: holds shares, adds noise, releases sums once.
 #[derive(Debug, Parser)]
@@ -74,6 +80,8 @@ impl Settings {
 /// Runs the command line with the given arguments, program name first.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    crate::crash::arm();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -87,10 +95,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Command::Preflight { from, json } => {
             from.read().and_then(|config| block_on(inspect::check(&config, *json))?)
         }
-        Command::Run { from } => from.read().and_then(|config| {
-            log_to_stderr(config.log_format);
-            block_on(server::run(&config, stop_signal()))?
-        }),
+        Command::Run { from } => serve(from),
         Command::Status { from, json } => {
             from.read().and_then(|config| block_on(inspect::status(&config, *json))?)
         }
@@ -114,31 +119,98 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Error> {
     Ok(runtime.block_on(future))
 }
 
-fn log_to_stderr(format: LogFormat) {
+/// Logs to stderr, and spans to the collector where one is set. What is returned keeps the way to the
+/// collector open.
+fn log(config: &Config) -> Result<Telemetry, Error> {
+    use tracing_subscriber::Layer as _;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
     let filter = tracing_subscriber::EnvFilter::try_from_env("HAIMA_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = match config.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    let all = tracing_subscriber::registry().with(filter).with(lines);
+    #[cfg(feature = "otel")]
+    {
+        let telemetry = otel::open(config)?;
+        let spans = telemetry.as_ref().map(otel::layer);
+        let _ = all.with(spans).try_init();
+        Ok(telemetry)
+    }
+    #[cfg(not(feature = "otel"))]
+    {
+        if config.telemetry.is_some() {
+            return Err(Error::Config {
+                file: "telemetry".into(),
+                problem: "this program was built without the feature `otel`".into(),
+            });
+        }
+        let _ = all.try_init();
+        Ok(Telemetry)
+    }
 }
 
-/// Resolves on Ctrl-C or SIGTERM.
-async fn stop_signal() {
+#[cfg(feature = "otel")]
+type Telemetry = Option<otel::Provider>;
+/// Nothing to keep open.
+#[cfg(not(feature = "otel"))]
+struct Telemetry;
+
+/// Runs the node until it is told to stop. On SIGHUP it ends as on a stop and begins again at once
+/// with what configuration and study say now; the process stays.
+fn serve(from: &Settings) -> Result<(), Error> {
+    let mut config = from.read()?;
+    let fault =
+        |e: std::io::Error| Error::Config { file: "runtime".into(), problem: e.to_string() };
+    // The collector's connection lives as long as the process; a node's tasks end with its runtime.
+    let outer = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let outer = outer.map_err(fault)?;
+    let _telemetry = outer.block_on(async { log(&config) })?;
+    loop {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(fault)?;
+        let again = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&again);
+        let signal = async {
+            while stop_or_reload().await {
+                // A study that does not do stops nobody: what runs goes on.
+                match from.read().and_then(|new| Study::read(&new.manifest)) {
+                    Ok(_) => return told.store(true, Ordering::Relaxed),
+                    Err(error) => tracing::error!(%error, "nothing is read again"),
+                }
+            }
+        };
+        let ended = runtime.block_on(server::run(&config, signal));
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        if !again.load(Ordering::Relaxed) {
+            return ended;
+        }
+        ended?;
+        config = from.read()?;
+    }
+}
+
+/// Resolves on Ctrl-C or SIGTERM, and with `true` on SIGHUP.
+async fn stop_or_reload() -> bool {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+        if let (Ok(mut terminate), Ok(mut hangup)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+        {
+            return tokio::select! {
+                _ = tokio::signal::ctrl_c() => false,
+                _ = terminate.recv() => false,
+                _ = hangup.recv() => true,
+            };
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+    false
 }

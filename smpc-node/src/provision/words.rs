@@ -51,6 +51,9 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
         "\na sum needs {} distinct hospitals; a patient is in at most {} of them",
         manifest.min_sites, manifest.hospitals_per_patient
     );
+    if let Some(quorum) = manifest.release_quorum {
+        let _ = writeln!(text, "any {quorum} of the nodes release a sum that all have shared");
+    }
     let _ = writeln!(text, "\nonly these tasks may run:");
     let plan = Plan::of(manifest);
     for task in &manifest.tasks {

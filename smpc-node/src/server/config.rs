@@ -39,6 +39,13 @@ pub struct Config {
     /// Where Prometheus may fetch metrics, `host:port`; nowhere when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<String>,
+    /// HTTP proxy, `host:port`, through which connections outward go; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// OpenTelemetry collector that spans of rounds go to, `http://host:4317` (OTLP over gRPC);
+    /// none when absent. Needs a program with the feature `otel`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<String>,
     /// Days for which sums and evidence of ended rounds are kept; for good when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_days: Option<u32>,
@@ -128,7 +135,7 @@ impl Config {
     /// # Errors
     /// When a key file cannot be used.
     pub fn tls(&self) -> Result<TlsIdentity, Error> {
-        TlsIdentity::read(&self.tls_certificate, &self.tls_key)
+        TlsIdentity::read(&self.tls_certificate, &self.tls_key)?.through(self.proxy.as_deref())
     }
 }
 

@@ -1,9 +1,14 @@
-//! The course of one round at a node: collect, close, prepare, agree, commit, release; or fail, for
-//! good.
+//! The course of one round at a node: collect, close, prepare, agree, (deal,) commit, release; or
+//! fail, for good.
 //!
 //! Each signature is stored before it is published. A node commits to its noised sum by a signed
 //! digest, and shows the sum only when it holds the commitments of all nodes: so no node can fit
 //! its own sum to the others' (rule X3).
+//!
+//! With a release quorum (Shamir release) a node first deals its noised sum to all nodes: it signs
+//! the digests of the sub-shares, and shows them when it holds the deals of all. What it commits to
+//! and releases is then its point, the sum of the sub-shares that it was dealt. From the moment at
+//! which one node has released, it tells the others what all signed: a node may be lost then.
 //!
 //! Until it has signed an accepted set, a node gives a round up when time is over. After that it
 //! waits for its peers as long as it takes, and fails only when one of them says that it failed: a
@@ -15,7 +20,9 @@ use std::time::Duration;
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::field::{Field, Field64, Field128};
+use haima_crypto::reshare::{self, Point};
 use haima_crypto::seal::Place;
+use haima_crypto::shamir::Threshold;
 use haima_crypto::share::Aggregate;
 use zeroize::Zeroizing;
 
@@ -23,7 +30,9 @@ use super::engine::{Ended, Engine, Live, Public};
 use super::metrics;
 use super::store::{Evidence, RENEW};
 use crate::client::{NodeClient, Published};
-use crate::record::{HeldSet, Release, Signed, released_digest, sum_digest};
+use crate::record::{
+    AcceptedSet, Deal, HeldSet, NodeRecord, Release, Signed, released_digest, sum_digest,
+};
 use crate::round::{Agreed, Candidates, Closed, Collecting, Committed, Ready, Revealed};
 use crate::spec::FieldKind;
 use crate::{Error, noise, proof, unix_millis};
@@ -34,10 +43,15 @@ const WAIT: Duration = Duration::from_millis(1000);
 const RETRY: Duration = Duration::from_millis(100);
 /// Pause before a peer is asked again that had no news.
 const PAUSE: Duration = Duration::from_millis(5);
+/// What a node has of a peer that it waits for to commit, and for to release, as the protocol
+/// counts it.
+const COMMITTED: u32 = 4;
+const RELEASED: u32 = 5;
 /// No time at which a signed round is given up.
 const NEVER: u64 = u64::MAX;
 
 /// Drives a round to its end, or waits while another replica does.
+#[tracing::instrument(name = "round", skip_all, fields(round = %live.context.digest.short()))]
 pub(super) async fn drive(engine: Arc<Engine>, live: Arc<Live>) {
     let round = live.context.digest;
     while live.public.borrow().outcome.is_none() {
@@ -132,12 +146,37 @@ async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
     };
     let own = match resumed.release {
         Some(own) => own,
-        None => commit(engine, live, &gather_signatures(engine, live, agreed).await?).await?,
+        None if engine.manifest.release_quorum.is_some() => {
+            let (own, accepted) = match resumed.dealt {
+                Some(own) => (own, agreed.digest()),
+                None => {
+                    let ready = gather_signatures(engine, live, agreed).await?;
+                    (deal(engine, live, &ready).await?, ready.accepted().digest())
+                }
+            };
+            let deals = gather_deals(engine, live, own, accepted).await?;
+            let point = match live.context.spec.field {
+                FieldKind::Bits64 => point::<Field64>(engine, live, &deals).await?,
+                FieldKind::Bits128 => point::<Field128>(engine, live, &deals).await?,
+            };
+            commit(engine, live, accepted, &point).await?
+        }
+        None => {
+            let ready = gather_signatures(engine, live, agreed).await?;
+            let sum = match live.context.spec.field {
+                FieldKind::Bits64 => noised_sum::<Field64>(engine, live, &ready).await?.to_bytes(),
+                FieldKind::Bits128 => {
+                    noised_sum::<Field128>(engine, live, &ready).await?.to_bytes()
+                }
+            };
+            commit(engine, live, ready.accepted().digest(), &sum).await?
+        }
     };
     release(engine, live, own).await
 }
 
 /// Waits until all sites have submitted or the deadline has passed, then signs the held set.
+#[tracing::instrument(skip_all)]
 async fn close(engine: &Arc<Engine>, live: &Arc<Live>, until: u64) -> Result<Closed, Error> {
     let all = engine.manifest.sites.len();
     let round = live.context.digest;
@@ -199,6 +238,7 @@ async fn confirm_history(engine: &Engine, live: &Live, until: u64) -> Result<(),
     Ok(())
 }
 
+#[tracing::instrument(skip_all)]
 async fn candidates(
     engine: &Arc<Engine>,
     live: &Arc<Live>,
@@ -214,6 +254,7 @@ async fn candidates(
 }
 
 /// Makes this node's preparation share of every candidate, once, and commits to them (rule R4).
+#[tracing::instrument(skip_all)]
 async fn prepare(
     engine: &Arc<Engine>,
     live: &Arc<Live>,
@@ -252,6 +293,7 @@ async fn prepare(
 }
 
 /// With all nodes' preparation shares: which proofs hold. Signs the accepted set.
+#[tracing::instrument(skip_all)]
 async fn agree(
     engine: &Arc<Engine>,
     live: &Arc<Live>,
@@ -270,7 +312,7 @@ async fn agree(
     }
     let revealed = committed.reveal()?;
     // Before anything is shown: a peer is held to its first commitment, also over a restart.
-    engine.store.hold_commitments(&round, &commitments).await?;
+    engine.store.hold_commitments(&round, "prepared", &commitments).await?;
     live.public.send_modify(|public| public.revealed = true);
     let preps = gather_preps(engine, live, &revealed, until).await?;
     let mut evidence = Vec::new();
@@ -355,6 +397,7 @@ async fn own_preps(
     Ok(preps)
 }
 
+#[tracing::instrument(skip_all)]
 async fn gather_signatures(
     engine: &Arc<Engine>,
     live: &Arc<Live>,
@@ -377,47 +420,58 @@ async fn from_peers(
 ) -> Result<Vec<(String, Published)>, Error> {
     let have = {
         let public = live.public.borrow();
-        u32::from(public.prepared.is_some())
-            + u32::from(public.accepted.is_some())
-            + u32::from(public.release.is_some())
+        let steps = [&public.dealt, &public.accepted, &public.prepared];
+        let last = [3, 2, 1].into_iter().zip(steps).find(|(_, step)| step.is_some());
+        last.map_or(0, |(have, _)| have)
     };
     let mut asking = tokio::task::JoinSet::new();
     for peer in engine.peers.clone() {
         let (live, engine) = (Arc::clone(live), Arc::clone(engine));
         asking.spawn(async move {
-            loop {
-                let answer = peer.exchange(&live.context.digest, have, WAIT).await;
-                if let Ok(Published { held: Some(held), .. }) = &answer {
-                    remember(&engine, &live, peer.name(), held).await?;
-                }
-                let error = match answer {
-                    Ok(published) if wanted(&published) => {
-                        return Ok((peer.name().to_owned(), published));
-                    }
-                    Ok(Published { failed: Some(reason), .. }) => {
-                        let reason = format!("{} gave the round up: {reason}", peer.name());
-                        return Err(failed(&live, reason));
-                    }
-                    Ok(_) => None,
-                    Err(error) => Some(error),
-                };
-                if unix_millis() > until {
-                    return Err(match error {
-                        Some(error) => absent(&live, &peer, &error),
-                        None => failed(&live, format!("{} did not get ready", peer.name())),
-                    });
-                }
-                // A peer that answers at once without news gets no busy loop either.
-                tokio::time::sleep(if error.is_some() { RETRY } else { PAUSE }).await;
-            }
+            let published = from_peer(&engine, &live, &peer, have, until, wanted).await?;
+            Ok((peer.name().to_owned(), published))
         });
     }
     let mut answers = Vec::new();
     while let Some(answer) = asking.join_next().await {
-        let answer = answer.map_err(|e| failed(live, e.to_string()))?;
+        let answer: Result<_, Error> = answer.map_err(|e| failed(live, e.to_string()))?;
         answers.push(answer?);
     }
     Ok(answers)
+}
+
+/// Asks a peer until it has published what is wanted, or time is up.
+async fn from_peer(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    peer: &NodeClient,
+    have: u32,
+    until: u64,
+    wanted: fn(&Published) -> bool,
+) -> Result<Published, Error> {
+    loop {
+        let answer = peer.exchange(&live.context.digest, have, WAIT).await;
+        if let Ok(Published { held: Some(held), .. }) = &answer {
+            remember(engine, live, peer.name(), held).await?;
+        }
+        let error = match answer {
+            Ok(published) if wanted(&published) => return Ok(published),
+            Ok(Published { failed: Some(reason), .. }) => {
+                let reason = format!("{} gave the round up: {reason}", peer.name());
+                return Err(failed(live, reason));
+            }
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        if unix_millis() > until {
+            return Err(match error {
+                Some(error) => absent(live, peer, &error),
+                None => failed(live, format!("{} did not get ready", peer.name())),
+            });
+        }
+        // A peer that answers at once without news gets no busy loop either.
+        tokio::time::sleep(if error.is_some() { RETRY } else { PAUSE }).await;
+    }
 }
 
 /// Rule N3: that a peer signed for this round is kept as soon as it is seen, whatever becomes of
@@ -431,46 +485,215 @@ async fn remember(engine: &Engine, live: &Live, peer: &str, held: &Signed) -> Re
     Ok(())
 }
 
-/// Adds the accepted shares and this node's noise, and commits to the result.
-async fn commit(engine: &Arc<Engine>, live: &Arc<Live>, ready: &Ready) -> Result<Signed, Error> {
-    let sum = match live.context.spec.field {
-        FieldKind::Bits64 => noised_sum::<Field64>(engine, live, ready).await?,
-        FieldKind::Bits128 => noised_sum::<Field128>(engine, live, ready).await?,
+/// Adds the accepted shares and this node's noise, shares the result again among all nodes, and
+/// commits to the sub-shares.
+#[tracing::instrument(skip_all)]
+async fn deal(engine: &Arc<Engine>, live: &Arc<Live>, ready: &Ready) -> Result<Signed, Error> {
+    let round = live.context.digest;
+    let sub_shares = match live.context.spec.field {
+        FieldKind::Bits64 => sub_shares::<Field64>(engine, live, ready).await?,
+        FieldKind::Bits128 => sub_shares::<Field128>(engine, live, ready).await?,
     };
-    let release = Release {
-        round: live.context.digest,
+    let deal = Deal {
+        round,
         node: engine.name.clone(),
         accepted: ready.accepted().digest(),
-        sum: sum_digest(&sum),
+        shares: sub_shares.iter().map(|share| sum_digest(share)).collect(),
     };
+    let signed = Signed::new(&deal, &engine.key);
+    engine.store.deal(&round, &signed, &sub_shares).await?;
+    engine.log("dealt", &round, "", &Digest::of(&signed.body), "")?;
+    live.public.send_modify(|public| public.dealt = Some(signed.clone()));
+    Ok(signed)
+}
+
+async fn sub_shares<F: Field>(
+    engine: &Engine,
+    live: &Live,
+    ready: &Ready,
+) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
+    let sum = noised_sum::<F>(engine, live, ready).await?;
+    let nodes = u32::try_from(engine.manifest.nodes.len()).unwrap_or(u32::MAX);
+    let threshold = Threshold::new(engine.manifest.release_quorum.unwrap_or(nodes), nodes)?;
+    Ok(tokio::task::block_in_place(|| reshare::deal(&sum, threshold, &mut rand::rng())))
+}
+
+/// All nodes' deals in the manifest's order, over this node's accepted set. From here it may show
+/// its sub-shares.
+#[tracing::instrument(skip_all)]
+async fn gather_deals(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    own: Signed,
+    accepted: Digest,
+) -> Result<Vec<Deal>, Error> {
+    let round = live.context.digest;
+    let mut signed = BTreeMap::from([(engine.name.clone(), own)]);
+    for (peer, published) in from_peers(engine, live, NEVER, |p| p.dealt.is_some()).await? {
+        signed.extend(published.dealt.map(|dealt| (peer, dealt)));
+    }
+    let nodes = engine.manifest.nodes.len();
+    let mut deals = Vec::with_capacity(nodes);
+    let mut commitments = Vec::with_capacity(nodes);
+    for node in &engine.manifest.nodes {
+        let missing = || failed(live, format!("no deal of {}", node.name));
+        let signed = signed.remove(&node.name).ok_or_else(missing)?;
+        let deal: Deal =
+            signed.verify(&node.name, &engine.manifest.identity(&node.name)?, "deal")?;
+        if (deal.round, &deal.node, deal.accepted) != (round, &node.name, accepted)
+            || deal.shares.len() != nodes
+        {
+            return Err(failed(live, format!("{} dealt of another round or set", node.name)));
+        }
+        deals.push(deal);
+        commitments.push((node.name.clone(), signed));
+    }
+    engine.store.hold_commitments(&round, "dealt", &commitments).await?;
+    live.public.send_modify(|public| public.all_dealt = true);
+    Ok(deals)
+}
+
+/// This node's point: the sum of the sub-shares that it was dealt, each checked against its deal.
+#[tracing::instrument(skip_all)]
+async fn point<F: Field>(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    deals: &[Deal],
+) -> Result<Vec<u8>, Error> {
+    let round = live.context.digest;
+    let len = live.context.spec.dimension();
+    let mut point = Point::<F>::new(len);
+    for deal in deals {
+        let dealt = deal.shares.get(engine.position);
+        let sub_share = match engine.peers.iter().find(|peer| peer.name() == deal.node) {
+            None => own_sub_share(engine, live).await?,
+            Some(peer) => loop {
+                match peer.sub_share(&round, len * F::BYTES, WAIT).await {
+                    Ok(share) if Some(&sum_digest(&share)) == dealt => break share,
+                    Ok(_) => {
+                        let problem = "its sub-share is not the one it committed to";
+                        tracing::warn!(round = %round.short(), node = peer.name(), problem);
+                        tokio::time::sleep(WAIT).await;
+                    }
+                    Err(_) => tokio::time::sleep(RETRY).await,
+                }
+            },
+        };
+        point.add(&sub_share)?;
+    }
+    Ok(point.to_bytes())
+}
+
+async fn own_sub_share(engine: &Engine, live: &Live) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let party = u32::try_from(engine.position + 1).unwrap_or(u32::MAX);
+    let len = live.context.spec.dimension() * live.context.spec.field.bytes();
+    let mut share = Zeroizing::new(Vec::with_capacity(len));
+    for seq in 0.. {
+        let Some(chunk) = engine.store.sum_chunk(&live.context.digest, party, seq).await? else {
+            break;
+        };
+        share.extend_from_slice(&Zeroizing::new(chunk));
+    }
+    Ok(share)
+}
+
+/// Commits to this node's answer: its noised sum, or its point.
+#[tracing::instrument(skip_all)]
+async fn commit(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    accepted: Digest,
+    answer: &[u8],
+) -> Result<Signed, Error> {
+    let round = live.context.digest;
+    let node = engine.name.clone();
+    let release = Release { round, node, accepted, sum: sum_digest(answer) };
     let signed = Signed::new(&release, &engine.key);
-    engine.store.commit(&live.context.digest, &signed, &sum).await?;
-    let text = format!("{} sites", ready.accepted().headers.entries().len());
-    engine.log("committed", &live.context.digest, "", &Digest::of(&signed.body), &text)?;
+    engine.store.commit(&round, &signed, answer).await?;
+    engine.log("committed", &round, "", &Digest::of(&signed.body), "")?;
     live.public.send_modify(|public| public.release = Some(signed.clone()));
     Ok(signed)
 }
 
-/// With the commitments of all nodes: this node's sum may be shown.
+/// With the commitments of all nodes: this node's answer may be shown. A peer that has released
+/// tells what all signed, so that none is waited for that was lost after it committed.
+#[tracing::instrument(skip_all)]
 async fn release(engine: &Arc<Engine>, live: &Arc<Live>, own: Signed) -> Result<(), Error> {
     let round = live.context.digest;
+    let of_own = live.public.borrow().accepted.clone();
+    let of_own = of_own.ok_or_else(|| failed(live, "it committed without a set".into()))?;
     let key = engine.manifest.identity(&engine.name)?;
     let accepted = own.verify::<Release>(&engine.name, &key, "release")?.accepted;
-    let mut releases = BTreeMap::from([(engine.name.clone(), own)]);
-    for (peer, published) in from_peers(engine, live, NEVER, |p| p.release.is_some()).await? {
-        if let Some(signed) = published.release {
-            let key = engine.manifest.identity(&peer)?;
-            let release: Release = signed.verify(&peer, &key, "release")?;
-            if (release.round, &release.node, release.accepted) != (round, &peer, accepted) {
-                return Err(failed(live, format!("{peer} committed to another round or set")));
+    let own = NodeRecord { node: engine.name.clone(), accepted: of_own.signature, release: own };
+    let mut records = BTreeMap::from([(engine.name.clone(), own)]);
+    let nodes = engine.manifest.nodes.len();
+    let (tell, mut told) = tokio::sync::mpsc::channel(nodes);
+    let mut asking = tokio::task::JoinSet::new();
+    for peer in engine.peers.clone() {
+        let (engine, live, tell) = (Arc::clone(engine), Arc::clone(live), tell.clone());
+        asking.spawn(async move {
+            if let Err(error) = of_peer(&engine, &live, &peer, &tell).await {
+                let _ = tell.send(Err(error)).await;
             }
-            releases.insert(peer, signed);
+        });
+    }
+    drop(tell);
+    while records.len() < nodes {
+        let Some(told) = told.recv().await else {
+            return Err(failed(live, "a peer committed to nothing".into()));
+        };
+        for record in told? {
+            let node = record.node.clone();
+            check_record(engine, live, &record, &of_own.body, accepted)?;
+            records.insert(node, record);
         }
     }
-    let in_order = engine.manifest.nodes.iter().filter_map(|node| releases.get(&node.name));
-    let released = released_digest(in_order);
-    engine.store.release(&round, &released).await?;
+    let in_order: Vec<NodeRecord> =
+        engine.manifest.nodes.iter().filter_map(|node| records.remove(&node.name)).collect();
+    let released = released_digest(in_order.iter().map(|record| &record.release));
+    engine.store.release(&round, &released, &in_order).await?;
     engine.log("released", &round, "", &released, "")
+}
+
+/// Tells what a peer signed for the release, and then what all nodes did once it has released.
+async fn of_peer(
+    engine: &Arc<Engine>,
+    live: &Arc<Live>,
+    peer: &NodeClient,
+    tell: &tokio::sync::mpsc::Sender<Result<Vec<NodeRecord>, Error>>,
+) -> Result<(), Error> {
+    let published =
+        from_peer(engine, live, peer, COMMITTED, NEVER, |p| p.release.is_some()).await?;
+    let (Some(accepted), Some(release)) = (published.accepted, published.release) else {
+        return Err(failed(live, format!("{} committed without a set", peer.name())));
+    };
+    let own = NodeRecord { node: peer.name().to_owned(), accepted: accepted.signature, release };
+    let _ = tell.send(Ok(vec![own])).await;
+    let all = |published: &Published| !published.records.is_empty();
+    let published = from_peer(engine, live, peer, RELEASED, NEVER, all).await?;
+    let _ = tell.send(Ok(published.records)).await;
+    Ok(())
+}
+
+/// Checks what a node signed, from itself or from another one.
+fn check_record(
+    engine: &Engine,
+    live: &Live,
+    record: &NodeRecord,
+    body: &[u8],
+    accepted: Digest,
+) -> Result<(), Error> {
+    let node = engine.manifest.node(&record.node)?.1;
+    let key = engine.manifest.identity(&node.name)?;
+    let set = Signed { body: body.to_vec(), signature: record.accepted };
+    set.verify::<AcceptedSet>(&node.name, &key, "accepted set")?;
+    let release: Release = record.release.verify(&node.name, &key, "release")?;
+    if (release.round, &release.node, release.accepted)
+        != (live.context.digest, &node.name, accepted)
+    {
+        return Err(failed(live, format!("{} committed to another round or set", node.name)));
+    }
+    Ok(())
 }
 
 /// A site's share from the store, decrypted: one at a time is in memory.
@@ -502,7 +725,7 @@ async fn noised_sum<F: Field>(
     engine: &Engine,
     live: &Live,
     ready: &Ready,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Aggregate<F>, Error> {
     let context = ready.context();
     let len = context.spec.dimension();
     let mut sum = Aggregate::<F>::new(engine.position, len);
@@ -517,7 +740,7 @@ async fn noised_sum<F: Field>(
     let accepted = ready.accepted().digest();
     let noise = noise::draw(&engine.noise, &context.digest, &accepted, context.spec.event, len)?;
     sum.add_integers(&noise)?;
-    Ok(sum.to_bytes())
+    Ok(sum)
 }
 
 fn failed(live: &Live, reason: String) -> Error {

@@ -40,6 +40,10 @@ pub(super) struct Public {
     pub(super) revealed: bool,
     /// Its signed accepted set.
     pub(super) accepted: Option<Signed>,
+    /// Its signed deal (Shamir release).
+    pub(super) dealt: Option<Signed>,
+    /// Whether it holds all nodes' deals, and so may show its sub-shares.
+    pub(super) all_dealt: bool,
     /// Its signed release: the commitment to its sum.
     pub(super) release: Option<Signed>,
     /// How the round ended.
@@ -69,12 +73,17 @@ impl Public {
         };
         let revealed = stored.accepted.is_some()
             || stored.prepared.is_some()
-                && store.commitments(&stored.spec.digest()).await? >= nodes as u64;
+                && store.commitments(&stored.spec.digest(), "prepared").await? >= nodes as u64;
+        let all_dealt = stored.dealt.is_some()
+            && (stored.release.is_some()
+                || store.commitments(&stored.spec.digest(), "dealt").await? >= nodes as u64);
         Ok(Self {
             held: stored.held.clone(),
             prepared: stored.prepared.clone(),
             revealed,
             accepted: stored.accepted.clone(),
+            dealt: stored.dealt.clone(),
+            all_dealt,
             release: stored.release.clone(),
             outcome,
         })
@@ -188,7 +197,7 @@ impl Engine {
         let epoch_key_seed = keyfile::epoch_or_new(&epoch_key)?;
         let epoch_keys = Keys::new(&epoch_key_seed)?;
         let wrapping = Wrapping::new(&epoch_key_seed);
-        let (audit, _) = Audit::open(&config.journal, &config.name, &key.public())?;
+        let (audit, records) = Audit::open(&config.journal, &config.name, &key.public())?;
         let peers = manifest
             .nodes
             .iter()
@@ -216,6 +225,7 @@ impl Engine {
             submitting: Mutex::default(),
         });
         tokio::spawn(queue.commit(Arc::downgrade(&engine)));
+        super::mend::mend(&engine, &records).await?;
         Ok(engine)
     }
 
@@ -444,6 +454,7 @@ impl Engine {
             held: None,
             prepared: None,
             accepted: None,
+            dealt: None,
             release: None,
             reason: None,
         };

@@ -20,7 +20,8 @@ const OPEN: &str = "haima_open_rounds";
 /// 1 once the epoch is set up and the store takes writes.
 const READY: &str = "haima_ready";
 
-/// Serves metrics at an address, for as long as the process lives. Once a process.
+/// Serves metrics at an address, for as long as the process lives. Once a process: the address of
+/// the first call holds.
 ///
 /// # Errors
 /// When the address is not one, or taken.
@@ -28,10 +29,18 @@ pub(super) fn serve(address: &str) -> Result<(), Error> {
     let fault = |problem: String| Error::Config { file: "metrics".into(), problem };
     let socket: SocketAddr =
         address.parse().map_err(|_| fault(format!("{address:?} is no IP address and port")))?;
-    PrometheusBuilder::new()
-        .with_http_listener(socket)
-        .install()
+    static SERVED: std::sync::Mutex<bool> = std::sync::Mutex::new(false);
+    let mut served = SERVED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if *served {
+        return Ok(());
+    }
+    // In a thread of its own: it outlives the runtime of a node that begins again.
+    let install = move || PrometheusBuilder::new().with_http_listener(socket).install();
+    let installed = std::thread::spawn(install).join();
+    installed
+        .map_err(|_| fault(format!("{address}: it cannot be served")))?
         .map_err(|e| fault(format!("{address}: {e}")))?;
+    *served = true;
     metrics::describe_counter!(ROUNDS, "rounds that ended, by outcome");
     metrics::describe_counter!(SUBMISSIONS, "submissions, by outcome");
     metrics::describe_counter!(BYTES, "bytes of shares taken in");

@@ -8,6 +8,7 @@ mod drive;
 mod engine;
 mod epoch;
 mod intake;
+mod mend;
 mod metrics;
 pub mod preflight;
 mod rest;
@@ -21,11 +22,17 @@ pub use config::Config;
 pub use engine::Engine;
 pub use store::Store;
 use tokio::net::TcpListener;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 
 use crate::proto::node_server::NodeServer;
+use crate::wire::Listen;
 use crate::{Error, client, tls, unix_millis};
 
+/// The service by its name, for its health.
+type Named = NodeServer<service::Service>;
+/// Calls at a time on one connection.
+const STREAMS: u32 = 64;
 /// How long calls in flight may take after the node was told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often what is past its retention is erased, and gauges are set.
@@ -67,6 +74,15 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
     engine.resume().await?;
     let service = NodeServer::new(service::Service::new(Arc::clone(&engine)))
         .max_decoding_message_size(2 * client::CHUNK);
+    let service = InterceptedService::new(service, Listen);
+    #[cfg(feature = "failpoints")]
+    let service = crate::crash::Messages(service);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_not_serving::<Named>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(crate::proto::DESCRIPTION)
+        .build_v1()
+        .map_err(|e| Error::Config { file: "reflection".into(), problem: e.to_string() })?;
     if let Some(address) = &config.metrics {
         metrics::serve(address)?;
     }
@@ -76,11 +92,14 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
         let _ = told.send(true);
     };
     let serving = Server::builder()
-        .initial_stream_window_size(8 << 20)
-        .initial_connection_window_size(8 << 20)
-        .concurrency_limit_per_connection(64)
+        .initial_stream_window_size(tls::WINDOW)
+        .initial_connection_window_size(tls::WINDOW)
+        .max_concurrent_streams(STREAMS)
+        .concurrency_limit_per_connection(STREAMS as usize)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .add_service(service)
+        .add_service(health_service)
+        .add_service(reflection)
         .serve_with_incoming_shutdown(incoming, stopped);
     // Calls in flight may end; who holds a connection longer does not keep the node up.
     let patience = async {
@@ -102,7 +121,10 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
     // Without its epoch a node is of no use: it stops and says why.
     let no_epoch = async {
         match epoch::set_up(&engine).await {
-            Ok(()) => std::future::pending().await,
+            Ok(()) => {
+                health.set_serving::<Named>().await;
+                std::future::pending().await
+            }
             Err(error) => error,
         }
     };

@@ -22,6 +22,9 @@ use crate::{Error, PROTOCOL, unix_millis};
 /// Longest pause between two chunks of a submission.
 const CHUNK_PAUSE: Duration = Duration::from_secs(30);
 
+/// Rounds of one page of the list.
+const PAGE: u32 = 1_000;
+
 /// The service over an engine.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
@@ -83,6 +86,52 @@ impl Service {
         Ok(name)
     }
 
+    /// What all nodes signed for a released round, in the manifest's order.
+    async fn records(&self, round: &Digest) -> Result<Vec<proto::NodeRecord>, Status> {
+        let mut records = self.engine.store().releases(round).await.map_err(status)?;
+        records.sort_by_key(|record| {
+            self.engine.manifest().node(&record.node).map_or(usize::MAX, |(position, _)| position)
+        });
+        let wired = records.into_iter().map(|record| proto::NodeRecord {
+            node: record.node,
+            accepted: record.accepted.as_bytes().to_vec(),
+            release: Some(wire(&record.release)),
+        });
+        Ok(wired.collect())
+    }
+
+    /// A stream of what is there at once, then of the rows of an answer or a sub-share: one row at a
+    /// time, so that a caller that reads slowly costs the memory of two.
+    fn stream<T: Send + 'static>(
+        &self,
+        first: Option<T>,
+        rows: Option<(Digest, u32)>,
+        wrap: impl Fn(bytes::Bytes) -> T + Send + 'static,
+    ) -> Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>> {
+        let store = self.engine.store().clone();
+        let (sender, receiver) = tokio::sync::mpsc::channel(2);
+        tokio::spawn(async move {
+            if let Some(first) = first
+                && !give(&sender, Ok(first)).await
+            {
+                return;
+            }
+            let Some((round, party)) = rows else { return };
+            for seq in 0.. {
+                let part = match store.sum_chunk(&round, party, seq).await {
+                    Ok(None) => return,
+                    Ok(Some(chunk)) => Ok(wrap(chunk.into())),
+                    Err(error) => Err(status(error)),
+                };
+                let ended = part.is_err();
+                if !give(&sender, part).await || ended {
+                    return;
+                }
+            }
+        });
+        Box::pin(ReceiverStream::new(receiver))
+    }
+
     /// What is public of a round, from memory or from the store.
     async fn public(&self, round: &Digest) -> Result<Option<Public>, Status> {
         if let Some(live) = self.engine.live(round) {
@@ -102,6 +151,14 @@ impl Service {
             let _ = tokio::time::timeout(wait, public.wait_for(ready)).await;
         }
     }
+}
+
+/// Hands a part of a stream on; `false` when the caller has gone, or has not read for 30 seconds.
+async fn give<T>(
+    to: &tokio::sync::mpsc::Sender<Result<T, Status>>,
+    part: Result<T, Status>,
+) -> bool {
+    matches!(tokio::time::timeout(CHUNK_PAUSE, to.send(part)).await, Ok(Ok(())))
 }
 
 /// Takes a submission in, from its header to its last chunk.
@@ -131,7 +188,10 @@ async fn take_in(
             Ok(Some(part)) => part,
             Ok(None) => break,
             Err(broken) => {
-                intake.keep().await.map_err(status)?;
+                // What has come stays, unless the round has closed meanwhile.
+                if let Err(error) = intake.keep().await {
+                    tracing::debug!(%error, "the beginning of a submission is not kept");
+                }
                 return Err(broken);
             }
         };
@@ -229,6 +289,21 @@ impl proto::node_server::Node for Service {
         Ok(Response::new(proto::RoundsReply { rounds }))
     }
 
+    async fn list(
+        &self,
+        request: Request<proto::ListRequest>,
+    ) -> Result<Response<proto::ListReply>, Status> {
+        peer(&request)?;
+        let after = request.into_inner().after.min(i64::MAX.unsigned_abs());
+        let listed = self.engine.store().after(after, PAGE).await.map_err(status)?;
+        let rounds = listed.into_iter().map(|(number, digest, state)| proto::ListedRound {
+            number,
+            digest: digest.as_bytes().to_vec(),
+            state,
+        });
+        Ok(Response::new(proto::ListReply { rounds: rounds.collect() }))
+    }
+
     async fn exchange(
         &self,
         request: Request<proto::ExchangeRequest>,
@@ -239,7 +314,8 @@ impl proto::node_server::Node for Service {
         let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
         self.wait(&round, wait, |public| {
             public.outcome.is_some()
-                || public.release.is_some()
+                || (message.have < 5 && public.release.is_some())
+                || (message.have < 4 && public.dealt.is_some())
                 || (message.have < 3 && public.accepted.is_some())
                 || (message.have < 2 && public.prepared.is_some())
                 || (message.have < 1 && public.held.is_some())
@@ -248,14 +324,18 @@ impl proto::node_server::Node for Service {
         let Some(public) = self.public(&round).await? else {
             return Err(Status::not_found("this round is not known here"));
         };
-        let failed = match public.outcome {
-            Some(Ended::Failed(reason)) => reason,
-            _ => String::new(),
+        let (failed, released) = match public.outcome {
+            Some(Ended::Failed(reason)) => (reason, false),
+            Some(Ended::Released) => (String::new(), true),
+            None => (String::new(), false),
         };
+        let records = if released { self.records(&round).await? } else { Vec::new() };
         Ok(Response::new(proto::ExchangeReply {
             held: public.held.as_ref().map(wire),
             prepared: public.prepared.as_ref().map(wire),
             accepted: public.accepted.as_ref().map(wire),
+            dealt: public.dealt.as_ref().map(wire),
+            records,
             release: public.release.as_ref().map(wire),
             failed,
         }))
@@ -313,8 +393,8 @@ impl proto::node_server::Node for Service {
                     Ok(None) => Err(Status::failed_precondition("the round has ended here")),
                     Err(error) => Err(status(error)),
                 };
-                let stop = part.is_err();
-                if sender.send(part).await.is_err() || stop {
+                let ended = part.is_err();
+                if !give(&sender, part).await || ended {
                     return;
                 }
             }
@@ -351,8 +431,13 @@ impl proto::node_server::Node for Service {
         use proto::release_head::Outcome;
         let (outcome, released) = match (stored.state.as_str(), stored.accepted, stored.release) {
             ("released", Some(accepted), Some(release)) => {
+                if self.engine.store().sum_chunk(&round, 0, 0).await.map_err(status)?.is_none() {
+                    let erased = "the round was released; its sum is past its retention and erased";
+                    return Err(Status::failed_precondition(erased));
+                }
+                let records = self.records(&round).await?;
                 let (accepted, release) = (Some(wire(&accepted)), Some(wire(&release)));
-                (Outcome::Released(proto::Released { accepted, release }), true)
+                (Outcome::Released(proto::Released { accepted, release, records }), true)
             }
             ("failed", _, _) => (Outcome::Failed(stored.reason.unwrap_or_default()), false),
             _ => {
@@ -363,26 +448,35 @@ impl proto::node_server::Node for Service {
         };
         let head = proto::ReleaseHead { outcome: Some(outcome) };
         let head = proto::ReleasePart { part: Some(proto::release_part::Part::Head(head)) };
-        let store = self.engine.store().clone();
-        let (sender, receiver) = tokio::sync::mpsc::channel(2);
-        // A row at a time: a caller that reads slowly costs the memory of two.
-        tokio::spawn(async move {
-            let mut open = sender.send(Ok(head)).await.is_ok() && released;
-            let mut seq = 0;
-            while open {
-                let part = match store.sum_chunk(&round, seq).await {
-                    Ok(None) => return,
-                    Ok(Some(chunk)) => {
-                        let part = proto::release_part::Part::Chunk(chunk.into());
-                        Ok(proto::ReleasePart { part: Some(part) })
-                    }
-                    Err(error) => Err(status(error)),
-                };
-                open = part.is_ok();
-                open &= sender.send(part).await.is_ok();
-                seq += 1;
+        let rows = released.then_some((round, 0));
+        Ok(Response::new(self.stream(Some(head), rows, |chunk| {
+            let part = Some(proto::release_part::Part::Chunk(chunk));
+            proto::ReleasePart { part }
+        })))
+    }
+
+    type SubShareStream = Pin<Box<dyn Stream<Item = Result<proto::SubSharePart, Status>> + Send>>;
+
+    async fn sub_share(
+        &self,
+        request: Request<proto::SubShareRequest>,
+    ) -> Result<Response<Self::SubShareStream>, Status> {
+        let name = self.only_node(&request)?;
+        let message = request.into_inner();
+        let round = digest(&message.round)?;
+        let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
+        self.wait(&round, wait, |public| public.all_dealt || public.outcome.is_some()).await;
+        match self.public(&round).await? {
+            Some(Public { outcome: Some(Ended::Failed(_)), .. }) => {
+                return Err(Status::failed_precondition("the round has failed here"));
             }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+            Some(Public { all_dealt: true, .. }) => {}
+            // Never before this node holds all deals: nobody fits its own to the others' (X3).
+            _ => return Err(Status::unavailable("not all nodes have dealt")),
+        }
+        let (position, _) = self.engine.manifest().node(&name).map_err(status)?;
+        let party = u32::try_from(position + 1).unwrap_or(u32::MAX);
+        let part = |chunk| proto::SubSharePart { chunk };
+        Ok(Response::new(self.stream(None, Some((round, party)), part)))
     }
 }

@@ -4,8 +4,8 @@ use haima_crypto::encode::{Canonical, Digest};
 use sqlx::Row;
 
 use super::{Store, bytes, count, digest, integer};
-use crate::Error;
 use crate::epoch::Record;
+use crate::{Error, crash};
 
 impl Store {
     /// The record of a manifest's epoch, once it is fixed.
@@ -31,7 +31,9 @@ impl Store {
         record: &Record,
     ) -> Result<Record, Error> {
         let sql = "INSERT INTO epoch (manifest, record) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        sqlx::query(sql).bind(bytes(manifest)).bind(record.to_bytes()).execute(&self.pool).await?;
+        let write =
+            sqlx::query(sql).bind(bytes(manifest)).bind(record.to_bytes()).execute(&self.pool);
+        crash::durable("store.epoch", write).await?;
         let missing = || Error::Store("the epoch's record was not stored".into());
         self.epoch_record(manifest).await?.ok_or_else(missing)
     }
@@ -63,15 +65,15 @@ impl Store {
         node: &str,
         sealed: &[u8],
     ) -> Result<(), Error> {
-        sqlx::query(
+        let write = sqlx::query(
             "INSERT INTO epoch_parts (manifest, node, sealed) VALUES ($1, $2, $3) \
              ON CONFLICT (manifest, node) DO UPDATE SET sealed = $3",
         )
         .bind(bytes(manifest))
         .bind(node)
         .bind(sealed)
-        .execute(&self.pool)
-        .await?;
+        .execute(&self.pool);
+        crash::durable("store.epoch_part", write).await?;
         Ok(())
     }
 
@@ -80,10 +82,10 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn forget_epochs_but(&self, manifest: &Digest) -> Result<(), Error> {
-        sqlx::query("DELETE FROM epoch_parts WHERE manifest <> $1")
+        let write = sqlx::query("DELETE FROM epoch_parts WHERE manifest <> $1")
             .bind(bytes(manifest))
-            .execute(&self.pool)
-            .await?;
+            .execute(&self.pool);
+        crash::durable("store.forget", write).await?;
         self.flush_erased().await
     }
 
@@ -92,15 +94,15 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn saw(&self, peer: &str, number: u64, held: &Digest) -> Result<(), Error> {
-        sqlx::query(
+        let write = sqlx::query(
             "INSERT INTO seen (peer, number, held) VALUES ($1, $2, $3) ON CONFLICT (peer) \
              DO UPDATE SET number = $2, held = $3 WHERE seen.number < $2",
         )
         .bind(peer)
         .bind(integer(number)?)
         .bind(bytes(held))
-        .execute(&self.pool)
-        .await?;
+        .execute(&self.pool);
+        crash::durable("store.saw", write).await?;
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use haima_crypto::encode::Digest;
 use sqlx::Row;
 
 use super::{Store, bytes, count, one_row};
-use crate::Error;
 use crate::record::Signed;
+use crate::{Error, crash};
 
 /// All nodes' preparation shares of one refused candidate, in the manifest's order of nodes.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
-        Ok(transaction.commit().await?)
+        Ok(crash::durable("store.prepared", transaction.commit()).await?)
     }
 
     /// This node's preparation share of one candidate, if it is still there.
@@ -63,7 +63,7 @@ impl Store {
         row.map(|row| Ok(row.try_get("prep")?)).transpose()
     }
 
-    /// Keeps all nodes' signed commitments to their preparation shares, for good: before any is
+    /// Keeps all nodes' signed commitments of a kind, `prepared` or `dealt`: before anything is
     /// shown, so that nobody can change its own after seeing the others', also over a restart.
     ///
     /// # Errors
@@ -71,44 +71,48 @@ impl Store {
     pub async fn hold_commitments(
         &self,
         round: &Digest,
+        kind: &str,
         commitments: &[(String, Signed)],
     ) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
         for (node, signed) in commitments {
             sqlx::query(
-                "INSERT INTO commitments (round, node, body, signature) \
-                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                "INSERT INTO commitments (round, node, kind, body, signature) \
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
             )
             .bind(bytes(round))
             .bind(node.as_str())
+            .bind(kind)
             .bind(signed.body.as_slice())
             .bind(signed.signature.as_bytes().to_vec())
             .execute(&mut *transaction)
             .await?;
-            let row = sqlx::query("SELECT body FROM commitments WHERE round = $1 AND node = $2")
+            let sql = "SELECT body FROM commitments WHERE round = $1 AND node = $2 AND kind = $3";
+            let row = sqlx::query(sql)
                 .bind(bytes(round))
                 .bind(node.as_str())
+                .bind(kind)
                 .fetch_one(&mut *transaction)
                 .await?;
             if row.try_get::<Vec<u8>, _>("body")? != signed.body {
                 return Err(Error::Peer {
                     peer: node.clone(),
-                    problem: "it committed to two different preparations of this round".into(),
+                    problem: format!(
+                        "it signed two different records of what it {kind} in this round"
+                    ),
                 });
             }
         }
-        Ok(transaction.commit().await?)
+        Ok(crash::durable("store.commitments", transaction.commit()).await?)
     }
 
-    /// Number of nodes whose commitments to preparation shares are kept.
+    /// Number of nodes whose commitments of a kind are kept.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn commitments(&self, round: &Digest) -> Result<u64, Error> {
-        let row = sqlx::query("SELECT COUNT(*) AS n FROM commitments WHERE round = $1")
-            .bind(bytes(round))
-            .fetch_one(&self.pool)
-            .await?;
+    pub async fn commitments(&self, round: &Digest, kind: &str) -> Result<u64, Error> {
+        let sql = "SELECT COUNT(*) AS n FROM commitments WHERE round = $1 AND kind = $2";
+        let row = sqlx::query(sql).bind(bytes(round)).bind(kind).fetch_one(&self.pool).await?;
         count(&row, "n")
     }
 
@@ -136,7 +140,7 @@ impl Store {
                 .await?;
             }
         }
-        Ok(transaction.commit().await?)
+        Ok(crash::durable("store.evidence", transaction.commit()).await?)
     }
 
     /// Sites of a round whose proof failed, with the number of preparation shares kept as

@@ -1,26 +1,28 @@
 //! Rounds, and what this node signed for them.
 
 use haima_crypto::encode::{Canonical, Digest};
-use sqlx::Row;
+use haima_crypto::identity::Signature;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+use zeroize::Zeroizing;
 
 use super::{ROW, Store, bytes, count, digest, erase_shares, integer, one_row, signed};
-use crate::record::{AcceptedSet, HeldSet, Signed};
+use crate::record::{AcceptedSet, HeldSet, NodeRecord, Signed};
 use crate::spec::{RoundEvent, RoundSpec};
-use crate::{Error, unix_millis};
+use crate::{Error, crash, unix_millis};
 
 /// Columns of a [`StoredRound`].
 const COLUMNS: &str = "digest, spec, state, rest_key, held, held_sig, prepared, prepared_sig, \
-    accepted, accepted_sig, release, release_sig, reason";
+    accepted, accepted_sig, dealt, dealt_sig, release, release_sig, reason";
 /// States of a round that has not ended.
-const UNFINISHED: &str = "('open', 'closed', 'prepared', 'agreed', 'committed')";
+const UNFINISHED: &str = "('open', 'closed', 'prepared', 'agreed', 'dealt', 'committed')";
 
 /// A round as stored.
 #[derive(Clone, Debug)]
 pub struct StoredRound {
     /// Its spec.
     pub spec: RoundSpec,
-    /// `open`, `closed`, `prepared`, `agreed`, `committed`, `released` or `failed`.
+    /// `open`, `closed`, `prepared`, `agreed`, `dealt`, `committed`, `released` or `failed`.
     pub state: String,
     /// Key of its shares at rest, wrapped; gone when it has ended.
     pub rest_key: Option<Vec<u8>>,
@@ -30,6 +32,8 @@ pub struct StoredRound {
     pub prepared: Option<Signed>,
     /// This node's accepted set, once signed.
     pub accepted: Option<Signed>,
+    /// This node's deal of its noised sum, once signed (Shamir release).
+    pub dealt: Option<Signed>,
     /// This node's release, once it has committed to its sum.
     pub release: Option<Signed>,
     /// Why it failed.
@@ -42,7 +46,7 @@ impl Store {
     /// # Errors
     /// When its number is that of another one, or another spec has its step and attempt.
     pub async fn add_round(&self, spec: &RoundSpec, rest_key: &[u8]) -> Result<(), Error> {
-        sqlx::query(
+        let write = sqlx::query(
             "INSERT INTO rounds (digest, number, task_id, run, step, attempt, spec, deadline_ms, \
              exact, state, rest_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10)",
         )
@@ -56,8 +60,8 @@ impl Store {
         .bind(integer(spec.deadline_ms)?)
         .bind(i64::from(spec.event == RoundEvent::Exact))
         .bind(rest_key)
-        .execute(&self.pool)
-        .await?;
+        .execute(&self.pool);
+        crash::durable("store.round", write).await?;
         Ok(())
     }
 
@@ -152,7 +156,7 @@ impl Store {
     pub async fn first_exact_set(&self) -> Result<Option<AcceptedSet>, Error> {
         let row = sqlx::query(
             "SELECT accepted FROM rounds WHERE exact = 1 \
-             AND state IN ('agreed', 'committed', 'released') ORDER BY number LIMIT 1",
+             AND state IN ('agreed', 'dealt', 'committed', 'released') ORDER BY number LIMIT 1",
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -213,7 +217,7 @@ impl Store {
         .bind(bytes(round))
         .execute(&mut *transaction)
         .await?;
-        transaction.commit().await?;
+        crash::durable("store.close", transaction.commit()).await?;
         Ok(held)
     }
 
@@ -222,28 +226,59 @@ impl Store {
     /// # Errors
     /// When the round is not prepared.
     pub async fn set_accepted(&self, round: &Digest, accepted: &Signed) -> Result<(), Error> {
-        let done = sqlx::query(
+        let write = sqlx::query(
             "UPDATE rounds SET accepted = $1, accepted_sig = $2, state = 'agreed' \
              WHERE digest = $3 AND state = 'prepared'",
         )
         .bind(accepted.body.as_slice())
         .bind(accepted.signature.as_bytes().to_vec())
         .bind(bytes(round))
-        .execute(&self.pool)
-        .await?;
+        .execute(&self.pool);
+        let done = crash::durable("store.accepted", write).await?;
         one_row(done.rows_affected(), round, "accepted set")
     }
 
-    /// Stores the noised sum with its signed release, and erases the round's shares with their
-    /// key: one transaction, before anyone hears of either (rule N3).
+    /// Stores the sub-shares of the noised sum, in the manifest's order of nodes, with the signed
+    /// deal, and erases the round's shares with their key: one transaction, before anyone hears of
+    /// either (rule N3).
     ///
     /// # Errors
     /// When the round is not agreed.
+    pub async fn deal(
+        &self,
+        round: &Digest,
+        dealt: &Signed,
+        sub_shares: &[Zeroizing<Vec<u8>>],
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE rounds SET dealt = $1, dealt_sig = $2, state = 'dealt' \
+             WHERE digest = $3 AND state = 'agreed'",
+        )
+        .bind(dealt.body.as_slice())
+        .bind(dealt.signature.as_bytes().to_vec())
+        .bind(bytes(round))
+        .execute(&mut *transaction)
+        .await?;
+        one_row(done.rows_affected(), round, "deal")?;
+        for (party, share) in (1..).zip(sub_shares) {
+            add_sum(&mut transaction, round, party, share).await?;
+        }
+        erase_shares(&mut transaction, round).await?;
+        crash::durable("store.deal", transaction.commit()).await?;
+        self.flush_erased().await
+    }
+
+    /// Stores the noised sum, or the point, with its signed release, and erases the round's shares
+    /// with their key: one transaction, before anyone hears of either (rule N3).
+    ///
+    /// # Errors
+    /// When the round is neither agreed nor dealt.
     pub async fn commit(&self, round: &Digest, release: &Signed, sum: &[u8]) -> Result<(), Error> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE rounds SET release = $1, release_sig = $2, state = 'committed' \
-             WHERE digest = $3 AND state = 'agreed'",
+             WHERE digest = $3 AND state IN ('agreed', 'dealt')",
         )
         .bind(release.body.as_slice())
         .bind(release.signature.as_bytes().to_vec())
@@ -251,37 +286,45 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         one_row(done.rows_affected(), round, "commitment")?;
-        for (seq, chunk) in (0_i64..).zip(sum.chunks(ROW)) {
-            sqlx::query("INSERT INTO sums (round, seq, bytes) VALUES ($1, $2, $3)")
-                .bind(bytes(round))
-                .bind(seq)
-                .bind(chunk)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        add_sum(&mut transaction, round, 0, sum).await?;
         erase_shares(&mut transaction, round).await?;
-        transaction.commit().await?;
+        crash::durable("store.commit", transaction.commit()).await?;
         self.flush_erased().await
     }
 
-    /// A chunk of this node's noised sum, at most 1 MiB; `None` behind the last one.
+    /// A chunk of this node's answer (party 0), or of its sub-share for a node by its number from 1,
+    /// at most 1 MiB; `None` behind the last one.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sum_chunk(&self, round: &Digest, seq: u32) -> Result<Option<Vec<u8>>, Error> {
-        let row = sqlx::query("SELECT bytes FROM sums WHERE round = $1 AND seq = $2")
+    pub async fn sum_chunk(
+        &self,
+        round: &Digest,
+        party: u32,
+        seq: u32,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let sql = "SELECT bytes FROM sums WHERE round = $1 AND party = $2 AND seq = $3";
+        let row = sqlx::query(sql)
             .bind(bytes(round))
+            .bind(i64::from(party))
             .bind(i64::from(seq))
             .fetch_optional(&self.pool)
             .await?;
         row.map(|row| Ok(row.try_get("bytes")?)).transpose()
     }
 
-    /// Marks a round as released: all nodes have committed to their sums.
+    /// Marks a round as released: all nodes have committed to their answers. Keeps what they
+    /// signed, for nodes that ask after one of them was lost.
     ///
     /// # Errors
     /// When the round is not committed, or another attempt of its step was released.
-    pub async fn release(&self, round: &Digest, released: &Digest) -> Result<(), Error> {
+    pub async fn release(
+        &self,
+        round: &Digest,
+        released: &Digest,
+        records: &[NodeRecord],
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE rounds SET released = $1, state = 'released', ended_ms = $2 \
              WHERE digest = $3 AND state = 'committed'",
@@ -289,9 +332,47 @@ impl Store {
         .bind(bytes(released))
         .bind(integer(unix_millis())?)
         .bind(bytes(round))
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        one_row(done.rows_affected(), round, "release")
+        one_row(done.rows_affected(), round, "release")?;
+        for NodeRecord { node, accepted, release } in records {
+            sqlx::query(
+                "INSERT INTO releases (round, node, accepted_sig, body, signature) \
+                 VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(bytes(round))
+            .bind(node.as_str())
+            .bind(accepted.as_bytes().to_vec())
+            .bind(release.body.as_slice())
+            .bind(release.signature.as_bytes().to_vec())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        Ok(crash::durable("store.release", transaction.commit()).await?)
+    }
+
+    /// What all nodes signed for a release, in no order; none before it was released.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn releases(&self, round: &Digest) -> Result<Vec<NodeRecord>, Error> {
+        let sql = "SELECT node, accepted_sig, body, signature FROM releases WHERE round = $1";
+        let rows = sqlx::query(sql).bind(bytes(round)).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let signature = |column: &str| -> Result<Signature, Error> {
+                    Ok(Signature::from_slice(&row.try_get::<Vec<u8>, _>(column)?)?)
+                };
+                Ok(NodeRecord {
+                    node: row.try_get("node")?,
+                    accepted: signature("accepted_sig")?,
+                    release: Signed {
+                        body: row.try_get("body")?,
+                        signature: signature("signature")?,
+                    },
+                })
+            })
+            .collect()
     }
 
     /// Ends a round without a release, for good, and erases its shares with their key.
@@ -316,7 +397,7 @@ impl Store {
             .bind(bytes(round))
             .execute(&mut *transaction)
             .await?;
-        transaction.commit().await?;
+        crash::durable("store.fail", transaction.commit()).await?;
         self.flush_erased().await
     }
 
@@ -330,7 +411,7 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let ended = "SELECT digest FROM rounds WHERE ended_ms > 0 AND ended_ms < $1";
         let mut rounds = 0;
-        for table in ["submissions", "sums", "commitments", "evidence"] {
+        for table in ["submissions", "sums", "commitments", "releases", "evidence"] {
             let sql = format!("DELETE FROM {table} WHERE round IN ({ended})");
             let done = sqlx::query(sqlx::AssertSqlSafe(sql))
                 .bind(integer(before_ms)?)
@@ -340,7 +421,7 @@ impl Store {
                 rounds = done.rows_affected();
             }
         }
-        transaction.commit().await?;
+        crash::durable("store.collect", transaction.commit()).await?;
         Ok(rounds)
     }
 
@@ -361,6 +442,25 @@ impl Store {
     }
 }
 
+/// A node's answer or a sub-share, in rows of at most 1 MiB.
+async fn add_sum(
+    connection: &mut AnyConnection,
+    round: &Digest,
+    party: i64,
+    sum: &[u8],
+) -> Result<(), Error> {
+    for (seq, chunk) in (0_i64..).zip(sum.chunks(ROW)) {
+        sqlx::query("INSERT INTO sums (round, party, seq, bytes) VALUES ($1, $2, $3, $4)")
+            .bind(bytes(round))
+            .bind(party)
+            .bind(seq)
+            .bind(chunk)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
 pub(super) fn stored_round(row: &AnyRow) -> Result<StoredRound, Error> {
     Ok(StoredRound {
         spec: RoundSpec::from_bytes(&row.try_get::<Vec<u8>, _>("spec")?)?,
@@ -369,6 +469,7 @@ pub(super) fn stored_round(row: &AnyRow) -> Result<StoredRound, Error> {
         held: signed(row, "held", "held_sig")?,
         prepared: signed(row, "prepared", "prepared_sig")?,
         accepted: signed(row, "accepted", "accepted_sig")?,
+        dealt: signed(row, "dealt", "dealt_sig")?,
         release: signed(row, "release", "release_sig")?,
         reason: row.try_get("reason")?,
     })

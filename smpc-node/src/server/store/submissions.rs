@@ -5,7 +5,7 @@ use sqlx::{Acquire, AnyConnection, Row};
 
 use super::{Store, bytes, count, digest, integer};
 use crate::header::{Header, SignedHeader};
-use crate::{Error, unix_millis};
+use crate::{Error, crash, unix_millis};
 
 /// A chunk of a share, encrypted at rest.
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl Store {
             return Err(other_submission(site));
         }
         insert_chunks(&mut transaction, round, site, header, chunks).await?;
-        Ok(transaction.commit().await?)
+        Ok(crash::durable("store.chunks", transaction.commit()).await?)
     }
 
     /// Takes in complete submissions in one transaction, each by itself: whether it is new, or why
@@ -108,7 +108,7 @@ impl Store {
             }
             answers.push(answer);
         }
-        transaction.commit().await?;
+        crash::durable("store.submissions", transaction.commit()).await?;
         Ok(answers)
     }
 
@@ -182,7 +182,17 @@ impl Store {
         Ok(())
     }
 
-    /// Complete submissions of a round.
+    /// Site and header digest of the complete submissions of a round; none once they are erased.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn submitted(&self, round: &Digest) -> Result<Vec<(String, Digest)>, Error> {
+        let sql = "SELECT site, digest FROM submissions WHERE round = $1 ORDER BY site";
+        let rows = sqlx::query(sql).bind(bytes(round)).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get("site")?, digest(row, "digest")?))).collect()
+    }
+
+    /// Number of complete submissions of a round.
     ///
     /// # Errors
     /// When the database fails.

@@ -6,7 +6,7 @@ use haima_crypto::identity::Signature;
 
 use super::*;
 use crate::header::{Header, SignedHeader};
-use crate::record::{HeaderSet, HeldSet};
+use crate::record::{HeaderSet, HeldSet, NodeRecord};
 use crate::spec::RoundSpec;
 use crate::unix_millis;
 
@@ -122,15 +122,23 @@ fn a_round_goes_through_its_states_once_and_its_shares_go_with_it() {
         let sum = vec![9; ROW + 5];
         store.commit(&round, &signed("release"), &sum).await.unwrap();
         assert!(store.commit(&round, &signed("other"), &sum).await.is_err(), "one sum, ever");
-        assert_eq!(store.sum_chunk(&round, 1).await.unwrap(), Some(vec![9; 5]));
-        assert_eq!(store.sum_chunk(&round, 2).await.unwrap(), None);
+        assert_eq!(store.sum_chunk(&round, 0, 1).await.unwrap(), Some(vec![9; 5]));
+        assert_eq!(store.sum_chunk(&round, 0, 2).await.unwrap(), None);
         assert_eq!(store.chunk(&round, "a", 0).await.unwrap(), None, "shares are erased");
         assert_eq!(store.prep(&round, "a").await.unwrap(), None);
         let stored = store.round(&round).await.unwrap().unwrap();
         assert_eq!(stored.rest_key, None, "and their key");
         assert_eq!(stored.release, Some(signed("release")));
 
-        store.release(&round, &Digest::of(b"all")).await.unwrap();
+        let record = NodeRecord {
+            node: "a".into(),
+            accepted: Signature::from_bytes([1; 64]),
+            release: signed("release"),
+        };
+        let records = [record];
+        assert_eq!(store.releases(&round).await.unwrap(), []);
+        store.release(&round, &Digest::of(b"all"), &records).await.unwrap();
+        assert_eq!(store.releases(&round).await.unwrap(), records);
         assert!(store.fail(&round, "late").await.is_err(), "released is released");
         let task = spec.task_id.as_str();
         let released = store.released(task, spec.run, 0).await.unwrap();
@@ -154,7 +162,7 @@ fn another_attempt_of_a_released_step_is_never_released() {
             store.set_prepared(&round, &signed("prepared"), &[]).await.unwrap();
             store.set_accepted(&round, &signed("accepted")).await.unwrap();
             store.commit(&round, &signed("release"), &[]).await.unwrap();
-            let released = store.release(&round, &Digest::of(b"all")).await;
+            let released = store.release(&round, &Digest::of(b"all"), &[]).await;
             assert_eq!(released.is_ok(), attempt == 0);
         }
     });
