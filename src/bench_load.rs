@@ -30,7 +30,9 @@ use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
 use serde::Serialize;
 
 use crate::Error;
+use crate::demo::network::free_addresses;
 use crate::provision::make_party;
+use crate::throttle::Line;
 
 /// L2 bound of every contribution, in grid steps.
 const BOUND: u64 = 1 << 30;
@@ -54,6 +56,9 @@ pub struct Options {
     /// Rounds, after one to warm up.
     #[arg(long, default_value_t = 50)]
     pub rounds: u32,
+    /// Bits a second of the line that the last site is behind; as fast as it goes when absent.
+    #[arg(long, value_name = "BITS")]
+    pub slow_site: Option<u64>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -102,7 +107,10 @@ struct SimulatedSite {
 /// When a process, a file or a round fails, or a sum is wrong.
 pub async fn run(options: &Options) -> Result<(), Error> {
     let root = tempfile::tempdir().map_err(|e| Error::file(Path::new("temporary folder"), e))?;
-    let world = World::make(root.path(), options)?;
+    let mut world = World::make(root.path(), options)?;
+    if let Some(bits) = options.slow_site {
+        world.slow_down(root.path(), bits).await?;
+    }
     let nodes = world.start(root.path())?;
     let epoch = world.epoch().await?;
     let proof =
@@ -175,15 +183,12 @@ struct World {
 
 impl World {
     fn make(root: &Path, options: &Options) -> Result<Self, Error> {
-        let address = |_| -> Result<String, Error> {
-            let fault = |e| Error::file(Path::new("127.0.0.1"), e);
-            let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(fault)?;
-            Ok(listener.local_addr().map_err(fault)?.to_string())
-        };
+        let addresses = free_addresses(options.nodes)?;
         let party = |name: &str, address: &str| make_party(root, name, name, address);
         let coordinator = party("coordinator", "127.0.0.1:1")?;
-        let nodes = (1..=options.nodes)
-            .map(|i| party(&format!("node-{i}"), &address(i)?))
+        let nodes = (1..)
+            .zip(&addresses)
+            .map(|(i, address)| party(&format!("node-{i}"), address))
             .collect::<Result<Vec<_>, Error>>()?;
         let sites = (1..=options.sites)
             .map(|i| party(&format!("site-{i}"), ""))
@@ -218,6 +223,7 @@ impl World {
             grace_ms: 3_600_000,
             tick_ms: 1,
             hospitals_per_patient: 1,
+            release_quorum: None,
             coordinator: coordinator.party.clone(),
             nodes: nodes.iter().map(|folder| folder.party.clone()).collect(),
             sites: sites.iter().map(|folder| site(&folder.party)).collect(),
@@ -253,6 +259,24 @@ impl World {
             sites: simulated,
             manifest,
         })
+    }
+
+    /// Puts the last site behind a line of limited speed.
+    async fn slow_down(&mut self, root: &Path, bits: u64) -> Result<(), Error> {
+        let Some(site) = self.sites.pop() else { return Ok(()) };
+        let folder = root.join(&site.name);
+        let tls = TlsIdentity::read(&folder.join("tls.crt"), &folder.join("tls.key"))?;
+        let line = Line::new(bits);
+        let mut nodes = Vec::new();
+        for node in &self.manifest.nodes {
+            let fault = |e| Error::file(Path::new("127.0.0.1"), e);
+            let address = line.to(&node.address).await.map_err(fault)?;
+            nodes.push(NodeClient::new(&Party { address, ..node.clone() }, &tls)?);
+        }
+        let (name, seed) = (site.name.clone(), site.seed);
+        let key = keyfile::read_identity(&folder.join("identity.key"))?;
+        self.sites.push(Arc::new(SimulatedSite { name, key, nodes, seed }));
+        Ok(())
     }
 
     fn start(&self, root: &Path) -> Result<Vec<Node>, Error> {
@@ -363,7 +387,7 @@ impl World {
         for node in &self.as_coordinator {
             parts.push(loop {
                 match node.release(&spec.digest(), Duration::from_secs(30), len).await? {
-                    Outcome::Released(part) => break *part,
+                    Outcome::Released(answer) => break answer.part,
                     Outcome::Pending(_) => {}
                     Outcome::Failed(reason) => return Err(stopped(reason)),
                 }
@@ -459,6 +483,8 @@ fn write_node(
         journal: PathBuf::from("audit.log"),
         listen: None,
         metrics: None,
+        proxy: None,
+        telemetry: None,
         retention_days: None,
         log_format: LogFormat::Text,
     };

@@ -32,11 +32,16 @@ pub mod provision;
 pub mod report;
 pub mod site;
 pub mod sum;
+#[cfg(feature = "demo")]
+mod throttle;
 
 /// Messages and stubs generated from `proto/haima/coordinator/v1/coordinator.proto`.
 pub mod proto {
     #![allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, unused_qualifications)]
     tonic::include_proto!("haima.coordinator.v1");
+
+    /// The service's description, for gRPC reflection.
+    pub const DESCRIPTION: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/coordinator.bin"));
 }
 
 pub use error::Error;

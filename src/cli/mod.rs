@@ -94,6 +94,8 @@ enum Coordinator {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     #[cfg(feature = "demo")]
     crate::demo::network::end_with_parent();
+    #[cfg(feature = "failpoints")]
+    haima_smpc_node::crash::arm();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -19,6 +19,9 @@ pub struct Config {
     pub tls_certificate: PathBuf,
     /// TLS private key, PEM.
     pub tls_key: PathBuf,
+    /// HTTP proxy, `host:port`, through which connections outward go; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// Folder for results, releases and the report; made when it does not exist.
     pub out: PathBuf,
     /// Which run of the tasks this is; sites answer an exact task once (rule X2).

@@ -140,7 +140,12 @@ impl Event {
             left_out,
             refused,
             seconds: took.as_secs_f64(),
-            bytes_released: bundle.parts.iter().map(|part| part.sum.len() as u64).sum(),
+            bytes_released: bundle
+                .parts
+                .iter()
+                .filter_map(|part| part.sum.as_ref())
+                .map(|sum| sum.len() as u64)
+                .sum(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use haima_smpc_node::spec::RoundSpec;
@@ -27,6 +28,21 @@ pub enum Now {
     Ended,
 }
 
+/// A query or a release as it is served; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Canonical bytes.
+    pub bytes: Bytes,
+    /// Their digest.
+    pub digest: Digest,
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { digest: Digest::of(&bytes), bytes: bytes.into() }
+    }
+}
+
 /// Key of what is served: manifest id, run, step.
 type Place = (String, u32, u32);
 
@@ -42,8 +58,8 @@ pub struct Hub {
 struct Inner {
     last_number: u64,
     announced: BTreeSet<Digest>,
-    queries: BTreeMap<Place, Vec<u8>>,
-    releases: BTreeMap<Place, Vec<u8>>,
+    queries: BTreeMap<Place, Value>,
+    releases: BTreeMap<Place, Value>,
     reports: BTreeMap<(Digest, String), proto::SiteReport>,
     ledgers: BTreeMap<String, proto::Ledger>,
 }
@@ -82,17 +98,17 @@ impl Hub {
 
     /// Makes a query available.
     pub fn add_query(&self, task: &str, run: u32, step: u32, bytes: Vec<u8>) {
-        self.inner().queries.insert((task.to_owned(), run, step), bytes);
+        self.inner().queries.insert((task.to_owned(), run, step), bytes.into());
     }
 
     /// Makes a release available.
     pub fn add_release(&self, task: &str, run: u32, step: u32, bytes: Vec<u8>) {
-        self.inner().releases.insert((task.to_owned(), run, step), bytes);
+        self.inner().releases.insert((task.to_owned(), run, step), bytes.into());
     }
 
     /// A query or a release.
     #[must_use]
-    pub fn get(&self, release: bool, task: &str, run: u32, step: u32) -> Option<Vec<u8>> {
+    pub fn get(&self, release: bool, task: &str, run: u32, step: u32) -> Option<Value> {
         let inner = self.inner();
         let map = if release { &inner.releases } else { &inner.queries };
         map.get(&(task.to_owned(), run, step)).cloned()

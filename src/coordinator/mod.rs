@@ -1,12 +1,13 @@
 //! The study's daemon: it asks the questions, receives the sums, and sees nothing else.
 //!
 //! `hub` is what sites are told and served, `service` its gRPC face, `events` the progress that
-//! others watch, `study` runs the manifest's tasks in order and fills the report.
+//! others watch, `rounds` what it has announced, `study` runs the manifest's tasks in order and fills the report.
 
 mod config;
 pub mod events;
 pub mod hub;
 mod record;
+pub mod rounds;
 mod service;
 pub mod study;
 

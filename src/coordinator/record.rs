@@ -57,12 +57,18 @@ pub(super) fn report(
     report.finished = timing.finished;
     report.hospitals_per_patient = manifest.hospitals_per_patient;
     report.floors = Floors { min_sites: manifest.min_sites, ..Floors::default() };
-    report.mode = format!("{} SMPC nodes, additive shares", manifest.nodes.len());
+    report.mode = match manifest.release_quorum {
+        None => format!("{} SMPC nodes, additive shares", manifest.nodes.len()),
+        Some(quorum) => {
+            let nodes = manifest.nodes.len();
+            format!("{nodes} SMPC nodes, additive shares, released by any {quorum}")
+        }
+    };
     let sites: Vec<&str> = manifest.sites.iter().map(|site| site.operator.as_str()).collect();
     let of_nodes = manifest.nodes.iter().map(|node| &node.operator);
     let shared: Vec<String> =
         of_nodes.filter(|operator| sites.contains(&operator.as_str())).cloned().collect();
-    report.promises = node_mode(manifest.nodes.len(), &shared);
+    report.promises = node_mode(manifest.nodes.len(), manifest.release_quorum, &shared);
     report.warnings.extend(config.about.warnings.iter().cloned());
     report.warnings.extend(contributed_nothing(network, &report.steps));
     report.wording = config.about.wording.clone();

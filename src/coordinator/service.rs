@@ -11,7 +11,7 @@ use haima_smpc_node::tls::Peer;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use super::hub::{Hub, Now};
+use super::hub::{Hub, Now, Value};
 use crate::proto;
 
 /// The service over a hub.
@@ -90,24 +90,20 @@ impl proto::coordinator_server::Coordinator for Service {
             Ok(proto::fetch_request::What::Release) => true,
             Err(_) => return Err(Status::invalid_argument("neither a query nor a release")),
         };
-        let bytes = self.hub.get(release, &message.task, message.run, message.step);
-        let Some(bytes) = bytes else {
+        let value = self.hub.get(release, &message.task, message.run, message.step);
+        let Some(Value { bytes: mut rest, digest }) = value else {
             return Err(Status::not_found("no such query or release"));
         };
-        let digest = Digest::of(&bytes).as_bytes().to_vec();
-        let length = bytes.len() as u64;
-        let chunks: Vec<Result<proto::Chunk, Status>> = bytes
-            .chunks(CHUNK)
-            .enumerate()
-            .map(|(index, data)| {
-                let first = index == 0;
-                Ok(proto::Chunk {
-                    digest: if first { digest.clone() } else { Vec::new() },
-                    length: if first { length } else { 0 },
-                    data: data.to_vec(),
-                })
-            })
-            .collect();
+        let first = proto::Chunk {
+            digest: digest.as_bytes().to_vec(),
+            length: rest.len() as u64,
+            data: rest.split_to(rest.len().min(CHUNK)),
+        };
+        let others = std::iter::from_fn(move || {
+            let data = rest.split_to(rest.len().min(CHUNK));
+            (!data.is_empty()).then(|| proto::Chunk { data, ..Default::default() })
+        });
+        let chunks = std::iter::once(first).chain(others).map(Ok);
         Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
     }
 

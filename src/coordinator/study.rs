@@ -11,14 +11,17 @@ use haima_smpc_node::client::{CHUNK, NodeClient};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::study::Study;
 use haima_smpc_node::tls::{self, TlsIdentity};
+use haima_smpc_node::wire::Listen;
 use haima_smpc_node::{keyfile, unix_millis};
 use tokio::net::TcpListener;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 
 use super::config::Config;
 use super::events::{Event, Events};
 use super::hub::Hub;
 use super::record::{Timing, report};
+use super::rounds::Announced;
 use super::service::Service;
 use crate::Error;
 use crate::proto::coordinator_server::CoordinatorServer;
@@ -37,11 +40,12 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport, Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
     let key = keyfile::read_identity(&config.identity)?;
-    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
+    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?
+        .through(config.proxy.as_deref())?;
     check_keys(config, &manifest, &key.public().to_string(), &tls)?;
     std::fs::create_dir_all(&config.out).map_err(|e| Error::file(&config.out, e))?;
     let name = &manifest.coordinator.name;
-    let (audit, _) = Audit::open(&config.out.join("audit.log"), name, &key.public())?;
+    let (audit, records) = Audit::open(&config.out.join("audit.log"), name, &key.public())?;
 
     let hub = Arc::new(Hub::default());
     serve(&manifest, &tls, &hub).await?;
@@ -55,6 +59,8 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
         manifest: Arc::clone(&manifest),
         key,
         audit,
+        written: records.into_iter().map(|r| (r.kind, r.round, r.subject)).collect(),
+        announced: Announced::open(&config.out.join("rounds.log"))?,
         nodes,
         hub: Arc::clone(&hub),
         events: Events::new(watcher),
@@ -120,11 +126,23 @@ pub async fn serve(
     let incoming = tls::incoming(listener, tls, &manifest.pins())?;
     let service = CoordinatorServer::new(Service::new(Arc::clone(hub), Arc::clone(manifest)))
         .max_decoding_message_size(CHUNK);
+    let service = InterceptedService::new(service, Listen);
+    #[cfg(feature = "failpoints")]
+    let service = haima_smpc_node::crash::Messages(service);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(crate::proto::DESCRIPTION)
+        .build_v1()
+        .map_err(|e| Error::Stopped {
+            party: manifest.coordinator.name.clone(),
+            reason: e.to_string(),
+        })?;
     tokio::spawn(async move {
         let server = Server::builder()
+            .max_concurrent_streams(64)
             .concurrency_limit_per_connection(64)
             .http2_keepalive_interval(Some(Duration::from_secs(20)))
-            .add_service(service);
+            .add_service(service)
+            .add_service(reflection);
         if let Err(error) = server.serve_with_incoming(incoming).await {
             tracing::error!(%error, "the service for sites stopped");
         }

@@ -68,11 +68,13 @@ pub struct Network {
     /// Writing ends of the parties' pipes. Kept apart from the processes: waiting for a child
     /// closes the pipe that it holds.
     pipes: BTreeMap<String, ChildStdin>,
+    #[cfg(feature = "failpoints")]
+    crash: BTreeMap<String, String>,
 }
 
 /// Free ports of the loopback address, all different. Another process could take one before its
 /// party listens; the party then stops with an error that says so.
-fn free_addresses(count: usize) -> Result<Vec<String>, Error> {
+pub(crate) fn free_addresses(count: usize) -> Result<Vec<String>, Error> {
     let fault = |e: std::io::Error| Error::Stopped {
         party: "demo".into(),
         reason: format!("no free port on 127.0.0.1: {e}"),
@@ -142,6 +144,8 @@ impl Network {
             sites,
             poisoner: plan.poisoner.clone(),
             processes: BTreeMap::new(),
+            #[cfg(feature = "failpoints")]
+            crash: Default::default(),
             pipes: BTreeMap::new(),
         };
         network.write_configurations(plan)?;
@@ -177,6 +181,8 @@ impl Network {
                 journal: in_folder("audit.log"),
                 listen: None,
                 metrics: None,
+                proxy: None,
+                telemetry: None,
                 retention_days: None,
                 log_format: LogFormat::Text,
             };
@@ -192,6 +198,7 @@ impl Network {
                 policy: in_folder("policy.toml"),
                 data: in_folder("cohort.csv"),
                 population: None,
+                proxy: None,
                 state: in_folder("state"),
             };
             write_toml(&folder.path.join("site.toml"), &config)?;
@@ -205,6 +212,7 @@ impl Network {
             identity,
             tls_certificate: certificate,
             tls_key: key,
+            proxy: None,
             out: in_folder("out"),
             run: 1,
             wait_s: plan.wait_s,
@@ -285,7 +293,13 @@ impl Network {
             .append(true)
             .open(&log)
             .map_err(|e| Error::file(&log, e))?;
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command.env_remove("FAILPOINTS");
+        #[cfg(feature = "failpoints")]
+        if let Some(point) = self.crash.remove(name) {
+            command.env("FAILPOINTS", format!("{point}=return"));
+        }
+        let mut child = command
             .args(arguments)
             .current_dir(&folder)
             .env(WITH_PARENT, &self.root)
@@ -298,6 +312,19 @@ impl Network {
             self.pipes.insert(name.to_owned(), pipe);
         }
         Ok(child)
+    }
+
+    /// Has the next process of a party crash at a point.
+    #[cfg(feature = "failpoints")]
+    pub fn crash_at(&mut self, name: &str, point: &str) {
+        self.crash.insert(name.to_owned(), point.to_owned());
+    }
+
+    /// Whether a node or a site is not running.
+    #[must_use]
+    pub fn is_down(&mut self, name: &str) -> bool {
+        let child = self.processes.get_mut(name);
+        child.is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
     /// Kills a process at once (SIGKILL) and waits until it is gone.

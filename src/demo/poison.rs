@@ -32,7 +32,8 @@ const FACTOR: u128 = 1000;
 pub async fn run(config: &Config) -> Result<(), Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
     let key = keyfile::read_identity(&config.identity)?;
-    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
+    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?
+        .through(config.proxy.as_deref())?;
     let party = &manifest.coordinator;
     let pin = Digest::from_bytes(from_hex(&party.tls)?);
     let channel = tls::channel(&party.name, &party.address, pin, &tls)?;

@@ -33,6 +33,9 @@ pub struct Study {
     /// Assumed number of hospitals that hold one patient's rows (rule S1).
     #[serde(default = "one")]
     pub hospitals_per_patient: u32,
+    /// Nodes that suffice to release a sum (Shamir release); all of them where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_quorum: Option<u32>,
     /// Words of the report.
     #[serde(default)]
     pub about: About,
@@ -150,6 +153,7 @@ impl Study {
             grace_ms: timing.grace_ms,
             tick_ms: timing.tick_ms,
             hospitals_per_patient: self.hospitals_per_patient,
+            release_quorum: self.release_quorum,
             plan: Plan::of_tasks(&self.study, &tasks).digest().to_string(),
             coordinator,
             nodes,

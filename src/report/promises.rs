@@ -8,7 +8,7 @@ use super::page::scroll;
 /// Promises of the node mode with `nodes` nodes, as this version of the software keeps them:
 /// additive release. `shared` are the operators that run a node as well as a hospital (rule R6).
 #[must_use]
-pub fn node_mode(nodes: usize, shared: &[String]) -> Vec<Promise> {
+pub fn node_mode(nodes: usize, quorum: Option<u32>, shared: &[String]) -> Vec<Promise> {
     let coalition = match nodes {
         0 | 1 => {
             "the coordinator and any other hospitals; one node alone sees everything".to_owned()
@@ -29,6 +29,16 @@ pub fn node_mode(nodes: usize, shared: &[String]) -> Vec<Promise> {
                 "Every contribution carries a proof that it is within its bound (PINE). It binds no hospital of {}, who also run a node: whoever knows a node's key can forge.",
                 operators.join(", ")
             ),
+        ),
+    };
+    let (right, lives) = match quorum {
+        None => (
+            "It is right while the nodes follow the protocol; a node that adds a wrong share is not detected.".to_owned(),
+            "Hospitals may drop out and a crashed node resumes. A node lost for good stops the study.".to_owned(),
+        ),
+        Some(quorum) => (
+            format!("Any {quorum} of the {nodes} nodes release it; a wrong answer is detected when more than {quorum} come. A node that shares a wrong sum with the others is not detected."),
+            format!("Hospitals may drop out and a crashed node resumes. Once the nodes have shared a sum with one another, any {quorum} release it; a node lost for good stops the study before its next sum."),
         ),
     };
     let split = if nodes < 2 { Holds::No } else { Holds::Yes };
@@ -81,17 +91,12 @@ pub fn node_mode(nodes: usize, shared: &[String]) -> Vec<Promise> {
             Holds::Yes,
             "The query's digest is part of the round's, and hospitals read the list of rounds from the nodes.",
         ),
-        promise(
-            "The sum is right",
-            "nodes",
-            Holds::Partly,
-            "It is right while the nodes follow the protocol; a node that adds a wrong share is not detected.",
-        ),
+        promise("The sum is right", "nodes", Holds::Partly, &right),
         promise(
             "The study goes on when parties fail",
             "crashes and lost connections",
             Holds::Partly,
-            "Hospitals may drop out and a crashed node resumes. A node lost for good stops the study.",
+            &lives,
         ),
     ]
 }

@@ -27,6 +27,9 @@ pub struct Config {
     /// Population that the cohort belongs to; the policy's default when absent (rule L3).
     #[serde(default)]
     pub population: Option<String>,
+    /// HTTP proxy, `host:port`, through which connections outward go; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// Folder of ledger, journal and outbox; made when it does not exist.
     pub state: PathBuf,
 }

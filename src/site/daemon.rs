@@ -22,7 +22,6 @@ use haima_smpc_node::study::Study;
 use haima_smpc_node::submission::Submission;
 use haima_smpc_node::tls::{self, TlsIdentity};
 use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
-use tonic::transport::Channel;
 
 use super::answer::Hospital;
 use super::config::Config;
@@ -47,7 +46,8 @@ const MAX_FETCH: u64 = 1 << 31;
 /// When keys, policy, ledger or data cannot be used, with file, line and field.
 pub async fn run(config: &Config) -> Result<(), Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
-    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?;
+    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?
+        .through(config.proxy.as_deref())?;
     let hospital = open(config, &manifest, &tls)?;
     let party = &manifest.coordinator;
     let pin = Digest::from_bytes(haima_crypto::encode::from_hex(&party.tls)?);
@@ -153,7 +153,7 @@ struct Site {
 /// The coordinator as this site calls it.
 #[derive(Clone)]
 struct Coordinator {
-    client: CoordinatorClient<Channel>,
+    client: CoordinatorClient<tls::Link>,
     manifest: Arc<Manifest>,
 }
 

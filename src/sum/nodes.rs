@@ -4,6 +4,7 @@
 //! for the nodes' releases, verify and combine. A failed attempt is followed by a new one (new
 //! number, new digest, new charge: rule L1) while the manifest's spare attempts last.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,15 +14,16 @@ use haima_fl_core::sum::{SecureSum, Sum};
 use haima_fl_core::task::Query;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::bundle::{Bundle, Part, release_digest};
-use haima_smpc_node::client::{NodeClient, Outcome};
+use haima_smpc_node::client::{Answer, NodeClient, Outcome};
 use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
 use haima_smpc_node::spec::RoundSpec;
 use haima_smpc_node::unix_millis;
 
-use super::plan::{Place, absorbable, plan, query_bytes};
+use super::plan::{Place, absorbable, plan, query_bytes, query_digest};
 use crate::Error;
 use crate::coordinator::events::{Event, Events};
 use crate::coordinator::hub::Hub;
+use crate::coordinator::rounds::Announced;
 
 /// How long a node may hold a release call open.
 const WAIT: Duration = Duration::from_secs(5);
@@ -39,6 +41,10 @@ pub struct Network {
     pub key: IdentityKey,
     /// The coordinator's journal.
     pub audit: Audit,
+    /// What stands in the journal since before this start: kind, round, subject.
+    pub written: BTreeSet<(String, Digest, String)>,
+    /// The rounds that were announced.
+    pub announced: Announced,
     /// Every node.
     pub nodes: Vec<NodeClient>,
     /// What sites are told and served.
@@ -52,6 +58,21 @@ pub struct Network {
 }
 
 impl Network {
+    /// Writes into the journal, unless an earlier start has.
+    fn journal(
+        &self,
+        kind: &str,
+        round: &Digest,
+        subject: &str,
+        digest: &Digest,
+        text: &str,
+    ) -> Result<(), Error> {
+        if !self.written.contains(&(kind.to_owned(), *round, subject.to_owned())) {
+            self.audit.write(&self.key, kind, round, subject, digest, text)?;
+        }
+        Ok(())
+    }
+
     /// The nodes' epoch. Asks them until they have set it up, at most as long as a round may take:
     /// the nodes check for themselves that a round is of the epoch they agreed on.
     async fn epoch(&self) -> Result<Digest, Error> {
@@ -105,6 +126,23 @@ impl<'a> NodesSum<'a> {
     async fn step(&mut self, query: &Query) -> Result<Sum, Error> {
         self.network.hub.add_query(&self.entry.id, self.run, self.step, query_bytes(query));
         let mut attempt = 0;
+        for spec in self.network.announced.of_step(&self.entry.id, self.run, self.step) {
+            if spec.query != query_digest(query) {
+                return Err(Error::Config {
+                    file: format!("task {}", self.entry.id),
+                    problem: format!(
+                        "step {} was announced with another query before; run another one \
+                         (run = {}) or install the earlier version",
+                        self.step,
+                        self.run.saturating_add(1)
+                    ),
+                });
+            }
+            attempt = spec.attempt.saturating_add(1);
+            if let Some(sum) = self.take(query, &spec, true).await? {
+                return Ok(sum);
+            }
+        }
         loop {
             let place = Place {
                 number: self.next_number().await?,
@@ -128,36 +166,50 @@ impl<'a> NodesSum<'a> {
             let network = self.network;
             let spec = plan(&network.manifest, network.manifest_digest, self.entry, query, &place)?;
             spec.check(&network.manifest, "this coordinator")?;
-            self.attempts += 1;
+            network.announced.keep(&spec)?;
             attempt += 1;
-            let started = Instant::now();
-            match self.attempt(&spec).await {
-                Ok(bundle) => return self.released(query, &bundle, started),
-                Err(error) => {
-                    let reason = match error {
-                        haima_smpc_node::Error::RoundFailed { reason, party, .. } => {
-                            format!("{party}: {reason}")
-                        }
-                        other => other.to_string(),
-                    };
-                    network.hub.end_round();
-                    let (round, task) = (spec.digest(), &self.entry.id);
-                    let nothing = Digest::default();
-                    network.audit.write(&network.key, "failed", &round, task, &nothing, &reason)?;
-                    network.events.tell(Event::failed(&spec, started.elapsed(), &reason));
-                    let spare = self.attempts.saturating_sub(self.step + 1);
-                    if spare >= self.entry.spare_attempts {
-                        return Err(Error::NoRelease {
-                            task: self.entry.id.clone(),
-                            step: self.step,
-                            attempts: attempt,
-                            reason,
-                        });
-                    }
-                    self.wait_out(&spec).await;
-                }
+            if let Some(sum) = self.take(query, &spec, false).await? {
+                return Ok(sum);
             }
         }
+    }
+
+    /// Takes an attempt to its end, also one that was announced before this start: its sum, or
+    /// `None` when it failed and another one is left.
+    async fn take(
+        &mut self,
+        query: &Query,
+        spec: &RoundSpec,
+        again: bool,
+    ) -> Result<Option<Sum>, Error> {
+        let network = self.network;
+        self.attempts += 1;
+        let started = Instant::now();
+        let error = match self.attempt(spec, again).await {
+            Ok(bundle) => return self.released(query, &bundle, started).map(Some),
+            Err(error) => error,
+        };
+        let reason = match error {
+            haima_smpc_node::Error::RoundFailed { reason, party, .. } => {
+                format!("{party}: {reason}")
+            }
+            other => other.to_string(),
+        };
+        network.hub.end_round();
+        let (round, task) = (spec.digest(), &self.entry.id);
+        network.journal("failed", &round, task, &Digest::default(), &reason)?;
+        network.events.tell(Event::failed(spec, started.elapsed(), &reason));
+        let spare = self.attempts.saturating_sub(self.step + 1);
+        if spare >= self.entry.spare_attempts {
+            return Err(Error::NoRelease {
+                task: self.entry.id.clone(),
+                step: self.step,
+                attempts: spec.attempt.saturating_add(1),
+                reason,
+            });
+        }
+        self.wait_out(spec).await;
+        Ok(None)
     }
 
     /// A number above all that any reachable node has seen.
@@ -208,9 +260,28 @@ impl<'a> NodesSum<'a> {
         }
     }
 
-    async fn attempt(&self, spec: &RoundSpec) -> Result<Bundle, haima_smpc_node::Error> {
+    /// Whether a node still takes submissions for a round.
+    async fn is_open(&self, spec: &RoundSpec) -> bool {
+        let round = spec.digest();
+        for node in &self.network.nodes {
+            let known = node.rounds(&spec.task_id, spec.run, spec.step).await.unwrap_or_default();
+            if known.iter().any(|(_, digest, state)| *digest == round && state == "open") {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn attempt(
+        &self,
+        spec: &RoundSpec,
+        again: bool,
+    ) -> Result<Bundle, haima_smpc_node::Error> {
         let network = self.network;
         let signature = network.key.sign(&spec.digest());
+        let nothing = Digest::default();
+        let opened = network.journal("opened", &spec.digest(), &self.entry.id, &nothing, "");
+        opened.map_err(|e| haima_smpc_node::Error::Store(e.to_string()))?;
         for node in &network.nodes {
             loop {
                 match node.open(spec, &signature).await {
@@ -224,7 +295,10 @@ impl<'a> NodesSum<'a> {
                 }
             }
         }
-        network.hub.start_round(spec, &signature);
+        // Sites that hear of a round forget the one before: of one that is over they hear nothing.
+        if !again || self.is_open(spec).await {
+            network.hub.start_round(spec, &signature);
+        }
         network.events.tell(Event::opened(spec));
         // Nodes that have agreed finish the round however long it takes: leave them time.
         let manifest = &network.manifest;
@@ -234,13 +308,24 @@ impl<'a> NodesSum<'a> {
             let (node, spec) = (node.clone(), spec.clone());
             waiting.spawn(async move { (position, outcome(&node, &spec, until).await) });
         }
-        let mut parts: Vec<Option<Part>> = vec![None; network.nodes.len()];
+        let mut answers: Vec<Option<Answer>> = vec![None; network.nodes.len()];
         let mut first_failure = None;
-        while let Some(done) = waiting.join_next().await {
+        let quorum = manifest.release_quorum.map_or(network.nodes.len(), |quorum| quorum as usize);
+        let patience = Duration::from_millis(manifest.grace_ms);
+        loop {
+            // With a quorum there, others are waited for no longer than the grace: more points than
+            // a quorum show a wrong one.
+            let enough = answers.iter().flatten().count() >= quorum;
+            let done = if enough {
+                tokio::time::timeout(patience, waiting.join_next()).await.unwrap_or(None)
+            } else {
+                waiting.join_next().await
+            };
+            let Some(done) = done else { break };
             match done {
-                Ok((position, Ok(part))) => {
-                    if let Some(slot) = parts.get_mut(position) {
-                        *slot = Some(*part);
+                Ok((position, Ok(answer))) => {
+                    if let Some(slot) = answers.get_mut(position) {
+                        *slot = Some(*answer);
                     }
                 }
                 Ok((_, Err(error))) => {
@@ -254,7 +339,7 @@ impl<'a> NodesSum<'a> {
                 }
             }
         }
-        match (first_failure, parts.into_iter().collect::<Option<Vec<Part>>>()) {
+        match (first_failure, parts(manifest, answers)) {
             (None, Some(parts)) => Ok(Bundle { spec: spec.clone(), parts }),
             (Some(error), _) => Err(error),
             (None, None) => Err(haima_smpc_node::Error::Store("a node gave no outcome".into())),
@@ -270,10 +355,15 @@ impl<'a> NodesSum<'a> {
         let accepted = verified.accepted.headers.entries().len();
         let (round, text) = (bundle.spec.digest(), format!("{accepted} sites"));
         let (task, release) = (&self.entry.id, &self.previous);
-        network.audit.write(&network.key, "released", &round, task, release, &text)?;
+        network.journal("released", &round, task, release, &text)?;
         for (site, header) in verified.accepted.refused.entries() {
             let text = "not accepted: the site or a node deviated (its proof failed)";
-            network.audit.write(&network.key, "not accepted", &round, site, header, text)?;
+            network.journal("not accepted", &round, site, header, text)?;
+        }
+        for node in &verified.wrong {
+            let text = "its point of the release was wrong and is left out";
+            network.journal("wrong point", &round, node, release, text)?;
+            tracing::error!(round = %round.short(), %node, "its point of the release was wrong");
         }
         let (accepted, took) = (&verified.accepted, started.elapsed());
         let event = Event::released(bundle, accepted, &network.manifest, took);
@@ -283,11 +373,23 @@ impl<'a> NodesSum<'a> {
     }
 }
 
+/// A part a node, in the manifest's order; those of lost nodes from what the others keep of them.
+fn parts(manifest: &Manifest, answers: Vec<Option<Answer>>) -> Option<Vec<Part>> {
+    let any = answers.iter().flatten().next()?.clone();
+    let named = manifest.nodes.iter().zip(answers);
+    named
+        .map(|(node, answer)| match answer {
+            Some(answer) => Some(answer.part),
+            None => any.part_of(&node.name),
+        })
+        .collect()
+}
+
 async fn outcome(
     node: &NodeClient,
     spec: &RoundSpec,
     until: u64,
-) -> Result<Box<Part>, haima_smpc_node::Error> {
+) -> Result<Box<Answer>, haima_smpc_node::Error> {
     let round = spec.digest();
     let sum_len = spec.dimension().saturating_mul(spec.field.bytes());
     loop {
@@ -297,7 +399,7 @@ async fn outcome(
             reason,
         };
         let error = match node.release(&round, WAIT, sum_len).await {
-            Ok(Outcome::Released(part)) => return Ok(part),
+            Ok(Outcome::Released(answer)) => return Ok(answer),
             Ok(Outcome::Failed(reason)) => return Err(failed(reason)),
             Ok(Outcome::Pending(_)) => None,
             Err(error @ haima_smpc_node::Error::Unreachable { .. }) => Some(error),

@@ -1,0 +1,54 @@
+//! The rounds that a coordinator has announced, on its disk before any party hears of them: after a
+//! stop it takes up what it asked, and asks nothing twice.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use haima_crypto::encode::Canonical;
+use haima_dp::journal::Journal;
+use haima_smpc_node::crash;
+use haima_smpc_node::spec::RoundSpec;
+
+use crate::Error;
+
+const LABEL: &str = "haima announced rounds 1";
+
+/// The announced rounds of a study, in order.
+#[derive(Debug)]
+pub struct Announced(Mutex<(Journal, Vec<RoundSpec>)>);
+
+impl Announced {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// When it is damaged, in use, or cannot be written.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let (journal, entries) = Journal::open(path, LABEL)?;
+        let specs = entries.iter().map(|entry| RoundSpec::from_bytes(entry));
+        let specs = specs.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self(Mutex::new((journal, specs))))
+    }
+
+    /// Keeps a spec that is about to be announced; it is on disk when this returns. One that is kept
+    /// already is kept once.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep(&self, spec: &RoundSpec) -> Result<(), Error> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (journal, specs) = &mut *inner;
+        if !specs.contains(spec) {
+            crash::durable_now("coordinator.announced", || journal.append(&spec.to_bytes()))?;
+            specs.push(spec.clone());
+        }
+        Ok(())
+    }
+
+    /// What was announced for a step, attempt after attempt.
+    pub fn of_step(&self, task: &str, run: u32, step: u32) -> Vec<RoundSpec> {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_step =
+            |spec: &&RoundSpec| (&*spec.task_id, spec.run, spec.step) == (task, run, step);
+        inner.1.iter().filter(of_step).cloned().collect()
+    }
+}
