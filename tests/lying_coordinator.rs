@@ -2,6 +2,8 @@
 //! coordinator's own keys.
 
 mod common;
+#[path = "../smpc-node/tests/wild/mod.rs"]
+mod wild;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use haima_smpc_node::client::{NodeClient, Outcome};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::RoundSpec;
 use haima_smpc_node::tls::TlsIdentity;
-use haima_smpc_node::{keyfile, unix_millis};
+use haima_smpc_node::{keyfile, tls, unix_millis};
 
 struct Liar {
     running: Running,
@@ -66,6 +68,15 @@ impl Liar {
             };
         }
         Self { running, manifest, key, nodes, hub, query, epoch }
+    }
+
+    /// The coordinator as its first site calls it.
+    fn as_site(&self) -> tls::Link {
+        let site = self.running.network.site_names().next().unwrap();
+        let home = self.running.network.folder(&site).unwrap();
+        let own = TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
+        let party = &self.manifest.coordinator;
+        tls::channel(&party.name, &party.address, self.manifest.pins()[&party.name], &own).unwrap()
     }
 
     fn spec(&self, query: &Query, number: u64) -> RoundSpec {
@@ -152,16 +163,16 @@ async fn sites_refuse_a_step_that_no_release_leads_to() {
     let mut parts = vec![];
     for node in &liar.nodes {
         let wait = Duration::from_secs(10);
-        let Outcome::Released(part) = node.release(&first.digest(), wait, 1 << 20).await.unwrap()
+        let Outcome::Released(answer) = node.release(&first.digest(), wait, 1 << 20).await.unwrap()
         else {
             panic!("an honest first step is released; {}", liar.running.logs());
         };
-        parts.push(*part);
+        parts.push(answer.part);
     }
     let mut bundle = haima_smpc_node::bundle::Bundle { spec: first.clone(), parts };
     let previous = haima_smpc_node::bundle::release_digest(&bundle);
     // One node's sum shifted: another iterate would follow from it.
-    bundle.parts[1].sum[0] ^= 1;
+    bundle.parts[1].sum.as_mut().unwrap()[0] ^= 1;
     liar.hub.add_release("cox", 1, 0, bundle.to_bytes());
     let second = RoundSpec {
         number: 2,
@@ -176,4 +187,34 @@ async fn sites_refuse_a_step_that_no_release_leads_to() {
     for reason in liar.refusals(&second).await {
         assert!(reason.contains("node-2") && reason.contains("not the one it signed"), "{reason}");
     }
+}
+
+/// 10,000 random messages at every call of the coordinator, from a site: refused or answered, and a
+/// study's first round is announced and fetched afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_bytes_at_every_call_of_the_coordinator_change_nothing() {
+    let liar = Liar::new().await;
+    let link = liar.as_site();
+    for path in wild::calls(haima::proto::DESCRIPTION) {
+        let mut calling = tokio::task::JoinSet::new();
+        for _ in 0..50 {
+            let (link, path) = (link.clone(), path.clone());
+            calling.spawn(async move {
+                for _ in 0..200 {
+                    let message = wild::random_message(&mut rand::rng());
+                    // A stream of rounds stays open: nothing comes before a round does.
+                    let call = wild::call(&link, &path, None, message);
+                    let _ = tokio::time::timeout(Duration::from_millis(100), call).await;
+                }
+            });
+        }
+        while let Some(done) = calling.join_next().await {
+            done.unwrap();
+        }
+    }
+    liar.hub.add_query("cox", 1, 0, query_bytes(&liar.query));
+    let mut client = haima::proto::coordinator_client::CoordinatorClient::new(link);
+    let message = haima::proto::FetchRequest { what: 0, task: "cox".into(), run: 1, step: 0 };
+    let mut chunks = client.fetch(message).await.unwrap().into_inner();
+    assert_eq!(chunks.message().await.unwrap().unwrap().data, query_bytes(&liar.query));
 }

@@ -35,13 +35,13 @@ async fn bundle(stores: &[Store], round: &Digest) -> Bundle {
         let stored = store.round(round).await.unwrap().unwrap();
         let release = stored.release.unwrap();
         let mut sum = vec![];
-        while let Some(chunk) = store.sum_chunk(round, (sum.len() >> 20) as u32).await.unwrap() {
+        while let Some(chunk) = store.sum_chunk(round, 0, (sum.len() >> 20) as u32).await.unwrap() {
             sum.extend(chunk);
             if sum.len() % (1 << 20) != 0 {
                 break;
             }
         }
-        parts.push(Part { accepted: stored.accepted.unwrap(), release, sum });
+        parts.push(Part { accepted: stored.accepted.unwrap(), release, sum: Some(sum) });
         spec = Some(stored.spec);
     }
     Bundle { spec: spec.unwrap(), parts }

@@ -57,7 +57,13 @@ impl Hand {
     fn operated(operator: impl Fn(&str) -> String) -> Self {
         let root = tempfile::tempdir().unwrap();
         let free = || {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            // Below the ports that systems give to connections outward.
+            let listener = loop {
+                let port: u16 = rand::random_range(10_000..30_000);
+                if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+                    break listener;
+                }
+            };
             listener.local_addr().unwrap().to_string()
         };
         let mut parties = vec![("centre".into(), "coordinator", free())];

@@ -75,6 +75,21 @@ impl proto::node_server::Node for Played {
         Ok(Response::new(Box::pin(tokio_stream::iter(parts.collect::<Vec<_>>()))))
     }
 
+    async fn list(
+        &self,
+        _request: Request<proto::ListRequest>,
+    ) -> Result<Response<proto::ListReply>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    type SubShareStream = tokio_stream::Empty<Result<proto::SubSharePart, Status>>;
+    async fn sub_share(
+        &self,
+        _request: Request<proto::SubShareRequest>,
+    ) -> Result<Response<Self::SubShareStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn seen(
         &self,
         _request: Request<proto::SeenRequest>,

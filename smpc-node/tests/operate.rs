@@ -174,3 +174,58 @@ async fn a_node_stops_when_told_goes_on_when_started_and_logs_no_secret() {
         }
     }
 }
+
+/// SIGHUP: nodes take an amended study, with new epoch keys, and their processes stay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_takes_an_amended_study_without_a_new_process() {
+    let mut world = World::new(2);
+    let paths = [configured(&world, 0, ""), configured(&world, 1, "")];
+    let mut nodes = [start(&paths[0]), start(&paths[1])];
+    let epoch = |world: &World| {
+        let client = world.node(0);
+        let digest = world.manifest.digest();
+        async move {
+            for _ in 0..500 {
+                if client.check_status(&digest, haima_smpc_node::unix_millis()).await.is_ok()
+                    && let Ok((_, Some(record))) = client.epoch().await
+                {
+                    return record;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            panic!("no epoch");
+        }
+    };
+    let first = epoch(&world).await;
+    world.manifest.amends = Some(world.manifest.digest().to_string());
+    world.manifest.revision = 2;
+    world.manifest = world.manifest.clone().checked().unwrap();
+    // A study that not all have signed changes nothing.
+    let path = world.home(0).join("manifest.toml");
+    let old = std::fs::read(&path).unwrap();
+    std::fs::write(&path, toml::to_string(&world.manifest).unwrap()).unwrap();
+    let hang_up = |Process(child): &Process| {
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    hang_up(&nodes[0]);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.node(0).epoch().await.unwrap().1.as_ref(), Some(&first));
+    std::fs::write(&path, old).unwrap();
+    // Written beside the configuration: the amended study with all signatures.
+    let _ = [configured(&world, 0, ""), configured(&world, 1, "")];
+    nodes.iter().for_each(hang_up);
+    let second = epoch(&world).await;
+    assert_ne!(first, second);
+    let mut names: Vec<String> = std::fs::read_dir(world.home(0))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("epoch-") || name.starts_with("noise-"))
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), 2, "the keys of the first epoch are destroyed: {names:?}");
+    for node in &mut nodes {
+        assert!(node.0.try_wait().unwrap().is_none(), "the process stays");
+        assert_eq!(terminate(node), Some(0));
+    }
+}

@@ -219,7 +219,7 @@ async fn any_replica_may_die_and_the_round_goes_on() {
         // The same answer again, from whoever is there.
         let again = world.node(0).release(&spec.digest(), Duration::from_secs(2), 1 << 20).await;
         match again.unwrap() {
-            Outcome::Released(part) => assert_eq!(*part, bundle.parts[0]),
+            Outcome::Released(answer) => assert_eq!(answer.part, bundle.parts[0]),
             other => panic!("{other:?}"),
         }
     }

@@ -149,6 +149,28 @@ impl Running {
         }
     }
 
+    /// The next event within a time: `None` when there was none, `Some(None)` when the coordinator
+    /// has ended.
+    pub(crate) fn next_within(&mut self, wait: Duration) -> Option<Option<Event>> {
+        use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
+        match self.events.as_ref().unwrap().recv_timeout(wait) {
+            Ok(event) => Some(Some(event)),
+            Err(Disconnected) => {
+                self.kill_coordinator();
+                Some(None)
+            }
+            Err(Timeout) => None,
+        }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill_coordinator(&mut self) {
+        if let Some(mut child) = self.coordinator.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
     /// Follows events until one fits.
     pub(crate) fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Event {
         loop {

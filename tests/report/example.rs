@@ -456,7 +456,7 @@ pub(crate) fn example() -> StudyReport {
         floors: Floors::default(),
         assumptions: vec!["The largest number of patients a hospital may bring (150), declared in the manifest.".to_owned(),
             "The expected size of the cohort (1,000), used as a divisor.".to_owned()],
-        promises: node_mode(3, &[]),
+        promises: node_mode(3, None, &[]),
         rounds: rounds(&steps),
         steps,
         ledger: ledger.collect(),

@@ -119,6 +119,7 @@ fn manifest(plan: &Plan) -> Manifest {
         grace_ms: 1000,
         tick_ms: 10,
         hospitals_per_patient: 1,
+        release_quorum: None,
         plan: String::new(),
         coordinator: party("coordinator", 0),
         nodes: (0..plan.nodes).map(|i| party("node", i)).collect(),
@@ -416,7 +417,8 @@ impl Study {
             sums.push(sum);
         }
         let parts = commitments.into_iter().zip(sums);
-        let parts = parts.map(|((accepted, release), sum)| Part { accepted, release, sum });
+        let parts =
+            parts.map(|((accepted, release), sum)| Part { accepted, release, sum: Some(sum) });
         Ok(Bundle { spec: spec.clone(), parts: parts.collect() })
     }
 

@@ -22,6 +22,7 @@ use haima_smpc_node::study::{Approvals, Study};
 use haima_smpc_node::submission::{self, LedgerState};
 use haima_smpc_node::tls::TlsIdentity;
 use haima_smpc_node::{Error, PROTOCOL, keyfile, tls, unix_millis};
+use prost::bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub(crate) const SITES: [&str; 4] = ["site-a", "site-b", "site-c", "site-d"];
@@ -44,6 +45,8 @@ pub(crate) struct World {
     /// The nodes' epoch, once [`World::settle`] has seen it.
     pub(crate) epoch: Option<Epoch>,
     running: Vec<Option<Service>>,
+    /// Where the nodes listen, when their address in the manifest is a relay's.
+    pub(crate) direct: Option<Vec<String>>,
 }
 
 /// A running service: what ends it, and its thread.
@@ -76,9 +79,16 @@ fn holds_a_file_of(folder: &Path) -> bool {
         .any(|target| target.starts_with(folder))
 }
 
+/// An address that is free, below the ports that systems give to connections outward: one of those
+/// may be taken by the time that a node listens.
 fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    use rand::RngExt as _;
+    loop {
+        let port: u16 = rand::rng().random_range(10_000..30_000);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return format!("127.0.0.1:{port}");
+        }
+    }
 }
 
 const NOISE: NoisePlan =
@@ -131,6 +141,7 @@ impl World {
             grace_ms: 5_000,
             tick_ms: 10,
             hospitals_per_patient: 1,
+            release_quorum: None,
             plan: String::new(),
             coordinator: coordinator_party,
             nodes: node_parties,
@@ -145,7 +156,7 @@ impl World {
         let plan = Plan::of(&manifest).digest().to_string();
         let manifest = Manifest { plan, ..manifest }.checked().unwrap();
         let running = (0..nodes).map(|_| None).collect();
-        Self { folder, manifest, coordinator, sites, epoch: None, running }
+        Self { folder, manifest, coordinator, sites, epoch: None, running, direct: None }
     }
 
     /// Waits until the nodes have set up their epoch.
@@ -167,7 +178,14 @@ impl World {
 
     /// The same with all nodes running.
     pub(crate) async fn running(nodes: usize) -> Self {
+        Self::running_with(nodes, |_| {}).await
+    }
+
+    /// The same under a changed manifest.
+    pub(crate) async fn running_with(nodes: usize, change: impl FnOnce(&mut Manifest)) -> Self {
         let mut world = Self::new(nodes);
+        change(&mut world.manifest);
+        world.manifest = world.manifest.clone().checked().unwrap();
         for node in 0..nodes {
             world.start(node).await;
         }
@@ -199,8 +217,10 @@ impl World {
             epoch_key: home.join("epoch.key"),
             store: home.join("node.db").to_str().unwrap().into(),
             journal: home.join("audit.log"),
-            listen: None,
+            listen: self.direct.as_ref().map(|direct| direct[node].clone()),
             metrics: None,
+            proxy: None,
+            telemetry: None,
             retention_days: None,
             log_format: server::config::LogFormat::Text,
         }
@@ -259,11 +279,15 @@ impl World {
 
     /// A node as the coordinator calls it.
     pub(crate) fn node(&self, node: usize) -> NodeClient {
-        NodeClient::new(&self.manifest.nodes[node], &self.coordinator.tls).unwrap()
+        self.node_as(node, &self.coordinator)
     }
 
     pub(crate) fn node_as(&self, node: usize, keys: &Keys) -> NodeClient {
-        NodeClient::new(&self.manifest.nodes[node], &keys.tls).unwrap()
+        let mut party = self.manifest.nodes[node].clone();
+        if let Some(direct) = &self.direct {
+            party.address.clone_from(&direct[node]);
+        }
+        NodeClient::new(&party, &keys.tls).unwrap()
     }
 
     /// A spec that all nodes accept: step 0, attempt 0, four coordinates.
@@ -363,6 +387,29 @@ impl World {
         client.submit(&signed, &made.public, &made.sealed[node]).await
     }
 
+    /// The header and the first chunk of a share, and no more: a line that breaks.
+    pub(crate) async fn break_off(&self, node: usize, site: usize, made: &Made) {
+        use haima_smpc_node::client::CHUNK;
+        use haima_smpc_node::proto::{SubmitHeader, SubmitPart, node_client, submit_part::Part};
+        let signed = SignedHeader::sign(&made.header, &self.sites[site].identity);
+        let (head, body) = made.sealed[node].split_at(haima_crypto::seal::HEAD);
+        let header = Part::Header(SubmitHeader {
+            header: signed.bytes.clone(),
+            signature: signed.signature.as_bytes().to_vec(),
+            public_share: made.public.clone(),
+            seal: head.to_vec(),
+            first: 0,
+        });
+        let chunk = Part::Chunk(Bytes::copy_from_slice(&body[..CHUNK]));
+        let parts = [header, chunk].map(|part| SubmitPart { part: Some(part) });
+        let party = &self.manifest.nodes[node];
+        let pin = self.manifest.pins()[&party.name];
+        let tls = &self.sites[site].tls;
+        let link = tls::channel(&party.name, &party.address, pin, tls).unwrap();
+        let stream = tokio_stream::iter(parts);
+        let _ = node_client::NodeClient::new(link).submit(stream).await;
+    }
+
     pub(crate) async fn submit_made(&self, site: usize, made: &Made) {
         for node in 0..self.manifest.nodes.len() {
             self.submit_to(node, site, made).await.unwrap();
@@ -387,7 +434,7 @@ impl World {
 
     pub(crate) async fn part(&self, node: usize, spec: &RoundSpec) -> Part {
         match self.outcome(node, spec).await {
-            Outcome::Released(part) => *part,
+            Outcome::Released(answer) => answer.part,
             other => panic!("node {node}: {other:?}"),
         }
     }

@@ -1,0 +1,426 @@
+"""A site's side of haima.node.v1, written from docs/protocol.md alone.
+
+It encodes, hashes, seals, signs and submits by itself; only its PINE shares are a frozen vector
+(`shares.json`), since making a proof is not what this shows. Needs grpcio and cryptography.
+
+    python haima_site.py submit WORLD.json     submits to every node; prints a JSON object
+    python haima_site.py flips WORLD.json      one byte flipped, at each place in turn
+    python haima_site.py vectors VECTORS.json  the encodings of docs/vectors/protocol.json
+"""
+
+import hashlib
+import json
+import os
+import socket
+import ssl
+import struct
+import sys
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+PROTOCOL = 5
+CHUNK = 1 << 20
+TAG = 16
+
+
+# Canonical encoding.
+
+
+def u8(value):
+    return struct.pack("<B", value)
+
+
+def u32(value):
+    return struct.pack("<I", value)
+
+
+def u64(value):
+    return struct.pack("<Q", value)
+
+
+def byte_string(value):
+    return u32(len(value)) + value
+
+
+def text(value):
+    return byte_string(value.encode())
+
+
+def listed(items):
+    return u32(len(items)) + b"".join(items)
+
+
+def digest(canonical):
+    return hashlib.sha3_256(canonical).digest()
+
+
+def spec_bytes(s):
+    """A round spec from its fields."""
+    hx = bytes.fromhex
+    blocks = [u32(b["len"]) + u8(b["frac_bits"]) for b in s["blocks"]]
+    exact = s["event"] == "exact"
+    event = u8(0) + u64(0) + u64(0)
+    if not exact:
+        event = u8(1) + u64(s["event"]["s"]) + struct.pack("<d", s["event"]["q"])
+    return b"".join(
+        [
+            text("haima round spec 3"),
+            u32(s["protocol"]),
+            hx(s["manifest"]),
+            text(s["study"]),
+            u64(s["number"]),
+            text(s["task_id"]),
+            text(s["task"]),
+            u32(s["task_version"]),
+            u32(s["run"]),
+            u32(s["step"]),
+            u32(s["attempt"]),
+            u32(s["plan_index"]),
+            hx(s["query"]),
+            hx(s["previous"]),
+            u8(0),
+            hx(s["roster"]),
+            hx(s["epoch"]),
+            listed(blocks),
+            u8(s["field"]),
+            u8(0),
+            u8(1),
+            b"".join(u32(parameter) for parameter in s["proof"]),
+            u64(s["sensitivity"]),
+            u64(s["bound"]),
+            event,
+            u32(s["min_sites"]),
+            u64(s["deadline_ms"]),
+            u32(s["tick_ms"]),
+        ]
+    )
+
+
+def public_digest(public):
+    return digest(text("haima public share 1") + byte_string(public))
+
+
+def associated(spec, round_digest, site, node, position, nonce, public):
+    return b"".join(
+        [
+            text("haima seal associated 1"),
+            u32(PROTOCOL),
+            bytes.fromhex(spec["manifest"]),
+            round_digest,
+            text(site),
+            text(node),
+            u32(position),
+            nonce,
+            public_digest(public),
+        ]
+    )
+
+
+def sealed_digest(position, head, chunks):
+    hashes = [hashlib.sha256(chunk).digest() for chunk in chunks]
+    return digest(
+        text("haima sealed share 2") + u32(position) + byte_string(head) + listed(hashes)
+    )
+
+
+def header_bytes(round_digest, site, nonce, public, shares, ledger_len, ledger_head):
+    return b"".join(
+        [
+            text("haima header 2"),
+            round_digest,
+            text(site),
+            nonce,
+            public_digest(public),
+            listed(shares),
+            u64(ledger_len),
+            ledger_head,
+        ]
+    )
+
+
+# HPKE (RFC 9180), mode base, over X-Wing.
+
+
+def hmac_sha256(key, message):
+    import hmac
+
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+SUITE = b"HPKE" + bytes.fromhex("647a00010002")
+
+
+def labeled_extract(salt, label, ikm):
+    return hmac_sha256(salt or bytes(32), b"HPKE-v1" + SUITE + label + ikm)
+
+
+def labeled_expand(key, label, info, length):
+    info = struct.pack(">H", length) + b"HPKE-v1" + SUITE + label + info
+    out, block, counter = b"", b"", 1
+    while len(out) < length:
+        block = hmac_sha256(key, block + info + bytes([counter]))
+        out, counter = out + block, counter + 1
+    return out[:length]
+
+
+def encapsulate(public):
+    """X-Wing: shared secret and encapsulated key."""
+    pk_m, pk_x = public[:1184], public[1184:]
+    ss_m, ct_m = mlkem.MLKEM768PublicKey.from_public_bytes(pk_m).encapsulate()
+    ephemeral = x25519.X25519PrivateKey.generate()
+    ct_x = ephemeral.public_key().public_bytes_raw()
+    ss_x = ephemeral.exchange(x25519.X25519PublicKey.from_public_bytes(pk_x))
+    label = bytes.fromhex("5c2e2f2f5e5c")
+    return hashlib.sha3_256(ss_m + ss_x + ct_x + pk_x + label).digest(), ct_m + ct_x
+
+
+def seal(sealing_key, aad, plaintext):
+    """A sealed message: its head and its chunks."""
+    assert sealing_key[0] == 2 and len(sealing_key) == 1217
+    shared, encapsulated = encapsulate(sealing_key[1:])
+    context = b"\x00" + labeled_extract(b"", b"psk_id_hash", b"")
+    context += labeled_extract(b"", b"info_hash", b"haima seal 2")
+    secret = labeled_extract(shared, b"secret", b"")
+    exporter = labeled_expand(secret, b"exp", context, 32)
+    key = AESGCM(labeled_expand(exporter, b"sec", b"chunks", 32))
+    plain = CHUNK - TAG
+    pieces = [plaintext[at : at + plain] for at in range(0, len(plaintext), plain)] or [b""]
+    chunks = []
+    for index, piece in enumerate(pieces):
+        nonce = bytes(7) + struct.pack(">I", index) + u8(index + 1 == len(pieces))
+        chunks.append(key.encrypt(nonce, piece, aad))
+    return b"\x02" + encapsulated, chunks
+
+
+# Protobuf and gRPC: a handful of fields, by hand.
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value) if value else b""
+    return varint(number << 3 | 2) + varint(len(value)) + value if value else b""
+
+
+def fields(message):
+    """Number to values of a message whose fields are numbers and byte strings."""
+    at, found = 0, {}
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        key = number()
+        if key & 7 == 0:
+            value = number()
+        else:
+            length = number()
+            value, at = message[at : at + length], at + length
+        found.setdefault(key >> 3, []).append(value)
+    return found
+
+
+def pinned_certificate(node, certificate, key):
+    """The node's certificate, once its key is the one that the manifest pins."""
+    host, port = node["address"].rsplit(":", 1)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols(["h2"])
+    with socket.create_connection((host, int(port)), timeout=10) as tcp:
+        with context.wrap_socket(tcp, server_hostname="party.haima.invalid") as tls:
+            der = tls.getpeercert(binary_form=True)
+    found = x509.load_der_x509_certificate(der)
+    spki = found.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    pin = digest(text("haima tls pin 1") + byte_string(spki)).hex()
+    if pin != node["tls"]:
+        raise SystemExit(f"{node['name']}: its key is {pin}, the manifest has {node['tls']}")
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return found.public_bytes(serialization.Encoding.PEM), names[0].value
+
+
+class Node:
+    """One node, as a site calls it."""
+
+    def __init__(self, node, world):
+        certificate, key = world["tls_certificate"], world["tls_key"]
+        root, name = pinned_certificate(node, certificate, key)
+        with open(key, "rb") as k, open(certificate, "rb") as c:
+            credentials = grpc.ssl_channel_credentials(root, k.read(), c.read())
+        options = [("grpc.ssl_target_name_override", name)]
+        self.channel = grpc.secure_channel(node["address"], credentials, options)
+
+    def call(self, name, messages, versions=str(PROTOCOL)):
+        path = f"/haima.node.v1.Node/{name}"
+        call = self.channel.stream_unary(path, lambda b: b, lambda b: b)
+        return call(iter(messages), metadata=[("haima-protocol", versions)], timeout=30)
+
+
+# A submission.
+
+
+def sealing_keys(record, nodes):
+    """Each node's sealing key, from an epoch record whose signatures hold; the epoch's digest."""
+    at = len(text("haima epoch record 1")) + 4
+    keys, bodies = [], []
+    for node in nodes:
+        (length,) = struct.unpack_from("<I", record, at)
+        body = record[at + 4 : at + 4 + length]
+        signature = record[at + 4 + length : at + 68 + length]
+        at += 68 + length
+        identity = ed25519.Ed25519PublicKey.from_public_bytes(bytes.fromhex(node["identity"]))
+        identity.verify(signature, digest(body))
+        bodies.append(byte_string(body))
+        # label, manifest, node, epoch, key
+        start = len(text("haima epoch offer 1")) + 32 + len(text(node["name"])) + 4 + 4
+        keys.append(body[start : start + 1217])
+    return keys, digest(text("haima epoch 1") + listed(bodies))
+
+
+def make(world, shares, epoch_record):
+    spec = world["spec"]
+    canonical = spec_bytes(spec)
+    round_digest = digest(canonical)
+    assert round_digest.hex() == world["round"], "another digest of the round spec"
+    keys, epoch = sealing_keys(epoch_record, world["nodes"])
+    assert epoch.hex() == spec["epoch"], "another epoch than the round's"
+    nonce, public = bytes.fromhex(shares["nonce"]), bytes.fromhex(shares["public"])
+    sealed = []
+    for position, node in enumerate(world["nodes"]):
+        aad = associated(spec, round_digest, world["site"], node["name"], position, nonce, public)
+        sealed.append(seal(keys[position], aad, bytes.fromhex(shares["shares"][position])))
+    digests = [sealed_digest(i, head, chunks) for i, (head, chunks) in enumerate(sealed)]
+    head = header_bytes(round_digest, world["site"], nonce, public, digests, 1, bytes(32))
+    identity = ed25519.Ed25519PrivateKey.from_private_bytes(bytes.fromhex(world["identity"]))
+    return {
+        "header": head,
+        "signature": identity.sign(digest(head)),
+        "public": public,
+        "sealed": sealed,
+    }
+
+
+def parts(made, position):
+    head, chunks = made["sealed"][position]
+    header = field(1, made["header"]) + field(2, made["signature"])
+    header += field(3, made["public"]) + field(4, head) + field(5, 0)
+    yield field(1, header)
+    for chunk in chunks:
+        yield field(2, chunk)
+
+
+def flip(value):
+    at = len(value) // 2
+    return value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
+
+
+def flipped(made):
+    """The submission with one byte flipped, at each of its parts in turn."""
+    for what in ("header", "signature", "public"):
+        yield what, {**made, what: flip(made[what])}
+    head, chunks = made["sealed"][0]
+    rest = made["sealed"][1:]
+    yield "encapsulated key", {**made, "sealed": [(flip(head), chunks)] + rest}
+    yield "ciphertext", {**made, "sealed": [(head, [flip(chunks[0])] + chunks[1:])] + rest}
+
+
+def main():
+    command, path = sys.argv[1:3]
+    with open(path) as file:
+        world = json.load(file)
+    if command == "vectors":
+        return check(world)
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "shares.json")) as file:
+        shares = json.load(file)
+    nodes = [Node(node, world) for node in world["nodes"]]
+    record = fields(nodes[0].call("Epoch", [b""]))[2][0]
+    made = make(world, shares, record)
+    results = {}
+    if command == "submit":
+        for position, node in enumerate(nodes):
+            nodes[position].call("Submit", parts(made, position))
+            results[world["nodes"][position]["name"]] = "accepted"
+    else:
+        for what, wrong in flipped(made):
+            try:
+                nodes[0].call("Submit", parts(wrong, 0))
+                results[what] = "accepted"
+            except grpc.RpcError as error:
+                results[what] = f"refused: {error.code().name}: {error.details()}"
+        for what, versions in (("version", "4"), ("no common version", "6,7")):
+            try:
+                nodes[0].call("Status", [b""], versions)
+                results[what] = "accepted"
+            except grpc.RpcError as error:
+                results[what] = f"refused: {error.code().name}: {error.details()}"
+        try:
+            nodes[0].call("Status", [field(15, b"x")])
+            results["unknown field"] = "accepted"
+        except grpc.RpcError as error:
+            results["unknown field"] = f"refused: {error.code().name}: {error.details()}"
+    json.dump(results, sys.stdout)
+
+
+def check(vectors):
+    """docs/vectors/protocol.json: every structure from its fields."""
+    hx = bytes.fromhex
+
+    def entries(of):
+        return listed([text(site) + hx(header) for site, header in of])
+
+    def build(label, f):
+        if label == "haima round spec 3":
+            return spec_bytes(f)
+        if label == "haima header 2":
+            shares = [hx(share) for share in f["shares"]]
+            body = hx(f["round"]) + text(f["site"]) + hx(f["nonce"]) + hx(f["public_share"])
+            body += listed(shares) + u64(f["ledger_len"]) + hx(f["ledger_head"])
+        elif label == "haima held set 1":
+            body = hx(f["round"]) + text(f["node"]) + entries(f["headers"])
+        elif label == "haima prepared 1":
+            body = hx(f["round"]) + text(f["node"]) + entries(f["candidates"])
+            body += listed([hx(prep) for prep in f["preps"]])
+        elif label == "haima accepted set 2":
+            body = hx(f["round"]) + entries(f["headers"]) + entries(f["refused"]) + hx(f["preps"])
+        elif label == "haima deal 1":
+            body = hx(f["round"]) + text(f["node"]) + hx(f["accepted"])
+            body += listed([hx(share) for share in f["shares"]])
+        elif label == "haima release 1":
+            body = hx(f["round"]) + text(f["node"]) + hx(f["accepted"]) + hx(f["sum"])
+        else:
+            raise SystemExit(f"no such structure: {label}")
+        return text(label) + body
+
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(hx(vectors["identity_secret"]))
+    for vector in vectors["structures"]:
+        bytes_ = build(vector["label"], vector["fields"])
+        assert bytes_.hex() == vector["bytes"], vector["label"]
+        assert digest(bytes_).hex() == vector["digest"], vector["label"]
+        assert key.sign(digest(bytes_)).hex() == vector["signature"], vector["label"]
+    print(f"{len(vectors['structures'])} structures are as written")
+
+
+if __name__ == "__main__":
+    main()
