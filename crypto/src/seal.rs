@@ -210,11 +210,11 @@ impl SealingKey {
         SealingPublic(Box::new(XWing::sk_to_pk(&self.0)))
     }
 
-    /// The key of a message's chunks, from its head.
+    /// The seed of the [`ChunkKey`] of a message's chunks, from its head.
     ///
     /// # Errors
     /// [`Error::Open`] when the head is not one.
-    pub fn chunk_key(&self, head: &[u8]) -> Result<ChunkKey, Error> {
+    pub fn chunk_seed(&self, head: &[u8]) -> Result<Seed, Error> {
         let (&version, encapsulated) = head.split_first().ok_or(Error::Open)?;
         if version != VERSION || head.len() != HEAD {
             return Err(Error::Open);
@@ -230,7 +230,7 @@ impl SealingKey {
         .map_err(refuse)?;
         let mut key = Zeroizing::new([0; 32]);
         context.export(EXPORT, &mut *key).map_err(refuse)?;
-        Ok(ChunkKey::new(&Seed::from_bytes(*key)))
+        Ok(Seed::from_bytes(*key))
     }
 
     /// Opens a whole sealed message under the associated data that it was sealed with.
@@ -239,7 +239,7 @@ impl SealingKey {
     /// [`Error::Open`], whatever the reason.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (head, body) = sealed.split_at_checked(HEAD).ok_or(Error::Open)?;
-        let key = self.chunk_key(head)?;
+        let key = ChunkKey::new(&self.chunk_seed(head)?);
         let count = body.len().div_ceil(CHUNK);
         let mut plaintext = Zeroizing::new(Vec::with_capacity(body.len()));
         let mut buffer = Zeroizing::new(Vec::with_capacity(body.len().min(CHUNK)));

@@ -42,8 +42,8 @@ CREATE TABLE rounds (
 -- At most one release a step, whatever the attempts (rules N3, R3).
 CREATE UNIQUE INDEX one_release_a_step ON rounds (task_id, run, step) WHERE state = 'released';
 
--- Chunks of this node's shares, complete or still coming in, under the round's key at rest; erased
--- when the round ends. `header` tells which submission of the site they belong to.
+-- Chunks of this node's shares, complete or still coming in, sealed as they came; erased when the
+-- round ends. `header` tells which submission of the site they belong to.
 CREATE TABLE chunks (
     round   BYTEA NOT NULL,
     site    TEXT NOT NULL,
@@ -64,6 +64,8 @@ CREATE TABLE submissions (
     signature  BYTEA NOT NULL,
     -- the proof's public share
     public     BYTEA NOT NULL,
+    -- what opens its chunks, wrapped under the round's key at rest; erased when the round ends
+    chunk_key  BYTEA,
     PRIMARY KEY (round, site)
 );
 

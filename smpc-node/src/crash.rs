@@ -7,6 +7,10 @@
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("the feature `failpoints` is for tests; build without optimisation");
 
+/// Durable writes so far.
+#[cfg(feature = "server")]
+pub(crate) const DURABLE_WRITES: &str = "haima_durable_writes_total";
+
 /// Ends the process here, as a power cut would, when a test says so.
 #[cfg(feature = "failpoints")]
 pub fn at(point: &str) {
@@ -31,6 +35,8 @@ pub async fn durable<T>(name: &'static str, write: impl Future<Output = T>) -> T
     let done = write.await;
     #[cfg(feature = "failpoints")]
     at(&format!("{name}.after"));
+    #[cfg(feature = "server")]
+    metrics::counter!(DURABLE_WRITES).increment(1);
     done
 }
 
@@ -42,6 +48,8 @@ pub fn durable_now<T>(name: &'static str, write: impl FnOnce() -> T) -> T {
     let done = write();
     #[cfg(feature = "failpoints")]
     at(&format!("{name}.after"));
+    #[cfg(feature = "server")]
+    metrics::counter!(DURABLE_WRITES).increment(1);
     done
 }
 

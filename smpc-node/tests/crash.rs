@@ -124,7 +124,7 @@ async fn survive(point: &str) {
     if point.contains("store.fail") || first.is_err() {
         below_the_floor(&world).await;
     }
-    if point.contains("chunks") || point.contains("Progress") || first.is_err() {
+    if point.contains("Progress") || first.is_err() {
         over_two_chunks(&world).await;
     }
     watching.abort();

@@ -28,13 +28,14 @@ use zeroize::Zeroizing;
 
 use super::engine::{Ended, Engine, Live, Public};
 use super::metrics;
-use super::store::{Evidence, RENEW};
+use super::store::{Evidence, RENEW, StoredSubmission};
 use crate::client::{NodeClient, Published};
 use crate::record::{
     AcceptedSet, Deal, HeldSet, NodeRecord, Release, Signed, released_digest, sum_digest,
 };
 use crate::round::{Agreed, Candidates, Closed, Collecting, Committed, Ready, Revealed};
 use crate::spec::FieldKind;
+use crate::submission::associated;
 use crate::{Error, noise, proof, unix_millis};
 
 /// How long a peer may hold an exchange call open.
@@ -266,7 +267,7 @@ async fn prepare(
     let mut preps = Vec::with_capacity(sites.len());
     for site in &sites {
         let stored = engine.store.submission(&round, site).await?;
-        let share = share(engine, live, site, &stored.digest).await;
+        let share = share(engine, live, &stored).await;
         let prep = share.and_then(|share| {
             tokio::task::block_in_place(|| {
                 let (nonce, public) = (&stored.header.nonce, &stored.public);
@@ -696,16 +697,20 @@ fn check_record(
     Ok(())
 }
 
-/// A site's share from the store, decrypted: one at a time is in memory.
+/// A site's share from the store, opened: one at a time is in memory.
 async fn share(
     engine: &Engine,
     live: &Live,
-    site: &str,
-    header: &Digest,
+    stored: &StoredSubmission,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let round = live.context.digest;
+    let StoredSubmission { header, digest, chunk_key, .. } = stored;
+    let (round, site) = (live.context.digest, header.site.as_str());
     let erased = || failed(live, "the shares are erased already".into());
-    let key = live.rest.as_ref().ok_or_else(erased)?.chunks(header);
+    let rest = live.rest.as_ref().ok_or_else(erased)?;
+    let key = rest.chunks(digest, chunk_key.as_ref().ok_or_else(erased)?)?;
+    let node = (engine.position, engine.name.as_str());
+    let (spec, public) = (&live.context.spec, &header.public_share);
+    let aad = associated(spec, &round, site, node, header.nonce, public);
     let len = live.proof.share_len(engine.position);
     let count = haima_crypto::seal::chunks(len);
     // Grown once: a buffer that moves leaves copies behind.
@@ -715,7 +720,7 @@ async fn share(
         let missing = || Error::Store(format!("a chunk of {site}'s share is missing"));
         let chunk = engine.store.chunk(&round, site, place.index).await?.ok_or_else(missing)?;
         let mut chunk = Zeroizing::new(chunk);
-        tokio::task::block_in_place(|| key.open(place, header.as_bytes(), &mut chunk))?;
+        tokio::task::block_in_place(|| key.open(place, &aad, &mut chunk))?;
         share.extend_from_slice(&chunk);
     }
     Ok(share)
@@ -731,7 +736,7 @@ async fn noised_sum<F: Field>(
     let mut sum = Aggregate::<F>::new(engine.position, len);
     for site in ready.accepted().headers.sites() {
         let stored = engine.store.submission(&context.digest, site).await?;
-        let share = share(engine, live, site, &stored.digest).await?;
+        let share = share(engine, live, &stored).await?;
         tokio::task::block_in_place(|| {
             let nodes = engine.manifest.nodes.len();
             proof::accumulate(&context.spec, nodes, engine.position, &share, &mut sum)

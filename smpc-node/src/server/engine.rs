@@ -10,9 +10,9 @@ use haima_crypto::secret::Seed;
 use tokio::sync::watch;
 
 use super::config::Config;
-use super::intake::{Committer, Queue};
 use super::rest::{RestKey, Wrapping};
 use super::store::{Store, StoredRound};
+use super::writer::Writer;
 use crate::audit::{Audit, Event};
 use crate::client::{CLOCK_MS, NodeClient};
 use crate::epoch::{Epoch, Keys, NodeSecret, Record};
@@ -147,7 +147,7 @@ pub struct Engine {
     wrapping: Wrapping,
     /// Files of this epoch's keys.
     key_files: [std::path::PathBuf; 2],
-    pub(super) committer: Committer,
+    pub(super) writer: Writer,
     audit: Audit,
     pub(super) peers: Vec<NodeClient>,
     live: Mutex<Lives>,
@@ -204,7 +204,7 @@ impl Engine {
             .filter(|node| node.name != config.name)
             .map(|node| NodeClient::new(node, &tls))
             .collect::<Result<_, _>>()?;
-        let (committer, queue): (Committer, Queue) = Committer::new();
+        let (writer, queue) = Writer::new();
         let engine = Arc::new(Self {
             name: config.name.clone(),
             position,
@@ -220,11 +220,11 @@ impl Engine {
             replica: format!("{}-{:016x}", config.name, rand::random::<u64>()),
             wrapping,
             key_files: [noise_key, epoch_key],
-            committer,
+            writer,
             live: Mutex::default(),
             submitting: Mutex::default(),
         });
-        tokio::spawn(queue.commit(Arc::downgrade(&engine)));
+        tokio::spawn(queue.work(Arc::downgrade(&engine)));
         super::mend::mend(&engine, &records).await?;
         Ok(engine)
     }

@@ -1,30 +1,30 @@
-//! How a site's share comes in: a sealed chunk at a time, opened, hashed, encrypted at rest and
-//! stored; at the end checked as a whole against the site's signed header.
+//! How a site's share comes in: a sealed chunk at a time, opened, hashed and stored as it came; at
+//! the end checked as a whole against the site's signed header.
 //!
-//! Memory is bounded by [`BATCH`] chunks a site. Chunks are acknowledged when they are durable:
-//! after a break the site asks how many there are and goes on from there. Submissions that
-//! complete at the same time share one transaction and one sync of the journal.
+//! A chunk is opened while the one before it is written, and its bytes are stored sealed: what a
+//! node holds in memory of a submission is what waits to be written, [`AHEAD`] chunks at most.
+//! Chunks are acknowledged when they are durable: after a break the site asks how many there are
+//! and goes on from there.
 
-use std::sync::{Arc, Weak};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use haima_crypto::encode::Digest;
 use haima_crypto::seal::{CHUNK, ChunkKey, HEAD, Place};
-use tokio::sync::{mpsc, oneshot};
+use haima_crypto::secret::Seed;
+use zeroize::Zeroizing;
 
 use super::engine::{Engine, Live};
 use super::metrics;
-use super::store::{Arrival, StoredChunk};
+use super::store::{Arrival, Piece, StoredChunk};
+use super::writer::{Stored, answer};
 use crate::Error;
-use crate::audit::Event;
 use crate::header::{Header, SignedHeader, chunk_hash, chunks_digest, public_digest};
 use crate::submission::associated;
 
-/// Chunks that are stored in one transaction.
-const BATCH: usize = 8;
-/// Submissions that wait to be committed; a site has one in flight.
-const QUEUE: usize = crate::manifest::MAX_SITES;
-/// Most submissions in one transaction.
-const GROUP: usize = 64;
+/// Chunks of a submission that may wait to be written while the next one comes.
+const AHEAD: usize = 16;
 
 /// A submission that is coming in.
 pub(super) struct Intake {
@@ -34,16 +34,18 @@ pub(super) struct Intake {
     signed: SignedHeader,
     digest: Digest,
     public: Vec<u8>,
-    /// Head of the sealed share.
+    /// Head of the sealed share; gone once the submission is complete.
     head: Vec<u8>,
-    sealed: ChunkKey,
-    rest: ChunkKey,
+    /// Of the key of its chunks.
+    seed: Seed,
+    key: ChunkKey,
     aad: Vec<u8>,
     /// Bytes of the sealed chunks together.
     body: usize,
     /// Of the chunks so far.
     hashes: Vec<[u8; 32]>,
-    pending: Vec<StoredChunk>,
+    /// Chunks that are being written.
+    writing: VecDeque<Stored>,
 }
 
 /// What a submission begins with.
@@ -86,11 +88,9 @@ impl Intake {
         let node = (engine.position, engine.name.as_str());
         let (round, nonce) = (live.context.digest, header.nonce);
         let aad = associated(spec, &round, site, node, nonce, &header.public_share);
-        let sealed = tokio::task::block_in_place(|| engine.epoch_keys.sealing.chunk_key(&head))
+        let seed = tokio::task::block_in_place(|| engine.epoch_keys.sealing.chunk_seed(&head))
             .map_err(|_| does_not_open(site))?;
         let digest = Digest::of(&signed.bytes);
-        let closed = || refuse("the round has closed".into());
-        let rest = live.rest.as_ref().ok_or_else(closed)?.chunks(&digest);
         let mut hashes = Vec::new();
         if first > 0 {
             hashes = engine.store().hashes(&round, site, &digest).await?;
@@ -102,22 +102,20 @@ impl Intake {
         }
         let share = live.proof.share_len(engine.position);
         let body = haima_crypto::seal::sealed_len(share).saturating_sub(HEAD);
-        let engine = Arc::clone(engine);
-        let pending = Vec::new();
         Ok(Self {
-            engine,
+            engine: Arc::clone(engine),
+            key: ChunkKey::new(&seed),
             live,
             header,
             signed,
             digest,
             public,
             head,
-            sealed,
-            rest,
+            seed,
             aad,
             body,
             hashes,
-            pending,
+            writing: VecDeque::new(),
         })
     }
 
@@ -129,7 +127,7 @@ impl Intake {
     ///
     /// # Errors
     /// [`Error::Submission`] when it does not belong here (rule R2), or the round has closed.
-    pub(super) async fn chunk(&mut self, sealed: &[u8]) -> Result<(), Error> {
+    pub(super) async fn chunk(&mut self, sealed: Bytes) -> Result<(), Error> {
         let (index, count) = (self.hashes.len(), self.body.div_ceil(CHUNK));
         let whole = self.body + HEAD;
         if index >= count {
@@ -144,33 +142,49 @@ impl Intake {
             return Err(self.refuse(format!("the share has {got} bytes instead of {whole}")));
         }
         let place = Place::of(index, count)?;
+        while self.writing.len() >= AHEAD {
+            self.written().await?;
+        }
+        let room = self.engine.writer.room(sealed.len()).await?;
         // Opened now so that a share that this node cannot use is refused while the site can
         // still learn of it.
-        let (hash, bytes) = tokio::task::block_in_place(|| {
-            let hash = chunk_hash(sealed);
-            let mut bytes = sealed.to_vec();
-            let opened = self.sealed.open(place, &self.aad, &mut bytes);
-            opened.map_err(|_| does_not_open(&self.header.site))?;
-            self.rest.seal(place, self.digest.as_bytes(), &mut bytes)?;
-            Ok::<_, Error>((hash, bytes))
+        let hash = tokio::task::block_in_place(|| {
+            let mut opening = Zeroizing::new(sealed.to_vec());
+            let opened = self.key.open(place, &self.aad, &mut opening);
+            opened.map(|()| chunk_hash(&sealed)).map_err(|_| does_not_open(&self.header.site))
         })?;
         metrics::bytes_in(sealed.len());
         self.hashes.push(hash);
-        self.pending.push(StoredChunk { seq: place.index, hash, bytes });
-        if self.pending.len() == BATCH && !place.last {
-            self.keep().await?;
-        }
+        let chunk = StoredChunk {
+            round: self.header.round,
+            site: self.header.site.clone(),
+            header: self.digest,
+            seq: place.index,
+            hash,
+            bytes: sealed,
+        };
+        let stored = self.engine.writer.put(Piece::Chunk(chunk), &self.live, room).await?;
+        self.writing.push_back(stored);
         Ok(())
     }
 
-    /// Makes the chunks so far durable: from here the site can go on after a break.
+    /// Waits until the oldest chunk in line is durable.
+    async fn written(&mut self) -> Result<(), Error> {
+        match self.writing.pop_front() {
+            Some(stored) => answer(stored).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the chunks so far are durable: from here the site can go on after a break.
     ///
     /// # Errors
     /// [`Error::Submission`] when the round has closed.
     pub(super) async fn keep(&mut self) -> Result<(), Error> {
-        let chunks = std::mem::take(&mut self.pending);
-        let (round, site) = (&self.header.round, self.header.site.as_str());
-        self.engine.store().add_chunks(round, site, &self.digest, &chunks).await
+        while !self.writing.is_empty() {
+            self.written().await?;
+        }
+        Ok(())
     }
 
     /// With all chunks there: registers the submission; it is durable when this returns.
@@ -192,20 +206,20 @@ impl Intake {
             let problem = "the share is not the one that its header binds for this node";
             return Err(self.refuse(problem.into()));
         }
-        let (answer, answered) = oneshot::channel();
+        let closed = || self.refuse("the round has closed".into());
+        let rest = self.live.rest.as_ref().ok_or_else(closed)?;
         let arrival = Arrival {
-            header: self.header,
-            signed: self.signed,
-            public: self.public,
-            chunks: self.pending,
+            chunk_key: rest.wrap(&self.digest, &self.seed)?,
+            header: self.header.clone(),
+            signed: self.signed.clone(),
+            public: std::mem::take(&mut self.public),
+            chunks: count,
         };
-        let stopping = || Error::NotReady {
-            party: self.engine.name.clone(),
-            reason: "it is stopping; send again".into(),
-        };
-        let job = Job { arrival, live: self.live, answer };
-        self.engine.committer.0.send(job).await.map_err(|_| stopping())?;
-        answered.await.map_err(|_| stopping())?
+        let room = self.engine.writer.room(arrival.public.len()).await?;
+        // In line behind its chunks: one transaction where they are few.
+        let stored = self.engine.writer.put(Piece::Whole(arrival), &self.live, room).await?;
+        self.keep().await?;
+        answer(stored).await.map(|_| ())
     }
 }
 
@@ -214,88 +228,4 @@ fn does_not_open(site: &str) -> Error {
         site: site.to_owned(),
         problem: "the share does not open under this node's epoch key for this round".into(),
     }
-}
-
-/// A complete submission that waits for its transaction.
-struct Job {
-    arrival: Arrival,
-    live: Arc<Live>,
-    answer: oneshot::Sender<Result<(), Error>>,
-}
-
-/// The way to the task that commits submissions in groups.
-pub(super) struct Committer(mpsc::Sender<Job>);
-
-impl std::fmt::Debug for Committer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Committer")
-    }
-}
-
-/// Jobs as they come; [`Queue::commit`] works them off.
-pub(super) struct Queue(mpsc::Receiver<Job>);
-
-impl Committer {
-    pub(super) fn new() -> (Self, Queue) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        (Self(sender), Queue(receiver))
-    }
-}
-
-impl Queue {
-    /// Commits what has gathered, again and again, until the engine is gone.
-    pub(super) async fn commit(mut self, engine: Weak<Engine>) {
-        let mut jobs = Vec::with_capacity(GROUP);
-        while self.0.recv_many(&mut jobs, GROUP).await > 0 {
-            let Some(engine) = engine.upgrade() else { return };
-            let (arrivals, waiting): (Vec<_>, Vec<_>) =
-                jobs.drain(..).map(|job| (job.arrival, (job.live, job.answer))).unzip();
-            match commit(&engine, &arrivals).await {
-                Ok(answers) => {
-                    for ((live, answer), result) in waiting.into_iter().zip(answers) {
-                        if let Ok(true) = result {
-                            live.held.send_modify(|held| *held += 1);
-                        }
-                        let _ = answer.send(result.map(|_| ()));
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "submissions could not be stored");
-                    let reason = error.to_string();
-                    for (_, answer) in waiting {
-                        let _ = answer.send(Err(Error::Store(reason.clone())));
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// One transaction, then one sync of the journal; only then is anything acknowledged.
-async fn commit(engine: &Engine, arrivals: &[Arrival]) -> Result<Vec<Result<bool, Error>>, Error> {
-    let started = std::time::Instant::now();
-    let answers = engine.store().add_submissions(arrivals).await?;
-    let digests: Vec<Digest> =
-        arrivals.iter().map(|arrival| Digest::of(&arrival.signed.bytes)).collect();
-    let new = arrivals.iter().zip(&digests).zip(&answers);
-    let events: Vec<Event<'_>> = new
-        .filter(|(_, answer)| matches!(answer, Ok(true)))
-        .map(|((arrival, digest), _)| Event {
-            kind: "accepted",
-            round: &arrival.header.round,
-            subject: &arrival.header.site,
-            digest,
-            text: "",
-        })
-        .collect();
-    engine.log_all(&events)?;
-    metrics::committed(started.elapsed().as_secs_f64());
-    for answer in &answers {
-        metrics::submission(match answer {
-            Ok(true) => "accepted",
-            Ok(false) => "repeated",
-            Err(_) => "refused",
-        });
-    }
-    Ok(answers)
 }

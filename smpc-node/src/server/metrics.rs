@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::engine::Engine;
 use crate::Error;
+use crate::crash::DURABLE_WRITES;
 
 /// Rounds that ended here, by `outcome`.
 const ROUNDS: &str = "haima_rounds_total";
@@ -45,6 +46,7 @@ pub(super) fn serve(address: &str) -> Result<(), Error> {
     metrics::describe_counter!(SUBMISSIONS, "submissions, by outcome");
     metrics::describe_counter!(BYTES, "bytes of shares taken in");
     metrics::describe_histogram!(COMMIT, "seconds until a group of submissions was durable");
+    metrics::describe_counter!(DURABLE_WRITES, "writes that were made durable");
     metrics::describe_gauge!(OPEN, "rounds in progress");
     metrics::describe_gauge!(READY, "1 once the epoch is set up and the store takes writes");
     Ok(())

@@ -1,6 +1,6 @@
 //! The node as a service: configuration, store, rounds in progress, gRPC.
 //!
-//! `service` translates calls, `intake` takes shares in, `engine` and `drive` take rounds through the state machine
+//! `service` translates calls, `intake` takes shares in and `writer` stores them, `engine` and `drive` take rounds through the state machine
 //! of [`crate::round`], `epoch` agrees on keys with the other nodes, `store` makes each step durable before it is answered.
 
 pub mod config;
@@ -14,6 +14,7 @@ pub mod preflight;
 mod rest;
 mod service;
 mod store;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,12 @@
 //! Shares at rest: each round has a key of its own, drawn when the round opens and erased when it
 //! ends.
 //!
-//! The key stands in the database, wrapped by a key that is derived from the epoch key and never
-//! stands there: so a database, or a backup of one, tells nothing without the epoch key's file; and
-//! once the round has ended, nothing with it.
+//! A share's chunks are stored as they came, sealed by their site. The seed of the key that opens
+//! them is stored wrapped under the round's key, and the head of the sealed share, from which the
+//! node's sealing key could find that seed again, is not stored at all. The round's key stands in
+//! the database, wrapped by a key that is derived from the epoch key and never stands there: so a
+//! database, or a backup of one, tells nothing without the epoch key's file; and once the round has
+//! ended, nothing with it.
 
 use haima_crypto::encode::Digest;
 use haima_crypto::kdf;
@@ -32,13 +35,7 @@ impl Wrapping {
 
     /// Draws a round's key; returns it wrapped.
     pub(super) fn draw(&self, round: &Digest) -> Result<Vec<u8>, Error> {
-        let key = Seed::random(&mut rand::rng());
-        let mut wrapped = key.expose().to_vec();
-        // Fits without growing: nothing of the key is left behind.
-        wrapped.reserve_exact(16);
-        let mut wrapped = Zeroizing::new(wrapped);
-        self.of(round).seal(WHOLE, round.as_bytes(), &mut wrapped)?;
-        Ok(std::mem::take(&mut *wrapped))
+        wrapped(&self.of(round), round, &Seed::random(&mut rand::rng()))
     }
 
     /// Opens a round's key.
@@ -50,11 +47,7 @@ impl Wrapping {
                 round.short()
             ))
         };
-        let mut key = Zeroizing::new(wrapped.to_vec());
-        self.of(round).open(WHOLE, round.as_bytes(), &mut key).map_err(|_| fault())?;
-        let key: Zeroizing<[u8; 32]> =
-            Zeroizing::new(key.as_slice().try_into().map_err(|_| fault())?);
-        Ok(RestKey(Seed::from_bytes(*key)))
+        unwrapped(&self.of(round), round, wrapped).map(RestKey).ok_or_else(fault)
     }
 
     /// One key a round, for its one wrapped key.
@@ -64,11 +57,38 @@ impl Wrapping {
 }
 
 impl RestKey {
-    /// The key of one submission's chunks, by the digest of its header: what it encrypts is fixed
-    /// by that digest, so the same chunk twice is the same bytes.
-    pub(super) fn chunks(&self, header: &Digest) -> ChunkKey {
+    /// Wraps the seed of one submission's chunks, by the digest of its header, which fixes the
+    /// seed: the same wrapped twice is the same bytes.
+    pub(super) fn wrap(&self, header: &Digest, seed: &Seed) -> Result<Vec<u8>, Error> {
+        wrapped(&self.of(header), header, seed)
+    }
+
+    /// The key of a submission's chunks, from its wrapped seed.
+    pub(super) fn chunks(&self, header: &Digest, wrapped: &[u8]) -> Result<ChunkKey, Error> {
+        let fault = || Error::Store("the wrapped key of a share does not open".into());
+        Ok(ChunkKey::new(&unwrapped(&self.of(header), header, wrapped).ok_or_else(fault)?))
+    }
+
+    /// One key a submission, for its one wrapped seed.
+    fn of(&self, header: &Digest) -> ChunkKey {
         ChunkKey::new(&kdf::derive(&self.0, "share", &[*header]))
     }
+}
+
+/// A seed under a key that wraps nothing else.
+fn wrapped(key: &ChunkKey, name: &Digest, seed: &Seed) -> Result<Vec<u8>, Error> {
+    // Made large enough to grow by the tag: nothing of the seed is left behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(48));
+    bytes.extend_from_slice(seed.expose());
+    key.seal(WHOLE, name.as_bytes(), &mut bytes)?;
+    Ok(std::mem::take(&mut *bytes))
+}
+
+fn unwrapped(key: &ChunkKey, name: &Digest, wrapped: &[u8]) -> Option<Seed> {
+    let mut bytes = Zeroizing::new(wrapped.to_vec());
+    key.open(WHOLE, name.as_bytes(), &mut bytes).ok()?;
+    let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(bytes.as_slice().try_into().ok()?);
+    Some(Seed::from_bytes(*bytes))
 }
 
 #[cfg(test)]
@@ -83,11 +103,14 @@ mod tests {
         assert_eq!(wrapped.len(), 48);
         assert_ne!(wrapped, wrapping.draw(&round).unwrap());
         let key = wrapping.open(&round, &wrapped).unwrap();
+        let seed = Seed::from_bytes([3; 32]);
+        let of_share = key.wrap(&other, &seed).unwrap();
         let mut chunk = b"share".to_vec();
-        key.chunks(&other).seal(WHOLE, b"", &mut chunk).unwrap();
+        ChunkKey::new(&seed).seal(WHOLE, b"", &mut chunk).unwrap();
         let again = wrapping.open(&round, &wrapped).unwrap();
-        again.chunks(&other).open(WHOLE, b"", &mut chunk).unwrap();
+        again.chunks(&other, &of_share).unwrap().open(WHOLE, b"", &mut chunk).unwrap();
         assert_eq!(chunk, b"share");
+        assert!(again.chunks(&round, &of_share).is_err(), "for its submission alone");
         assert!(wrapping.open(&other, &wrapped).is_err());
         assert!(Wrapping::new(&Seed::from_bytes([2; 32])).open(&round, &wrapped).is_err());
     }

@@ -198,8 +198,10 @@ async fn take_in(
         let Some(proto::submit_part::Part::Chunk(chunk)) = part.part else {
             return Err(Status::invalid_argument("a submission has one header"));
         };
-        intake.chunk(&chunk).await.map_err(status)?;
+        intake.chunk(chunk).await.map_err(status)?;
     }
+    // With it goes what it has buffered.
+    drop(stream);
     intake.finish().await.map_err(status)?;
     Ok(Response::new(proto::SubmitReply {}))
 }

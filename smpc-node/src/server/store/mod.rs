@@ -36,10 +36,10 @@ use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor, Row, Transacti
 pub(super) use leases::RENEW;
 pub(super) use proofs::Evidence;
 pub(super) use rounds::StoredRound;
-pub(super) use submissions::{Arrival, StoredChunk};
+pub(super) use submissions::{Arrival, Piece, StoredChunk, StoredSubmission};
 
-use crate::Error;
 use crate::record::Signed;
+use crate::{Error, crash};
 
 /// Most bytes of a vector in one row.
 pub(super) const ROW: usize = 1 << 20;
@@ -159,7 +159,8 @@ impl Store {
     /// Takes erased shares out of SQLite's write-ahead log too.
     async fn flush_erased(&self) -> Result<(), Error> {
         if self.kind == Kind::Sqlite {
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await?;
+            let truncate = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool);
+            crash::durable("store.truncate", truncate).await?;
         }
         Ok(())
     }
@@ -171,7 +172,11 @@ impl Kind {
         match self {
             Self::Sqlite => &[
                 "PRAGMA busy_timeout = 10000",
+                // Of a new database; rows of a vector are long.
+                "PRAGMA page_size = 16384",
                 "PRAGMA journal_mode = WAL",
+                // 512 MiB: a share is not written twice while it comes in. Rounds that end empty it.
+                "PRAGMA wal_autocheckpoint = 32768",
                 "PRAGMA synchronous = FULL",
                 "PRAGMA secure_delete = ON",
             ],
@@ -216,6 +221,7 @@ fn one_row(affected: u64, round: &Digest, step: &'static str) -> Result<(), Erro
 async fn erase_shares(connection: &mut AnyConnection, round: &Digest) -> Result<(), Error> {
     for sql in [
         "UPDATE rounds SET rest_key = NULL WHERE digest = $1",
+        "UPDATE submissions SET chunk_key = NULL WHERE round = $1",
         "DELETE FROM chunks WHERE round = $1",
         "DELETE FROM preps WHERE round = $1",
     ] {

@@ -1,5 +1,6 @@
 //! Sites' submissions: chunks as they arrive, then the submission that they complete.
 
+use bytes::Bytes;
 use haima_crypto::encode::{Canonical, Digest};
 use sqlx::{Acquire, AnyConnection, Row};
 
@@ -7,19 +8,25 @@ use super::{Store, bytes, count, digest, integer};
 use crate::header::{Header, SignedHeader};
 use crate::{Error, crash, unix_millis};
 
-/// A chunk of a share, encrypted at rest.
+/// A chunk of a share, sealed as it came.
 #[derive(Clone, Debug)]
 pub struct StoredChunk {
+    /// Its round.
+    pub round: Digest,
+    /// Whose it is.
+    pub site: String,
+    /// Digest of the header of the submission that it is part of.
+    pub header: Digest,
     /// Its number.
     pub seq: u32,
-    /// SHA-256 of the chunk as it came.
+    /// SHA-256 of its bytes.
     pub hash: [u8; 32],
-    /// Its bytes under the round's key at rest.
-    pub bytes: Vec<u8>,
+    /// Its bytes.
+    pub bytes: Bytes,
 }
 
-/// A complete submission, verified but for the node's history, with its last chunks.
-#[derive(Debug)]
+/// A submission all of whose chunks are stored, verified but for the node's history.
+#[derive(Clone, Debug)]
 pub struct Arrival {
     /// Its header, verified.
     pub header: Header,
@@ -27,8 +34,19 @@ pub struct Arrival {
     pub signed: SignedHeader,
     /// The proof's public share.
     pub public: Vec<u8>,
-    /// Chunks that are not stored yet.
-    pub chunks: Vec<StoredChunk>,
+    /// Seed of the key of its chunks, wrapped under the round's key.
+    pub chunk_key: Vec<u8>,
+    /// How many chunks it has.
+    pub chunks: usize,
+}
+
+/// What comes in of a submission.
+#[derive(Debug)]
+pub enum Piece {
+    /// A chunk.
+    Chunk(StoredChunk),
+    /// That it is complete.
+    Whole(Arrival),
 }
 
 /// A stored submission: what it needs to be prepared and added, but for its share.
@@ -40,6 +58,8 @@ pub struct StoredSubmission {
     pub digest: Digest,
     /// The proof's public share.
     pub public: Vec<u8>,
+    /// Seed of the key of its chunks, wrapped under the round's key; none once they are erased.
+    pub chunk_key: Option<Vec<u8>>,
 }
 
 impl Store {
@@ -64,43 +84,20 @@ impl Store {
         rows.iter().map(|row| Ok(*digest(row, "hash")?.as_bytes())).collect()
     }
 
-    /// Keeps chunks of a submission that is not complete, durably. Chunks of another submission of
-    /// this site for the round, never completed, give way.
-    ///
-    /// # Errors
-    /// [`Error::Submission`] when the round has closed, or another submission of the site is
-    /// complete; nothing is changed then.
-    pub async fn add_chunks(
-        &self,
-        round: &Digest,
-        site: &str,
-        header: &Digest,
-        chunks: &[StoredChunk],
-    ) -> Result<(), Error> {
-        let mut transaction = self.pool.begin().await?;
-        self.check_open(&mut transaction, round, site).await?;
-        let complete = stored_digest(&mut transaction, round, site).await?;
-        if complete.is_some() {
-            return Err(other_submission(site));
-        }
-        insert_chunks(&mut transaction, round, site, header, chunks).await?;
-        Ok(crash::durable("store.chunks", transaction.commit()).await?)
-    }
-
-    /// Takes in complete submissions in one transaction, each by itself: whether it is new, or why
-    /// it is refused, in their order. A refused one changes nothing.
+    /// Takes in pieces of submissions, in their order and in one transaction, each by itself: whether
+    /// it is new, or why it is refused. A refused one changes nothing.
     ///
     /// # Errors
     /// When the database fails; then none is taken in.
-    pub async fn add_submissions(
-        &self,
-        arrivals: &[Arrival],
-    ) -> Result<Vec<Result<bool, Error>>, Error> {
+    pub async fn take_in(&self, pieces: &[Piece]) -> Result<Vec<Result<bool, Error>>, Error> {
         let mut transaction = self.pool.begin().await?;
-        let mut answers = Vec::with_capacity(arrivals.len());
-        for arrival in arrivals {
+        let mut answers = Vec::with_capacity(pieces.len());
+        for piece in pieces {
             let mut save = (*transaction).begin().await?;
-            let answer = self.add_submission(&mut save, arrival).await;
+            let answer = match piece {
+                Piece::Chunk(chunk) => self.add_chunk(&mut save, chunk).await,
+                Piece::Whole(arrival) => self.add_submission(&mut save, arrival).await,
+            };
             match &answer {
                 Ok(_) => save.commit().await?,
                 Err(Error::Submission { .. }) => save.rollback().await?,
@@ -108,8 +105,44 @@ impl Store {
             }
             answers.push(answer);
         }
-        crash::durable("store.submissions", transaction.commit()).await?;
+        crash::durable("store.intake", transaction.commit()).await?;
         Ok(answers)
+    }
+
+    /// Keeps a chunk of a submission that is not complete. Chunks of another submission of this
+    /// site for the round, never completed, give way.
+    async fn add_chunk(
+        &self,
+        connection: &mut AnyConnection,
+        chunk: &StoredChunk,
+    ) -> Result<bool, Error> {
+        let StoredChunk { round, site, header, seq, hash, bytes: sealed } = chunk;
+        match stored_digest(connection, round, site).await? {
+            // A complete submission is sent again.
+            Some(stored) if stored == *header => return Ok(false),
+            Some(_) => return Err(other_submission(site)),
+            None => self.check_open(connection, round, site).await?,
+        }
+        sqlx::query("DELETE FROM chunks WHERE round = $1 AND site = $2 AND header <> $3")
+            .bind(bytes(round))
+            .bind(site)
+            .bind(bytes(header))
+            .execute(&mut *connection)
+            .await?;
+        // A chunk that is there already was sent twice: the same bytes, under the same key.
+        let added = sqlx::query(
+            "INSERT INTO chunks (round, site, seq, header, hash, bytes) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+        )
+        .bind(bytes(round))
+        .bind(site)
+        .bind(i64::from(*seq))
+        .bind(bytes(header))
+        .bind(hash.to_vec())
+        .bind(&sealed[..])
+        .execute(connection)
+        .await?;
+        Ok(added.rows_affected() > 0)
     }
 
     async fn add_submission(
@@ -117,17 +150,26 @@ impl Store {
         connection: &mut AnyConnection,
         arrival: &Arrival,
     ) -> Result<bool, Error> {
-        let Arrival { header, signed, public, chunks } = arrival;
-        let refuse = |problem: &str| Error::Submission {
-            site: header.site.clone(),
-            problem: problem.to_owned(),
-        };
+        let Arrival { header, signed, public, chunk_key, chunks } = arrival;
+        let refuse = |problem: String| Error::Submission { site: header.site.clone(), problem };
         let (round, site) = (&header.round, header.site.as_str());
         let header_digest = Digest::of(&signed.bytes);
         if let Some(stored) = stored_digest(connection, round, site).await? {
             return if stored == header_digest { Ok(false) } else { Err(other_submission(site)) };
         }
         self.check_open(connection, round, site).await?;
+        let there = sqlx::query(
+            "SELECT COUNT(*) AS n FROM chunks WHERE round = $1 AND site = $2 AND header = $3",
+        )
+        .bind(bytes(round))
+        .bind(site)
+        .bind(bytes(&header_digest))
+        .fetch_one(&mut *connection)
+        .await?;
+        let there = count(&there, "n")?;
+        if there != *chunks as u64 {
+            return Err(refuse(format!("{there} of its {chunks} chunks are stored; send again")));
+        }
         let nonce =
             sqlx::query("INSERT INTO nonces (site, nonce) VALUES ($1, $2) ON CONFLICT DO NOTHING")
                 .bind(site)
@@ -135,13 +177,12 @@ impl Store {
                 .execute(&mut *connection)
                 .await?;
         if nonce.rows_affected() == 0 {
-            return Err(refuse("its nonce was used before (rule R2)"));
+            return Err(refuse("its nonce was used before (rule R2)".into()));
         }
         check_ledger(connection, header).await?;
-        insert_chunks(connection, round, site, &header_digest, chunks).await?;
         sqlx::query(
-            "INSERT INTO submissions (round, site, header, digest, signature, public) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO submissions (round, site, header, digest, signature, public, chunk_key) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(bytes(round))
         .bind(site)
@@ -149,6 +190,7 @@ impl Store {
         .bind(bytes(&header_digest))
         .bind(signed.signature.as_bytes().to_vec())
         .bind(public.as_slice())
+        .bind(chunk_key.as_slice())
         .execute(&mut *connection)
         .await?;
         Ok(true)
@@ -210,7 +252,7 @@ impl Store {
     /// When it is not there.
     pub async fn submission(&self, round: &Digest, site: &str) -> Result<StoredSubmission, Error> {
         let row = sqlx::query(
-            "SELECT header, digest, public FROM submissions WHERE round = $1 AND site = $2",
+            "SELECT header, digest, public, chunk_key FROM submissions WHERE round = $1 AND site = $2",
         )
         .bind(bytes(round))
         .bind(site)
@@ -220,10 +262,11 @@ impl Store {
             header: Header::from_bytes(&row.try_get::<Vec<u8>, _>("header")?)?,
             digest: digest(&row, "digest")?,
             public: row.try_get("public")?,
+            chunk_key: row.try_get("chunk_key")?,
         })
     }
 
-    /// One chunk of a site's share, encrypted at rest; `None` behind the last one.
+    /// One chunk of a site's share, sealed as it came; `None` behind the last one.
     ///
     /// # Errors
     /// When the database fails.
@@ -263,37 +306,6 @@ async fn stored_digest(
         .fetch_optional(connection)
         .await?;
     row.map(|row| digest(&row, "digest")).transpose()
-}
-
-async fn insert_chunks(
-    connection: &mut AnyConnection,
-    round: &Digest,
-    site: &str,
-    header: &Digest,
-    chunks: &[StoredChunk],
-) -> Result<(), Error> {
-    sqlx::query("DELETE FROM chunks WHERE round = $1 AND site = $2 AND header <> $3")
-        .bind(bytes(round))
-        .bind(site)
-        .bind(bytes(header))
-        .execute(&mut *connection)
-        .await?;
-    for chunk in chunks {
-        // A chunk that is there already was sent twice: the same bytes, under the same key.
-        sqlx::query(
-            "INSERT INTO chunks (round, site, seq, header, hash, bytes) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-        )
-        .bind(bytes(round))
-        .bind(site)
-        .bind(i64::from(chunk.seq))
-        .bind(bytes(header))
-        .bind(chunk.hash.to_vec())
-        .bind(chunk.bytes.as_slice())
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
 }
 
 /// Rule L4: a site's ledger only grows, and never forks.

@@ -59,7 +59,7 @@ fn signed(body: &str) -> Signed {
     Signed { body: body.as_bytes().to_vec(), signature: Signature::from_bytes([7; 64]) }
 }
 
-fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: u32) -> Arrival {
+fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: usize) -> Arrival {
     let header = Header {
         round: spec.digest(),
         site: site.into(),
@@ -70,12 +70,38 @@ fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: u32) ->
         ledger_head: Digest::of(&ledger.to_le_bytes()),
     };
     let signed = SignedHeader::sign(&header, &IdentityKey::from_secret(&[1; 32]));
-    let chunk = |seq| StoredChunk { seq, hash: [seq as u8; 32], bytes: vec![seq as u8; 100] };
-    Arrival { header, signed, public: b"public".to_vec(), chunks: (0..chunks).map(chunk).collect() }
+    Arrival { header, signed, public: b"public".to_vec(), chunk_key: b"key".to_vec(), chunks }
+}
+
+/// The chunks of a submission.
+fn chunks(arrival: &Arrival, which: std::ops::Range<u32>) -> Vec<Piece> {
+    let chunk = |seq: u32| {
+        Piece::Chunk(StoredChunk {
+            round: arrival.header.round,
+            site: arrival.header.site.clone(),
+            header: Digest::of(&arrival.signed.bytes),
+            seq,
+            hash: [seq as u8; 32],
+            bytes: vec![seq as u8; 100].into(),
+        })
+    };
+    which.map(chunk).collect()
+}
+
+/// A whole submission with its chunks.
+fn whole(arrival: Arrival) -> Vec<Piece> {
+    let mut pieces = chunks(&arrival, 0..u32::try_from(arrival.chunks).unwrap());
+    pieces.push(Piece::Whole(arrival));
+    pieces
+}
+
+async fn all(store: &Store, pieces: &[Piece]) -> Result<bool, Error> {
+    let answers = store.take_in(pieces).await.unwrap();
+    answers.into_iter().try_fold(false, |_, answer| answer)
 }
 
 async fn one(store: &Store, arrival: Arrival) -> Result<bool, Error> {
-    store.add_submissions(&[arrival]).await.unwrap().remove(0)
+    all(store, &whole(arrival)).await
 }
 
 /// The held set of what a store holds.
@@ -179,14 +205,15 @@ fn nonces_and_ledgers_are_kept_for_ever_and_a_refusal_changes_nothing() {
         store.fail(&first.digest(), "test").await.unwrap();
         let second = spec(2, 0, 1);
         store.add_round(&second, b"wrapped").await.unwrap();
-        let answers = store
-            .add_submissions(&[
-                arrival(&second, "a", 1, 6, 1),
-                arrival(&second, "a", 2, 4, 1),
-                arrival(&second, "b", 1, 1, 1),
-            ])
-            .await
-            .unwrap();
+        let pieces = [
+            arrival(&second, "a", 1, 6, 1),
+            arrival(&second, "a", 2, 4, 1),
+            arrival(&second, "b", 1, 1, 1),
+        ];
+        let pieces: Vec<Piece> = pieces.into_iter().flat_map(whole).collect();
+        let answers = store.take_in(&pieces).await.unwrap();
+        // Every second one is a whole submission.
+        let answers: Vec<_> = answers.into_iter().skip(1).step_by(2).collect();
         let text = |at: usize| answers[at].as_ref().err().map(ToString::to_string).unwrap();
         assert!(text(0).contains("nonce"), "{}", text(0));
         assert!(text(1).contains("restored from an old copy"), "{}", text(1));
@@ -209,18 +236,21 @@ fn chunks_wait_for_their_submission_and_give_way_to_another_one() {
         store.add_round(&spec, b"wrapped").await.unwrap();
         let (x, y) = (arrival(&spec, "a", 1, 1, 5), arrival(&spec, "a", 2, 1, 5));
         let digest = |arrival: &Arrival| Digest::of(&arrival.signed.bytes);
-        store.add_chunks(&round, "a", &digest(&x), &x.chunks[..3]).await.unwrap();
-        store.add_chunks(&round, "a", &digest(&x), &x.chunks[2..4]).await.unwrap();
+        assert!(all(store, &chunks(&x, 0..3)).await.unwrap());
+        assert!(all(store, &chunks(&x, 2..4)).await.unwrap());
         let hashes = store.hashes(&round, "a", &digest(&x)).await.unwrap();
         assert_eq!(hashes, [[0; 32], [1; 32], [2; 32], [3; 32]]);
-        store.add_chunks(&round, "a", &digest(&y), &y.chunks[..1]).await.unwrap();
+        let early = all(store, &[Piece::Whole(x.clone())]).await.unwrap_err();
+        assert!(early.to_string().contains("4 of its 5 chunks"), "{early}");
+        assert!(all(store, &chunks(&y, 0..1)).await.unwrap());
         assert!(store.hashes(&round, "a", &digest(&x)).await.unwrap().is_empty());
-        let y = Arrival { chunks: y.chunks[1..].to_vec(), ..y };
-        let y_digest = digest(&y);
-        assert!(one(store, y).await.unwrap());
-        assert_eq!(store.hashes(&round, "a", &y_digest).await.unwrap().len(), 5);
-        let refused = store.add_chunks(&round, "a", &digest(&x), &x.chunks).await.unwrap_err();
+        let mut rest = chunks(&y, 1..5);
+        rest.push(Piece::Whole(y.clone()));
+        assert!(all(store, &rest).await.unwrap());
+        assert_eq!(store.hashes(&round, "a", &digest(&y)).await.unwrap().len(), 5);
+        let refused = all(store, &chunks(&x, 4..5)).await.unwrap_err();
         assert!(refused.to_string().contains("already submitted another"), "{refused}");
+        assert!(!one(store, y).await.unwrap(), "again is no error");
     });
 }
 

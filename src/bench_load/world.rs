@@ -1,12 +1,5 @@
-//! `haima bench-load`: rounds as fast as they go, over real node processes with real TLS, stores
-//! and proofs, with simulated sites in this process.
-//!
-//! A simulated site does what a site does in a round but for its ledger and its policy: it computes
-//! a contribution (the gradient of a logistic model on made-up patients), shares and proves it,
-//! seals it and submits it to every node over connections that it keeps. The coordinator's part is
-//! to open the round, fetch the release and check it against the plain sum.
+//! Node processes and simulated sites that measure rounds.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -29,6 +22,8 @@ use haima_smpc_node::tls::TlsIdentity;
 use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
 use serde::Serialize;
 
+use super::Options;
+use super::measure::cpu_seconds;
 use crate::Error;
 use crate::demo::network::free_addresses;
 use crate::provision::make_party;
@@ -41,51 +36,8 @@ const FRACTION: u8 = 16;
 /// Made-up patients a site.
 const PATIENTS: usize = 50;
 
-/// What is measured.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// SMPC nodes, each a process.
-    #[arg(long, default_value_t = 3)]
-    pub nodes: usize,
-    /// Simulated sites, in this process.
-    #[arg(long, default_value_t = 10)]
-    pub sites: usize,
-    /// Coordinates of a vector.
-    #[arg(long, default_value_t = 1000)]
-    pub dimension: usize,
-    /// Rounds, after one to warm up.
-    #[arg(long, default_value_t = 50)]
-    pub rounds: u32,
-    /// Bits a second of the line that the last site is behind; as fast as it goes when absent.
-    #[arg(long, value_name = "BITS")]
-    pub slow_site: Option<u64>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What came out.
-#[derive(Clone, Debug, Serialize)]
-struct Measured {
-    schema: &'static str,
-    nodes: usize,
-    simulated_sites: usize,
-    dimension: usize,
-    rounds: u32,
-    rounds_a_second: f64,
-    /// Median and longest round, seconds.
-    round_s: [f64; 2],
-    /// Processor seconds a round: all sites and the coordinator (this process), and each node.
-    cpu_here_s: f64,
-    cpu_node_s: Vec<f64>,
-    /// Largest resident memory of each node, MiB.
-    node_mib: Vec<u64>,
-    /// Median time of a small write and fsync on the nodes' disk, milliseconds.
-    fsync_ms: f64,
-}
-
 /// A node's process; ends with this value.
-struct Node(Child);
+pub(super) struct Node(pub(super) Child);
 
 impl Drop for Node {
     fn drop(&mut self) {
@@ -101,89 +53,19 @@ struct SimulatedSite {
     seed: u64,
 }
 
-/// Runs the load and prints what was measured.
-///
-/// # Errors
-/// When a process, a file or a round fails, or a sum is wrong.
-pub async fn run(options: &Options) -> Result<(), Error> {
-    let root = tempfile::tempdir().map_err(|e| Error::file(Path::new("temporary folder"), e))?;
-    let mut world = World::make(root.path(), options)?;
-    if let Some(bits) = options.slow_site {
-        world.slow_down(root.path(), bits).await?;
-    }
-    let nodes = world.start(root.path())?;
-    let epoch = world.epoch().await?;
-    let proof =
-        Arc::new(Proof::new(&world.spec(options, &epoch, 1, Digest::default())?, options.nodes)?);
-    let (mut previous, mut times) = (Digest::default(), Vec::new());
-    let (mut before, mut cpu_before) = (Instant::now(), Vec::new());
-    for number in 1..=options.rounds.saturating_add(1) {
-        if number == 2 {
-            cpu_before = world.cpu(&nodes);
-            before = Instant::now();
-        }
-        let started = Instant::now();
-        let spec = world.spec(options, &epoch, number, previous)?;
-        previous = world.round(&spec, &epoch, &proof).await?;
-        times.push(started.elapsed().as_secs_f64());
-    }
-    let whole = before.elapsed().as_secs_f64();
-    let cpu: Vec<f64> =
-        world.cpu(&nodes).iter().zip(&cpu_before).map(|(after, before)| after - before).collect();
-    let rounds = f64::from(options.rounds.max(1));
-    let mut measured: Vec<f64> = times.split_off(1.min(times.len()));
-    measured.sort_by(f64::total_cmp);
-    let (here, of_nodes) = cpu.split_first().map_or((0.0, &[][..]), |(here, rest)| (*here, rest));
-    let result = Measured {
-        schema: "haima.bench-load/1",
-        nodes: options.nodes,
-        simulated_sites: options.sites,
-        dimension: options.dimension,
-        rounds: options.rounds,
-        rounds_a_second: rounds / whole,
-        round_s: [
-            measured.get(measured.len() / 2).copied().unwrap_or_default(),
-            measured.last().copied().unwrap_or_default(),
-        ],
-        cpu_here_s: here / rounds,
-        cpu_node_s: of_nodes.iter().map(|seconds| seconds / rounds).collect(),
-        node_mib: nodes.iter().map(|node| peak_mib(node.0.id())).collect(),
-        fsync_ms: fsync_ms(root.path())?,
-    };
-    print(&result, options.json);
-    Ok(())
-}
-
-fn print(result: &Measured, json: bool) {
-    if json {
-        if let Ok(line) = serde_json::to_string(result) {
-            println!("{line}");
-        }
-        return;
-    }
-    let Measured { nodes, simulated_sites, dimension, .. } = result;
-    println!("{nodes} nodes, {simulated_sites} simulated sites, d = {dimension}, proofs on");
-    println!(
-        "{:.2} rounds a second; a round takes {:.3} s (median), {:.3} s (longest)",
-        result.rounds_a_second, result.round_s[0], result.round_s[1]
-    );
-    println!("processor time a round: sites and coordinator {:.3} s", result.cpu_here_s);
-    for (i, (cpu, mib)) in result.cpu_node_s.iter().zip(&result.node_mib).enumerate() {
-        println!("  node {}: {cpu:.3} s, at most {mib} MiB of memory", i + 1);
-    }
-    println!("a small write and fsync on this disk: {:.2} ms", result.fsync_ms);
-}
-
-struct World {
+pub(super) struct World {
     manifest: Manifest,
     coordinator: IdentityKey,
     as_coordinator: Vec<NodeClient>,
     sites: Vec<Arc<SimulatedSite>>,
+    /// Where each node serves its metrics.
+    pub(super) metrics: Vec<String>,
 }
 
 impl World {
-    fn make(root: &Path, options: &Options) -> Result<Self, Error> {
-        let addresses = free_addresses(options.nodes)?;
+    pub(super) fn make(root: &Path, options: &Options) -> Result<Self, Error> {
+        let mut addresses = free_addresses(2 * options.nodes)?;
+        let metrics = addresses.split_off(options.nodes);
         let party = |name: &str, address: &str| make_party(root, name, name, address);
         let coordinator = party("coordinator", "127.0.0.1:1")?;
         let nodes = (1..)
@@ -241,8 +123,8 @@ impl World {
         for folder in nodes.iter().chain(&sites).chain([&coordinator]) {
             approvals.sign(&manifest, &folder.party.name, &key(&folder.path)?)?;
         }
-        for folder in &nodes {
-            write_node(&folder.path, &folder.party.name, &manifest, &approvals)?;
+        for (folder, metrics) in nodes.iter().zip(&metrics) {
+            write_node(&folder.path, &folder.party.name, &manifest, &approvals, metrics)?;
         }
         let simulated = sites
             .iter()
@@ -257,12 +139,13 @@ impl World {
             coordinator: key(&coordinator.path)?,
             as_coordinator: clients(&coordinator.path)?,
             sites: simulated,
+            metrics,
             manifest,
         })
     }
 
     /// Puts the last site behind a line of limited speed.
-    async fn slow_down(&mut self, root: &Path, bits: u64) -> Result<(), Error> {
+    pub(super) async fn slow_down(&mut self, root: &Path, bits: u64) -> Result<(), Error> {
         let Some(site) = self.sites.pop() else { return Ok(()) };
         let folder = root.join(&site.name);
         let tls = TlsIdentity::read(&folder.join("tls.crt"), &folder.join("tls.key"))?;
@@ -279,7 +162,7 @@ impl World {
         Ok(())
     }
 
-    fn start(&self, root: &Path) -> Result<Vec<Node>, Error> {
+    pub(super) fn start(&self, root: &Path) -> Result<Vec<Node>, Error> {
         let program = std::env::current_exe().map_err(|e| Error::file(Path::new("haima"), e))?;
         let start = |node: &Party| {
             let folder = root.join(&node.name);
@@ -299,7 +182,7 @@ impl World {
         self.manifest.nodes.iter().map(start).collect()
     }
 
-    async fn epoch(&self) -> Result<Epoch, Error> {
+    pub(super) async fn epoch(&self) -> Result<Epoch, Error> {
         let until = Instant::now() + Duration::from_secs(60);
         let mut epoch = None;
         for node in &self.as_coordinator {
@@ -317,7 +200,7 @@ impl World {
         epoch.ok_or(Error::Interrupted)
     }
 
-    fn spec(
+    pub(super) fn spec(
         &self,
         options: &Options,
         epoch: &Epoch,
@@ -359,7 +242,7 @@ impl World {
     }
 
     /// One round, checked against the plain sum; the release's digest.
-    async fn round(
+    pub(super) async fn round(
         &self,
         spec: &RoundSpec,
         epoch: &Epoch,
@@ -401,7 +284,7 @@ impl World {
     }
 
     /// Processor seconds so far: of this process, then of each node.
-    fn cpu(&self, nodes: &[Node]) -> Vec<f64> {
+    pub(super) fn cpu(&self, nodes: &[Node]) -> Vec<f64> {
         let ids = std::iter::once(std::process::id()).chain(nodes.iter().map(|node| node.0.id()));
         ids.map(cpu_seconds).collect()
     }
@@ -465,6 +348,7 @@ fn write_node(
     name: &str,
     manifest: &Manifest,
     approvals: &Approvals,
+    metrics: &str,
 ) -> Result<(), Error> {
     let path = folder.join("manifest.toml");
     let write =
@@ -482,7 +366,7 @@ fn write_node(
         store: "node.db".into(),
         journal: PathBuf::from("audit.log"),
         listen: None,
-        metrics: None,
+        metrics: Some(metrics.to_owned()),
         proxy: None,
         telemetry: None,
         retention_days: None,
@@ -498,38 +382,4 @@ fn to_toml(path: &Path, value: &impl Serialize) -> Result<String, Error> {
 
 fn stopped(reason: String) -> Error {
     Error::Stopped { party: "bench-load".into(), reason }
-}
-
-/// User and system time of a process, on Linux; 0 elsewhere.
-fn cpu_seconds(id: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // After the name, which may have spaces; ticks are hundredths of a second.
-    let fields: Vec<&str> =
-        stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse().ok()).unwrap_or(0.0);
-    (ticks(11) + ticks(12)) / 100.0
-}
-
-/// Largest resident memory of a process so far, on Linux; 0 elsewhere.
-fn peak_mib(id: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let fields: BTreeMap<&str, &str> =
-        status.lines().filter_map(|line| line.split_once(':')).collect();
-    let peak = fields.get("VmHWM").and_then(|text| text.split_whitespace().next());
-    peak.and_then(|text| text.parse::<u64>().ok()).unwrap_or(0) / 1024
-}
-
-fn fsync_ms(folder: &Path) -> Result<f64, Error> {
-    use std::io::Write as _;
-    let path = folder.join("fsync");
-    let fault = |e| Error::file(&path, e);
-    let mut file = std::fs::File::create(&path).map_err(fault)?;
-    let mut times = Vec::new();
-    for _ in 0..101 {
-        let started = Instant::now();
-        file.write_all(&[0; 4096]).and_then(|()| file.sync_data()).map_err(fault)?;
-        times.push(started.elapsed().as_secs_f64() * 1e3);
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times.get(50).copied().unwrap_or_default())
 }
