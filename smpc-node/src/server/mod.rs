@@ -93,8 +93,8 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
         let _ = told.send(true);
     };
     let serving = Server::builder()
-        .initial_stream_window_size(tls::WINDOW)
-        .initial_connection_window_size(tls::WINDOW)
+        // Windows grow with what a line carries: one that is not listened to holds 64 KiB.
+        .http2_adaptive_window(Some(true))
         .max_concurrent_streams(STREAMS)
         .concurrency_limit_per_connection(STREAMS as usize)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))

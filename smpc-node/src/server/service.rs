@@ -22,6 +22,9 @@ use crate::{Error, PROTOCOL, unix_millis};
 /// Longest pause between two chunks of a submission.
 const CHUNK_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a chunk may take to come before its sender's turn is another's too.
+const PROMPT: Duration = Duration::from_secs(2);
+
 /// Rounds of one page of the list.
 const PAGE: u32 = 1_000;
 
@@ -184,7 +187,17 @@ async fn take_in(
     };
     let mut intake = Intake::begin(&engine, &site, opening).await.map_err(status)?;
     loop {
-        let part = match next().await {
+        let turn = engine.writer.turn().await.map_err(status)?;
+        let mut coming = std::pin::pin!(next());
+        let part = match tokio::time::timeout(PROMPT, &mut coming).await {
+            Ok(part) => part,
+            // A slow sender goes on without holding others up.
+            Err(_) => {
+                drop(turn);
+                coming.await
+            }
+        };
+        let part = match part {
             Ok(Some(part)) => part,
             Ok(None) => break,
             Err(broken) => {

@@ -3,7 +3,8 @@
 //!
 //! What waits is bounded by [`ROOM`] over all sites. A piece takes its room when it is here, not
 //! while its sender is still sending, and gives it back when it is durable: so a slow sender holds
-//! nobody up, and nobody waits for room while holding any.
+//! nobody up, and nobody waits for room while holding any. [`TURNS`] senders at a time are listened
+//! to; what the others send waits in their own windows.
 
 use std::sync::{Arc, Weak};
 
@@ -18,6 +19,8 @@ use crate::audit::Event;
 
 /// KiB of pieces that wait to be stored.
 const ROOM: usize = 64 << 10;
+/// Senders that are listened to at a time.
+const TURNS: usize = 32;
 /// KiB of a piece besides its bulk.
 const ROOM_LEAST: usize = 4;
 /// Pieces that wait to be stored; a site has few.
@@ -44,6 +47,7 @@ pub(super) struct Room(OwnedSemaphorePermit);
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     room: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -58,7 +62,13 @@ pub(super) struct Queue(mpsc::Receiver<Job>);
 impl Writer {
     pub(super) fn new() -> (Self, Queue) {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        (Self { jobs, room: Arc::new(Semaphore::new(ROOM)) }, Queue(queue))
+        let [room, turns] = [ROOM, TURNS].map(|most| Arc::new(Semaphore::new(most)));
+        (Self { jobs, room, turns }, Queue(queue))
+    }
+
+    /// Waits for one's turn to be listened to; dropping it ends it.
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.turns).acquire_owned().await.map_err(|_| stopping())
     }
 
     /// Waits until there is room for so many bytes, at most those of a chunk.
