@@ -7,10 +7,13 @@
 //! for every choice ([`combine`]).
 //!
 //! # Security
-//! r-1 parties learn nothing of another's additive share; r learn it. Up to k-r wrong points are
-//! detected and up to floor((k-r)/2) named; a party that deals shares of another value than its own
-//! changes the sum and is not noticed, as with an additive share. Vectors are zeroised on drop;
-//! nothing branches on or indexes by them.
+//! r-1 parties learn nothing of another's additive share; r learn it. With m points at hand the sum
+//! is right, and the wrong points are named, while at most floor((m-r)/2) are wrong; one more is
+//! still detected where m-r is odd. Beyond that, parties that lie together can shift the sum and
+//! have a right point named. A point also comes out wrong when somebody dealt its party a sub-share
+//! off his own polynomial, so a name is a place to look, no proof. A party that deals shares of
+//! another value than its own changes the sum and is not noticed, as with an additive share. Vectors
+//! are zeroised on drop; nothing branches on or indexes by them.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -73,26 +76,31 @@ impl<F: Field> Point<F> {
     }
 }
 
-/// The sum from points by the parties' numbers (from 1), with the numbers of the wrong ones.
-/// `rng` must be unknown to the parties when they gave their points.
+/// The sum from points by the parties' numbers (from 1), with the numbers of those that do not fit,
+/// in order; bytes that are no point do not. `rng` must be unknown to the parties when they gave
+/// their points.
 ///
 /// # Errors
-/// On fewer points than the threshold, a number twice, another length, and when more points are
-/// wrong than can be named.
+/// On fewer points than the threshold, a number twice, and when more points are wrong than can be
+/// named.
 pub fn combine<F: Field, R: CryptoRng + ?Sized>(
     points: &[(u32, &[u8])],
     threshold: Threshold,
     len: usize,
     rng: &mut R,
 ) -> Result<(Vec<i128>, Vec<u32>), Error> {
-    let shares = points
-        .iter()
-        .map(|(index, bytes)| {
-            let values = Zeroizing::new(decode_vec("released point", bytes, len)?);
-            shamir::Share::new(*index, threshold.need(), values)
-        })
-        .collect::<Result<Vec<shamir::Share<F>>, _>>()?;
-    let (sum, wrong) = shamir::recover(&shares, rng)?;
+    let (mut shares, mut wrong) = (Vec::with_capacity(points.len()), Vec::new());
+    for (index, bytes) in points {
+        match decode_vec::<F>("released point", bytes, len) {
+            Ok(values) => {
+                shares.push(shamir::Share::new(*index, threshold.need(), Zeroizing::new(values))?);
+            }
+            Err(_) => wrong.push(*index),
+        }
+    }
+    let (sum, misfits) = shamir::recover(&shares, rng)?;
+    wrong.extend(misfits);
+    wrong.sort_unstable();
     Ok((sum.iter().map(|value| value.to_integer()).collect(), wrong))
 }
 
@@ -176,6 +184,21 @@ mod tests {
             } else {
                 assert!(combined.is_err());
             }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_point_are_named_and_left_out() {
+        let mut rng = ChaCha20Rng::from_seed([3; 32]);
+        for bad in [vec![], vec![0; 7], vec![0xff; 8 * SUM.len()]] {
+            let mut points = points::<Field64>(2, 3, &mut rng);
+            points[0] = bad;
+            let numbered: Vec<(u32, &[u8])> = (1..).zip(points.iter().map(Vec::as_slice)).collect();
+            let threshold = Threshold::new(2, 3).unwrap();
+            let (sum, wrong) =
+                combine::<Field64, _>(&numbered, threshold, SUM.len(), &mut rng).unwrap();
+            assert_eq!((sum[1], wrong), (-9, vec![1]));
+            assert!(combine::<Field64, _>(&numbered[..2], threshold, SUM.len(), &mut rng).is_err());
         }
     }
 

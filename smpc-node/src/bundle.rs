@@ -28,6 +28,34 @@ pub struct Part {
     pub sum: Option<Vec<u8>>,
 }
 
+impl Part {
+    /// Verifies a node's signatures and digests over this part; the set that it accepted.
+    ///
+    /// # Errors
+    /// [`Error::Peer`] naming the node.
+    pub fn check(
+        &self,
+        spec: &RoundSpec,
+        manifest: &Manifest,
+        node: &str,
+    ) -> Result<AcceptedSet, Error> {
+        let refuse = |problem: &str| Error::Peer { peer: node.into(), problem: problem.into() };
+        let (round, key) = (spec.digest(), manifest.identity(node)?);
+        let accepted: AcceptedSet = self.accepted.verify(node, &key, "accepted set")?;
+        let release: Release = self.release.verify(node, &key, "release")?;
+        if accepted.round != round || release.round != round || release.node != node {
+            return Err(refuse("its release is of another round or node"));
+        }
+        if release.accepted != accepted.digest() {
+            return Err(refuse("its release is over another accepted set than it signed"));
+        }
+        if self.sum.as_ref().is_some_and(|sum| release.sum != sum_digest(sum)) {
+            return Err(refuse("its sum is not the one it signed"));
+        }
+        Ok(accepted)
+    }
+}
+
 /// A round's spec with every node's part, in the manifest's order of nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bundle {
@@ -44,7 +72,7 @@ pub struct Verified {
     pub accepted: AcceptedSet,
     /// The released sum, in grid steps.
     pub integers: Vec<i128>,
-    /// Nodes whose point was wrong and is not in the sum (Shamir release).
+    /// Nodes whose point did not fit the others' and is not in the sum (Shamir release).
     pub wrong: Vec<String>,
 }
 
@@ -54,7 +82,6 @@ impl Bundle {
     /// # Errors
     /// [`Error::Peer`] naming the node whose part fails.
     pub fn verify(&self, manifest: &Manifest) -> Result<Verified, Error> {
-        let round = self.spec.digest();
         if self.parts.len() != manifest.nodes.len() {
             return Err(Error::Peer {
                 peer: "coordinator".into(),
@@ -67,22 +94,10 @@ impl Bundle {
         }
         let mut common: Option<AcceptedSet> = None;
         for (part, node) in self.parts.iter().zip(&manifest.nodes) {
-            let refuse =
-                |problem: &str| Error::Peer { peer: node.name.clone(), problem: problem.into() };
-            let key = manifest.identity(&node.name)?;
-            let accepted: AcceptedSet = part.accepted.verify(&node.name, &key, "accepted set")?;
-            let release: Release = part.release.verify(&node.name, &key, "release")?;
-            if accepted.round != round || release.round != round || release.node != node.name {
-                return Err(refuse("its release is of another round or node"));
-            }
-            if release.accepted != accepted.digest() {
-                return Err(refuse("its release is over another accepted set than it signed"));
-            }
-            if part.sum.as_ref().is_some_and(|sum| release.sum != sum_digest(sum)) {
-                return Err(refuse("its sum is not the one it signed"));
-            }
+            let accepted = part.check(&self.spec, manifest, &node.name)?;
             if common.get_or_insert_with(|| accepted.clone()) != &accepted {
-                return Err(refuse("it accepted another set than the first node"));
+                let problem = "it accepted another set than the first node".into();
+                return Err(Error::Peer { peer: node.name.clone(), problem });
             }
         }
         let (integers, wrong) = match self.spec.field {

@@ -21,8 +21,10 @@ use crate::{Error, PROTOCOL};
 /// Bytes of a chunk on the wire.
 pub const CHUNK: usize = haima_crypto::seal::CHUNK;
 const CALL: Duration = Duration::from_secs(10);
+/// Most bytes of a message: a chunk, or what is sent besides.
+pub const MESSAGE: usize = CHUNK + (1 << 16);
 /// Longest time that a vector may take over the wire.
-const BULK: Duration = Duration::from_secs(300);
+pub(crate) const BULK: Duration = Duration::from_secs(300);
 /// By how much two parties' clocks may differ, in milliseconds.
 pub const CLOCK_MS: u64 = 30_000;
 
@@ -56,6 +58,24 @@ impl Answer {
     }
 }
 
+/// How far a node is in a round by what it has published, as [`NodeClient::exchange`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub enum Stage {
+    /// Nothing yet.
+    Nothing = 0,
+    /// Its held set.
+    Held = 1,
+    /// Its commitment to its preparation shares.
+    Prepared = 2,
+    /// Its accepted set.
+    Accepted = 3,
+    /// Its deal (Shamir release).
+    Dealt = 4,
+    /// Its commitment to its answer.
+    Committed = 5,
+}
+
 /// A node's published sets for a round.
 #[derive(Debug, Default)]
 pub struct Published {
@@ -71,6 +91,8 @@ pub struct Published {
     pub release: Option<Signed>,
     /// Why the round failed there.
     pub failed: Option<String>,
+    /// Its word for that, where it had not committed before.
+    pub given_up: Option<Signed>,
     /// What all nodes signed, in the manifest's order, once it has released.
     pub records: Vec<NodeRecord>,
 }
@@ -267,6 +289,7 @@ impl NodeClient {
             release: reply.release.map(|signed| self.signed(signed)).transpose()?,
             records: self.records(reply.records)?,
             failed: (!reply.failed.is_empty()).then(|| clip(&reply.failed)),
+            given_up: reply.given_up.map(|signed| self.signed(signed)).transpose()?,
         })
     }
 

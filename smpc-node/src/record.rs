@@ -294,6 +294,28 @@ impl Canonical for Release {
     }
 }
 
+/// That a node gave a round up for good without having committed to an answer: it never will, so
+/// nobody can release the round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Round.
+    pub round: Digest,
+    /// Node.
+    pub node: String,
+}
+
+impl Canonical for GivenUp {
+    const LABEL: &'static str = "haima given up 1";
+
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.round).str(&self.node);
+    }
+
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        Ok(Self { round: from.digest()?, node: from.str(64)?.to_owned() })
+    }
+}
+
 /// What a node signed for a release, as other nodes keep it. The accepted set itself is the same
 /// at every node.
 #[derive(Clone, Debug, PartialEq, Eq)]

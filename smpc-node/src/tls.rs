@@ -42,10 +42,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes at a time.
 const HANDSHAKES: usize = 256;
 /// Connections of one party: of all replicas of a node together.
-const PER_PARTY: usize = 32;
+const PER_PARTY: usize = 8;
 /// What a peer may send before it is read, in bytes, a call and a connection. Bounds what a node
 /// holds for each site that waits for its turn.
-pub const WINDOW: u32 = 1 << 20;
+pub const WINDOW: u32 = 1 << 18;
 
 /// A channel to a party, with the version of the protocol on each call.
 pub type Link = InterceptedService<Channel, Speak>;
@@ -312,7 +312,7 @@ impl tokio::io::AsyncWrite for Connection {
 
 /// Accepts connections of pinned parties. A failed handshake is logged and costs nobody else
 /// anything; at most 256 run at a time, each for at most ten seconds, and a new one takes the place
-/// of the oldest. A party has at most 32 connections.
+/// of the oldest. A party has at most 8 connections.
 ///
 /// # Errors
 /// When this side's own key cannot be used.
@@ -415,8 +415,8 @@ pub fn channel(
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|e| unreachable(e.to_string()))?
         .connect_timeout(HANDSHAKE)
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
+        .initial_stream_window_size(4 * WINDOW)
+        .initial_connection_window_size(4 * WINDOW)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_while_idle(true);
     let (address, proxy) = (address.to_owned(), identity.proxy.clone());

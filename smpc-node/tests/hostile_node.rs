@@ -14,7 +14,7 @@ use haima_smpc_node::client::{NodeClient, Outcome};
 use haima_smpc_node::epoch::{Keys, Record};
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::record::{
-    AcceptedSet, HeaderSet, HeldSet, Prepared, Release, Signed, prep_digest, preps_digest,
+    AcceptedSet, GivenUp, HeaderSet, HeldSet, Prepared, Release, Signed, prep_digest, preps_digest,
     sum_digest,
 };
 use haima_smpc_node::spec::RoundSpec;
@@ -280,14 +280,49 @@ async fn a_node_shows_its_sum_only_when_all_have_committed() {
     assert!(matches!(shown, Outcome::Released(_)), "{shown:?}");
 }
 
-/// R3: a commitment over another accepted set ends the round without a sum.
+/// R3: a commitment over another accepted set counts for nothing; the round waits for the right one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commitment_to_another_set_is_refused() {
+async fn a_commitment_to_another_set_counts_for_nothing() {
+    let scene = Scene::new().await;
+    let accepted = scene.accept(scene.headers.clone()).await;
+    scene.release(Digest::of(b"another set"));
+    let shown = scene.outcome(2500).await;
+    assert!(matches!(shown, Outcome::Pending(4)), "{shown:?}");
+    scene.release(accepted.digest());
+    let shown = scene.outcome(5000).await;
+    assert!(matches!(shown, Outcome::Released(_)), "{shown:?}");
+}
+
+/// R3: once a node has committed, a peer that says that the round failed is believed only when it
+/// signs that it will never commit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_committing_a_failure_counts_only_when_it_is_signed() {
     let scene = Scene::new().await;
     scene.accept(scene.headers.clone()).await;
-    scene.release(Digest::of(b"another set"));
+    let round = scene.spec.digest();
+    while scene
+        .node
+        .exchange(&round, 4, Duration::from_secs(1))
+        .await
+        .is_ok_and(|shown| shown.release.is_none())
+    {}
+    let say = |given_up: Option<GivenUp>| {
+        let mut lines = scene.played.0.lock().unwrap();
+        lines.exchange.failed = "no reason".into();
+        lines.exchange.given_up = given_up.and_then(|it| wire(&Signed::new(&it, &scene.key)));
+    };
+    let other = GivenUp { round: Digest::of(b"another round"), node: "node-2".into() };
+    for given_up in [None, Some(other)] {
+        say(given_up);
+        let shown = scene.outcome(2500).await;
+        assert!(matches!(shown, Outcome::Pending(4)), "{shown:?}");
+    }
+    say(Some(GivenUp { round, node: "node-2".into() }));
     let shown = scene.outcome(5000).await;
-    assert!(matches!(&shown, Outcome::Failed(reason) if reason.contains("node-2")), "{shown:?}");
+    assert!(matches!(&shown, Outcome::Failed(reason) if reason.contains("no reason")), "{shown:?}");
+    // Having committed, it gives no such word itself.
+    let shown = scene.node.exchange(&round, 0, Duration::ZERO).await.unwrap();
+    assert!(shown.failed.is_some() && shown.given_up.is_none());
 }
 
 /// R3: another accepted set than follows from held sets and proofs gets no sum.

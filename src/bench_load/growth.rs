@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Measured, Options, measure};
+use super::{Measured, Options, measured};
 use crate::Error;
 
 /// A panel's width and height, and the room around its axes.
 const PANEL: (f64, f64) = (340.0, 300.0);
 const MARGIN: f64 = 55.0;
-/// Lines: what is drawn, its colour, and how to read it off.
-type Line = (&'static str, &'static str, fn(&Measured) -> f64);
-const LINES: [Line; 4] = [
+/// A curve: what is drawn, its colour, and how to read it off.
+type Curve = (&'static str, &'static str, fn(&Measured) -> f64);
+const CURVES: [Curve; 4] = [
     ("a round", "#1b1b1b", |m| m.round_s[0]),
     ("processor: sites and coordinator", "#0072b2", |m| m.cpu_here_s),
     ("processor: first node", "#d55e00", |m| m.cpu_node_s.first().copied().unwrap_or_default()),
@@ -44,14 +44,14 @@ pub(super) async fn run(options: &Options, path: &Path) -> Result<(), Error> {
     for (name, fixed, options) in series {
         let mut points = Vec::new();
         for options in options {
-            let measured = measure(&options).await?;
+            let measured = measured(&options).await?;
             let at = match name {
                 "sites" => options.sites,
                 "nodes" => options.nodes,
                 _ => options.dimension,
             };
             let values: Vec<String> =
-                LINES.iter().map(|(_, _, of)| format!("{:.4}", of(&measured))).collect();
+                CURVES.iter().map(|(_, _, of)| format!("{:.4}", of(&measured))).collect();
             println!("{name} {at}: {} s", values.join(", "));
             points.push((at as f64, measured));
         }
@@ -71,7 +71,7 @@ fn svg(series: &[Series]) -> String {
     for (at, series) in series.iter().enumerate() {
         panel(&mut to, series, PANEL.0 * at as f64);
     }
-    for (at, (name, colour, _)) in LINES.iter().enumerate() {
+    for (at, (name, colour, _)) in CURVES.iter().enumerate() {
         let (x, y) = (MARGIN + 230.0 * at as f64, PANEL.1 + 40.0);
         let _ = writeln!(
             to,
@@ -85,16 +85,27 @@ fn svg(series: &[Series]) -> String {
     to + "</svg>\n"
 }
 
+/// A number as on an axis.
+fn short(number: f64) -> String {
+    if number >= 1e6 {
+        format!("{} M", number / 1e6)
+    } else if number >= 1e4 {
+        format!("{} k", number / 1e3)
+    } else {
+        number.to_string()
+    }
+}
+
 /// One series with logarithmic axes.
 fn panel(to: &mut String, series: &Series, left: f64) {
-    let values = || series.points.iter().flat_map(|(_, m)| LINES.map(|(_, _, of)| of(m)));
+    let values = || series.points.iter().flat_map(|(_, m)| CURVES.map(|(_, _, of)| of(m)));
     let floor = values().filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min).log10().floor();
     let ceiling = values().fold(0.0, f64::max).log10().ceil().max(floor + 1.0);
     let (first, last) = match (series.points.first(), series.points.last()) {
         (Some(first), Some(last)) if last.0 > first.0 => (first.0, last.0),
         _ => return,
     };
-    let (right, bottom) = (PANEL.0 - 15.0, PANEL.1 - 40.0);
+    let (right, bottom) = (PANEL.0 - 20.0, PANEL.1 - 40.0);
     let x = |v: f64| left + MARGIN + (v / first).ln() / (last / first).ln() * (right - MARGIN);
     let y = |v: f64| bottom - (v.log10() - floor) / (ceiling - floor) * (bottom - 30.0);
     let _ = writeln!(
@@ -120,12 +131,13 @@ fn panel(to: &mut String, series: &Series, left: f64) {
     for (at, _) in &series.points {
         let _ = writeln!(
             to,
-            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{at}</text>",
+            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             x(*at),
-            bottom + 18.0
+            bottom + 18.0,
+            short(*at)
         );
     }
-    for (_, colour, of) in LINES {
+    for (_, colour, of) in CURVES {
         let points: Vec<(f64, f64)> = series
             .points
             .iter()

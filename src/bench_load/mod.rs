@@ -7,7 +7,7 @@
 //! to open the round, fetch the release and check it against the plain sum.
 
 mod growth;
-mod measure;
+mod process;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use haima_crypto::encode::Digest;
 use haima_smpc_node::proof::Proof;
 use serde::Serialize;
 
-use self::measure::{durable_writes, fsync_ms, peak_mib};
+use self::process::{durable_writes, fsync_ms, peak_mib};
 use self::world::World;
 use crate::Error;
 
@@ -44,7 +44,7 @@ pub struct Options {
     #[arg(long)]
     pub json: bool,
     /// Measure how a round grows with sites, nodes and coordinates, and draw it to this file (SVG).
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "slow_site"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "slow_site", "nodes", "sites", "dimension", "rounds"])]
     pub growth: Option<PathBuf>,
 }
 
@@ -78,11 +78,11 @@ pub async fn run(options: &Options) -> Result<(), Error> {
     if let Some(path) = &options.growth {
         return growth::run(options, path).await;
     }
-    print(&measure(options).await?, options.json);
+    print(&measured(options).await?, options.json);
     Ok(())
 }
 
-async fn measure(options: &Options) -> Result<Measured, Error> {
+async fn measured(options: &Options) -> Result<Measured, Error> {
     let root = tempfile::tempdir().map_err(|e| Error::file(Path::new("temporary folder"), e))?;
     let mut world = World::make(root.path(), options)?;
     if let Some(bits) = options.slow_site {

@@ -23,7 +23,7 @@ use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
 use serde::Serialize;
 
 use super::Options;
-use super::measure::cpu_seconds;
+use super::process::cpu_seconds;
 use crate::Error;
 use crate::demo::network::free_addresses;
 use crate::provision::make_party;

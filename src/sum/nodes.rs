@@ -291,6 +291,8 @@ impl<'a> NodesSum<'a> {
                     {
                         tokio::time::sleep(RETRY).await;
                     }
+                    // The others may have released it without this one.
+                    Err(haima_smpc_node::Error::Unreachable { .. }) if again => break,
                     Err(error) => return Err(error),
                 }
             }
@@ -300,18 +302,29 @@ impl<'a> NodesSum<'a> {
             network.hub.start_round(spec, &signature);
         }
         network.events.tell(Event::opened(spec));
-        // Nodes that have agreed finish the round however long it takes: leave them time.
+        let answers = self.answers(spec).await?;
+        Ok(Bundle { spec: spec.clone(), parts: parts(spec, &network.manifest, answers)? })
+    }
+
+    /// What the nodes answer: all of them, or with a release quorum as many as come.
+    async fn answers(
+        &self,
+        spec: &RoundSpec,
+    ) -> Result<Vec<Option<Answer>>, haima_smpc_node::Error> {
+        let network = self.network;
         let manifest = &network.manifest;
+        // Nodes that have agreed finish the round however long it takes: leave them time.
         let until = spec.deadline_ms + manifest.grace_ms + manifest.round_ms;
         let mut waiting = tokio::task::JoinSet::new();
         for (position, node) in network.nodes.iter().enumerate() {
             let (node, spec) = (node.clone(), spec.clone());
             waiting.spawn(async move { (position, outcome(&node, &spec, until).await) });
         }
-        let mut answers: Vec<Option<Answer>> = vec![None; network.nodes.len()];
-        let mut first_failure = None;
-        let quorum = manifest.release_quorum.map_or(network.nodes.len(), |quorum| quorum as usize);
+        let nodes = network.nodes.len();
+        let mut answers: Vec<Option<Answer>> = vec![None; nodes];
+        let quorum = manifest.release_quorum.map_or(nodes, |quorum| quorum as usize);
         let patience = Duration::from_millis(manifest.grace_ms);
+        let (mut failure, mut failures) = (None, 0);
         loop {
             // With a quorum there, others are waited for no longer than the grace: more points than
             // a quorum show a wrong one.
@@ -321,28 +334,28 @@ impl<'a> NodesSum<'a> {
             } else {
                 waiting.join_next().await
             };
-            let Some(done) = done else { break };
-            match done {
-                Ok((position, Ok(answer))) => {
+            let error = match done {
+                None => break,
+                Some(Ok((position, Ok(answer)))) => {
                     if let Some(slot) = answers.get_mut(position) {
                         *slot = Some(*answer);
                     }
+                    continue;
                 }
-                Ok((_, Err(error))) => {
-                    // What failed at one node is released by none: no need to hear the others.
-                    waiting.abort_all();
-                    first_failure.get_or_insert(error);
-                }
-                Err(error) if error.is_cancelled() => {}
-                Err(error) => {
-                    first_failure.get_or_insert(haima_smpc_node::Error::Store(error.to_string()));
-                }
+                Some(Ok((_, Err(error)))) => error,
+                Some(Err(error)) => haima_smpc_node::Error::Store(error.to_string()),
+            };
+            tracing::warn!(round = %spec.digest().short(), %error, "a node gave no answer");
+            failure.get_or_insert(error);
+            failures += 1;
+            // No quorum is left to come.
+            if nodes - failures < quorum {
+                break;
             }
         }
-        match (first_failure, parts(manifest, answers)) {
-            (None, Some(parts)) => Ok(Bundle { spec: spec.clone(), parts }),
-            (Some(error), _) => Err(error),
-            (None, None) => Err(haima_smpc_node::Error::Store("a node gave no outcome".into())),
+        match failure {
+            Some(error) if answers.iter().flatten().count() < quorum => Err(error),
+            _ => Ok(answers),
         }
     }
 
@@ -361,9 +374,10 @@ impl<'a> NodesSum<'a> {
             network.journal("not accepted", &round, site, header, text)?;
         }
         for node in &verified.wrong {
-            let text = "its point of the release was wrong and is left out";
+            let text = "its point did not fit the others' and is left out: it, or one that dealt to \
+                        it, deviated";
             network.journal("wrong point", &round, node, release, text)?;
-            tracing::error!(round = %round.short(), %node, "its point of the release was wrong");
+            tracing::error!(round = %round.short(), %node, "{text}");
         }
         let (accepted, took) = (&verified.accepted, started.elapsed());
         let event = Event::released(bundle, accepted, &network.manifest, took);
@@ -374,15 +388,35 @@ impl<'a> NodesSum<'a> {
 }
 
 /// A part a node, in the manifest's order; those of lost nodes from what the others keep of them.
-fn parts(manifest: &Manifest, answers: Vec<Option<Answer>>) -> Option<Vec<Part>> {
-    let any = answers.iter().flatten().next()?.clone();
-    let named = manifest.nodes.iter().zip(answers);
-    named
-        .map(|(node, answer)| match answer {
-            Some(answer) => Some(answer.part),
-            None => any.part_of(&node.name),
-        })
-        .collect()
+///
+/// # Errors
+/// When nobody keeps what a lost node signed, or a node signed two releases.
+fn parts(
+    spec: &RoundSpec,
+    manifest: &Manifest,
+    answers: Vec<Option<Answer>>,
+) -> Result<Vec<Part>, haima_smpc_node::Error> {
+    let fault = |node: &str, problem: String| haima_smpc_node::Error::Peer {
+        peer: node.to_owned(),
+        problem,
+    };
+    let mut parts = Vec::with_capacity(answers.len());
+    for (node, answer) in manifest.nodes.iter().zip(&answers) {
+        // What a node keeps of another counts where it verifies.
+        let kept = answers.iter().flatten().filter_map(|answer| answer.part_of(&node.name));
+        let kept: Vec<Part> =
+            kept.filter(|part| part.check(spec, manifest, &node.name).is_ok()).collect();
+        let part = answer.as_ref().map(|answer| answer.part.clone());
+        let part = part.or_else(|| kept.first().cloned());
+        let part = part.ok_or_else(|| fault(&node.name, "nobody keeps its release".into()))?;
+        if let Some(other) = kept.iter().find(|other| other.release.body != part.release.body) {
+            let digests = [&part, other].map(|part| Digest::of(&part.release.body));
+            let problem = format!("it signed two releases: {} and {}", digests[0], digests[1]);
+            return Err(fault(&node.name, problem));
+        }
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 async fn outcome(

@@ -1,24 +1,25 @@
 //! Rounds in progress: what a node accepts, what it has published, and the checks that need its
 //! history. The course of a single round is in `drive`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::{IdentityKey, Signature};
 use haima_crypto::secret::Seed;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::config::Config;
 use super::rest::{RestKey, Wrapping};
 use super::store::{Store, StoredRound};
 use super::writer::Writer;
 use crate::audit::{Audit, Event};
-use crate::client::{CLOCK_MS, NodeClient};
+use crate::client::{CLOCK_MS, NodeClient, Stage};
 use crate::epoch::{Epoch, Keys, NodeSecret, Record};
 use crate::manifest::Manifest;
 use crate::proof::Proof;
-use crate::record::Signed;
+use crate::record::{GivenUp, Signed};
 use crate::round::Context;
 use crate::spec::RoundSpec;
 use crate::study::Study;
@@ -60,6 +61,19 @@ pub(super) enum Ended {
 }
 
 impl Public {
+    /// The last that this node has published.
+    pub(super) fn stage(&self) -> Stage {
+        let published = [
+            (&self.release, Stage::Committed),
+            (&self.dealt, Stage::Dealt),
+            (&self.accepted, Stage::Accepted),
+            (&self.prepared, Stage::Prepared),
+            (&self.held, Stage::Held),
+        ];
+        let last = published.into_iter().find(|(signed, _)| signed.is_some());
+        last.map_or(Stage::Nothing, |(_, stage)| stage)
+    }
+
     /// What a stored round has published.
     pub(super) async fn of(
         store: &Store,
@@ -151,7 +165,7 @@ pub struct Engine {
     audit: Audit,
     pub(super) peers: Vec<NodeClient>,
     live: Mutex<Lives>,
-    submitting: Mutex<BTreeSet<String>>,
+    submitting: Mutex<BTreeMap<String, AbortHandle>>,
 }
 
 impl Engine {
@@ -263,7 +277,15 @@ impl Engine {
     pub async fn resume(self: &Arc<Self>) -> Result<(), Error> {
         for stored in self.store.unfinished().await? {
             let round = stored.spec.digest();
-            if stored.spec.manifest != self.manifest_digest && stored.release.is_none() {
+            let other = stored.spec.manifest != self.manifest_digest;
+            if other && stored.release.is_some() {
+                // Others may have released it: it cannot be failed, and its study's parties may be
+                // others than this one's.
+                tracing::warn!(
+                    round = %round.short(),
+                    "committed under another revision of the study; it ends only under that one"
+                );
+            } else if other {
                 let reason = "the study was amended; the keys of this round's epoch are gone";
                 self.store.fail(&round, reason).await?;
                 self.log("failed", &round, "", &Digest::default(), reason)?;
@@ -379,6 +401,11 @@ impl Engine {
         self.audit.write_all(&self.key, events)
     }
 
+    /// This node's word that it gave a round up without having committed.
+    pub(super) fn given_up(&self, round: &Digest) -> Signed {
+        Signed::new(&GivenUp { round: *round, node: self.name.clone() }, &self.key)
+    }
+
     /// This node's part of the epoch's secret, sealed to a node that holds the same record.
     ///
     /// # Errors
@@ -432,7 +459,7 @@ impl Engine {
             return Err(refuse(format!(
                 "its deadline is {} ms from now by this node's clock; 1 to {} are allowed",
                 i128::from(spec.deadline_ms) - i128::from(now),
-                self.manifest.round_ms
+                latest - now
             )));
         }
         self.check_history(&spec).await?;
@@ -502,24 +529,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets a site have one submission in flight; the guard frees it.
-    pub(super) fn one_submission(self: &Arc<Self>, site: &str) -> Option<InFlight> {
-        let mut busy = self.submitting.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = busy.insert(site.to_owned());
-        free.then(|| InFlight { engine: Arc::clone(self), site: site.to_owned() })
-    }
-}
-
-/// A site's submission in flight.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    engine: Arc<Engine>,
-    site: String,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        let mut busy = self.engine.submitting.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.remove(&self.site);
+    /// Registers a site's submission in flight: its older one, perhaps over a line that broke
+    /// unnoticed, ends.
+    pub(super) fn in_flight(&self, site: &str, submission: AbortHandle) {
+        let mut submitting = self.submitting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(older) = submitting.insert(site.to_owned(), submission) {
+            older.abort();
+        }
     }
 }

@@ -213,7 +213,7 @@ impl Intake {
             header: self.header.clone(),
             signed: self.signed.clone(),
             public: std::mem::take(&mut self.public),
-            chunks: count,
+            hashes: std::mem::take(&mut self.hashes),
         };
         let room = self.engine.writer.room(arrival.public.len()).await?;
         // In line behind its chunks: one transaction where they are few.

@@ -1,16 +1,28 @@
 //! The node as a service: configuration, store, rounds in progress, gRPC.
 //!
-//! `service` translates calls, `intake` takes shares in and `writer` stores them, `engine` and `drive` take rounds through the state machine
-//! of [`crate::round`], `epoch` agrees on keys with the other nodes, `store` makes each step durable before it is answered.
+//! | module | what it does |
+//! |---|---|
+//! | `service` | translates calls: who may call what, and bounds |
+//! | `intake`, `writer` | takes shares in; stores them in groups |
+//! | `engine` | rounds in progress; what is accepted, by this node's history |
+//! | `drive`, `peers`, `deal`, `release` | the course of one round, over the states of [`crate::round`] |
+//! | `epoch` | agrees on keys with the other nodes |
+//! | `store` | makes each step durable before it is answered |
+//! | `rest` | keys of shares at rest |
+//! | `mend` | records that a stop kept from the journal |
+//! | `metrics`, `preflight`, `config` | for the operator |
 
 pub mod config;
+mod deal;
 mod drive;
 mod engine;
 mod epoch;
 mod intake;
 mod mend;
 mod metrics;
+mod peers;
 pub mod preflight;
+mod release;
 mod rest;
 mod service;
 mod store;
@@ -33,7 +45,7 @@ use crate::{Error, client, tls, unix_millis};
 /// The service by its name, for its health.
 type Named = NodeServer<service::Service>;
 /// Calls at a time on one connection.
-const STREAMS: u32 = 64;
+const STREAMS: u32 = 16;
 /// How long calls in flight may take after the node was told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often what is past its retention is erased, and gauges are set.
@@ -74,7 +86,7 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
     tracing::info!(node = %config.name, %address, manifest = %engine.manifest_digest().short(), "listening");
     engine.resume().await?;
     let service = NodeServer::new(service::Service::new(Arc::clone(&engine)))
-        .max_decoding_message_size(2 * client::CHUNK);
+        .max_decoding_message_size(client::MESSAGE);
     let service = InterceptedService::new(service, Listen);
     #[cfg(feature = "failpoints")]
     let service = crate::crash::Messages(service);
@@ -93,8 +105,9 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
         let _ = told.send(true);
     };
     let serving = Server::builder()
-        // Windows grow with what a line carries: one that is not listened to holds 64 KiB.
-        .http2_adaptive_window(Some(true))
+        .initial_stream_window_size(tls::WINDOW)
+        .initial_connection_window_size(2 * tls::WINDOW)
+        .timeout(client::BULK)
         .max_concurrent_streams(STREAMS)
         .concurrency_limit_per_connection(STREAMS as usize)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))

@@ -10,8 +10,9 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::engine::{Ended, Engine, InFlight, Public};
+use super::engine::{Ended, Engine, Public};
 use super::intake::{Intake, Opening};
+use super::metrics;
 use crate::header::SignedHeader;
 use crate::proto;
 use crate::record::{Prepared, Signed};
@@ -64,6 +65,11 @@ fn digest(bytes: &[u8]) -> Result<Digest, Status> {
 
 fn signature(bytes: &[u8]) -> Result<Signature, Status> {
     Signature::from_slice(bytes).map_err(|e| Status::invalid_argument(e.to_string()))
+}
+
+/// How long another node's call may be held open.
+fn wait_of(ms: u32) -> Duration {
+    Duration::from_millis(u64::from(ms.min(2000)))
 }
 
 fn wire(signed: &Signed) -> proto::Signed {
@@ -164,12 +170,19 @@ async fn give<T>(
     matches!(tokio::time::timeout(CHUNK_PAUSE, to.send(part)).await, Ok(Ok(())))
 }
 
+/// The status of a submission that failed; refusals are counted.
+fn refused(error: Error) -> Status {
+    if let Error::Submission { .. } = &error {
+        metrics::submission("refused");
+    }
+    status(error)
+}
+
 /// Takes a submission in, from its header to its last chunk.
 async fn take_in(
     engine: Arc<Engine>,
     site: String,
     mut stream: Streaming<proto::SubmitPart>,
-    _in_flight: InFlight,
 ) -> Result<Response<proto::SubmitReply>, Status> {
     let mut next = async || {
         tokio::time::timeout(CHUNK_PAUSE, stream.message())
@@ -185,14 +198,16 @@ async fn take_in(
         head: head.seal,
         first: head.first,
     };
-    let mut intake = Intake::begin(&engine, &site, opening).await.map_err(status)?;
+    let mut intake = Intake::begin(&engine, &site, opening).await.map_err(refused)?;
+    let mut prompt = true;
     loop {
-        let turn = engine.writer.turn().await.map_err(status)?;
+        let turn = if prompt { Some(engine.writer.turn().await.map_err(status)?) } else { None };
         let mut coming = std::pin::pin!(next());
         let part = match tokio::time::timeout(PROMPT, &mut coming).await {
             Ok(part) => part,
-            // A slow sender goes on without holding others up.
+            // A slow sender goes on without turns, and holds no other up.
             Err(_) => {
+                prompt = false;
                 drop(turn);
                 coming.await
             }
@@ -211,11 +226,11 @@ async fn take_in(
         let Some(proto::submit_part::Part::Chunk(chunk)) = part.part else {
             return Err(Status::invalid_argument("a submission has one header"));
         };
-        intake.chunk(chunk).await.map_err(status)?;
+        intake.chunk(chunk).await.map_err(refused)?;
     }
     // With it goes what it has buffered.
     drop(stream);
-    intake.finish().await.map_err(status)?;
+    intake.finish().await.map_err(refused)?;
     Ok(Response::new(proto::SubmitReply {}))
 }
 
@@ -257,13 +272,18 @@ impl proto::node_server::Node for Service {
         request: Request<Streaming<proto::SubmitPart>>,
     ) -> Result<Response<proto::SubmitReply>, Status> {
         let site = peer(&request)?;
-        let Some(in_flight) = self.engine.one_submission(&site) else {
-            return Err(Status::resource_exhausted("another submission of this site is running"));
-        };
         // In a task of its own: a caller that goes away leaves what has come durable, and nothing
         // half registered.
-        let taking = take_in(Arc::clone(&self.engine), site, request.into_inner(), in_flight);
-        tokio::spawn(taking).await.map_err(|e| Status::internal(e.to_string()))?
+        let taking = take_in(Arc::clone(&self.engine), site.clone(), request.into_inner());
+        let taking = tokio::spawn(taking);
+        self.engine.in_flight(&site, taking.abort_handle());
+        taking.await.map_err(|e| {
+            if e.is_cancelled() {
+                Status::aborted("a newer submission of this site took its place")
+            } else {
+                Status::internal(e.to_string())
+            }
+        })?
     }
 
     async fn progress(
@@ -326,14 +346,9 @@ impl proto::node_server::Node for Service {
         self.only_node(&request)?;
         let message = request.into_inner();
         let round = digest(&message.round)?;
-        let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
+        let wait = wait_of(message.wait_ms);
         self.wait(&round, wait, |public| {
-            public.outcome.is_some()
-                || (message.have < 5 && public.release.is_some())
-                || (message.have < 4 && public.dealt.is_some())
-                || (message.have < 3 && public.accepted.is_some())
-                || (message.have < 2 && public.prepared.is_some())
-                || (message.have < 1 && public.held.is_some())
+            public.outcome.is_some() || public.stage() as u32 > message.have
         })
         .await;
         let Some(public) = self.public(&round).await? else {
@@ -345,6 +360,8 @@ impl proto::node_server::Node for Service {
             None => (String::new(), false),
         };
         let records = if released { self.records(&round).await? } else { Vec::new() };
+        let given_up =
+            (!failed.is_empty() && public.release.is_none()).then(|| self.engine.given_up(&round));
         Ok(Response::new(proto::ExchangeReply {
             held: public.held.as_ref().map(wire),
             prepared: public.prepared.as_ref().map(wire),
@@ -353,6 +370,7 @@ impl proto::node_server::Node for Service {
             records,
             release: public.release.as_ref().map(wire),
             failed,
+            given_up: given_up.as_ref().map(wire),
         }))
     }
 
@@ -385,7 +403,7 @@ impl proto::node_server::Node for Service {
         self.only_node(&request)?;
         let message = request.into_inner();
         let round = digest(&message.round)?;
-        let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
+        let wait = wait_of(message.wait_ms);
         self.wait(&round, wait, |public| public.revealed || public.outcome.is_some()).await;
         match self.public(&round).await? {
             Some(Public { outcome: Some(Ended::Failed(_)), .. }) => {
@@ -479,7 +497,7 @@ impl proto::node_server::Node for Service {
         let name = self.only_node(&request)?;
         let message = request.into_inner();
         let round = digest(&message.round)?;
-        let wait = Duration::from_millis(u64::from(message.wait_ms.min(2000)));
+        let wait = wait_of(message.wait_ms);
         self.wait(&round, wait, |public| public.all_dealt || public.outcome.is_some()).await;
         match self.public(&round).await? {
             Some(Public { outcome: Some(Ended::Failed(_)), .. }) => {

@@ -113,14 +113,7 @@ impl Queue {
                 pieces.push(piece);
                 waiting.push((live, answer, _room));
             }
-            let stored = store(&engine, &pieces).await;
-            if let Err(error) = &stored {
-                tracing::error!(%error, "submissions could not be stored");
-            }
-            let results = stored.unwrap_or_else(|error| {
-                let reason = error.to_string();
-                pieces.iter().map(|_| Err(Error::Store(reason.clone()))).collect()
-            });
+            let results = store_each(&engine, &pieces).await;
             for ((piece, result), (live, answer, _room)) in pieces.iter().zip(results).zip(waiting)
             {
                 if let (Ok(true), Piece::Whole(_)) = (&result, piece) {
@@ -130,6 +123,21 @@ impl Queue {
             }
         }
     }
+}
+
+/// Stores pieces together; where that fails, one by one, so that none fails for another's sake.
+async fn store_each(engine: &Engine, pieces: &[Piece]) -> Vec<Result<bool, Error>> {
+    let error = match store(engine, pieces).await {
+        Ok(answers) => return answers,
+        Err(error) => error,
+    };
+    tracing::error!(%error, "submissions could not be stored together");
+    let mut answers = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let stored = store(engine, std::slice::from_ref(piece)).await;
+        answers.push(stored.and_then(|mut one| one.pop().unwrap_or(Ok(false))));
+    }
+    answers
 }
 
 /// One transaction, then one sync of the journal; only then is anything acknowledged.
@@ -154,11 +162,12 @@ async fn store(engine: &Engine, pieces: &[Piece]) -> Result<Vec<Result<bool, Err
     engine.log_all(&events)?;
     metrics::committed(started.elapsed().as_secs_f64());
     for (_, _, answer) in whole {
-        metrics::submission(match answer {
-            Ok(true) => "accepted",
-            Ok(false) => "repeated",
-            Err(_) => "refused",
-        });
+        // Refusals are counted where they are told.
+        match answer {
+            Ok(true) => metrics::submission("accepted"),
+            Ok(false) => metrics::submission("repeated"),
+            Err(_) => {}
+        }
     }
     Ok(answers)
 }

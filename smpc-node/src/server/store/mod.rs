@@ -1,7 +1,7 @@
 //! What a node keeps, in SQLite (embedded, by default) or PostgreSQL (by a URL).
 //!
 //! One schema and one set of statements for both, over sqlx's driver of any database: what differs
-//! stands in this file alone. Every method that changes something is one transaction and durable
+//! stands in this file, but for the locks that PostgreSQL takes on rows. Every method that changes something is one transaction and durable
 //! when it returns (SQLite: WAL with `synchronous = FULL`; PostgreSQL: its own
 //! `synchronous_commit`, which is set here); the caller sends nothing before that (rules R3, R4,
 //! N3). A state of a round is left by a conditional update, so that of two replicas that take the
@@ -111,7 +111,10 @@ impl Store {
             .map_err(|e| fault(&e))?;
         sqlx::migrate!("./migrations").run(&pool).await.map_err(|e| fault(&e))?;
         let guards = ["opening", "agreeing"].map(|name| (name, Arc::default()));
-        Ok(Self { pool, kind, guards: Arc::new(BTreeMap::from(guards)) })
+        let store = Self { pool, kind, guards: Arc::new(BTreeMap::from(guards)) };
+        // A stop between an erasure and this leaves erased pages in the log.
+        store.flush_erased().await?;
+        Ok(store)
     }
 
     /// Whether replicas may share it.

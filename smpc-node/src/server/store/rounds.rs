@@ -149,14 +149,16 @@ impl Store {
     }
 
     /// The accepted set of the study's first exact round, of whatever task, that this node signed
-    /// and that did not fail (rule X2).
+    /// and that did not fail; or that failed after its sum had been shared again, since who gets
+    /// sub-shares may know it (rule X2).
     ///
     /// # Errors
     /// When the database fails.
     pub async fn first_exact_set(&self) -> Result<Option<AcceptedSet>, Error> {
         let row = sqlx::query(
             "SELECT accepted FROM rounds WHERE exact = 1 \
-             AND state IN ('agreed', 'dealt', 'committed', 'released') ORDER BY number LIMIT 1",
+             AND (state IN ('agreed', 'dealt', 'committed', 'released') OR dealt IS NOT NULL) \
+             ORDER BY number LIMIT 1",
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -348,7 +350,13 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         }
-        Ok(crash::durable("store.release", transaction.commit()).await?)
+        // All have their points: nobody asks for a sub-share again.
+        let spent = sqlx::query("DELETE FROM sums WHERE round = $1 AND party > 0")
+            .bind(bytes(round))
+            .execute(&mut *transaction)
+            .await?;
+        crash::durable("store.release", transaction.commit()).await?;
+        if spent.rows_affected() > 0 { self.flush_erased().await } else { Ok(()) }
     }
 
     /// What all nodes signed for a release, in no order; none before it was released.
@@ -403,14 +411,14 @@ impl Store {
 
     /// Erases what rounds that ended before a time keep for re-asking peers: sums, public shares,
     /// commitments and evidence. Specs, signatures, nonces and ledger states stay for good: rules
-    /// N3, R2, L1, L4 and X2 rest on them. Returns the number of rounds.
+    /// N3, R2, L1, L4 and X2 rest on them. Returns the number of submissions.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn collect(&self, before_ms: u64) -> Result<u64, Error> {
         let mut transaction = self.pool.begin().await?;
         let ended = "SELECT digest FROM rounds WHERE ended_ms > 0 AND ended_ms < $1";
-        let mut rounds = 0;
+        let mut submissions = 0;
         for table in ["submissions", "sums", "commitments", "releases", "evidence"] {
             let sql = format!("DELETE FROM {table} WHERE round IN ({ended})");
             let done = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -418,11 +426,11 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             if table == "submissions" {
-                rounds = done.rows_affected();
+                submissions = done.rows_affected();
             }
         }
         crash::durable("store.collect", transaction.commit()).await?;
-        Ok(rounds)
+        Ok(submissions)
     }
 
     /// Digest of this node's own held set of a round by number, if it signed one.

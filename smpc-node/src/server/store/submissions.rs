@@ -4,7 +4,7 @@ use bytes::Bytes;
 use haima_crypto::encode::{Canonical, Digest};
 use sqlx::{Acquire, AnyConnection, Row};
 
-use super::{Store, bytes, count, digest, integer};
+use super::{Store, bytes, count, digest};
 use crate::header::{Header, SignedHeader};
 use crate::{Error, crash, unix_millis};
 
@@ -36,8 +36,8 @@ pub struct Arrival {
     pub public: Vec<u8>,
     /// Seed of the key of its chunks, wrapped under the round's key.
     pub chunk_key: Vec<u8>,
-    /// How many chunks it has.
-    pub chunks: usize,
+    /// Hashes of its chunks, in their order.
+    pub hashes: Vec<[u8; 32]>,
 }
 
 /// What comes in of a submission.
@@ -63,7 +63,7 @@ pub struct StoredSubmission {
 }
 
 impl Store {
-    /// Hashes of the chunks that are there of a submission, from the first on.
+    /// Hashes of the chunks that are there of a submission, from the first on without a gap.
     ///
     /// # Errors
     /// When the database fails.
@@ -73,15 +73,8 @@ impl Store {
         site: &str,
         header: &Digest,
     ) -> Result<Vec<[u8; 32]>, Error> {
-        let rows = sqlx::query(
-            "SELECT hash FROM chunks WHERE round = $1 AND site = $2 AND header = $3 ORDER BY seq",
-        )
-        .bind(bytes(round))
-        .bind(site)
-        .bind(bytes(header))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(|row| Ok(*digest(row, "hash")?.as_bytes())).collect()
+        let mut connection = self.pool.acquire().await?;
+        stored_hashes(&mut connection, round, site, header).await
     }
 
     /// Takes in pieces of submissions, in their order and in one transaction, each by itself: whether
@@ -129,10 +122,11 @@ impl Store {
             .bind(bytes(header))
             .execute(&mut *connection)
             .await?;
-        // A chunk that is there already was sent twice: the same bytes, under the same key.
-        let added = sqlx::query(
+        // The last that came counts: what is complete is compared with what its sender sent last.
+        sqlx::query(
             "INSERT INTO chunks (round, site, seq, header, hash, bytes) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (round, site, seq) \
+             DO UPDATE SET hash = $5, bytes = $6",
         )
         .bind(bytes(round))
         .bind(site)
@@ -142,7 +136,7 @@ impl Store {
         .bind(&sealed[..])
         .execute(connection)
         .await?;
-        Ok(added.rows_affected() > 0)
+        Ok(true)
     }
 
     async fn add_submission(
@@ -150,7 +144,7 @@ impl Store {
         connection: &mut AnyConnection,
         arrival: &Arrival,
     ) -> Result<bool, Error> {
-        let Arrival { header, signed, public, chunk_key, chunks } = arrival;
+        let Arrival { header, signed, public, chunk_key, hashes } = arrival;
         let refuse = |problem: String| Error::Submission { site: header.site.clone(), problem };
         let (round, site) = (&header.round, header.site.as_str());
         let header_digest = Digest::of(&signed.bytes);
@@ -158,17 +152,10 @@ impl Store {
             return if stored == header_digest { Ok(false) } else { Err(other_submission(site)) };
         }
         self.check_open(connection, round, site).await?;
-        let there = sqlx::query(
-            "SELECT COUNT(*) AS n FROM chunks WHERE round = $1 AND site = $2 AND header = $3",
-        )
-        .bind(bytes(round))
-        .bind(site)
-        .bind(bytes(&header_digest))
-        .fetch_one(&mut *connection)
-        .await?;
-        let there = count(&there, "n")?;
-        if there != *chunks as u64 {
-            return Err(refuse(format!("{there} of its {chunks} chunks are stored; send again")));
+        let there = stored_hashes(connection, round, site, &header_digest).await?;
+        if there != *hashes {
+            let (there, all) = (there.len(), hashes.len());
+            return Err(refuse(format!("{there} of its {all} chunks are stored; send it again")));
         }
         let nonce =
             sqlx::query("INSERT INTO nonces (site, nonce) VALUES ($1, $2) ON CONFLICT DO NOTHING")
@@ -294,6 +281,31 @@ fn other_submission(site: &str) -> Error {
     }
 }
 
+/// Hashes of the chunks of a submission, up to the first that is missing.
+async fn stored_hashes(
+    connection: &mut AnyConnection,
+    round: &Digest,
+    site: &str,
+    header: &Digest,
+) -> Result<Vec<[u8; 32]>, Error> {
+    let rows = sqlx::query(
+        "SELECT seq, hash FROM chunks WHERE round = $1 AND site = $2 AND header = $3 ORDER BY seq",
+    )
+    .bind(bytes(round))
+    .bind(site)
+    .bind(bytes(header))
+    .fetch_all(connection)
+    .await?;
+    let mut hashes = Vec::with_capacity(rows.len());
+    for row in rows {
+        if count(&row, "seq")? != hashes.len() as u64 {
+            break;
+        }
+        hashes.push(*digest(&row, "hash")?.as_bytes());
+    }
+    Ok(hashes)
+}
+
 /// Digest of the header of a site's complete submission.
 async fn stored_digest(
     connection: &mut AnyConnection,
@@ -311,6 +323,8 @@ async fn stored_digest(
 /// Rule L4: a site's ledger only grows, and never forks.
 async fn check_ledger(connection: &mut AnyConnection, header: &Header) -> Result<(), Error> {
     let refuse = |problem: String| Error::Submission { site: header.site.clone(), problem };
+    let own = i64::try_from(header.ledger_len)
+        .map_err(|_| refuse(format!("a ledger of {} entries", header.ledger_len)))?;
     let row = sqlx::query("SELECT len, head FROM ledgers WHERE site = $1")
         .bind(header.site.as_str())
         .fetch_optional(&mut *connection)
@@ -334,7 +348,7 @@ async fn check_ledger(connection: &mut AnyConnection, header: &Header) -> Result
          DO UPDATE SET len = $2, head = $3",
     )
     .bind(header.site.as_str())
-    .bind(integer(header.ledger_len)?)
+    .bind(own)
     .bind(bytes(&header.ledger_head))
     .execute(connection)
     .await?;

@@ -6,7 +6,7 @@ use haima_crypto::identity::Signature;
 
 use super::*;
 use crate::header::{Header, SignedHeader};
-use crate::record::{HeaderSet, HeldSet, NodeRecord};
+use crate::record::{AcceptedSet, HeaderSet, HeldSet, NodeRecord};
 use crate::spec::RoundSpec;
 use crate::unix_millis;
 
@@ -59,7 +59,7 @@ fn signed(body: &str) -> Signed {
     Signed { body: body.as_bytes().to_vec(), signature: Signature::from_bytes([7; 64]) }
 }
 
-fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: usize) -> Arrival {
+fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: u8) -> Arrival {
     let header = Header {
         round: spec.digest(),
         site: site.into(),
@@ -70,7 +70,8 @@ fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: usize) 
         ledger_head: Digest::of(&ledger.to_le_bytes()),
     };
     let signed = SignedHeader::sign(&header, &IdentityKey::from_secret(&[1; 32]));
-    Arrival { header, signed, public: b"public".to_vec(), chunk_key: b"key".to_vec(), chunks }
+    let hashes = (0..chunks).map(|seq| [seq; 32]).collect();
+    Arrival { header, signed, public: b"public".to_vec(), chunk_key: b"key".to_vec(), hashes }
 }
 
 /// The chunks of a submission.
@@ -90,7 +91,7 @@ fn chunks(arrival: &Arrival, which: std::ops::Range<u32>) -> Vec<Piece> {
 
 /// A whole submission with its chunks.
 fn whole(arrival: Arrival) -> Vec<Piece> {
-    let mut pieces = chunks(&arrival, 0..u32::try_from(arrival.chunks).unwrap());
+    let mut pieces = chunks(&arrival, 0..u32::try_from(arrival.hashes.len()).unwrap());
     pieces.push(Piece::Whole(arrival));
     pieces
 }
@@ -194,6 +195,42 @@ fn another_attempt_of_a_released_step_is_never_released() {
     });
 }
 
+/// X2: sub-shares of an exact sum may have been shown although its round failed: the study's exact
+/// rounds are over its set from then on.
+#[test]
+fn an_exact_round_that_failed_after_its_deal_is_the_first_all_the_same() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        let set = |site: &str| {
+            let headers = HeaderSet::new(vec![(site.to_owned(), Digest::of(b"header"))]);
+            let set = AcceptedSet {
+                round: Digest::of(b"round"),
+                headers,
+                refused: HeaderSet::default(),
+                preps: Digest::of(b"preps"),
+            };
+            Signed { body: set.to_bytes(), signature: Signature::from_bytes([7; 64]) }
+        };
+        let sites = |set: Option<AcceptedSet>| {
+            set.map(|set| set.headers.sites().map(str::to_owned).collect::<Vec<_>>())
+        };
+        for (number, site, dealt) in [(1, "undealt", false), (2, "dealt", true)] {
+            let spec = spec(number, 0, u32::try_from(number).unwrap() - 1);
+            let round = spec.digest();
+            store.add_round(&spec, b"wrapped").await.unwrap();
+            store.close(&round, held(round)).await.unwrap();
+            store.set_prepared(&round, &signed("prepared"), &[]).await.unwrap();
+            store.set_accepted(&round, &set(site)).await.unwrap();
+            if dealt {
+                store.deal(&round, &signed("deal"), &[]).await.unwrap();
+            }
+            store.fail(&round, "test").await.unwrap();
+        }
+        let first = store.first_exact_set().await.unwrap();
+        assert_eq!(sites(first), Some(vec!["dealt".to_owned()]));
+    });
+}
+
 /// R2, L4: and a refused submission leaves nothing behind, also among others of one transaction.
 #[test]
 fn nonces_and_ledgers_are_kept_for_ever_and_a_refusal_changes_nothing() {
@@ -224,6 +261,9 @@ fn nonces_and_ledgers_are_kept_for_ever_and_a_refusal_changes_nothing() {
         let forked = one(store, fork).await.unwrap_err();
         assert!(forked.to_string().contains("forked"), "{forked}");
         assert!(one(store, arrival(&second, "a", 2, 5, 1)).await.unwrap());
+        // A length that no database keeps is the site's fault, not the database's.
+        let endless = one(store, arrival(&second, "c", 1, u64::MAX, 1)).await.unwrap_err();
+        assert!(matches!(endless, Error::Submission { .. }), "{endless}");
     });
 }
 
@@ -242,6 +282,19 @@ fn chunks_wait_for_their_submission_and_give_way_to_another_one() {
         assert_eq!(hashes, [[0; 32], [1; 32], [2; 32], [3; 32]]);
         let early = all(store, &[Piece::Whole(x.clone())]).await.unwrap_err();
         assert!(early.to_string().contains("4 of its 5 chunks"), "{early}");
+        // A gap: what is behind it does not count.
+        let mut gap = chunks(&x, 4..6);
+        assert!(all(store, &gap.split_off(1)).await.unwrap());
+        assert_eq!(store.hashes(&round, "a", &digest(&x)).await.unwrap().len(), 4);
+        // Another chunk in the place of one that is there: the last counts, and fits no more.
+        let mut other = chunks(&x, 4..5);
+        assert!(all(store, &other).await.unwrap());
+        if let Piece::Chunk(chunk) = &mut other[0] {
+            chunk.hash = [9; 32];
+        }
+        assert!(all(store, &other).await.unwrap());
+        let whole = all(store, &[Piece::Whole(x.clone())]).await.unwrap_err();
+        assert!(whole.to_string().contains("send it again"), "{whole}");
         assert!(all(store, &chunks(&y, 0..1)).await.unwrap());
         assert!(store.hashes(&round, "a", &digest(&x)).await.unwrap().is_empty());
         let mut rest = chunks(&y, 1..5);
