@@ -66,7 +66,8 @@ fn init_makes_a_private_folder_once_and_preflight_says_what_is_missing() {
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600, "{file}");
     }
     let kept = std::fs::read(home.join("identity.key")).unwrap();
-    assert!(!smpc_node(&words).0, "it never overwrites");
+    let (done, said) = smpc_node(&words);
+    assert!(!done && said.contains("choose another --out"), "it never overwrites: {said}");
     assert_eq!(std::fs::read(home.join("identity.key")).unwrap(), kept);
     let config = home.join("node.toml");
     let (done, said) = smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
@@ -74,6 +75,30 @@ fn init_makes_a_private_folder_once_and_preflight_says_what_is_missing() {
     let config = config.to_str().unwrap();
     let (done, said) = smpc_node(&["preflight", "--config", config, "--set", "colour=red"]);
     assert!(!done && said.contains("--set colour=red"), "{said}");
+    let (done, said) = smpc_node(&["run", "--config", "nowhere.toml"]);
+    assert!(!done && said.contains("nowhere.toml: missing; give --config"), "{said}");
+}
+
+/// What all parties would sign is refused before there is anything to send.
+#[test]
+fn init_refuses_a_name_an_operator_or_an_address_that_is_none_and_makes_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("node");
+    let out = home.to_str().unwrap();
+    for (name, operator, address, setting) in [
+        ("Node 1", "North", "north:1", "--name"),
+        ("node-1", "", "north:1", "--operator"),
+        ("node-1", "North", "", "--address"),
+        ("node-1", "North", "127.0.0.1", "--address"),
+        ("node-1", "North", "http://127.0.0.1:17443", "--address"),
+        ("node-1", "North", "north:99999", "--address"),
+    ] {
+        let words =
+            ["init", "--name", name, "--operator", operator, "--address", address, "--out", out];
+        let (done, said) = smpc_node(&words);
+        assert!(!done && said.contains(setting) && !said.contains("manifest"), "{said}");
+        assert!(!home.exists(), "{setting}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -26,7 +26,6 @@ pub(super) struct Init {
 
 pub(super) fn init(options: &Init) -> Result<(), Error> {
     let Init { name, operator, address, out } = options;
-    let keys = crate::provision::make_keys(out, name)?;
     let request = party::MakeRequest {
         keys: out.clone(),
         name: name.clone(),
@@ -35,11 +34,13 @@ pub(super) fn init(options: &Init) -> Result<(), Error> {
         address: address.clone(),
         out: Some(out.join("request.toml")),
     };
-    party::request(&request)?;
-    let path = out.join("node.toml");
-    party::write_new(&path, &configuration(name))?;
+    // Before there is a folder, which a second try would find in its way.
+    party::check(&request)?;
+    crate::provision::make_keys(out, name)?;
+    let fingerprint = party::make_request(&request)?;
+    party::write_new(&out.join("node.toml"), &configuration(name))?;
     println!("{} holds keys, request.toml and node.toml", out.display());
-    println!("fingerprint  {}", keys.fingerprint()?);
+    println!("fingerprint  {fingerprint}");
     println!("1. send request.toml to whoever drafts the study, and read them the fingerprint");
     println!("2. put the manifest.toml that comes back beside node.toml, read and sign it:");
     println!("   smpc-node approve --manifest manifest.toml --keys . --sign");
