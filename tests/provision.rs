@@ -365,7 +365,10 @@ fn requests_and_approvals_that_were_changed_are_refused_by_name() {
     assert!(said.contains("not signed by its own identity key"), "{said}");
     std::fs::write(&request, good).unwrap();
 
-    let (manifest, _) = hand.draft("study", None, &[]);
+    let (manifest, said) = hand.draft("study", None, &[]);
+    let [reading, signing] =
+        ["--keys FOLDER\n", "--keys FOLDER --sign\n"].map(|end| said.find(end).unwrap());
+    assert!(reading < signing, "{said}");
     // Shown, not signed, without --sign; and no other party's keys will do.
     let keys = hand.path("ohio-state");
     let words = ["approve", "--manifest", text(&manifest), "--keys", text(&keys)];
@@ -397,6 +400,7 @@ fn an_amendment_shows_what_it_changes_and_issues_nobodys_keys_anew() {
     let (second, said) = hand.draft("second", Some("first"), &[]);
     assert!(said.contains("changes to revision 1"), "{said}");
     assert!(said.contains("the site st-vincent joins"), "{said}");
+    assert!(said.contains(&format!("--amends {}", text(&first))), "{said}");
     let [old, new] = [&first, &second].map(|path| Manifest::read(path).unwrap());
     assert_eq!(new.amends, Some(old.digest().to_string()));
     for (name, identity, tls) in old.parties() {

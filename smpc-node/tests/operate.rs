@@ -60,7 +60,13 @@ fn init_makes_a_private_folder_once_and_preflight_says_what_is_missing() {
     let words =
         ["init", "--name", "node-1", "--operator", "North", "--address", "north:1", "--out", out];
     let (done, said) = smpc_node(&words);
-    assert!(done && said.contains("fingerprint") && said.contains("preflight"), "{said}");
+    assert!(done && said.contains("preflight"), "{said}");
+    for once in ["fingerprint  ", "send request.toml"] {
+        assert_eq!(said.matches(once).count(), 1, "{said}");
+    }
+    // Reading comes before signing.
+    let [reading, signing] = ["--keys .\n", "--keys . --sign\n"].map(|end| said.find(end).unwrap());
+    assert!(reading < signing, "{said}");
     for file in ["identity.key", "tls.key"] {
         let mode = std::fs::metadata(home.join(file)).unwrap().permissions();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600, "{file}");

@@ -42,9 +42,12 @@ pub(super) fn init(options: &Init) -> Result<(), Error> {
     println!("{} holds keys, request.toml and node.toml", out.display());
     println!("fingerprint  {fingerprint}");
     println!("1. send request.toml to whoever drafts the study, and read them the fingerprint");
-    println!("2. put the manifest.toml that comes back beside node.toml, read and sign it:");
-    println!("   smpc-node approve --manifest manifest.toml --keys . --sign");
-    println!("3. when manifest.sig has come too: smpc-node preflight, then smpc-node run");
+    println!("2. put the manifest.toml that comes back beside node.toml, and read what it commits");
+    println!("   you to; of an amendment, give the manifest that it amends too:");
+    println!("   smpc-node approve --manifest manifest.toml [--amends OLD] --keys .");
+    println!("3. if that is what you agree to, sign it, and send back the approval:");
+    println!("   smpc-node approve --manifest manifest.toml [--amends OLD] --keys . --sign");
+    println!("4. when manifest.sig has come too: smpc-node preflight, then smpc-node run");
     Ok(())
 }
 
