@@ -114,10 +114,34 @@ async fn preflight_finds_what_would_keep_a_node_from_running() {
     let preflight = || smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
     let (done, said) = preflight();
     assert!(done, "{said}");
+    // Who only looks makes nothing.
+    assert!(said.contains("none yet; `smpc-node run` makes it"), "{said}");
+    let (done, said_too) = smpc_node(&["status", "--config", config.to_str().unwrap()]);
+    assert!(!done && said_too.contains("no store yet"), "{said_too}");
+    let (done, said_too) = smpc_node(&["export-log", "--config", config.to_str().unwrap()]);
+    assert!(done && said_too.contains("none yet"), "{said_too}");
+    for entry in std::fs::read_dir(world.home(0)).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let made = ["node.db", "audit.log", ".preflight"].iter().any(|file| name.starts_with(file));
+        assert!(!made, "{name}");
+    }
     assert!(said.contains("WARNING  node node-2") && said.contains("PASSED   store"), "{said}");
     world.start(1).await;
     let (done, said) = preflight();
     assert!(done && said.contains("PASSED   node node-2"), "{said}");
+
+    // What would keep it from listening; a host by its name is one.
+    for (setting, outcome) in [
+        ("metrics=localhost:0", "PASSED   metrics"),
+        ("metrics=localhost", "FAILED   metrics"),
+        ("listen=192.0.2.1:1", "FAILED   listen"),
+        (&*format!("listen={}", world.manifest.nodes[1].address), "WARNING  listen"),
+    ] {
+        let words = ["preflight", "--config", config.to_str().unwrap(), "--set", setting];
+        let (done, said) = smpc_node(&words);
+        assert_eq!(done, !outcome.starts_with("FAILED"), "{setting}: {said}");
+        assert!(said.contains(outcome), "{setting}: {said}");
+    }
 
     let key = world.home(0).join("identity.key");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
@@ -133,6 +157,49 @@ async fn preflight_finds_what_would_keep_a_node_from_running() {
     let (done, said) =
         smpc_node(&["preflight", "--config", path, "--set", "store=/nowhere/node.db", "--json"]);
     assert!(!done && said.contains("\"outcome\":\"FAILED\""), "{said}");
+}
+
+/// Another node's state keeps this one from nothing: the service manager starts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn preflight_warns_of_a_node_with_another_manifest() {
+    let mut world = World::new(2);
+    world.start(1).await;
+    world.manifest.amends = Some(world.manifest.digest().to_string());
+    world.manifest.revision = 2;
+    world.manifest = world.manifest.clone().checked().unwrap();
+    let config = configured(&world, 0, "");
+    let (done, said) = smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
+    assert!(done && said.contains("WARNING  node node-2"), "{said}");
+    assert!(said.contains("another manifest") && !said.contains("may not run yet"), "{said}");
+}
+
+/// N3: a store whose epoch was set up with keys that are gone fails preflight as it fails `run`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn preflight_finds_the_keys_of_the_stores_epoch_missing() {
+    let mut world = World::new(2);
+    let config = configured(&world, 0, "");
+    let mut child = start(&config);
+    world.start(1).await;
+    ready(&world).await;
+    assert_eq!(terminate(&mut child), Some(0));
+    let path = config.to_str().unwrap();
+    let (done, said) = smpc_node(&["preflight", "--config", path]);
+    assert!(done && said.contains("PASSED   epoch keys: private, and those"), "{said}");
+    for field in ["noise_key", "epoch_key"] {
+        let elsewhere = format!("{field}=elsewhere.key");
+        for command in ["preflight", "run"] {
+            let (done, said) = smpc_node(&[command, "--config", path, "--set", &elsewhere]);
+            assert!(!done && said.contains("is missing, but the store's epoch"), "{said}");
+        }
+    }
+    // Another key in its place.
+    let digest = world.manifest.digest();
+    let [own, other] = ["epoch.key", "other.key"]
+        .map(|file| haima_smpc_node::keyfile::of_epoch(&world.home(0).join(file), &digest));
+    haima_smpc_node::keyfile::epoch_or_new(&other).unwrap();
+    std::fs::rename(&other, &own).unwrap();
+    let (done, said) = smpc_node(&["preflight", "--config", path]);
+    assert!(!done && said.contains("FAILED   epoch keys"), "{said}");
 }
 
 /// Waits until the node that is a process of its own has its epoch.

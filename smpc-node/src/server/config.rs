@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::store::is_url;
+use super::store::{Store, is_url};
 use crate::Error;
 use crate::tls::TlsIdentity;
 
@@ -130,6 +130,17 @@ impl Config {
             config.store = folder.join(&config.store).to_string_lossy().into_owned();
         }
         Ok(config)
+    }
+
+    /// Opens the store where there is one: who only looks makes none.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn existing_store(&self) -> Result<Option<Store>, Error> {
+        if !is_url(&self.store) && !Path::new(&self.store).exists() {
+            return Ok(None);
+        }
+        Store::open(&self.store).await.map(Some)
     }
 
     fn of(table: toml::Table) -> Result<Self, String> {
