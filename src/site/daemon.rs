@@ -34,6 +34,8 @@ use crate::proto::fetch_request::What;
 use crate::proto::{self};
 
 const RETRY: Duration = Duration::from_millis(300);
+/// Until a node that could not take a submission in is sent it again.
+const BUSY: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(10);
 /// Longest time that a query or a release may take to arrive.
 const FETCH: Duration = Duration::from_secs(300);
@@ -339,7 +341,8 @@ impl Site {
         Ok(())
     }
 
-    /// Sends each node its share, again and again until the deadline; bytes sent.
+    /// Sends each node its share, again and again until the deadline while the node is away or cannot
+    /// take it in; bytes sent.
     async fn send(&self, spec: &RoundSpec, submission: Submission) -> Result<u64, Error> {
         let Submission { header, public, sealed } = submission;
         let mut sending = tokio::task::JoinSet::new();
@@ -347,17 +350,19 @@ impl Site {
             let (header, public, deadline) = (header.clone(), public.clone(), spec.deadline_ms);
             sending.spawn(async move {
                 loop {
-                    match node.submit(&header, &public, &share).await {
+                    let error = match node.submit(&header, &public, &share).await {
                         Ok(()) => {
                             let bytes = header.bytes.len() + 64 + public.len() + share.len();
                             return Ok(bytes as u64);
                         }
-                        Err(haima_smpc_node::Error::Unreachable { .. })
-                            if unix_millis() < deadline =>
-                        {
-                            tokio::time::sleep(RETRY).await;
+                        Err(error) => error,
+                    };
+                    match again_after(&error) {
+                        Some(pause) if unix_millis() < deadline => {
+                            tracing::debug!(%error, "a share is sent again");
+                            tokio::time::sleep(pause).await;
                         }
-                        Err(error) => return Err(error),
+                        _ => return Err(error),
                     }
                 }
             });
@@ -406,6 +411,15 @@ impl Site {
             tracing::debug!(reason = status.message(), "report not delivered");
         }
         Ok(())
+    }
+}
+
+/// After what pause a share is sent again; `None` when the node will not have it.
+fn again_after(error: &haima_smpc_node::Error) -> Option<Duration> {
+    match error {
+        haima_smpc_node::Error::Unreachable { .. } => Some(RETRY),
+        haima_smpc_node::Error::Refused { for_now: true, .. } => Some(BUSY),
+        _ => None,
     }
 }
 
@@ -478,4 +492,25 @@ async fn wait_for_tick(heard: Instant, tick_ms: u32) {
     let next = (elapsed / tick + 1) * tick;
     let at = heard + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX));
     tokio::time::sleep_until(at.into()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use haima_smpc_node::client::call_error;
+    use tonic::{Code, Status};
+
+    use super::again_after;
+
+    #[test]
+    fn a_share_is_sent_again_to_a_node_that_could_not_take_it_in_and_not_to_one_that_refuses() {
+        let again = |code| again_after(&call_error("node-1", "north:1", &Status::new(code, "")));
+        for code in
+            [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal]
+        {
+            assert!(again(code).is_some(), "{code}");
+        }
+        for code in [Code::FailedPrecondition, Code::InvalidArgument, Code::PermissionDenied] {
+            assert!(again(code).is_none(), "{code}");
+        }
+    }
 }
