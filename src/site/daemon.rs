@@ -82,6 +82,8 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
     }
     let policy = Policy::read(&config.policy)?;
     let schema = Schema::from_toml(&manifest.schema)?;
+    // First, since it names a file that is not there.
+    let data = data_version(&config.data)?;
     let cohort = Cohort::read_csv(&config.data, &schema)?;
     if cohort.len() as u64 > party.max_patients {
         return Err(Error::config(
@@ -92,7 +94,6 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
             ),
         ));
     }
-    let data = data_version(&config.data)?;
     std::fs::create_dir_all(&config.state).map_err(|e| Error::file(&config.state, e))?;
     let population = config.population.as_ref().unwrap_or(&policy.default_population);
     let ledger = open_ledger(config, &policy, manifest, population)?;
