@@ -329,7 +329,11 @@ fn whoever_has_not_signed_keeps_a_study_from_starting() {
     let approvals = hand.approve(&manifest, &all[1..]);
     let mut words = vec!["package", "signed", "--manifest", text(&manifest)];
     words.extend(approvals.iter().map(|path| text(path)));
-    assert!(refused(&words).contains("not approved yet by centre"));
+    let told = refused(&words);
+    assert!(
+        told.contains("not approved yet by centre") && told.contains("haima approve"),
+        "{told}"
+    );
     // A node that is given the manifest all the same does not start, nor does a site.
     for name in &all {
         std::fs::copy(&manifest, hand.path(name).join("manifest.toml")).unwrap();

@@ -122,7 +122,11 @@ fn collect(path: &Path, files: &[PathBuf]) -> Result<(), Error> {
     }
     let missing = all.missing(&manifest);
     if !missing.is_empty() {
-        let problem = format!("not approved yet by {}", missing.join(", "));
+        let problem = format!(
+            "not approved yet by {}; let each read it with `haima approve` (a node's operator: \
+             `smpc-node approve`), sign it with --sign, and give all approvals here",
+            missing.join(", ")
+        );
         return Err(Error::config(path, problem));
     }
     all.write(&out)?;
