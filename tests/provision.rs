@@ -235,6 +235,10 @@ fn run(hand: &Hand) -> serde_json::Value {
     };
     let logs: Vec<String> = hand.names().iter().map(|name| hand.log(name)).collect();
     assert!(status.success(), "{}", logs.join("\n---\n"));
+    // Who reads a log follows the study.
+    for (name, line) in [("centre", "round released"), ("ohio-state", "submitted")] {
+        assert!(hand.log(name).contains(line), "{name}: {}", hand.log(name));
+    }
     drop(running);
     let report = std::fs::read_to_string(hand.path("centre").join("out/report.json")).unwrap();
     serde_json::from_str(&report).unwrap()

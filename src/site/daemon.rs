@@ -212,11 +212,18 @@ impl Releases for Coordinator {
 
 impl Site {
     async fn live(&mut self) -> Result<(), Error> {
+        let mut told = false;
         loop {
             match self.listen().await {
                 Ok(()) => return Ok(()),
-                Err(Error::Node(haima_smpc_node::Error::Unreachable { reason, .. })) => {
-                    tracing::debug!(%reason, "the coordinator cannot be reached");
+                Err(Error::Node(haima_smpc_node::Error::Unreachable {
+                    address, reason, ..
+                })) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::info!(%reason, "waiting for the coordinator at {address}");
+                    } else {
+                        tracing::debug!(%reason, "the coordinator cannot be reached");
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -237,6 +244,7 @@ impl Site {
         while let Some(notice) = rounds.message().await.map_err(|e| self.coordinator.error(&e))? {
             if notice.spec.is_empty() {
                 self.hospital.outbox.erase_except(None)?;
+                tracing::info!(site = %self.hospital.name, "the study has ended");
                 return Ok(());
             }
             self.round(&notice).await?;
@@ -262,7 +270,11 @@ impl Site {
         let round = spec.digest();
         self.hospital.outbox.erase_except(Some(&round))?;
         match self.answer(&spec, heard).await {
-            Ok(bytes) => self.report(&round, true, "", bytes).await,
+            Ok(bytes) => {
+                let (task, step) = (&spec.task_id, spec.step);
+                tracing::info!(round = %round.short(), %task, step, "submitted");
+                self.report(&round, true, "", bytes).await
+            }
             Err(error) if is_own_disk(&error) => Err(error),
             Err(error) => {
                 tracing::warn!(round = %round.short(), %error, "round not answered");
