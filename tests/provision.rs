@@ -235,6 +235,10 @@ fn run(hand: &Hand) -> serde_json::Value {
     };
     let logs: Vec<String> = hand.names().iter().map(|name| hand.log(name)).collect();
     assert!(status.success(), "{}", logs.join("\n---\n"));
+    // Who reads a log follows the study.
+    for (name, line) in [("centre", "round released"), ("ohio-state", "submitted")] {
+        assert!(hand.log(name).contains(line), "{name}: {}", hand.log(name));
+    }
     drop(running);
     let report = std::fs::read_to_string(hand.path("centre").join("out/report.json")).unwrap();
     serde_json::from_str(&report).unwrap()
@@ -329,7 +333,11 @@ fn whoever_has_not_signed_keeps_a_study_from_starting() {
     let approvals = hand.approve(&manifest, &all[1..]);
     let mut words = vec!["package", "signed", "--manifest", text(&manifest)];
     words.extend(approvals.iter().map(|path| text(path)));
-    assert!(refused(&words).contains("not approved yet by centre"));
+    let told = refused(&words);
+    assert!(
+        told.contains("not approved yet by centre") && told.contains("haima approve"),
+        "{told}"
+    );
     // A node that is given the manifest all the same does not start, nor does a site.
     for name in &all {
         std::fs::copy(&manifest, hand.path(name).join("manifest.toml")).unwrap();
@@ -365,7 +373,10 @@ fn requests_and_approvals_that_were_changed_are_refused_by_name() {
     assert!(said.contains("not signed by its own identity key"), "{said}");
     std::fs::write(&request, good).unwrap();
 
-    let (manifest, _) = hand.draft("study", None, &[]);
+    let (manifest, said) = hand.draft("study", None, &[]);
+    let [reading, signing] =
+        ["--keys FOLDER\n", "--keys FOLDER --sign\n"].map(|end| said.find(end).unwrap());
+    assert!(reading < signing, "{said}");
     // Shown, not signed, without --sign; and no other party's keys will do.
     let keys = hand.path("ohio-state");
     let words = ["approve", "--manifest", text(&manifest), "--keys", text(&keys)];
@@ -397,6 +408,7 @@ fn an_amendment_shows_what_it_changes_and_issues_nobodys_keys_anew() {
     let (second, said) = hand.draft("second", Some("first"), &[]);
     assert!(said.contains("changes to revision 1"), "{said}");
     assert!(said.contains("the site st-vincent joins"), "{said}");
+    assert!(said.contains(&format!("--amends {}", text(&first))), "{said}");
     let [old, new] = [&first, &second].map(|path| Manifest::read(path).unwrap());
     assert_eq!(new.amends, Some(old.digest().to_string()));
     for (name, identity, tls) in old.parties() {

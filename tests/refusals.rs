@@ -39,6 +39,9 @@ fn a_site_with_faulty_data_names_file_line_and_field() {
         assert!(log.contains(part), "{part} is missing in: {log}");
     }
     assert!(!folder.join("state").exists(), "nothing is half-written");
+    std::fs::remove_file(&data).unwrap();
+    let log = refused(folder, &SITE);
+    assert!(log.contains("cohort.csv: No such file") && !log.contains("line 0"), "{log}");
 }
 
 #[test]

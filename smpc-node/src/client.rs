@@ -499,6 +499,33 @@ pub fn call_error(party: &str, address: &str, status: &tonic::Status) -> Error {
                 reason: clip(&reason),
             }
         }
-        _ => Error::Refused { party: party.to_owned(), message: clip(status.message()) },
+        code => Error::Refused {
+            party: party.to_owned(),
+            message: clip(status.message()),
+            for_now: matches!(code, tonic::Code::ResourceExhausted | tonic::Code::Internal),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::{Code, Status};
+
+    use super::*;
+
+    #[test]
+    fn a_party_that_cannot_do_it_now_is_told_from_one_that_refuses() {
+        let of = |code| call_error("node-1", "north:1", &Status::new(code, "its words"));
+        for code in [Code::Unavailable, Code::DeadlineExceeded] {
+            assert!(matches!(of(code), Error::Unreachable { .. }), "{code}");
+        }
+        for code in [Code::ResourceExhausted, Code::Internal] {
+            let error = of(code);
+            assert!(matches!(error, Error::Refused { for_now: true, .. }), "{code}");
+            assert_eq!(error.to_string(), "node-1 refused: its words");
+        }
+        for code in [Code::FailedPrecondition, Code::InvalidArgument, Code::PermissionDenied] {
+            assert!(matches!(of(code), Error::Refused { for_now: false, .. }), "{code}");
+        }
     }
 }

@@ -104,6 +104,8 @@ pub enum Error {
         party: String,
         /// Its own words.
         message: String,
+        /// Whether it could not do it now: the same may be asked again.
+        for_now: bool,
     },
     /// A TLS or key problem on this side.
     #[error("keys of {party}: {problem}")]

@@ -41,6 +41,14 @@ pub fn noise_or_new(path: &Path) -> Result<Seed, Error> {
     seed_or_new(path, NOISE)
 }
 
+/// Reads an epoch noise key that is there.
+///
+/// # Errors
+/// When the file is missing, readable by others, or not a noise key.
+pub fn read_noise(path: &Path) -> Result<Seed, Error> {
+    Ok(Seed::from_bytes(*read(path, NOISE)?))
+}
+
 /// Reads the epoch key, under which a node's sealing key and its part of the verify keys' secret
 /// are derived, or draws a new one from the operating system where there is none.
 ///
@@ -48,6 +56,14 @@ pub fn noise_or_new(path: &Path) -> Result<Seed, Error> {
 /// When the file cannot be written, is readable by others, or is not an epoch key.
 pub fn epoch_or_new(path: &Path) -> Result<Seed, Error> {
     seed_or_new(path, EPOCH)
+}
+
+/// Reads an epoch key that is there.
+///
+/// # Errors
+/// When the file is missing, readable by others, or not an epoch key.
+pub fn read_epoch(path: &Path) -> Result<Seed, Error> {
+    Ok(Seed::from_bytes(*read(path, EPOCH)?))
 }
 
 /// The file of one epoch's key: `noise.key` of a manifest is `noise-<16 digits of its digest>.key`.

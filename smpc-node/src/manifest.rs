@@ -5,6 +5,7 @@
 //! `params` are opaque here (they belong to fl-core) but are part of the digest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 use std::path::Path;
 
 use haima_crypto::encode::{Digest, Encoder, from_hex};
@@ -300,12 +301,16 @@ impl Manifest {
                 return Err(fault(Some("identity or tls"), format!("{name} has another's key")));
             }
         }
+        let of = |field: &str, name: &str| {
+            let field = format!("{field} of {name}");
+            move |problem| fault(Some(&field), problem)
+        };
         for party in self.nodes.iter().chain([&self.coordinator]) {
-            if party.address.is_empty() {
-                return Err(fault(Some(&format!("address of {}", party.name)), "missing".into()));
-            }
+            operator_fits(&party.operator).map_err(of("operator", &party.name))?;
+            address_fits(&party.address).map_err(of("address", &party.name))?;
         }
         for site in &self.sites {
+            operator_fits(&site.operator).map_err(of("operator", &site.name))?;
             if site.max_patients == 0 || site.max_patients > 1_000_000_000 {
                 let field = format!("max_patients of {}", site.name);
                 return Err(fault(Some(&field), "must be 1 to 1,000,000,000".into()));
@@ -540,17 +545,46 @@ fn fault(field: Option<&str>, problem: String) -> Error {
 /// # Errors
 /// [`Error::Manifest`] naming the field.
 pub fn check_name(field: &str, name: &str) -> Result<(), Error> {
+    name_fits(name).map_err(|problem| fault(Some(field), problem))
+}
+
+/// [`check_name`] of what is not yet in a manifest; the problem.
+pub(crate) fn name_fits(name: &str) -> Result<(), String> {
     let fits = !name.is_empty()
         && name.len() <= 64
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
-    if fits {
-        Ok(())
-    } else {
-        let problem = format!("{name:?}; use 1 to 64 of a-z, 0-9, '.', '_' and '-'");
-        Err(fault(Some(field), problem))
-    }
+    fits.then_some(()).ok_or_else(|| format!("{name:?}; use 1 to 64 of a-z, 0-9, '.', '_' and '-'"))
+}
+
+/// Checks that an address is `host:port`, an IPv6 host in brackets; the problem.
+pub(crate) fn address_fits(address: &str) -> Result<(), String> {
+    let host = |host: &str| match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        }
+    };
+    // No sign, which a number may have to be parsed.
+    let port = |port: &str| {
+        port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    let fits = address.rsplit_once(':').is_some_and(|(before, after)| host(before) && port(after));
+    fits.then_some(()).ok_or_else(|| {
+        format!(
+            "{address:?}; give host:port, an IPv6 host in brackets, without scheme or path; the \
+             port is 1 to 65535"
+        )
+    })
+}
+
+/// Checks that an operator has a name, of one line: people read it before they sign; the problem.
+pub(crate) fn operator_fits(operator: &str) -> Result<(), String> {
+    let fits = !operator.trim().is_empty() && !operator.contains(char::is_control);
+    fits.then_some(())
+        .ok_or_else(|| format!("{operator:?}; give the organisation's name, one line"))
 }
 
 #[cfg(test)]
@@ -659,6 +693,46 @@ pub(crate) mod tests {
         assert!(second.checked().is_ok());
         for (revision, amends) in [(0, None), (1, amends), (2, None), (2, Some("x".into()))] {
             assert!(Manifest { revision, amends, ..manifest.clone() }.checked().is_err());
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_host_with_a_port_and_an_operator_has_a_name() {
+        let good = ["north:7443", "127.0.0.1:1", "[::1]:65535", "smpc_1.north-x.example.org:443"];
+        for address in good {
+            address_fits(address).unwrap();
+        }
+        let (manifest, _) = example();
+        let refused = |change: &dyn Fn(&mut Manifest)| {
+            let mut changed = manifest.clone();
+            change(&mut changed);
+            changed.checked().unwrap_err().to_string()
+        };
+        for address in [
+            "",
+            "127.0.0.1",
+            "http://127.0.0.1:17443",
+            "north:7443/",
+            "north:99999",
+            "north:0",
+            "north:+1",
+            "north:",
+            ":7443",
+            "::1:7443",
+            "[::1]",
+            "[north]:7443",
+            "a b:1",
+        ] {
+            let of_node = refused(&|m| m.nodes[1].address = address.into());
+            assert!(of_node.contains("address of node-2"), "{address:?}: {of_node}");
+            let of_coordinator = refused(&|m| m.coordinator.address = address.into());
+            assert!(of_coordinator.contains("address of coordinator"), "{of_coordinator}");
+        }
+        for operator in ["", " ", "North\nnode  south"] {
+            let of_node = refused(&|m| m.nodes[0].operator = operator.into());
+            assert!(of_node.contains("operator of node-1"), "{of_node}");
+            let of_site = refused(&|m| m.sites[0].operator = operator.into());
+            assert!(of_site.contains("operator of site-a"), "{of_site}");
         }
     }
 

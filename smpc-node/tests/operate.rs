@@ -60,13 +60,20 @@ fn init_makes_a_private_folder_once_and_preflight_says_what_is_missing() {
     let words =
         ["init", "--name", "node-1", "--operator", "North", "--address", "north:1", "--out", out];
     let (done, said) = smpc_node(&words);
-    assert!(done && said.contains("fingerprint") && said.contains("preflight"), "{said}");
+    assert!(done && said.contains("preflight"), "{said}");
+    for once in ["fingerprint  ", "send request.toml"] {
+        assert_eq!(said.matches(once).count(), 1, "{said}");
+    }
+    // Reading comes before signing.
+    let [reading, signing] = ["--keys .\n", "--keys . --sign\n"].map(|end| said.find(end).unwrap());
+    assert!(reading < signing, "{said}");
     for file in ["identity.key", "tls.key"] {
         let mode = std::fs::metadata(home.join(file)).unwrap().permissions();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600, "{file}");
     }
     let kept = std::fs::read(home.join("identity.key")).unwrap();
-    assert!(!smpc_node(&words).0, "it never overwrites");
+    let (done, said) = smpc_node(&words);
+    assert!(!done && said.contains("choose another --out"), "it never overwrites: {said}");
     assert_eq!(std::fs::read(home.join("identity.key")).unwrap(), kept);
     let config = home.join("node.toml");
     let (done, said) = smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
@@ -74,6 +81,30 @@ fn init_makes_a_private_folder_once_and_preflight_says_what_is_missing() {
     let config = config.to_str().unwrap();
     let (done, said) = smpc_node(&["preflight", "--config", config, "--set", "colour=red"]);
     assert!(!done && said.contains("--set colour=red"), "{said}");
+    let (done, said) = smpc_node(&["run", "--config", "nowhere.toml"]);
+    assert!(!done && said.contains("nowhere.toml: missing; give --config"), "{said}");
+}
+
+/// What all parties would sign is refused before there is anything to send.
+#[test]
+fn init_refuses_a_name_an_operator_or_an_address_that_is_none_and_makes_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("node");
+    let out = home.to_str().unwrap();
+    for (name, operator, address, setting) in [
+        ("Node 1", "North", "north:1", "--name"),
+        ("node-1", "", "north:1", "--operator"),
+        ("node-1", "North", "", "--address"),
+        ("node-1", "North", "127.0.0.1", "--address"),
+        ("node-1", "North", "http://127.0.0.1:17443", "--address"),
+        ("node-1", "North", "north:99999", "--address"),
+    ] {
+        let words =
+            ["init", "--name", name, "--operator", operator, "--address", address, "--out", out];
+        let (done, said) = smpc_node(&words);
+        assert!(!done && said.contains(setting) && !said.contains("manifest"), "{said}");
+        assert!(!home.exists(), "{setting}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,10 +114,34 @@ async fn preflight_finds_what_would_keep_a_node_from_running() {
     let preflight = || smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
     let (done, said) = preflight();
     assert!(done, "{said}");
+    // Who only looks makes nothing.
+    assert!(said.contains("none yet; `smpc-node run` makes it"), "{said}");
+    let (done, said_too) = smpc_node(&["status", "--config", config.to_str().unwrap()]);
+    assert!(!done && said_too.contains("no store yet"), "{said_too}");
+    let (done, said_too) = smpc_node(&["export-log", "--config", config.to_str().unwrap()]);
+    assert!(done && said_too.contains("none yet"), "{said_too}");
+    for entry in std::fs::read_dir(world.home(0)).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let made = ["node.db", "audit.log", ".preflight"].iter().any(|file| name.starts_with(file));
+        assert!(!made, "{name}");
+    }
     assert!(said.contains("WARNING  node node-2") && said.contains("PASSED   store"), "{said}");
     world.start(1).await;
     let (done, said) = preflight();
     assert!(done && said.contains("PASSED   node node-2"), "{said}");
+
+    // What would keep it from listening; a host by its name is one.
+    for (setting, outcome) in [
+        ("metrics=localhost:0", "PASSED   metrics"),
+        ("metrics=localhost", "FAILED   metrics"),
+        ("listen=192.0.2.1:1", "FAILED   listen"),
+        (&*format!("listen={}", world.manifest.nodes[1].address), "WARNING  listen"),
+    ] {
+        let words = ["preflight", "--config", config.to_str().unwrap(), "--set", setting];
+        let (done, said) = smpc_node(&words);
+        assert_eq!(done, !outcome.starts_with("FAILED"), "{setting}: {said}");
+        assert!(said.contains(outcome), "{setting}: {said}");
+    }
 
     let key = world.home(0).join("identity.key");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
@@ -102,6 +157,49 @@ async fn preflight_finds_what_would_keep_a_node_from_running() {
     let (done, said) =
         smpc_node(&["preflight", "--config", path, "--set", "store=/nowhere/node.db", "--json"]);
     assert!(!done && said.contains("\"outcome\":\"FAILED\""), "{said}");
+}
+
+/// Another node's state keeps this one from nothing: the service manager starts it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn preflight_warns_of_a_node_with_another_manifest() {
+    let mut world = World::new(2);
+    world.start(1).await;
+    world.manifest.amends = Some(world.manifest.digest().to_string());
+    world.manifest.revision = 2;
+    world.manifest = world.manifest.clone().checked().unwrap();
+    let config = configured(&world, 0, "");
+    let (done, said) = smpc_node(&["preflight", "--config", config.to_str().unwrap()]);
+    assert!(done && said.contains("WARNING  node node-2"), "{said}");
+    assert!(said.contains("another manifest") && !said.contains("may not run yet"), "{said}");
+}
+
+/// N3: a store whose epoch was set up with keys that are gone fails preflight as it fails `run`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn preflight_finds_the_keys_of_the_stores_epoch_missing() {
+    let mut world = World::new(2);
+    let config = configured(&world, 0, "");
+    let mut child = start(&config);
+    world.start(1).await;
+    ready(&world).await;
+    assert_eq!(terminate(&mut child), Some(0));
+    let path = config.to_str().unwrap();
+    let (done, said) = smpc_node(&["preflight", "--config", path]);
+    assert!(done && said.contains("PASSED   epoch keys: private, and those"), "{said}");
+    for field in ["noise_key", "epoch_key"] {
+        let elsewhere = format!("{field}=elsewhere.key");
+        for command in ["preflight", "run"] {
+            let (done, said) = smpc_node(&[command, "--config", path, "--set", &elsewhere]);
+            assert!(!done && said.contains("is missing, but the store's epoch"), "{said}");
+        }
+    }
+    // Another key in its place.
+    let digest = world.manifest.digest();
+    let [own, other] = ["epoch.key", "other.key"]
+        .map(|file| haima_smpc_node::keyfile::of_epoch(&world.home(0).join(file), &digest));
+    haima_smpc_node::keyfile::epoch_or_new(&other).unwrap();
+    std::fs::rename(&other, &own).unwrap();
+    let (done, said) = smpc_node(&["preflight", "--config", path]);
+    assert!(!done && said.contains("FAILED   epoch keys"), "{said}");
 }
 
 /// Waits until the node that is a process of its own has its epoch.
@@ -120,7 +218,7 @@ async fn ready(world: &World) {
 async fn a_node_stops_when_told_goes_on_when_started_and_logs_no_secret() {
     let mut world = World::new(2);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = configured(&world, 0, &format!("metrics = \"127.0.0.1:{port}\"\n"));
+    let config = configured(&world, 0, &format!("metrics = \"localhost:{port}\"\n"));
     let mut child = start(&config);
     world.start(1).await;
     world.settle().await;
@@ -145,7 +243,7 @@ async fn a_node_stops_when_told_goes_on_when_started_and_logs_no_secret() {
     for kind in kinds {
         assert!(done && said.contains(&format!("\"kind\":\"{kind}\"")), "{kind}: {said}");
     }
-    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(("localhost", port)).await.unwrap();
     let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(ask.as_bytes()).await.unwrap();
     let mut text = String::new();

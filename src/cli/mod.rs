@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use haima_smpc_node::cli::party;
 
 use crate::Error;
+use crate::coordinator::events::{Event, Round};
 
 /// Hospitals learn together over secure sums; no patient row leaves a hospital.
 #[derive(Debug, Parser)]
@@ -177,6 +178,7 @@ fn coordinator(config: &std::path::Path, print: bool) -> Result<(), Error> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let printer = std::thread::spawn(move || {
         for event in receiver {
+            log(&event);
             if let (true, Ok(line)) = (print, serde_json::to_string(&event)) {
                 println!("{line}");
             }
@@ -190,4 +192,26 @@ fn coordinator(config: &std::path::Path, print: bool) -> Result<(), Error> {
     });
     let _ = printer.join();
     result
+}
+
+/// A study's progress for whoever reads the log: who took part, never what came of it.
+fn log(event: &Event) {
+    match event {
+        // The wait for sites is told by whoever waits, with their names.
+        Event::Joined { .. } => {}
+        Event::TaskStarted { task, .. } => tracing::info!(%task, "task started"),
+        Event::Opened(Round { number, task, step, attempt, .. }) => {
+            tracing::info!(number, %task, step, attempt, "round opened");
+        }
+        Event::Released { round, accepted, left_out, refused, .. } => {
+            let Round { number, task, step, .. } = round;
+            let (accepted, left_out) = (accepted.len(), left_out.len());
+            tracing::info!(number, %task, step, accepted, left_out, ?refused, "round released");
+        }
+        Event::Failed { round: Round { number, task, step, attempt, .. }, reason, .. } => {
+            tracing::warn!(number, %task, step, attempt, %reason, "round failed");
+        }
+        Event::TaskDone { task, .. } => tracing::info!(%task, "task done"),
+        Event::Done => tracing::info!("the study has ended; the report is written"),
+    }
 }

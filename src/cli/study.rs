@@ -103,8 +103,12 @@ fn draft(
     write_new(&path, &text)?;
     provision::plan::write(out, &manifest)?;
     println!("{words}");
-    println!("{} is drafted; send it to every party, who approves it:", path.display());
-    println!("  haima approve --manifest {} --keys FOLDER --sign", path.display());
+    let amended = amends.map(|old| format!(" --amends {}", old.display())).unwrap_or_default();
+    let approve = format!("approve --manifest {}{amended} --keys FOLDER", path.display());
+    println!("{} is drafted; send it to every party, who reads what it says:", path.display());
+    println!("  haima {approve}");
+    println!("and signs it if it agrees (a node's operator: smpc-node instead of haima):");
+    println!("  haima {approve} --sign");
     Ok(())
 }
 
@@ -118,7 +122,11 @@ fn collect(path: &Path, files: &[PathBuf]) -> Result<(), Error> {
     }
     let missing = all.missing(&manifest);
     if !missing.is_empty() {
-        let problem = format!("not approved yet by {}", missing.join(", "));
+        let problem = format!(
+            "not approved yet by {}; let each read it with `haima approve` (a node's operator: \
+             `smpc-node approve`), sign it with --sign, and give all approvals here",
+            missing.join(", ")
+        );
         return Err(Error::config(path, problem));
     }
     all.write(&out)?;

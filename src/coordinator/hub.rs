@@ -140,7 +140,12 @@ impl Hub {
         if let Some(ledger) = &report.ledger {
             inner.ledgers.insert(site.to_owned(), ledger.clone());
         }
-        inner.reports.insert((round, site.to_owned()), report);
+        let (short, submitted, reason) = (round.short(), report.submitted, report.reason.clone());
+        let before = inner.reports.insert((round, site.to_owned()), report);
+        // Its reason is about policy, manifest and protocol, or sends to its own log.
+        if !submitted && before.is_none_or(|before| before.submitted) {
+            tracing::warn!(round = %short, %site, %reason, "a site did not answer");
+        }
     }
 
     /// Bytes that sites say they sent for a round, and what refused sites said.

@@ -32,6 +32,9 @@ use crate::sum::plan::open_run;
 /// How long sites get to take in the last release and report, after the study's end.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Missing sites that a line of the log names.
+const NAMED: usize = 10;
+
 /// Runs the study of a configuration to its end and writes the report to its `out` folder.
 ///
 /// # Errors
@@ -153,10 +156,16 @@ pub async fn serve(
 async fn wait_for_nodes(network: &Network, wait: Duration) -> Result<(), Error> {
     let until = Instant::now() + wait;
     for node in &network.nodes {
+        let mut told = false;
         loop {
             match node.check_status(&network.manifest_digest, unix_millis()).await {
                 Ok(_) => break,
-                Err(haima_smpc_node::Error::Unreachable { .. }) if Instant::now() < until => {
+                Err(haima_smpc_node::Error::Unreachable { party, address, reason })
+                    if Instant::now() < until =>
+                {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::info!(%reason, "waiting for {party} at {address}");
+                    }
                     tokio::time::sleep(Duration::from_millis(200)).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -177,14 +186,12 @@ async fn wait_for_sites(network: &Network, config: &Config) -> Result<(), Error>
         if sites.len() >= needed {
             return Ok(());
         }
+        let names = network.manifest.sites.iter().map(|site| site.name.as_str());
+        let missing: Vec<&str> = names.filter(|name| !sites.contains(*name)).collect();
+        let (shown, more) = missing.split_at(missing.len().min(NAMED));
+        let (names, more) = (shown.join(", "), more.len());
+        tracing::info!(%names, more, "{} of {needed} sites are here; waiting", sites.len());
         if !matches!(tokio::time::timeout_at(until, joined.changed()).await, Ok(Ok(()))) {
-            let missing: Vec<&str> = network
-                .manifest
-                .sites
-                .iter()
-                .map(|site| site.name.as_str())
-                .filter(|name| !sites.contains(*name))
-                .collect();
             return Err(Error::Absent { missing: missing.join(", "), seconds: config.wait_s });
         }
     }

@@ -34,6 +34,8 @@ use crate::proto::fetch_request::What;
 use crate::proto::{self};
 
 const RETRY: Duration = Duration::from_millis(300);
+/// Until a node that could not take a submission in is sent it again.
+const BUSY: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(10);
 /// Longest time that a query or a release may take to arrive.
 const FETCH: Duration = Duration::from_secs(300);
@@ -80,6 +82,8 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
     }
     let policy = Policy::read(&config.policy)?;
     let schema = Schema::from_toml(&manifest.schema)?;
+    // First, since it names a file that is not there.
+    let data = data_version(&config.data)?;
     let cohort = Cohort::read_csv(&config.data, &schema)?;
     if cohort.len() as u64 > party.max_patients {
         return Err(Error::config(
@@ -90,7 +94,6 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
             ),
         ));
     }
-    let data = data_version(&config.data)?;
     std::fs::create_dir_all(&config.state).map_err(|e| Error::file(&config.state, e))?;
     let population = config.population.as_ref().unwrap_or(&policy.default_population);
     let ledger = open_ledger(config, &policy, manifest, population)?;
@@ -209,11 +212,18 @@ impl Releases for Coordinator {
 
 impl Site {
     async fn live(&mut self) -> Result<(), Error> {
+        let mut told = false;
         loop {
             match self.listen().await {
                 Ok(()) => return Ok(()),
-                Err(Error::Node(haima_smpc_node::Error::Unreachable { reason, .. })) => {
-                    tracing::debug!(%reason, "the coordinator cannot be reached");
+                Err(Error::Node(haima_smpc_node::Error::Unreachable {
+                    address, reason, ..
+                })) => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::info!(%reason, "waiting for the coordinator at {address}");
+                    } else {
+                        tracing::debug!(%reason, "the coordinator cannot be reached");
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -234,6 +244,7 @@ impl Site {
         while let Some(notice) = rounds.message().await.map_err(|e| self.coordinator.error(&e))? {
             if notice.spec.is_empty() {
                 self.hospital.outbox.erase_except(None)?;
+                tracing::info!(site = %self.hospital.name, "the study has ended");
                 return Ok(());
             }
             self.round(&notice).await?;
@@ -259,7 +270,11 @@ impl Site {
         let round = spec.digest();
         self.hospital.outbox.erase_except(Some(&round))?;
         match self.answer(&spec, heard).await {
-            Ok(bytes) => self.report(&round, true, "", bytes).await,
+            Ok(bytes) => {
+                let (task, step) = (&spec.task_id, spec.step);
+                tracing::info!(round = %round.short(), %task, step, "submitted");
+                self.report(&round, true, "", bytes).await
+            }
             Err(error) if is_own_disk(&error) => Err(error),
             Err(error) => {
                 tracing::warn!(round = %round.short(), %error, "round not answered");
@@ -339,7 +354,8 @@ impl Site {
         Ok(())
     }
 
-    /// Sends each node its share, again and again until the deadline; bytes sent.
+    /// Sends each node its share, again and again until the deadline while the node is away or cannot
+    /// take it in; bytes sent.
     async fn send(&self, spec: &RoundSpec, submission: Submission) -> Result<u64, Error> {
         let Submission { header, public, sealed } = submission;
         let mut sending = tokio::task::JoinSet::new();
@@ -347,17 +363,19 @@ impl Site {
             let (header, public, deadline) = (header.clone(), public.clone(), spec.deadline_ms);
             sending.spawn(async move {
                 loop {
-                    match node.submit(&header, &public, &share).await {
+                    let error = match node.submit(&header, &public, &share).await {
                         Ok(()) => {
                             let bytes = header.bytes.len() + 64 + public.len() + share.len();
                             return Ok(bytes as u64);
                         }
-                        Err(haima_smpc_node::Error::Unreachable { .. })
-                            if unix_millis() < deadline =>
-                        {
-                            tokio::time::sleep(RETRY).await;
+                        Err(error) => error,
+                    };
+                    match again_after(&error) {
+                        Some(pause) if unix_millis() < deadline => {
+                            tracing::debug!(%error, "a share is sent again");
+                            tokio::time::sleep(pause).await;
                         }
-                        Err(error) => return Err(error),
+                        _ => return Err(error),
                     }
                 }
             });
@@ -406,6 +424,15 @@ impl Site {
             tracing::debug!(reason = status.message(), "report not delivered");
         }
         Ok(())
+    }
+}
+
+/// After what pause a share is sent again; `None` when the node will not have it.
+fn again_after(error: &haima_smpc_node::Error) -> Option<Duration> {
+    match error {
+        haima_smpc_node::Error::Unreachable { .. } => Some(RETRY),
+        haima_smpc_node::Error::Refused { for_now: true, .. } => Some(BUSY),
+        _ => None,
     }
 }
 
@@ -478,4 +505,25 @@ async fn wait_for_tick(heard: Instant, tick_ms: u32) {
     let next = (elapsed / tick + 1) * tick;
     let at = heard + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX));
     tokio::time::sleep_until(at.into()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use haima_smpc_node::client::call_error;
+    use tonic::{Code, Status};
+
+    use super::again_after;
+
+    #[test]
+    fn a_share_is_sent_again_to_a_node_that_could_not_take_it_in_and_not_to_one_that_refuses() {
+        let again = |code| again_after(&call_error("node-1", "north:1", &Status::new(code, "")));
+        for code in
+            [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal]
+        {
+            assert!(again(code).is_some(), "{code}");
+        }
+        for code in [Code::FailedPrecondition, Code::InvalidArgument, Code::PermissionDenied] {
+            assert!(again(code).is_none(), "{code}");
+        }
+    }
 }

@@ -26,7 +26,6 @@ pub(super) struct Init {
 
 pub(super) fn init(options: &Init) -> Result<(), Error> {
     let Init { name, operator, address, out } = options;
-    let keys = crate::provision::make_keys(out, name)?;
     let request = party::MakeRequest {
         keys: out.clone(),
         name: name.clone(),
@@ -35,15 +34,20 @@ pub(super) fn init(options: &Init) -> Result<(), Error> {
         address: address.clone(),
         out: Some(out.join("request.toml")),
     };
-    party::request(&request)?;
-    let path = out.join("node.toml");
-    party::write_new(&path, &configuration(name))?;
+    // Before there is a folder, which a second try would find in its way.
+    party::check(&request)?;
+    crate::provision::make_keys(out, name)?;
+    let fingerprint = party::make_request(&request)?;
+    party::write_new(&out.join("node.toml"), &configuration(name))?;
     println!("{} holds keys, request.toml and node.toml", out.display());
-    println!("fingerprint  {}", keys.fingerprint()?);
+    println!("fingerprint  {fingerprint}");
     println!("1. send request.toml to whoever drafts the study, and read them the fingerprint");
-    println!("2. put the manifest.toml that comes back beside node.toml, read and sign it:");
-    println!("   smpc-node approve --manifest manifest.toml --keys . --sign");
-    println!("3. when manifest.sig has come too: smpc-node preflight, then smpc-node run");
+    println!("2. put the manifest.toml that comes back beside node.toml, and read what it commits");
+    println!("   you to; of an amendment, give the manifest that it amends too:");
+    println!("   smpc-node approve --manifest manifest.toml [--amends OLD] --keys .");
+    println!("3. if that is what you agree to, sign it, and send back the approval:");
+    println!("   smpc-node approve --manifest manifest.toml [--amends OLD] --keys . --sign");
+    println!("4. when manifest.sig has come too: smpc-node preflight, then smpc-node run");
     Ok(())
 }
 

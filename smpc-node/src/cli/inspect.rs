@@ -4,8 +4,8 @@ use haima_crypto::encode::Digest;
 use serde::Serialize;
 
 use crate::record::AuditRecord;
+use crate::server::Config;
 use crate::server::preflight::{Outcome, preflight};
-use crate::server::{Config, Store};
 use crate::study::Study;
 use crate::{Error, audit};
 
@@ -46,7 +46,11 @@ struct Status {
 /// Prints what the store says of rounds and epoch.
 pub(super) async fn status(config: &Config, json: bool) -> Result<(), Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
-    let store = Store::open(&config.store).await?;
+    let none = || Error::Config {
+        file: config.store.clone(),
+        problem: "no store yet; `smpc-node run` makes it".into(),
+    };
+    let store = config.existing_store().await?.ok_or_else(none)?;
     let mut all = Vec::new();
     let mut last = 0;
     loop {
@@ -103,6 +107,10 @@ struct Line<'a> {
 pub(super) fn export(config: &Config) -> Result<(), Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
     let key = manifest.identity(&config.name)?;
+    if !config.journal.exists() {
+        eprintln!("{}: none yet; `smpc-node run` makes it", config.journal.display());
+        return Ok(());
+    }
     let some = |digest: &Digest| (*digest != Digest::default()).then(|| digest.to_string());
     for (record, entry) in audit::read(&config.journal, &config.name, &key)?.iter().enumerate() {
         let AuditRecord { party, at_ms, kind, round, subject, digest, text } = entry;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::manifest::{Manifest, Party};
+use crate::manifest::{Manifest, Party, address_fits, name_fits, operator_fits};
 use crate::provision::{Request, Role, in_words, make_keys};
 use crate::study::Approvals;
 use crate::tls::{self, TlsIdentity};
@@ -83,14 +83,34 @@ pub fn keygen(options: &Keygen) -> Result<(), Error> {
 /// Writes a party's request.
 ///
 /// # Errors
-/// When the keys cannot be read or the file exists.
+/// When a field is not one, the keys cannot be read or the file exists.
 pub fn request(options: &MakeRequest) -> Result<(), Error> {
-    let MakeRequest { keys, name, role, operator, address, out } = options;
-    let listens = *role != Role::Site;
-    if listens == address.is_empty() {
-        let problem = if listens { "missing; give host:port" } else { "a site listens nowhere" };
-        return Err(Error::Config { file: "--address".into(), problem: problem.into() });
+    check(options)?;
+    let fingerprint = make_request(options)?;
+    eprintln!("fingerprint  {fingerprint}");
+    eprintln!("send the request to whoever drafts the study, and read the fingerprint to them");
+    Ok(())
+}
+
+/// Checks what a request says of its party, before all sign it in the manifest.
+pub(super) fn check(options: &MakeRequest) -> Result<(), Error> {
+    let MakeRequest { name, role, operator, address, .. } = options;
+    let of = |setting: &str| {
+        let file = setting.to_owned();
+        move |problem| Error::Config { file, problem }
+    };
+    name_fits(name).map_err(of("--name"))?;
+    operator_fits(operator).map_err(of("--operator"))?;
+    match role {
+        Role::Site if address.is_empty() => Ok(()),
+        Role::Site => Err(of("--address")("a site listens nowhere".into())),
+        Role::Node | Role::Coordinator => address_fits(address).map_err(of("--address")),
     }
+}
+
+/// Signs and writes a request that was checked; the fingerprint of its keys.
+pub(super) fn make_request(options: &MakeRequest) -> Result<String, Error> {
+    let MakeRequest { keys, name, role, operator, address, out } = options;
     let identity = keyfile::read_identity(&keys.join("identity.key"))?;
     let tls = TlsIdentity::read(&keys.join("tls.crt"), &keys.join("tls.key"))?;
     let party = Party {
@@ -106,9 +126,7 @@ pub fn request(options: &MakeRequest) -> Result<(), Error> {
         Some(path) => write_new(path, &text)?,
         None => print!("{text}"),
     }
-    eprintln!("fingerprint  {}", request.fingerprint()?);
-    eprintln!("send the request to whoever drafts the study, and read the fingerprint to them");
-    Ok(())
+    request.fingerprint()
 }
 
 /// Shows a manifest in words, and signs it where that is asked for.

@@ -1,10 +1,11 @@
 //! A party's folder: identity key, TLS key and certificate.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use haima_crypto::identity::IdentityKey;
 
-use crate::manifest::{check_name, fingerprint};
+use crate::manifest::{fingerprint, name_fits};
 use crate::{Error, keyfile, tls};
 
 /// A party's new keys.
@@ -32,11 +33,16 @@ impl Keys {
 /// # Errors
 /// When the folder exists, or a file cannot be written.
 pub fn make_keys(path: &Path, name: &str) -> Result<Keys, Error> {
-    check_name("name", name)?;
+    name_fits(name).map_err(|problem| Error::Config { file: "name".into(), problem })?;
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|e| Error::file(path, e))?;
+    builder.create(path).map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => {
+            Error::config(path, &"it exists; keys are never overwritten, choose another --out")
+        }
+        _ => Error::file(path, e),
+    })?;
     let key = IdentityKey::generate(&mut rand::rng());
     keyfile::write_identity(&path.join("identity.key"), &key)?;
     let (certificate, private) = tls::TlsIdentity::generate(name)?;

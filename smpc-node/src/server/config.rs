@@ -1,11 +1,12 @@
 //! A node's configuration: a TOML file, over it the environment (`HAIMA_NODE_<FIELD>`), over that
 //! the command line (`--set field=value`). Paths are relative to the file's folder.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::store::is_url;
+use super::store::{Store, is_url};
 use crate::Error;
 use crate::tls::TlsIdentity;
 
@@ -87,7 +88,12 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         settings: &[String],
     ) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+            ErrorKind::NotFound => {
+                Error::config(path, &"missing; give --config, or make one with `smpc-node init`")
+            }
+            _ => Error::file(path, e),
+        })?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|e| Error::config(path, &e))?;
         // The file by itself first, so that an error names it.
         let mut config = Self::of(table.clone()).map_err(|e| Error::config(path, &e))?;
@@ -124,6 +130,17 @@ impl Config {
             config.store = folder.join(&config.store).to_string_lossy().into_owned();
         }
         Ok(config)
+    }
+
+    /// Opens the store where there is one: who only looks makes none.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn existing_store(&self) -> Result<Option<Store>, Error> {
+        if !is_url(&self.store) && !Path::new(&self.store).exists() {
+            return Ok(None);
+        }
+        Store::open(&self.store).await.map(Some)
     }
 
     fn of(table: toml::Table) -> Result<Self, String> {
@@ -186,5 +203,7 @@ mod tests {
         std::fs::write(&path, text + "more = 1\n").unwrap();
         let error = Config::read(&path).unwrap_err().to_string();
         assert!(error.contains("node.toml") && error.contains("more"), "{error}");
+        let error = Config::read(&path.with_file_name("none.toml")).unwrap_err().to_string();
+        assert!(error.contains("none.toml: missing; give --config"), "{error}");
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers for Prometheus: about this node's work, never about data or a single site (rule S5).
 
-use std::net::SocketAddr;
+use std::net::ToSocketAddrs as _;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -21,26 +21,36 @@ const OPEN: &str = "haima_open_rounds";
 /// 1 once the epoch is set up and the store takes writes.
 const READY: &str = "haima_ready";
 
-/// Serves metrics at an address, for as long as the process lives. Once a process: the address of
-/// the first call holds.
+/// Serves metrics at an address, `host:port`, for as long as the process lives. Once a process: the
+/// address of the first call holds.
 ///
 /// # Errors
 /// When the address is not one, or taken.
 pub(super) fn serve(address: &str) -> Result<(), Error> {
     let fault = |problem: String| Error::Config { file: "metrics".into(), problem };
-    let socket: SocketAddr =
-        address.parse().map_err(|_| fault(format!("{address:?} is no IP address and port")))?;
+    let sockets = address.to_socket_addrs();
+    let sockets = sockets.map_err(|e| fault(format!("{address:?} is no host:port here: {e}")))?;
     static SERVED: std::sync::Mutex<bool> = std::sync::Mutex::new(false);
     let mut served = SERVED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if *served {
         return Ok(());
     }
     // In a thread of its own: it outlives the runtime of a node that begins again.
-    let install = move || PrometheusBuilder::new().with_http_listener(socket).install();
+    let install = move || {
+        // A name may have an address that this machine lacks: the first that can be listened at.
+        let mut last = "it has no address".to_owned();
+        for socket in sockets {
+            match PrometheusBuilder::new().with_http_listener(socket).install() {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(last)
+    };
     let installed = std::thread::spawn(install).join();
     installed
         .map_err(|_| fault(format!("{address}: it cannot be served")))?
-        .map_err(|e| fault(format!("{address}: {e}")))?;
+        .map_err(|problem| fault(format!("{address}: {problem}")))?;
     *served = true;
     metrics::describe_counter!(ROUNDS, "rounds that ended, by outcome");
     metrics::describe_counter!(SUBMISSIONS, "submissions, by outcome");
