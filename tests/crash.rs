@@ -24,7 +24,7 @@ fn setup() -> Setup {
     setup
 }
 
-/// Names given to `crash::durable_now` in this package's sources.
+/// Names given to `durable::write` in this package's sources.
 fn writes(folder: &Path, into: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -32,7 +32,7 @@ fn writes(folder: &Path, into: &mut BTreeSet<String>) {
             writes(&path, into);
         } else {
             let text = std::fs::read_to_string(&path).unwrap();
-            for (at, _) in text.match_indices("crash::durable") {
+            for (at, _) in text.match_indices("durable::write") {
                 into.insert(text[at..].split('"').nth(1).unwrap().to_owned());
             }
         }
@@ -160,5 +160,40 @@ fn a_coordinator_killed_at_random_moments_comes_to_the_same_result() {
             }
         };
         assert!(kills >= 2 && (got - expected).abs() < 1e-12, "{kills} kills: {got} {expected}");
+    }
+}
+
+/// Shamir release: a node is lost for good when it has committed and released; the coordinator comes
+/// to the sum without it, and also when it is stopped and started meanwhile.
+#[test]
+fn a_study_ends_although_a_node_is_lost_after_its_commitment() {
+    let km = "time = \"dfs_days\"\nevent = \"dfs_event\"\ngrid = 1.0\n";
+    let study = [BMT.to_owned(), task("km", "km", 1, km)].concat();
+    let mut setup = Setup::new(&study, "data/bmt_klein.csv");
+    setup.study.release_quorum = Some(2);
+    setup.timing = Timing { round_ms: 6_000, grace_ms: 3_000, tick_ms: 20 };
+    let expected = &setup.results()["km"];
+    for stop in [false, true] {
+        let mut running = setup.make();
+        running.network.crash_at("node-3", "store.release.after");
+        running.network.start_all().unwrap();
+        running.start_coordinator();
+        let mut stopped = !stop;
+        let got = loop {
+            if !stopped && running.network.is_down("node-3") {
+                stopped = true;
+                running.kill_coordinator();
+                running.start_coordinator();
+            }
+            match running.next_within(Duration::from_millis(50)) {
+                Some(Some(haima::coordinator::events::Event::TaskDone { result, .. })) => {
+                    break result;
+                }
+                Some(None) => panic!("the coordinator ended; {}", running.logs()),
+                _ => {}
+            }
+        };
+        assert!(stopped && running.network.is_down("node-3"), "node-3 was never lost");
+        assert_eq!(&got, expected);
     }
 }

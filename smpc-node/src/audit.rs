@@ -8,7 +8,7 @@ use haima_crypto::identity::{IdentityKey, IdentityPublic};
 use haima_dp::journal::Journal;
 
 use crate::record::AuditRecord;
-use crate::{Error, crash, unix_millis};
+use crate::{Error, durable, unix_millis};
 
 /// Label of every audit journal.
 pub const LABEL: &str = "haima audit log 1";
@@ -79,7 +79,7 @@ impl Audit {
         let records: Vec<Vec<u8>> = events.iter().map(record).collect();
         let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        crash::durable_now("journal", || journal.append_all(&records))?;
+        durable::write_now("journal", || journal.append_all(&records))?;
         Ok(())
     }
 }

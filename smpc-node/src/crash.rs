@@ -7,10 +7,6 @@
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
 compile_error!("the feature `failpoints` is for tests; build without optimisation");
 
-/// Durable writes so far.
-#[cfg(feature = "server")]
-pub(crate) const DURABLE_WRITES: &str = "haima_durable_writes_total";
-
 /// Ends the process here, as a power cut would, when a test says so.
 #[cfg(feature = "failpoints")]
 pub fn at(point: &str) {
@@ -22,35 +18,6 @@ pub fn at(point: &str) {
 pub fn arm() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| std::mem::forget(fail::FailScenario::setup()));
-}
-
-/// A durable write, between its two points.
-///
-/// # Errors
-/// As the write.
-#[cfg_attr(not(feature = "failpoints"), allow(unused_variables, reason = "the name of a point"))]
-pub async fn durable<T>(name: &'static str, write: impl Future<Output = T>) -> T {
-    #[cfg(feature = "failpoints")]
-    at(&format!("{name}.before"));
-    let done = write.await;
-    #[cfg(feature = "failpoints")]
-    at(&format!("{name}.after"));
-    #[cfg(feature = "server")]
-    metrics::counter!(DURABLE_WRITES).increment(1);
-    done
-}
-
-/// The same of a write that blocks.
-#[cfg_attr(not(feature = "failpoints"), allow(unused_variables, reason = "the name of a point"))]
-pub fn durable_now<T>(name: &'static str, write: impl FnOnce() -> T) -> T {
-    #[cfg(feature = "failpoints")]
-    at(&format!("{name}.before"));
-    let done = write();
-    #[cfg(feature = "failpoints")]
-    at(&format!("{name}.after"));
-    #[cfg(feature = "server")]
-    metrics::counter!(DURABLE_WRITES).increment(1);
-    done
 }
 
 /// A service with a point before and after each of its messages: `/package.Service/Call.in` and

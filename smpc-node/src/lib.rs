@@ -18,6 +18,7 @@
 //! | [`round`] | the round as a state machine without I/O |
 //! | [`noise`] | noise from the epoch key, the round and the accepted set (rules N1, N3) |
 //! | [`tls`] | mutual TLS by keys pinned in the manifest; no certificate authority |
+//! | [`durable`] | durable writes, counted |
 //! | [`crash`] | points at which tests end the process (feature `failpoints`) |
 //! | [`wire`] | versions of the protocol, and no unknown field in any message |
 //! | [`audit`] | a party's signed, hash-chained journal |
@@ -41,6 +42,7 @@ pub mod cli;
 pub mod client;
 pub mod crash;
 pub mod crosscheck;
+pub mod durable;
 pub mod epoch;
 mod error;
 pub mod header;

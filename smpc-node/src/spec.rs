@@ -19,7 +19,7 @@ use crate::{Error, PROTOCOL};
 
 /// Most blocks of a vector.
 const MAX_BLOCKS: usize = 1024;
-/// Encoded bounds up to this fit the 64-bit field with room for PINE's checks (DESIGN, step 1).
+/// Encoded bounds up to this fit the 64-bit field with room for PINE's checks (`docs/protocol.md`, "Round spec").
 const MAX_BOUND_64: u64 = 1 << 31;
 
 /// A consecutive part of the vector with its grid.

@@ -159,7 +159,8 @@ impl Study {
             return Err(Error::Approval {
                 party: "every party".into(),
                 problem: format!(
-                    "{} is missing; collect all approvals with `haima package signed`",
+                    "{} is missing; whoever drafted the study makes it from all approvals with \
+                     `haima package signed` and hands it to every party",
                     signatures.display()
                 ),
             });

@@ -15,7 +15,7 @@ use haima_smpc_node::plan::Plan;
 use haima_smpc_node::unix_millis;
 use processes::{Processes, end, open, settle, submit, until};
 use rand::RngExt as _;
-use world::World;
+use world::{SITES, World};
 
 fn rounds() -> u64 {
     std::env::var("HAIMA_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(12)
@@ -55,17 +55,25 @@ async fn nodes_killed_at_random_moments_lose_nothing() {
         };
         let asking = async {
             open(&world, &spec).await;
+            let mut acknowledged = vec![];
             for site in 0..4 {
-                submit(&world, site, &world.make(site, &spec, &[1, 2, 3, 4])).await;
+                if submit(&world, site, &world.make(site, &spec, &[1, 2, 3, 4])).await {
+                    acknowledged.push(SITES[site]);
+                }
             }
-            end(&world, &spec).await
+            (acknowledged, end(&world, &spec).await)
         };
-        let ((), outcome) = tokio::join!(killing, asking);
+        let ((), (acknowledged, outcome)) = tokio::join!(killing, asking);
         match outcome {
             Ok(bundle) => {
                 (released, attempt, previous) = (released + 1, 0, release_digest(&bundle));
                 let sum = bundle.verify(&world.manifest).unwrap();
-                let sites = sum.accepted.headers.entries().len() as i128;
+                let accepted: Vec<&str> = sum.accepted.headers.sites().collect();
+                assert!(
+                    acknowledged.iter().all(|site| accepted.contains(site)),
+                    "{accepted:?} of {acknowledged:?}, which all nodes acknowledged"
+                );
+                let sites = accepted.len() as i128;
                 for (sum, plain) in sum.integers.iter().zip([1, 2, 3, 4]) {
                     assert!((sum - sites * plain).abs() < 64 * 2 * 7, "{sum}");
                 }
@@ -75,7 +83,8 @@ async fn nodes_killed_at_random_moments_lose_nothing() {
         }
     }
     println!("{released} released, {failed} failed cleanly");
-    assert!(released > 0);
+    // Most rounds get over it: a kill costs a round only past its deadline.
+    assert!(u64::from(released) * 2 >= rounds(), "{released} released, {failed} failed");
 }
 
 /// Killed between the release and its answer, again and again: one release.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use haima_crypto::encode::Canonical;
 use haima_dp::journal::Journal;
-use haima_smpc_node::crash;
+use haima_smpc_node::durable;
 use haima_smpc_node::spec::RoundSpec;
 
 use crate::Error;
@@ -38,10 +38,15 @@ impl Announced {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (journal, specs) = &mut *inner;
         if !specs.contains(spec) {
-            crash::durable_now("coordinator.announced", || journal.append(&spec.to_bytes()))?;
+            durable::write_now("coordinator.announced", || journal.append(&spec.to_bytes()))?;
             specs.push(spec.clone());
         }
         Ok(())
+    }
+
+    /// Whether nothing was announced yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.is_empty()
     }
 
     /// What was announced for a step, attempt after attempt.

@@ -153,8 +153,18 @@ pub async fn serve(
     Ok(())
 }
 
+/// Waits for the nodes. After a stop in a study with a release quorum, what was asked before may be
+/// released without some of them: for those it waits no longer than nodes have to agree.
 async fn wait_for_nodes(network: &Network, wait: Duration) -> Result<(), Error> {
-    let until = Instant::now() + wait;
+    let nodes = network.nodes.len();
+    let mut may_lack = 0;
+    let mut until = Instant::now() + wait;
+    if let Some(quorum) = network.manifest.release_quorum
+        && !network.announced.is_empty()
+    {
+        may_lack = nodes.saturating_sub(quorum as usize);
+        until = Instant::now() + wait.min(Duration::from_millis(network.manifest.grace_ms));
+    }
     for node in &network.nodes {
         let mut told = false;
         loop {
@@ -167,6 +177,11 @@ async fn wait_for_nodes(network: &Network, wait: Duration) -> Result<(), Error> 
                         tracing::info!(%reason, "waiting for {party} at {address}");
                     }
                     tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(haima_smpc_node::Error::Unreachable { party, .. }) if may_lack > 0 => {
+                    tracing::warn!("going on without {party}: what was asked before is taken up");
+                    may_lack -= 1;
+                    break;
                 }
                 Err(error) => return Err(error.into()),
             }

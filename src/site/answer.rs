@@ -25,7 +25,7 @@ use haima_smpc_node::proof::Proof;
 use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::{Charge, RoundEvent, RoundSpec};
 use haima_smpc_node::submission::{self, LedgerState, Submission};
-use haima_smpc_node::{crash, unix_millis};
+use haima_smpc_node::{durable, unix_millis};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
@@ -179,7 +179,7 @@ impl Hospital {
         // The sample's key comes from the system itself, and from no state that outlives it.
         let Charge { release, sampler } = spec.charge(&mut UnwrapErr(SysRng))?;
         let study = &self.manifest.study;
-        let charged = crash::durable_now("site.charge", || {
+        let charged = durable::write_now("site.charge", || {
             self.ledger.charge(study, *round.as_bytes(), &release)
         });
         let charged = charged.map_err(|error| {
@@ -194,7 +194,7 @@ impl Hospital {
         // Before it is kept: what is kept is sent, and the nodes' journals name it by this digest.
         let header = Digest::of(&submission.header.bytes);
         self.audit.write(&self.key, "submitted", &round, &spec.task_id, &header, "")?;
-        crash::durable_now("site.outbox", || self.outbox.put(&round, &submission))?;
+        durable::write_now("site.outbox", || self.outbox.put(&round, &submission))?;
         Ok(submission)
     }
 

@@ -303,7 +303,7 @@ impl<'a> NodesSum<'a> {
         }
         network.events.tell(Event::opened(spec));
         let answers = self.answers(spec).await?;
-        Ok(Bundle { spec: spec.clone(), parts: parts(spec, &network.manifest, answers)? })
+        Ok(Bundle { spec: spec.clone(), parts: parts(spec, &network.manifest, &answers)? })
     }
 
     /// What the nodes answer: all of them, or with a release quorum as many as come.
@@ -394,14 +394,14 @@ impl<'a> NodesSum<'a> {
 fn parts(
     spec: &RoundSpec,
     manifest: &Manifest,
-    answers: Vec<Option<Answer>>,
+    answers: &[Option<Answer>],
 ) -> Result<Vec<Part>, haima_smpc_node::Error> {
     let fault = |node: &str, problem: String| haima_smpc_node::Error::Peer {
         peer: node.to_owned(),
         problem,
     };
     let mut parts = Vec::with_capacity(answers.len());
-    for (node, answer) in manifest.nodes.iter().zip(&answers) {
+    for (node, answer) in manifest.nodes.iter().zip(answers) {
         // What a node keeps of another counts where it verifies.
         let kept = answers.iter().flatten().filter_map(|answer| answer.part_of(&node.name));
         let kept: Vec<Part> =

@@ -1,4 +1,4 @@
-//! One function turns a query into a round's spec (DESIGN, a round, step 1).
+//! One function turns a query into a round's spec (`docs/protocol.md`, "A round").
 //!
 //! The coordinator calls it to ask, a site calls it to check what it is asked: everything but
 //! number, attempt and deadline must come out equal.

@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::engine::Engine;
 use crate::Error;
-use crate::crash::DURABLE_WRITES;
+use crate::durable::DURABLE_WRITES;
 
 /// Rounds that ended here, by `outcome`.
 const ROUNDS: &str = "haima_rounds_total";

@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::{Store, bytes, count, digest, integer};
 use crate::epoch::Record;
-use crate::{Error, crash};
+use crate::{Error, durable};
 
 impl Store {
     /// The record of a manifest's epoch, once it is fixed.
@@ -33,7 +33,7 @@ impl Store {
         let sql = "INSERT INTO epoch (manifest, record) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         let write =
             sqlx::query(sql).bind(bytes(manifest)).bind(record.to_bytes()).execute(&self.pool);
-        crash::durable("store.epoch", write).await?;
+        durable::write("store.epoch", write).await?;
         let missing = || Error::Store("the epoch's record was not stored".into());
         self.epoch_record(manifest).await?.ok_or_else(missing)
     }
@@ -73,7 +73,7 @@ impl Store {
         .bind(node)
         .bind(sealed)
         .execute(&self.pool);
-        crash::durable("store.epoch_part", write).await?;
+        durable::write("store.epoch_part", write).await?;
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Store {
         let write = sqlx::query("DELETE FROM epoch_parts WHERE manifest <> $1")
             .bind(bytes(manifest))
             .execute(&self.pool);
-        crash::durable("store.forget", write).await?;
+        durable::write("store.forget", write).await?;
         self.flush_erased().await
     }
 
@@ -102,7 +102,7 @@ impl Store {
         .bind(integer(number)?)
         .bind(bytes(held))
         .execute(&self.pool);
-        crash::durable("store.saw", write).await?;
+        durable::write("store.saw", write).await?;
         Ok(())
     }
 

@@ -39,7 +39,7 @@ pub(super) use rounds::StoredRound;
 pub(super) use submissions::{Arrival, Piece, StoredChunk, StoredSubmission};
 
 use crate::record::Signed;
-use crate::{Error, crash};
+use crate::{Error, durable};
 
 /// Most bytes of a vector in one row.
 pub(super) const ROW: usize = 1 << 20;
@@ -163,7 +163,7 @@ impl Store {
     async fn flush_erased(&self) -> Result<(), Error> {
         if self.kind == Kind::Sqlite {
             let truncate = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool);
-            crash::durable("store.truncate", truncate).await?;
+            durable::write("store.truncate", truncate).await?;
         }
         Ok(())
     }

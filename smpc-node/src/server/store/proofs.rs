@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::{Store, bytes, count, one_row};
 use crate::record::Signed;
-use crate::{Error, crash};
+use crate::{Error, durable};
 
 /// All nodes' preparation shares of one refused candidate, in the manifest's order of nodes.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
         }
-        Ok(crash::durable("store.prepared", transaction.commit()).await?)
+        Ok(durable::write("store.prepared", transaction.commit()).await?)
     }
 
     /// This node's preparation share of one candidate, if it is still there.
@@ -103,7 +103,7 @@ impl Store {
                 });
             }
         }
-        Ok(crash::durable("store.commitments", transaction.commit()).await?)
+        Ok(durable::write("store.commitments", transaction.commit()).await?)
     }
 
     /// Number of nodes whose commitments of a kind are kept.
@@ -140,7 +140,7 @@ impl Store {
                 .await?;
             }
         }
-        Ok(crash::durable("store.evidence", transaction.commit()).await?)
+        Ok(durable::write("store.evidence", transaction.commit()).await?)
     }
 
     /// Sites of a round whose proof failed, with the number of preparation shares kept as

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{ROW, Store, bytes, count, digest, erase_shares, integer, one_row, signed};
 use crate::record::{AcceptedSet, HeldSet, NodeRecord, Signed};
 use crate::spec::{RoundEvent, RoundSpec};
-use crate::{Error, crash, unix_millis};
+use crate::{Error, durable, unix_millis};
 
 /// Columns of a [`StoredRound`].
 const COLUMNS: &str = "digest, spec, state, rest_key, held, held_sig, prepared, prepared_sig, \
@@ -61,7 +61,7 @@ impl Store {
         .bind(i64::from(spec.event == RoundEvent::Exact))
         .bind(rest_key)
         .execute(&self.pool);
-        crash::durable("store.round", write).await?;
+        durable::write("store.round", write).await?;
         Ok(())
     }
 
@@ -219,7 +219,7 @@ impl Store {
         .bind(bytes(round))
         .execute(&mut *transaction)
         .await?;
-        crash::durable("store.close", transaction.commit()).await?;
+        durable::write("store.close", transaction.commit()).await?;
         Ok(held)
     }
 
@@ -236,7 +236,7 @@ impl Store {
         .bind(accepted.signature.as_bytes().to_vec())
         .bind(bytes(round))
         .execute(&self.pool);
-        let done = crash::durable("store.accepted", write).await?;
+        let done = durable::write("store.accepted", write).await?;
         one_row(done.rows_affected(), round, "accepted set")
     }
 
@@ -267,7 +267,7 @@ impl Store {
             add_sum(&mut transaction, round, party, share).await?;
         }
         erase_shares(&mut transaction, round).await?;
-        crash::durable("store.deal", transaction.commit()).await?;
+        durable::write("store.deal", transaction.commit()).await?;
         self.flush_erased().await
     }
 
@@ -290,7 +290,7 @@ impl Store {
         one_row(done.rows_affected(), round, "commitment")?;
         add_sum(&mut transaction, round, 0, sum).await?;
         erase_shares(&mut transaction, round).await?;
-        crash::durable("store.commit", transaction.commit()).await?;
+        durable::write("store.commit", transaction.commit()).await?;
         self.flush_erased().await
     }
 
@@ -355,7 +355,7 @@ impl Store {
             .bind(bytes(round))
             .execute(&mut *transaction)
             .await?;
-        crash::durable("store.release", transaction.commit()).await?;
+        durable::write("store.release", transaction.commit()).await?;
         if spent.rows_affected() > 0 { self.flush_erased().await } else { Ok(()) }
     }
 
@@ -405,7 +405,7 @@ impl Store {
             .bind(bytes(round))
             .execute(&mut *transaction)
             .await?;
-        crash::durable("store.fail", transaction.commit()).await?;
+        durable::write("store.fail", transaction.commit()).await?;
         self.flush_erased().await
     }
 
@@ -429,7 +429,7 @@ impl Store {
                 submissions = done.rows_affected();
             }
         }
-        crash::durable("store.collect", transaction.commit()).await?;
+        durable::write("store.collect", transaction.commit()).await?;
         Ok(submissions)
     }
 

@@ -6,7 +6,7 @@ use sqlx::{Acquire, AnyConnection, Row};
 
 use super::{Store, bytes, count, digest};
 use crate::header::{Header, SignedHeader};
-use crate::{Error, crash, unix_millis};
+use crate::{Error, durable, unix_millis};
 
 /// A chunk of a share, sealed as it came.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Store {
             }
             answers.push(answer);
         }
-        crash::durable("store.intake", transaction.commit()).await?;
+        durable::write("store.intake", transaction.commit()).await?;
         Ok(answers)
     }
 
