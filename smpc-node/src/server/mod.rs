@@ -106,7 +106,7 @@ pub async fn run(config: &Config, shutdown: impl Future<Output = ()> + Send) -> 
     };
     let serving = Server::builder()
         .initial_stream_window_size(tls::WINDOW)
-        .initial_connection_window_size(2 * tls::WINDOW)
+        .initial_connection_window_size(tls::WINDOW)
         .timeout(client::BULK)
         .max_concurrent_streams(STREAMS)
         .concurrency_limit_per_connection(STREAMS as usize)

@@ -18,9 +18,9 @@ use crate::Error;
 use crate::audit::Event;
 
 /// KiB of pieces that wait to be stored.
-const ROOM: usize = 64 << 10;
+const ROOM: usize = 32 << 10;
 /// Senders that are listened to at a time.
-const TURNS: usize = 32;
+const TURNS: usize = 16;
 /// KiB of a piece besides its bulk.
 const ROOM_LEAST: usize = 4;
 /// Pieces that wait to be stored; a site has few.

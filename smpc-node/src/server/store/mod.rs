@@ -106,6 +106,13 @@ impl Store {
                     Ok(())
                 })
             })
+            .before_acquire(move |connection, _| {
+                Box::pin(async move {
+                    // A transaction that an error of the disk broke off may be open still, and what
+                    // followed would be part of it, acknowledged and never durable: begin anew.
+                    Ok(kind == Kind::Postgres || connection.execute("BEGIN; ROLLBACK").await.is_ok())
+                })
+            })
             .connect(&url)
             .await
             .map_err(|e| fault(&e))?;
