@@ -162,9 +162,8 @@ impl ChunkKey {
 /// A node's private sealing key, for one epoch.
 ///
 /// # Security
-/// Never leaves its node, and is to be destroyed at the epoch's end (rule R5), which haima's nodes
-/// do not do yet. Zeroised on drop, redacted
-/// in `Debug`. It is expanded again at each opening; copies on the stack are not wiped.
+/// Never leaves its node, and is to be destroyed at the epoch's end (rule R5). Zeroised on drop,
+/// redacted in `Debug`. It is expanded again at each opening; copies on the stack are not wiped.
 pub struct SealingKey(Box<<XWing as Kem>::PrivateKey>);
 
 impl SealingKey {

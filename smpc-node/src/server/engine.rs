@@ -121,8 +121,8 @@ pub(super) struct Live {
 struct Lives(BTreeMap<Digest, Arc<Live>>);
 
 impl Lives {
-    /// Adds a round; the one that is there already, if there is one.
-    fn insert_new(&mut self, round: Digest, live: &Arc<Live>) -> Option<Arc<Live>> {
+    /// The round that is there already, if there is one; else this one is there from now on.
+    fn get_or_insert(&mut self, round: Digest, live: &Arc<Live>) -> Option<Arc<Live>> {
         let there = self.0.get(&round).cloned();
         if there.is_none() {
             self.0.insert(round, Arc::clone(live));
@@ -138,7 +138,7 @@ fn ended(stored: &StoredRound) -> bool {
 
 /// The epoch once all nodes' parts are here.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(super) struct EpochReady {
     pub(super) record: Record,
     pub(super) epoch: Epoch,
     pub(super) secret: NodeSecret,
@@ -154,7 +154,7 @@ pub struct Engine {
     pub(super) key: IdentityKey,
     pub(super) noise: Seed,
     pub(super) epoch_keys: Keys,
-    pub(super) epoch: watch::Sender<Option<Arc<Ready>>>,
+    pub(super) epoch: watch::Sender<Option<Arc<EpochReady>>>,
     /// This process among the replicas of the node.
     pub(super) replica: String,
     pub(super) store: Store,
@@ -322,7 +322,7 @@ impl Engine {
             held: watch::Sender::new(held),
             public: watch::Sender::new(public),
         });
-        if let Some(there) = self.lives().insert_new(round, &live) {
+        if let Some(there) = self.lives().get_or_insert(round, &live) {
             return Ok(there);
         }
         tokio::spawn(super::drive::drive(Arc::clone(self), Arc::clone(&live)));
@@ -346,7 +346,7 @@ impl Engine {
     }
 
     /// The epoch, once all nodes have set it up.
-    pub(super) async fn ready(&self) -> Result<Arc<Ready>, Error> {
+    pub(super) async fn ready(&self) -> Result<Arc<EpochReady>, Error> {
         let mut epoch = self.epoch.subscribe();
         let ready = epoch.wait_for(Option::is_some).await.ok().and_then(|ready| ready.clone());
         ready.ok_or_else(|| self.not_ready())

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::engine::{Engine, Ready};
+use super::engine::{Engine, EpochReady};
 use crate::Error;
 use crate::epoch::{Epoch, Record, verify_offer};
 use crate::record::Signed;
@@ -46,7 +46,7 @@ pub(super) async fn set_up(engine: &Arc<Engine>) -> Result<(), Error> {
     // The keys of earlier manifests' epochs open nothing that is still wanted (rule R5).
     engine.destroy_old_keys().await?;
     tracing::info!(epoch = %epoch.digest.short(), "the nodes' epoch is set up");
-    engine.epoch.send_replace(Some(Arc::new(Ready { record, epoch, secret })));
+    engine.epoch.send_replace(Some(Arc::new(EpochReady { record, epoch, secret })));
     Ok(())
 }
 

@@ -110,7 +110,8 @@ impl Store {
                 Box::pin(async move {
                     // A transaction that an error of the disk broke off may be open still, and what
                     // followed would be part of it, acknowledged and never durable: begin anew.
-                    Ok(kind == Kind::Postgres || connection.execute("BEGIN; ROLLBACK").await.is_ok())
+                    Ok(kind == Kind::Postgres
+                        || connection.execute("BEGIN; ROLLBACK").await.is_ok())
                 })
             })
             .connect(&url)
