@@ -7,7 +7,7 @@ pub enum Error {
     /// A plaintext integer does not fit the field. The value itself is secret and not told.
     #[error(
         "coordinate {index} is out of range: its absolute value must be at most {limit}; \
-         use a coarser grid or the 128-bit field"
+         use a coarser grid, or a wider field or ring"
     )]
     OutOfRange {
         /// Position in the vector, from 0.

@@ -1,0 +1,4 @@
+//! Masked aggregation: sums over one untrusted coordinator (Bonawitz et al., CCS 2017; Bell et al.,
+//! CCS 2020).
+
+pub mod mask;
