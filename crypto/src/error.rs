@@ -226,6 +226,15 @@ pub enum Error {
         /// Its index.
         index: u32,
     },
+    /// No graph of so many sites withstands what is assumed of them.
+    #[error(
+        "no graph of {sites} sites withstands these shares of corrupt and absent sites; assume \
+         fewer, or have more sites"
+    )]
+    Graph {
+        /// Sites.
+        sites: u32,
+    },
     /// Text that is not the hexadecimal form of the bytes expected.
     #[error("expected {expected} bytes as hexadecimal digits, got {got:?}")]
     Hex {
