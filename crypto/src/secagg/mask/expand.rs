@@ -189,8 +189,10 @@ pub(super) trait Word: Copy + Send {
     /// Adds the low bits of an integer.
     fn add(&mut self, other: u64);
 
-    /// Appends the little-endian bytes.
-    fn extend(self, bytes: &mut Vec<u8>);
+    /// All words, little-endian.
+    fn to_bytes(words: &[Self]) -> Vec<u8>
+    where
+        Self: Sized;
 }
 
 macro_rules! word {
@@ -215,9 +217,11 @@ macro_rules! word {
                 *self = self.wrapping_add(other as Self);
             }
 
-            #[inline(always)]
-            fn extend(self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(&self.to_le_bytes());
+            fn to_bytes(words: &[Self]) -> Vec<u8> {
+                let mut bytes = vec![0; size_of_val(words)];
+                let (slots, _) = bytes.as_chunks_mut();
+                slots.iter_mut().zip(words).for_each(|(slot, word)| *slot = word.to_le_bytes());
+                bytes
             }
         }
     };

@@ -7,13 +7,10 @@ use super::expand::Word;
 /// The low `bits` of every word, in ceil(len bits / 8) bytes.
 pub(super) fn pack<W: Word>(words: &[W], bits: u8) -> Vec<u8> {
     let width = usize::from(bits);
-    let mut packed = Vec::with_capacity((words.len() * width).div_ceil(8) + 8);
     if width == 8 * size_of::<W>() {
-        for word in words {
-            word.extend(&mut packed);
-        }
-        return packed;
+        return W::to_bytes(words);
     }
+    let mut packed = Vec::with_capacity((words.len() * width).div_ceil(8) + 8);
     let low = low_bits(bits);
     // Fewer than 64 bits wait at all times, so the next 64 have a place.
     let (mut waiting, mut count) = (0u128, 0);
