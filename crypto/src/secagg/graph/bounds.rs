@@ -1,8 +1,8 @@
 //! How many neighbours, and how many of them reconstruct.
 //!
 //! c sites are corrupt and d absent, of n; k is the degree and t the threshold. The events are
-//! those of Bell et al., definition of a good graph (section 3.2): no honest site has t corrupt
-//! neighbours, the honest sites that remain are connected, and every site keeps t neighbours. The
+//! those of Bell et al., definition of a good graph: no honest site has t corrupt neighbours, the
+//! honest sites that remain are connected, and every site keeps t neighbours. The
 //! paper shows by Chernoff bounds that some k in O(log n) does. Here, as in the authors' own program
 //! (google/federated-compute, `graph_parameter_finder.cc`), the tails are summed exactly:
 //!
@@ -20,11 +20,12 @@
 //! - *Corrupt windows.* No k/2 sites in sequence have t - k/2 corrupt ones among them; the
 //!   hypergeometric tail over n windows. Then an honest site has fewer than 2t - k <= t corrupt
 //!   neighbours, so that no secret is had by telling some neighbours that it vanished and others
-//!   that it did not (2t > k + corrupt, the paper's condition in section 4). And suppose that the
-//!   coordinator's survivors fall apart: then each part ends in an honest site after which k/2
-//!   places hold no honest survivor. Fewer than k/2 + (t - k/2) = t of its neighbours answer, its
-//!   self-mask stays, and no part's sum is had. It is assumed that everybody sees the same survivor
-//!   set (the consistency round) and that a site that is not in it answers nothing.
+//!   that it did not (2t > k + corrupt, the authors' condition for servers that deviate). And
+//!   suppose that the coordinator's survivors fall apart: then each part ends in an honest site
+//!   after which k/2 places hold no honest survivor. Fewer than k/2 + (t - k/2) = t of its
+//!   neighbours answer, its self-mask stays, and no part's sum is had. It is assumed that everybody
+//!   sees the same survivor set (the consistency round) and that a site that is not in it answers
+//!   nothing.
 //!
 //! Logarithms and exponentials are `libm`'s, so that every machine finds the same parameters.
 

@@ -41,8 +41,8 @@ const GROUP: usize = 256;
 /// a uniform one with an advantage of 2^-65 (2^32 blocks never repeat).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Prg {
-    /// AES-128 in counter mode, where processors have AES instructions; elsewhere a tenth of the
-    /// other's speed.
+    /// AES-128 in counter mode, where processors have AES instructions; elsewhere it is the slower
+    /// one, by six times or more.
     Aes128,
     /// ChaCha20, for parties without AES instructions. Vectors of up to 2^38 bytes.
     ChaCha20,
