@@ -7,7 +7,7 @@ pub enum Error {
     /// A plaintext integer does not fit the field. The value itself is secret and not told.
     #[error(
         "coordinate {index} is out of range: its absolute value must be at most {limit}; \
-         use a coarser grid or the 128-bit field"
+         use a coarser grid, or a wider field or ring"
     )]
     OutOfRange {
         /// Position in the vector, from 0.
@@ -225,6 +225,15 @@ pub enum Error {
     Uncommitted {
         /// Its index.
         index: u32,
+    },
+    /// No graph of so many sites withstands what is assumed of them.
+    #[error(
+        "no graph of {sites} sites withstands these shares of corrupt and absent sites; assume \
+         fewer, or have more sites"
+    )]
+    Graph {
+        /// Sites.
+        sites: u32,
     },
     /// Text that is not the hexadecimal form of the bytes expected.
     #[error("expected {expected} bytes as hexadecimal digits, got {got:?}")]

@@ -14,6 +14,7 @@
 //! | [`share`] | additive k-of-k sharing of signed integers | folklore; secrecy: one-time pad in Z_p |
 //! | [`shamir`] | sharing of which any r of n reconstruct; wrong shares located | Shamir 1979; Massey 1969 |
 //! | [`reshare`] | from additive to threshold shares of a sum | ours; sums of Shamir sharings |
+//! | [`secagg`] | masks over Z_2^b for sums over one untrusted coordinator | Bonawitz et al. 2017, Bell et al. 2020 |
 //! | [`vss`] | verifiable sharing of scalars over Ristretto | Feldman 1987, Pedersen 1991 |
 //! | [`encode`] | canonical bytes and SHA3-256 digests | ours; `docs/protocol.md` |
 //! | [`identity`] | Ed25519 keys and signatures over digests | RFC 8032, strict verification |
@@ -58,6 +59,7 @@ mod par;
 pub mod pine;
 pub mod reshare;
 pub mod seal;
+pub mod secagg;
 pub mod secret;
 pub mod shamir;
 pub mod share;
