@@ -45,7 +45,7 @@ const HANDSHAKES: usize = 256;
 const PER_PARTY: usize = 8;
 /// What a peer may send before it is read, in bytes, a call and a connection. Bounds what a node
 /// holds for each site that waits for its turn.
-pub const WINDOW: u32 = 1 << 17;
+pub const WINDOW: u32 = 1 << 18;
 
 /// A channel to a party, with the version of the protocol on each call.
 pub type Link = InterceptedService<Channel, Speak>;
@@ -415,8 +415,8 @@ pub fn channel(
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|e| unreachable(e.to_string()))?
         .connect_timeout(HANDSHAKE)
-        .initial_stream_window_size(8 * WINDOW)
-        .initial_connection_window_size(8 * WINDOW)
+        .initial_stream_window_size(4 * WINDOW)
+        .initial_connection_window_size(4 * WINDOW)
         .http2_keep_alive_interval(Duration::from_secs(20))
         .keep_alive_while_idle(true);
     let (address, proxy) = (address.to_owned(), identity.proxy.clone());

@@ -168,6 +168,11 @@ impl Intake {
         Ok(())
     }
 
+    /// Whether all chunks have come.
+    pub(super) fn is_whole(&self) -> bool {
+        self.hashes.len() >= self.body.div_ceil(CHUNK)
+    }
+
     /// Waits until the oldest chunk in line is durable.
     async fn written(&mut self) -> Result<(), Error> {
         match self.writing.pop_front() {

@@ -201,7 +201,12 @@ async fn take_in(
     let mut intake = Intake::begin(&engine, &site, opening).await.map_err(refused)?;
     let mut prompt = true;
     loop {
-        let turn = if prompt { Some(engine.writer.turn().await.map_err(status)?) } else { None };
+        // With all chunks here only the end is to come: waiting for a turn would hold on to them.
+        let turn = if prompt && !intake.is_whole() {
+            Some(engine.writer.turn().await.map_err(status)?)
+        } else {
+            None
+        };
         let mut coming = std::pin::pin!(next());
         let part = match tokio::time::timeout(PROMPT, &mut coming).await {
             Ok(part) => part,
