@@ -18,6 +18,7 @@
 //! | [`encode`] | canonical bytes and SHA3-256 digests | ours; `docs/protocol.md` |
 //! | [`identity`] | Ed25519 keys and signatures over digests | RFC 8032, strict verification |
 //! | [`seal`] | sealing to a node's epoch key: HPKE with X-Wing, AES-256-GCM | RFC 9180, draft-ietf-hpke-pq |
+//! | [`secagg`] | sums of masked vectors by one untrusted coordinator | Bonawitz et al. 2017 |
 //! | [`kdf`] | keys from keys, by label | RFC 5869 with HMAC-SHA256 |
 //! | [`secret`] | 32-byte secrets | |
 //!
@@ -58,6 +59,7 @@ mod par;
 pub mod pine;
 pub mod reshare;
 pub mod seal;
+pub mod secagg;
 pub mod secret;
 pub mod shamir;
 pub mod share;
