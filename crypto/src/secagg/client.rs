@@ -235,7 +235,8 @@ impl Ready {
     /// Masks the vector, once: the seeds are gone afterwards.
     ///
     /// # Errors
-    /// On another length than the terms'; [`Error::NotInRoster`] for another identity.
+    /// On another length than the terms', and on an integer outside the ring: the task's bound
+    /// keeps an honest site's within (rules S5, N5). [`Error::NotInRoster`] for another identity.
     pub fn mask(
         self,
         values: &[i64],
@@ -249,15 +250,13 @@ impl Ready {
             return Err(crate::Error::Length { what: "vector to mask", expected, got }.into());
         }
         masked.own(identity)?;
-        let mut vector = Accumulator::from_integers(terms.ring, values);
-        vector.add_mask(terms.prg, &self_mask_seed(&self_mask, context.digest()));
-        for (other, keys) in &keys {
-            if *other > site {
-                vector.add_mask(terms.prg, &keys.mask);
-            } else {
-                vector.sub_mask(terms.prg, &keys.mask);
-            }
-        }
+        let mut vector = Accumulator::from_integers(terms.ring, values)?;
+        let own = self_mask_seed(&self_mask, context.digest());
+        let (after, before): (Vec<_>, Vec<_>) = keys.iter().partition(|(other, _)| **other > site);
+        let mut add: Vec<&Seed> = after.into_iter().map(|(_, keys)| &keys.mask).collect();
+        add.push(&own);
+        let subtract: Vec<&Seed> = before.into_iter().map(|(_, keys)| &keys.mask).collect();
+        vector.apply_masks(terms.prg, &add, &subtract);
         let input = MaskedInput {
             origin: context.origin(site),
             cohort: masked.cohort,
@@ -266,5 +265,23 @@ impl Ready {
         }
         .sign(identity);
         Ok((masked, input))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_holds_two_shares_and_nothing_else() {
+        assert!(Held::read(&[0; 2 * SHARE]).is_some());
+        for len in [0, SHARE, 2 * SHARE - 1, 2 * SHARE + 1] {
+            assert!(Held::read(&vec![0; len]).is_none(), "{len} bytes");
+        }
+        for at in 0..2 * LIMBS {
+            let mut bytes = [0; 2 * SHARE];
+            bytes[8 * at..8 * at + 8].fill(0xff);
+            assert!(Held::read(&bytes).is_none(), "element {at}");
+        }
     }
 }

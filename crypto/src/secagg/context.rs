@@ -180,9 +180,9 @@ impl RoundContext {
         }
         let mut to = Encoder::new("haima secagg terms 1");
         to.digest(&terms.round).digest(roster.digest()).digest(&terms.epoch);
-        to.u32(threshold).u32(corrupt).u32(min_sites).u32(terms.ring.bits());
+        to.u32(threshold).u32(corrupt).u32(min_sites).u8(terms.ring.bits());
         to.u8(match terms.prg {
-            Prg::Aes128Ctr => 1,
+            Prg::Aes128 => 1,
             Prg::ChaCha20 => 2,
         });
         to.u64(len as u64);

@@ -177,7 +177,7 @@ impl Summing {
             return Err(Error::Invalid { what, site: name() });
         }
         let terms = context.terms();
-        let (expected, got) = (terms.ring.packed_len(terms.len), input.packed.len());
+        let (expected, got) = (terms.ring.packed_len(terms.len)?, input.packed.len());
         if got != expected {
             return Err(Error::Length { what, site: name(), expected, got });
         }

@@ -11,7 +11,7 @@ use crate::xof::{ByteStream, Xof, XofHmacSha256Aes128};
 /// The integers modulo 2^b, 1 <= b <= 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ring {
-    bits: u32,
+    bits: u8,
 }
 
 impl Ring {
@@ -19,7 +19,7 @@ impl Ring {
     ///
     /// # Errors
     /// Outside 1 to 64.
-    pub fn new(bits: u32) -> Result<Self, Error> {
+    pub fn new(bits: u8) -> Result<Self, Error> {
         if (1..=64).contains(&bits) {
             Ok(Self { bits })
         } else {
@@ -29,14 +29,19 @@ impl Ring {
 
     /// b.
     #[must_use]
-    pub fn bits(self) -> u32 {
+    pub fn bits(self) -> u8 {
         self.bits
     }
 
     /// Bytes of a packed vector of `len` entries.
-    #[must_use]
-    pub fn packed_len(self, len: usize) -> usize {
-        len.saturating_mul(self.bits as usize).div_ceil(8)
+    ///
+    /// # Errors
+    /// Past what a memory holds.
+    pub fn packed_len(self, len: usize) -> Result<usize, Error> {
+        let bits = len.checked_mul(usize::from(self.bits));
+        let (what, max) = ("bytes of a packed vector", usize::MAX as u128);
+        let parameter = Error::Parameter { what, got: len as u128, min: 0, max };
+        Ok(bits.ok_or(parameter)?.div_ceil(8))
     }
 
     fn mask(self) -> u64 {
@@ -48,7 +53,7 @@ impl Ring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prg {
     /// AES-128 in counter mode.
-    Aes128Ctr,
+    Aes128,
     /// ChaCha20.
     ChaCha20,
 }
@@ -72,11 +77,17 @@ impl Accumulator {
         Self { ring, words: Zeroizing::new(vec![0; len]) }
     }
 
-    /// Signed integers, modulo 2^b.
-    #[must_use]
-    pub fn from_integers(ring: Ring, values: &[i64]) -> Self {
+    /// Signed integers, in two's complement.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] when |x| >= 2^(b-1).
+    pub fn from_integers(ring: Ring, values: &[i64]) -> Result<Self, Error> {
+        let limit = (1u64 << (ring.bits - 1)) - 1;
+        if let Some(index) = values.iter().position(|value| value.unsigned_abs() > limit) {
+            return Err(Error::OutOfRange { index, limit: limit.into() });
+        }
         let words = values.iter().map(|value| value.cast_unsigned() & ring.mask()).collect();
-        Self { ring, words: Zeroizing::new(words) }
+        Ok(Self { ring, words: Zeroizing::new(words) })
     }
 
     /// Adds a seed's mask.
@@ -89,9 +100,15 @@ impl Accumulator {
         self.expand(prg, seed, u64::wrapping_sub);
     }
 
+    /// Adds and subtracts the masks of many seeds.
+    pub fn apply_masks(&mut self, prg: Prg, add: &[&Seed], subtract: &[&Seed]) {
+        add.iter().for_each(|seed| self.add_mask(prg, seed));
+        subtract.iter().for_each(|seed| self.sub_mask(prg, seed));
+    }
+
     fn expand(&mut self, prg: Prg, seed: &Seed, combine: impl Fn(u64, u64) -> u64) {
         let tag: &[u8] = match prg {
-            Prg::Aes128Ctr => b"aes",
+            Prg::Aes128 => b"aes",
             Prg::ChaCha20 => b"chacha",
         };
         let mut stream = XofHmacSha256Aes128::init(seed.expose(), tag).finish();
@@ -108,11 +125,11 @@ impl Accumulator {
     /// b bits an entry, little-endian.
     #[must_use]
     pub fn to_packed(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.ring.packed_len(self.words.len()));
+        let mut bytes = Vec::with_capacity(self.words.len() * 8);
         let (mut held, mut bits) = (0u128, 0);
         for word in self.words.iter() {
             held |= u128::from(*word) << bits;
-            bits += self.ring.bits;
+            bits += u32::from(self.ring.bits);
             while bits >= 8 {
                 bytes.push(held as u8);
                 held >>= 8;
@@ -130,24 +147,24 @@ impl Accumulator {
     /// # Errors
     /// On another length and on bits set past the last entry.
     pub fn add_packed(&mut self, packed: &[u8]) -> Result<(), Error> {
-        let expected = self.ring.packed_len(self.words.len());
+        let expected = self.ring.packed_len(self.words.len())?;
         if packed.len() != expected {
             return Err(Error::Length { what: "packed vector", expected, got: packed.len() });
         }
-        let spare = 8 * expected - self.ring.bits as usize * self.words.len();
+        let spare = 8 * expected - usize::from(self.ring.bits) * self.words.len();
         if packed.last().is_some_and(|last| last.leading_zeros() < spare as u32) {
             return Err(Error::NotReduced { what: "packed vector", index: self.words.len() });
         }
         let mask = self.ring.mask();
         let (mut held, mut bits, mut bytes) = (0u128, 0, packed.iter());
         for word in self.words.iter_mut() {
-            while bits < self.ring.bits {
+            while bits < u32::from(self.ring.bits) {
                 held |= u128::from(bytes.next().copied().unwrap_or_default()) << bits;
                 bits += 8;
             }
             *word = word.wrapping_add(held as u64) & mask;
             held >>= self.ring.bits;
-            bits -= self.ring.bits;
+            bits -= u32::from(self.ring.bits);
         }
         Ok(())
     }

@@ -185,21 +185,16 @@ impl Unmasking {
     pub fn unmask(self, seeds: Seeds) -> Sum {
         let Self { round, mut sum, request, .. } = self;
         let prg = round.context.terms().prg;
-        for seed in &seeds.survivors {
-            sum.sub_mask(prg, seed);
-        }
+        let mut add = Vec::new();
+        let mut subtract: Vec<&Seed> = seeds.survivors.iter().collect();
+        let survivors = &request.partition.survivors;
         for (gone, subkeys) in &seeds.vanished {
-            let left =
-                subkeys.iter().filter(|(site, _)| request.partition.survivors.contains(site));
-            for (survivor, subkey) in left {
+            for (survivor, subkey) in subkeys.iter().filter(|(site, _)| survivors.contains(site)) {
                 // The survivor added it when the vanished site came after it in the roster.
-                if gone > survivor {
-                    sum.sub_mask(prg, subkey);
-                } else {
-                    sum.add_mask(prg, subkey);
-                }
+                if gone > survivor { subtract.push(subkey) } else { add.push(subkey) }
             }
         }
+        sum.apply_masks(prg, &add, &subtract);
         Sum { values: sum.to_integers(), partition: request.partition, disputes: seeds.disputes }
     }
 }
@@ -242,4 +237,108 @@ pub struct Sum {
     pub partition: Partition,
     /// Wrong shares that did not prevent it.
     pub disputes: Vec<Dispute>,
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+    use crate::field::encode_vec;
+    use crate::identity::{IdentityKey, Signature};
+    use crate::secagg::context::{Member, Roster, RoundContext, Terms};
+    use crate::secagg::mask::{Prg, Ring};
+    use crate::secagg::messages::{Header, UNSIGNED};
+    use crate::shamir::share_seed;
+
+    /// Four sites, t = 3, of which 3 has vanished; its backup is `backup`, and site 1 deals shares
+    /// of another seed than it committed to, if `lying`.
+    fn unmasking(backup: Option<Vec<u8>>, lying: bool) -> Unmasking {
+        let identities: Vec<_> = (1..5).map(|site| IdentityKey::from_secret(&[site; 32])).collect();
+        let member =
+            |key: &IdentityKey| Member { name: key.public().fingerprint(), identity: key.public() };
+        let terms = Terms {
+            round: Digest::of(b"round"),
+            epoch: Digest::of(b"epoch"),
+            threshold: 3,
+            corrupt: 1,
+            min_sites: 3,
+            ring: Ring::new(32).unwrap(),
+            prg: Prg::Aes128,
+            len: 2,
+        };
+        let roster = Roster::new(identities.iter().map(member).collect()).unwrap();
+        let context = RoundContext::new(roster, terms).unwrap();
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let (mut headers, mut backups, mut dealt) = (BTreeMap::new(), BTreeMap::new(), vec![]);
+        for site in 0..4 {
+            let [self_mask, backup_seed] = [(); 2].map(|()| Seed::random(&mut rng));
+            let bound = backup_bound(&context, site);
+            let mut sealed = vec![site as u8; 96];
+            backup_key(&backup_seed, &bound)
+                .seal(only().unwrap(), bound.as_bytes(), &mut sealed)
+                .unwrap();
+            let header = Header {
+                origin: context.origin(site),
+                self_mask: commitment(&context, site, Secret::SelfMask, &self_mask),
+                backup_key: commitment(&context, site, Secret::Backup, &backup_seed),
+                backup: Digest::of(&sealed),
+                envelopes: Digest::default(),
+                signature: Signature::from_bytes(UNSIGNED),
+            };
+            headers.insert(site, header);
+            backups.insert(site, sealed);
+            let seed = match site {
+                1 if lying => Seed::random(&mut rng),
+                3 => backup_seed,
+                _ => self_mask,
+            };
+            dealt.push(share_seed(&seed, context.threshold(), &mut rng));
+        }
+        if let Some(backup) = backup {
+            backups.insert(3, backup);
+        }
+        let (cohort, sum) = (Digest::default(), Accumulator::new(terms.ring, terms.len));
+        let partition =
+            Partition { absent: [].into(), vanished: [3].into(), survivors: [0, 1, 2].into() };
+        let partition_digest = partition.digest();
+        let request = UnmaskRequest { partition, confirmations: Vec::new() };
+        let round = Gathered { context: context.clone(), cohort, headers, backups };
+        let mut unmasking = Unmasking::new(round, sum, request);
+        for (site, identity) in (0..3).zip(&identities) {
+            let share = |dealer: usize| -> [u8; 40] {
+                encode_vec(dealt[dealer][site as usize].values()).try_into().unwrap()
+            };
+            let shares = UnmaskShares {
+                origin: context.origin(site),
+                partition: partition_digest,
+                self_masks: Zeroizing::new([0, 1, 2].map(share).to_vec()),
+                backup_keys: Zeroizing::new(vec![share(3)]),
+                signature: Signature::from_bytes(UNSIGNED),
+            };
+            unmasking.add(&shares.sign(identity)).unwrap();
+        }
+        unmasking
+    }
+
+    #[test]
+    fn a_dealer_of_shares_of_another_seed_than_it_committed_to_is_a_suspect() {
+        let mut rng = ChaCha20Rng::from_seed([2; 32]);
+        assert!(unmasking(None, false).seeds(&mut rng).is_ok());
+        let round = unmasking(None, true);
+        let name = |site| round.round.context.roster().name(site);
+        let refused = round.seeds(&mut rng).unwrap_err();
+        let (dealer, holders) = (name(1), (0..3).map(name).collect());
+        assert_eq!(refused, Error::Unrecoverable { what: "self-mask", dealer, holders });
+    }
+
+    #[test]
+    fn a_vanished_site_is_named_when_its_backup_does_not_open() {
+        let round = unmasking(Some(vec![7; 112]), false);
+        let refused = round.seeds(&mut ChaCha20Rng::from_seed([2; 32])).unwrap_err();
+        let site = round.round.context.roster().name(3);
+        assert_eq!(refused.suspects(), [crate::secagg::Suspect::Site(site.clone())]);
+        assert_eq!(refused, Error::Sealed { what: "backup", site });
+    }
 }

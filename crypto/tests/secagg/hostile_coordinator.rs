@@ -328,7 +328,7 @@ fn a_share_of_one_site_does_not_reach_another() {
 #[test]
 fn envelopes_and_headers_are_one_each_and_whole() {
     let (what, site) = ("envelope", "site-2".to_owned());
-    let refused = receive(|delivery, _, _, _| drop(delivery.envelopes.remove(1)));
+    let refused = receive(|delivery, _, _, _| delivery.envelopes.retain(|one| one.from != 2));
     assert_eq!(refused, Error::Missing { what, site: site.clone() });
     let refused =
         receive(|delivery, _, _, _| delivery.envelopes[2] = delivery.envelopes[1].clone());
@@ -336,7 +336,7 @@ fn envelopes_and_headers_are_one_each_and_whole() {
     let refused = receive(|delivery, _, _, _| delivery.envelopes[1].sealed[50] ^= 1);
     assert_eq!(refused, Error::Signature { what, site: site.clone() });
     let what = "header of shares";
-    let refused = receive(|delivery, _, _, _| drop(delivery.headers.remove(2)));
+    let refused = receive(|delivery, _, _, _| delivery.headers.retain(|one| one.origin.site != 2));
     assert_eq!(refused, Error::Missing { what, site: site.clone() });
     let refused = receive(|delivery, _, _, _| delivery.headers[1] = delivery.headers[2].clone());
     assert_eq!(refused, Error::Duplicate { what, site: site.clone() });
@@ -348,7 +348,7 @@ fn envelopes_and_headers_are_one_each_and_whole() {
 
 #[test]
 fn the_own_header_comes_back_as_it_was_sent() {
-    let refused = receive(|delivery, _, _, _| drop(delivery.headers.remove(0)));
+    let refused = receive(|delivery, _, _, _| delivery.headers.retain(|one| one.origin.site != 0));
     assert_eq!(refused, Error::Own { what: "header of shares" });
     // Even one that it might have signed.
     let refused = receive(|delivery, network, _, _| {

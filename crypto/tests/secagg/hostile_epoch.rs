@@ -54,7 +54,7 @@ fn a_substituted_or_replayed_key_is_refused() {
     assert_eq!(refused, Error::UnknownSite { position: 4, sites: 4 });
     let refused = agree(|all| all[2] = all[1].clone());
     assert_eq!(refused, Error::Duplicate { what, site: "site-1".into() });
-    let refused = agree(|all| drop(all.remove(2)));
+    let refused = agree(|all| all.retain(|one| one.site != 2));
     assert_eq!(refused, Error::Missing { what, site });
 }
 
@@ -105,7 +105,7 @@ fn pair_keys_are_one_of_each_signed_for_this_site_and_whole() {
     let (what, site) = ("pair key", "site-1".to_owned());
     let refused = finish(|to, _| to[1].sealed[1140] ^= 1).unwrap_err();
     assert_eq!(refused, Error::Signature { what, site: site.clone() });
-    let refused = finish(|to, _| drop(to.remove(1))).unwrap_err();
+    let refused = finish(|to, _| to.retain(|one| one.from != 1)).unwrap_err();
     assert_eq!(refused, Error::Missing { what, site: site.clone() });
     let refused = finish(|to, _| to[2] = to[1].clone()).unwrap_err();
     assert_eq!(refused, Error::Duplicate { what, site: site.clone() });

@@ -104,7 +104,7 @@ impl Network {
             corrupt: 2 * threshold - sites - 1,
             min_sites: 2,
             ring: Ring::new(32).unwrap(),
-            prg: Prg::Aes128Ctr,
+            prg: Prg::Aes128,
             len: LEN,
         }
     }

@@ -97,7 +97,7 @@ struct Case {
     sites: u32,
     threshold: u32,
     min_sites: u32,
-    bits: u32,
+    bits: u8,
     chacha: bool,
     inputs: Vec<Vec<i64>>,
     last: Vec<Last>,
@@ -106,7 +106,7 @@ struct Case {
 fn cases() -> impl Strategy<Value = Case> {
     let head =
         (3u32..13).prop_flat_map(|sites| (Just(sites), sites * 2 / 3 + 1..=sites, 1..=sites));
-    let ring = prop_oneof![Just(32u32), Just(64), 17u32..64];
+    let ring = prop_oneof![Just(32u8), Just(64), 17u8..64];
     (head, ring, any::<bool>(), 1usize..40)
         .prop_flat_map(|((sites, threshold, min_sites), bits, chacha, len)| {
             let limit = 1i64 << (bits - 6).min(57);
@@ -140,7 +140,7 @@ proptest! {
             corrupt: 2 * case.threshold - case.sites - 1,
             min_sites: case.min_sites,
             ring: Ring::new(case.bits).unwrap(),
-            prg: if case.chacha { Prg::ChaCha20 } else { Prg::Aes128Ctr },
+            prg: if case.chacha { Prg::ChaCha20 } else { Prg::Aes128 },
             len: case.inputs[0].len(),
             ..network.terms()
         });
