@@ -263,7 +263,7 @@ pub enum Error {
 
 /// A party that may have deviated.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Suspect {
+pub enum Party {
     /// Who relays.
     Coordinator,
     /// A site, by name.
@@ -275,8 +275,8 @@ impl Error {
     /// about itself, leaves itself out. Empty where the caller's own arguments were wrong, and
     /// where it cannot be said.
     #[must_use]
-    pub fn suspects(&self) -> Vec<Suspect> {
-        let site = |name: &String| Suspect::Site(name.clone());
+    pub fn culprits(&self) -> Vec<Party> {
+        let site = |name: &String| Party::Site(name.clone());
         match self {
             Self::Sites { .. }
             | Self::Roster { .. }
@@ -298,7 +298,7 @@ impl Error {
             | Self::NotASurvivor
             | Self::AnotherPartition
             | Self::TooFewConfirmations { .. }
-            | Self::AnsweredAlready => vec![Suspect::Coordinator],
+            | Self::AnsweredAlready => vec![Party::Coordinator],
             Self::AnotherEpoch { site: name, .. }
             | Self::AnotherRound { site: name, .. }
             | Self::OtherTerms { site: name, .. }
@@ -308,7 +308,7 @@ impl Error {
             | Self::Missing { site: name, .. }
             | Self::Length { site: name, .. }
             | Self::NoSurvivor { site: name, .. } => {
-                vec![Suspect::Coordinator, site(name)]
+                vec![Party::Coordinator, site(name)]
             }
             // What it signed, no one else can have put there.
             Self::Sealed { site: name, .. } | Self::Invalid { site: name, .. } => vec![site(name)],

@@ -1,9 +1,12 @@
 //! What a site sends before its vector is in the sum, and what it is sent.
 //!
 //! Each message begins with its [`Origin`] and is signed over the canonical encoding of all but
-//! the signature. Ciphertexts and vectors are signed by their digest.
+//! the signature. Ciphertexts and vectors are signed by their digest: a vector by SHA-256, for which
+//! processors have instructions, so that it costs a quarter of SHA3-256 (2.3 and 8.4 ms for 4 MB).
 
 use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
 
 use super::context::RoundContext;
 use super::{Error, MAX_SITES};
@@ -298,7 +301,7 @@ pub struct MaskedInput {
     pub cohort: Digest,
     /// The vector, packed at the ring's bits an entry.
     pub packed: Vec<u8>,
-    /// Over the above, the vector as its SHA3-256.
+    /// Over the above, the vector as its SHA-256.
     pub signature: Signature,
 }
 
@@ -315,7 +318,7 @@ impl Signed for MaskedInput {
     }
     fn encode_signed(&self, to: &mut Encoder) {
         self.origin.encode(to);
-        to.digest(&self.cohort).digest(&Digest::of(&self.packed));
+        to.digest(&self.cohort).array(&Sha256::digest(&self.packed).into());
     }
     fn signature(&mut self) -> &mut Signature {
         &mut self.signature

@@ -30,7 +30,7 @@
 //! Not promised: that the sum is right (a coordinator may tell any, and a site may add any vector:
 //! rule M3), and that a round ends. A site that deals bad shares or a bad backup, or withholds its
 //! messages, can fail a round; where its signature shows it, the error names it
-//! ([`Error::suspects`]), and a new attempt can leave it out.
+//! ([`Error::culprits`]), and a new attempt can leave it out.
 //!
 //! # Departures from the paper
 //! * Keys are agreed once an epoch; each round's subkeys are derived. What is shared, and told of a
@@ -58,7 +58,7 @@ pub use client::{Ready, Shared};
 pub use context::{MAX_NAME, Member, Roster, RoundContext, Terms};
 pub use coordinator::{Collecting, Confirming, Relaying, Summing};
 pub use epoch::{Advertisement, Advertising, Agreeing, Agreement, EpochContext};
-pub use error::{Error, Suspect};
+pub use error::{Error, Party};
 pub use mask::{Prg, Ring};
 pub use messages::{Delivery, Envelope, Header, MaskedInput, Origin, SharesMessage};
 pub use pairs::{MAX_ROUNDS, PairKeys};

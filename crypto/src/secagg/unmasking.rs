@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dealer_of_shares_of_another_seed_than_it_committed_to_is_a_suspect() {
+    fn a_dealer_of_shares_of_another_seed_than_it_committed_to_is_named() {
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
         assert!(unmasking(None, false).seeds(&mut rng).is_ok());
         let round = unmasking(None, true);
@@ -338,7 +338,7 @@ mod tests {
         let round = unmasking(Some(vec![7; 112]), false);
         let refused = round.seeds(&mut ChaCha20Rng::from_seed([2; 32])).unwrap_err();
         let site = round.round.context.roster().name(3);
-        assert_eq!(refused.suspects(), [crate::secagg::Suspect::Site(site.clone())]);
+        assert_eq!(refused.culprits(), [crate::secagg::Party::Site(site.clone())]);
         assert_eq!(refused, Error::Sealed { what: "backup", site });
     }
 }

@@ -34,7 +34,7 @@ fn a_site_both_survivor_and_vanished_would_be_unmasked_and_is_refused() {
     for twice in twice {
         let refused = confirm(&twice, &[], &[3]).unwrap_err();
         assert_eq!(refused, Error::Overlap { site: "site-1".into() });
-        assert_eq!(refused.suspects(), [Suspect::Coordinator]);
+        assert_eq!(refused.culprits(), [Party::Coordinator]);
     }
 }
 
@@ -251,8 +251,8 @@ fn shares_of_another_study_or_model_are_refused() {
     let refused =
         deliver_under(|terms| terms.round = Digest::of(b"another study, or another model"));
     assert_eq!(refused, Error::AnotherRound { what, site: site.clone() });
-    let both = [Suspect::Coordinator, Suspect::Site(site)];
-    assert_eq!(refused.suspects(), both);
+    let both = [Party::Coordinator, Party::Site(site)];
+    assert_eq!(refused.culprits(), both);
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn a_share_of_one_site_does_not_reach_another() {
         envelope.signature = signed_envelope(envelope, context, network.identity(2));
     });
     assert_eq!(refused, Error::Sealed { what, site: from.clone() });
-    assert_eq!(refused.suspects(), [Suspect::Site(from)]);
+    assert_eq!(refused.culprits(), [Party::Site(from)]);
 }
 
 #[test]

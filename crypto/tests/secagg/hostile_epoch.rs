@@ -62,8 +62,8 @@ fn a_substituted_or_replayed_key_is_refused() {
 fn a_copied_key_and_an_own_key_replaced_are_refused() {
     let refused = agree(|all| all[2] = with_key(&all[2], &all[1]));
     let (first, second) = ("site-1".to_owned(), "site-2".to_owned());
-    let suspects = [&first, &second].map(|name| Suspect::Site(name.clone()));
-    assert_eq!(refused.suspects(), suspects);
+    let culprits = [&first, &second].map(|name| Party::Site(name.clone()));
+    assert_eq!(refused.culprits(), culprits);
     assert_eq!(refused, Error::SameKey { first, second });
     let (_, old) = advertised(0);
     let refused = agree(|all| all[0] = with_key(&all[0], &old[0]));

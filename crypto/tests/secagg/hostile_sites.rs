@@ -113,7 +113,7 @@ fn garbage_in_an_envelope_is_named_by_its_holder() {
     let relaying = collecting.close().unwrap();
     let refused = states.swap_remove(0).receive(&relaying.delivery(0).unwrap()).unwrap_err();
     assert_eq!(refused, Error::Sealed { what: "envelope", site: "site-1".into() });
-    assert_eq!(refused.suspects(), [Suspect::Site("site-1".into())]);
+    assert_eq!(refused.culprits(), [Party::Site("site-1".into())]);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_second_answer_of_one_site_is_refused() {
 /// Seven sites, t = 5, six answers: one wrong share is seen, and none can be located; a round of
 /// nine, t = 7, with nine answers locates one.
 #[test]
-fn a_garbage_share_is_seen_and_the_dealer_and_the_holders_are_suspects() {
+fn a_garbage_share_is_seen_and_the_dealer_and_the_holders_are_named() {
     let all = [0, 1, 2, 3, 4, 5];
     let (unmasking, results) = answers(&all, |site, shares| {
         if site == 2 {
@@ -316,7 +316,7 @@ fn a_garbage_share_is_seen_and_the_dealer_and_the_holders_are_suspects() {
     let holders: Vec<_> = all.iter().map(|site| name(*site)).collect();
     let (what, dealer) = ("backup key", "site-6".to_owned());
     assert_eq!(refused, Error::Unrecoverable { what, dealer, holders });
-    assert_eq!(refused.suspects().len(), 7);
+    assert_eq!(refused.culprits().len(), 7);
 }
 
 #[test]

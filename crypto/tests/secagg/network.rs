@@ -8,6 +8,7 @@ use haima_crypto::identity::{IdentityKey, Signature};
 use haima_crypto::secagg::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use sha2::{Digest as _, Sha256};
 
 pub(crate) const LEN: usize = 5;
 
@@ -208,11 +209,11 @@ pub(crate) fn signed<M: Canonical>(message: &M, identity: &IdentityKey) -> Signa
     identity.sign(&Digest::of(&bytes[..bytes.len() - 64]))
 }
 
-/// Signs a masked vector: its digest stands for it.
+/// Signs a masked vector: its SHA-256 stands for it.
 pub(crate) fn signed_input(input: &MaskedInput, identity: &IdentityKey) -> Signature {
     let mut to = Encoder::new(MaskedInput::LABEL);
     to.digest(&input.origin.round).digest(&input.origin.terms).u32(input.origin.site);
-    to.digest(&input.cohort).digest(&Digest::of(&input.packed));
+    to.digest(&input.cohort).array(&Sha256::digest(&input.packed).into());
     identity.sign(&Digest::of(&to.finish()))
 }
 

@@ -82,7 +82,9 @@ fn every_message_has_the_bytes_of_the_vectors() {
     }
     let text = std::fs::read_to_string(path).unwrap();
     let frozen: Value = serde_json::from_str(&text).unwrap();
-    for (now, frozen) in now.as_array().unwrap().iter().zip(frozen.as_array().unwrap()) {
+    let [now, frozen] = [&now, &frozen].map(|all| all.as_array().unwrap());
+    assert_eq!(now.len(), frozen.len());
+    for (now, frozen) in now.iter().zip(frozen) {
         for key in ["prg", "ring_bits", "epoch", "terms", "inputs", "sum"] {
             assert_eq!(now[key], frozen[key], "{key}");
         }
