@@ -14,11 +14,11 @@
 //! | [`share`] | additive k-of-k sharing of signed integers | folklore; secrecy: one-time pad in Z_p |
 //! | [`shamir`] | sharing of which any r of n reconstruct; wrong shares located | Shamir 1979; Massey 1969 |
 //! | [`reshare`] | from additive to threshold shares of a sum | ours; sums of Shamir sharings |
-//! | [`secagg`] | masks over Z_2^b for sums over one untrusted coordinator | Bonawitz et al. 2017, Bell et al. 2020 |
 //! | [`vss`] | verifiable sharing of scalars over Ristretto | Feldman 1987, Pedersen 1991 |
 //! | [`encode`] | canonical bytes and SHA3-256 digests | ours; `docs/protocol.md` |
 //! | [`identity`] | Ed25519 keys and signatures over digests | RFC 8032, strict verification |
 //! | [`seal`] | sealing to a node's epoch key: HPKE with X-Wing, AES-256-GCM | RFC 9180, draft-ietf-hpke-pq |
+//! | [`secagg`] | sums of masked vectors by one untrusted coordinator | Bonawitz et al. 2017, Bell et al. 2020 |
 //! | [`kdf`] | keys from keys, by label | RFC 5869 with HMAC-SHA256 |
 //! | [`secret`] | 32-byte secrets | |
 //!

@@ -203,6 +203,13 @@ impl SealingKey {
         Ok(Self(Box::new(key)))
     }
 
+    /// The seed of the key, from which other secrets of the same owner and epoch may be derived.
+    pub(crate) fn seed(&self) -> Seed {
+        let mut bytes = Zeroizing::new([0; SEED]);
+        self.0.write_exact(&mut *bytes);
+        Seed::from_bytes(*bytes)
+    }
+
     /// The public half.
     #[must_use]
     pub fn public(&self) -> SealingPublic {

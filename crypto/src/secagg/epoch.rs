@@ -1,0 +1,330 @@
+//! Pairwise keys, agreed once an epoch: "Round 0 - AdvertiseKeys" of Bonawitz et al. 2017, figure
+//! 4, taken out of the round.
+//!
+//! > *Generate key pairs ... Send the public keys (signed) to the server.*
+//!
+//! The pair's key is not a Diffie-Hellman value but 32 bytes that the site earlier in the roster
+//! seals to the other's X-Wing key ([`crate::seal`]), so that pairs are secret against a later
+//! quantum computer. They are derived from the sealing site's own private key of the epoch: an
+//! agreement that is made again, after a restart, gives the same pair key. Both bind it to the digest of *all* advertisements: who was shown
+//! another key has another digest, refuses the others' agreements, and would hold other keys.
+
+use std::collections::BTreeMap;
+
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::Error;
+use super::context::Roster;
+use super::messages::{UNSIGNED, signature};
+use super::pairs::{PairKeys, pair};
+use crate::encode::{Canonical, Decoder, Digest, Encoder};
+use crate::identity::{IdentityKey, Signature};
+use crate::kdf::derive;
+use crate::seal::{SealingKey, SealingPublic, sealed_len};
+use crate::secret::Seed;
+
+/// The epoch that keys are agreed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochContext {
+    roster: Roster,
+    digest: Digest,
+}
+
+impl EpochContext {
+    /// An epoch of a manifest, by number; a number is not used twice.
+    #[must_use]
+    pub fn new(manifest: &Digest, roster: Roster, number: u64) -> Self {
+        let mut to = Encoder::new("haima secagg epoch 1");
+        to.digest(manifest).digest(roster.digest()).u64(number);
+        let digest = Digest::of(&to.finish());
+        Self { roster, digest }
+    }
+
+    /// Checks that there is one advertisement of each site for this epoch, and gives the digest of
+    /// all: the epoch's name in rounds ([`super::Terms::epoch`]).
+    ///
+    /// # Errors
+    /// On an unknown site, a bad signature, one of another epoch, one twice or missing, and on one
+    /// key of two sites.
+    pub fn close(&self, advertisements: &[Advertisement]) -> Result<Digest, Error> {
+        Ok(self.sorted(advertisements)?.1)
+    }
+
+    fn sorted<'a>(
+        &self,
+        advertisements: &'a [Advertisement],
+    ) -> Result<(BTreeMap<u32, &'a Advertisement>, Digest), Error> {
+        let what = Advertisement::WHAT;
+        let mut all = BTreeMap::new();
+        let mut keys = BTreeMap::new();
+        for advertisement in advertisements {
+            let site = advertisement.site;
+            let statement = advertisement.statement();
+            self.roster.verify(site, &statement, &advertisement.signature, what)?;
+            let name = || self.roster.name(site);
+            if advertisement.epoch != self.digest {
+                return Err(Error::AnotherEpoch { what, site: name() });
+            }
+            if all.insert(site, advertisement).is_some() {
+                return Err(Error::Duplicate { what, site: name() });
+            }
+            if let Some(first) = keys.insert(advertisement.key.to_bytes(), site) {
+                let (first, second) = (self.roster.name(first), name());
+                return Err(Error::SameKey { first, second });
+            }
+        }
+        let mut to = Encoder::new("haima secagg advertisements 1");
+        to.digest(&self.digest);
+        for site in 0..self.roster.sites() {
+            let Some(advertisement) = all.get(&site) else {
+                return Err(Error::Missing { what, site: self.roster.name(site) });
+            };
+            to.bytes(&advertisement.key.to_bytes());
+        }
+        Ok((all, Digest::of(&to.finish())))
+    }
+}
+
+/// A site's public key for an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertisement {
+    /// Digest of manifest, roster and number of the epoch.
+    pub epoch: Digest,
+    /// The site's position.
+    pub site: u32,
+    /// X-Wing public key.
+    pub key: SealingPublic,
+    /// Over all of the above.
+    pub signature: Signature,
+}
+
+impl Advertisement {
+    const WHAT: &'static str = "advertisement";
+
+    fn statement(&self) -> Digest {
+        let mut to = Encoder::new("haima secagg advertisement signed 1");
+        to.digest(&self.epoch).u32(self.site).bytes(&self.key.to_bytes());
+        Digest::of(&to.finish())
+    }
+}
+
+impl Canonical for Advertisement {
+    const LABEL: &'static str = "haima secagg advertisement 1";
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.epoch).u32(self.site).bytes(&self.key.to_bytes());
+        to.array(self.signature.as_bytes());
+    }
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, crate::Error> {
+        Ok(Self {
+            epoch: from.digest()?,
+            site: from.u32()?,
+            key: SealingPublic::from_bytes(from.bytes(SealingPublic::LEN)?)?,
+            signature: signature(from)?,
+        })
+    }
+}
+
+/// A pair's secret, sealed by the site earlier in the roster to the later one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// Digest of all advertisements.
+    pub epoch: Digest,
+    /// Who sealed.
+    pub from: u32,
+    /// Who opens.
+    pub to: u32,
+    /// 32 bytes, sealed.
+    pub sealed: Vec<u8>,
+    /// Over all of the above, the ciphertext by its digest.
+    pub signature: Signature,
+}
+
+impl std::fmt::Debug for Agreement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Agreement {} to {}, epoch {}", self.from, self.to, self.epoch.short())
+    }
+}
+
+impl Agreement {
+    const WHAT: &'static str = "pair key";
+    const SEALED: usize = sealed_len(Seed::LEN);
+
+    fn statement(&self) -> Digest {
+        let mut to = Encoder::new("haima secagg agreement signed 1");
+        to.digest(&self.epoch).u32(self.from).u32(self.to).digest(&Digest::of(&self.sealed));
+        Digest::of(&to.finish())
+    }
+}
+
+impl Canonical for Agreement {
+    const LABEL: &'static str = "haima secagg agreement 1";
+    fn encode_fields(&self, to: &mut Encoder) {
+        to.digest(&self.epoch).u32(self.from).u32(self.to);
+        to.bytes(&self.sealed).array(self.signature.as_bytes());
+    }
+    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, crate::Error> {
+        Ok(Self {
+            epoch: from.digest()?,
+            from: from.u32()?,
+            to: from.u32()?,
+            sealed: from.bytes(Self::SEALED)?.to_vec(),
+            signature: signature(from)?,
+        })
+    }
+}
+
+/// Has a key and waits for those of all others.
+///
+/// # Security
+/// Stays at its site. Dropping it destroys the epoch's private key.
+#[derive(Debug)]
+pub struct Advertising {
+    context: EpochContext,
+    site: u32,
+    key: SealingKey,
+}
+
+impl Advertising {
+    /// Draws a key pair. The advertisement goes to all sites.
+    ///
+    /// # Errors
+    /// [`Error::NotInRoster`].
+    pub fn start<R: CryptoRng + ?Sized>(
+        context: EpochContext,
+        identity: &IdentityKey,
+        rng: &mut R,
+    ) -> Result<(Self, Advertisement), Error> {
+        Self::advertise(context, identity, SealingKey::generate(rng))
+    }
+
+    fn advertise(
+        context: EpochContext,
+        identity: &IdentityKey,
+        key: SealingKey,
+    ) -> Result<(Self, Advertisement), Error> {
+        let site = context.roster.position(&identity.public())?;
+        let (epoch, signature) = (context.digest, Signature::from_bytes(UNSIGNED));
+        let mut advertisement = Advertisement { epoch, site, key: key.public(), signature };
+        advertisement.signature = identity.sign(&advertisement.statement());
+        Ok((Self { context, site, key }, advertisement))
+    }
+
+    /// The private key, for the site's disk.
+    ///
+    /// # Security
+    /// To be destroyed when the pair keys are stored, and before a round is begun with them: who
+    /// finishes an epoch a second time gets the same keys, and they remember no round.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<[u8; SealingKey::LEN]> {
+        self.key.to_bytes()
+    }
+
+    /// Goes on after a restart, with the same advertisement.
+    ///
+    /// # Errors
+    /// On other bytes than [`Advertising::to_bytes`]; [`Error::NotInRoster`].
+    pub fn resume(
+        context: EpochContext,
+        identity: &IdentityKey,
+        bytes: &[u8],
+    ) -> Result<(Self, Advertisement), Error> {
+        Self::advertise(context, identity, SealingKey::from_bytes(bytes)?)
+    }
+
+    /// Takes everyone's advertisement, its own among them, and seals a secret to each site after
+    /// this one.
+    ///
+    /// # Errors
+    /// As [`EpochContext::close`]; [`Error::Own`] when this site's own has been replaced.
+    pub fn agree<R: CryptoRng + ?Sized>(
+        self,
+        advertisements: &[Advertisement],
+        identity: &IdentityKey,
+        rng: &mut R,
+    ) -> Result<(Agreeing, Vec<Agreement>), Error> {
+        let Self { context, site, key } = self;
+        let (all, epoch) = context.sorted(advertisements)?;
+        let roster = context.roster.clone();
+        if all.get(&site).is_none_or(|own| own.key != key.public()) {
+            return Err(Error::Own { what: Advertisement::WHAT });
+        }
+        let own = key.seed();
+        let mut agreeing = Agreeing { roster, epoch, site, key, keys: BTreeMap::new() };
+        let mut agreements = Vec::new();
+        for (to, advertisement) in all.range(site + 1..) {
+            let bound = agreeing.bound(site, *to);
+            let secret = derive(&own, "haima secagg pair secret", &[bound]);
+            let sealed = advertisement.key.seal(bound.as_bytes(), secret.expose(), rng)?;
+            agreeing.keep(*to, &secret);
+            let signature = Signature::from_bytes(UNSIGNED);
+            let mut agreement = Agreement { epoch, from: site, to: *to, sealed, signature };
+            agreement.signature = identity.sign(&agreement.statement());
+            agreements.push(agreement);
+        }
+        Ok((agreeing, agreements))
+    }
+}
+
+/// Has sealed to the sites after it and waits for the secrets of those before it.
+///
+/// # Security
+/// Stays at its site.
+#[derive(Debug)]
+pub struct Agreeing {
+    roster: Roster,
+    epoch: Digest,
+    site: u32,
+    key: SealingKey,
+    keys: BTreeMap<u32, Seed>,
+}
+
+impl Agreeing {
+    fn bound(&self, one: u32, other: u32) -> Digest {
+        pair("haima secagg pair 1", &self.epoch, &self.roster, one, other)
+    }
+
+    fn keep(&mut self, other: u32, secret: &Seed) {
+        let bound = self.bound(self.site, other);
+        let key = derive(secret, "haima secagg pair key", &[self.epoch, bound]);
+        self.keys.insert(other, key);
+    }
+
+    /// Opens the secrets sealed to this site, one of each site before it; then the private key is
+    /// destroyed.
+    ///
+    /// # Errors
+    /// On an unknown site, a bad signature, one of another epoch, for another site, twice, missing
+    /// or not opening.
+    pub fn finish(mut self, agreements: &[Agreement]) -> Result<PairKeys, Error> {
+        let what = Agreement::WHAT;
+        for agreement in agreements {
+            let Agreement { epoch, from, to, sealed, signature } = agreement;
+            self.roster.verify(*from, &agreement.statement(), signature, what)?;
+            let name = || self.roster.name(*from);
+            if *epoch != self.epoch {
+                return Err(Error::AnotherEpoch { what, site: name() });
+            }
+            if *to != self.site {
+                let to = self.roster.name(*to);
+                return Err(Error::Misdirected { what, from: name(), to });
+            }
+            if self.keys.contains_key(from) || *from >= self.site {
+                return Err(Error::Duplicate { what, site: name() });
+            }
+            let refuse = |_| Error::Sealed { what, site: name() };
+            let bound = self.bound(*from, self.site);
+            let opened = self.key.open(bound.as_bytes(), sealed).map_err(refuse)?;
+            let secret: &[u8; 32] =
+                opened.as_slice().try_into().map_err(|_| Error::Sealed { what, site: name() })?;
+            self.keep(*from, &Seed::from_bytes(*secret));
+        }
+        if let Some(missing) =
+            self.roster.others(self.site).find(|other| !self.keys.contains_key(other))
+        {
+            return Err(Error::Missing { what, site: self.roster.name(missing) });
+        }
+        let Self { roster, epoch, site, keys, .. } = self;
+        Ok(PairKeys::new(*roster.digest(), epoch, site, keys))
+    }
+}
