@@ -1,6 +1,9 @@
 //! The crate's one error type. Each variant says what, where and what to do; a refusal of a peer
 //! names the peer and the rule that it broke, so that it can be told apart from a local failure.
 
+#[cfg(feature = "server")]
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// Why something was refused or could not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -147,9 +150,15 @@ impl Error {
     }
 }
 
+/// Errors of databases in this process so far. After one, a store looks whether its connection is
+/// still sound.
+#[cfg(feature = "server")]
+pub(crate) static DATABASE_ERRORS: AtomicU64 = AtomicU64::new(0);
+
 #[cfg(feature = "server")]
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        DATABASE_ERRORS.fetch_add(1, Ordering::Relaxed);
         Self::Store(error.to_string())
     }
 }

@@ -26,6 +26,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use haima_crypto::encode::Digest;
@@ -38,6 +39,7 @@ pub(super) use proofs::Evidence;
 pub(super) use rounds::StoredRound;
 pub(super) use submissions::{Arrival, Piece, StoredChunk, StoredSubmission};
 
+use crate::error::DATABASE_ERRORS;
 use crate::record::Signed;
 use crate::{Error, durable};
 
@@ -95,6 +97,7 @@ impl Store {
                 (options.to_url_lossy().to_string(), 1)
             }
         };
+        let seen = AtomicU64::new(DATABASE_ERRORS.load(Ordering::Relaxed));
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(10))
@@ -107,11 +110,13 @@ impl Store {
                 })
             })
             .before_acquire(move |connection, _| {
+                let errors = DATABASE_ERRORS.load(Ordering::Relaxed);
+                let sound =
+                    kind == Kind::Postgres || seen.swap(errors, Ordering::Relaxed) == errors;
                 Box::pin(async move {
                     // A transaction that an error of the disk broke off may be open still, and what
                     // followed would be part of it, acknowledged and never durable: begin anew.
-                    Ok(kind == Kind::Postgres
-                        || connection.execute("BEGIN; ROLLBACK").await.is_ok())
+                    Ok(sound || connection.execute("BEGIN; ROLLBACK").await.is_ok())
                 })
             })
             .connect(&url)
