@@ -312,6 +312,12 @@ async fn after_committing_a_failure_counts_only_when_it_is_signed() {
         lines.exchange.given_up = given_up.and_then(|it| wire(&Signed::new(&it, &scene.key)));
     };
     let other = GivenUp { round: Digest::of(b"another round"), node: "node-2".into() };
+    // Nor is a held set that it did not sign.
+    let forged = HeldSet { round, node: "node-2".into(), headers: scene.headers.clone() };
+    let forged = Signed::new(&forged, &IdentityKey::from_secret(&[3; 32]));
+    scene.played.0.lock().unwrap().exchange.held = wire(&forged);
+    let shown = scene.outcome(2500).await;
+    assert!(matches!(shown, Outcome::Pending(4)), "{shown:?}");
     for given_up in [None, Some(other)] {
         say(given_up);
         let shown = scene.outcome(2500).await;

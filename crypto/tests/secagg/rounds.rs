@@ -202,7 +202,7 @@ fn fifty_sites_of_whom_a_quarter_are_lost() {
 }
 
 #[test]
-#[ignore = "19,900 pairs take 20 seconds without optimisation"]
+#[ignore = "19,900 pairs take 20 seconds without optimisation; `just deep` runs it"]
 fn two_hundred_sites_of_whom_a_quarter_are_lost() {
     a_large_round(200);
 }

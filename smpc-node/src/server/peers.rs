@@ -84,8 +84,15 @@ pub(super) async fn from_peer(
 ) -> Result<Published, Error> {
     loop {
         let answer = peer.exchange(&live.context.digest, have, WAIT).await;
-        if let Ok(Published { held: Some(held), .. }) = &answer {
-            remember(engine, live, peer.name(), held).await?;
+        if let Ok(Published { held: Some(held), .. }) = &answer
+            && let Err(error) = remember(engine, live, peer.name(), held).await
+        {
+            // A committed node fails at its own store alone, not at what a peer makes up.
+            let committed = live.public.borrow().release.is_some();
+            if !committed || matches!(error, Error::Store(_)) {
+                return Err(error);
+            }
+            tracing::warn!(round = %live.context.digest.short(), %error, "not remembered");
         }
         let error = match answer {
             Ok(published) if wanted(&published) => return Ok(published),
