@@ -11,7 +11,7 @@
 
 use std::num::NonZeroU64;
 
-use crate::noise::{NoiseScale, rho_of_sigma};
+use crate::noise::{Noise, rho_of_sigma, rho_of_sum};
 use crate::units::{Epsilon, Rate, Rho, Sensitivity, Sigma};
 use crate::{Error, Result};
 
@@ -168,14 +168,19 @@ impl Event {
         Ok(Self::Gaussian { sigma: Sigma::new(sigma)? })
     }
 
-    /// One node's noise of scale `s` on `dimension` coordinates of a sum (rule N1).
+    /// Noise on `dimension` coordinates of a sum: one node's (rule N1), or that of several sites
+    /// (rule M2).
     pub fn discrete_gaussian(
-        s: NoiseScale,
+        noise: impl Into<Noise>,
         sensitivity: Sensitivity,
         dimension: NonZeroU64,
     ) -> Self {
+        let Noise { draws, s } = noise.into();
         let s = s.as_sigma();
-        Self::DiscreteGaussian { s, sensitivity, dimension }
+        match draws.get() {
+            1 => Self::DiscreteGaussian { s, sensitivity, dimension },
+            parties => Self::DiscreteGaussianSum { parties, s, sensitivity, dimension },
+        }
     }
 
     /// Each patient takes part with probability `q`.
@@ -299,11 +304,15 @@ impl Event {
         }
     }
 
-    /// The zCDP charge of a single release as a ledger makes it, against a coalition of all nodes
-    /// but one and all other sites; sampling counts for nothing. `None` for what no rho covers.
+    /// The zCDP charge of a single release as a ledger makes it; sampling counts for nothing. `None`
+    /// for what no rho covers.
     pub fn rho(&self) -> Option<Rho> {
         match self {
             Self::DiscreteGaussian { s, sensitivity, .. } => Some(rho_of_sigma(*sensitivity, *s)),
+            Self::DiscreteGaussianSum { parties, s, sensitivity, dimension } => {
+                // Truncation makes a scale smaller, and the bound larger.
+                Some(rho_of_sum(*sensitivity, s.get() as u64, *parties, dimension.get()))
+            }
             Self::Zcdp { rho } => Some(*rho),
             Self::Poisson { event, .. } => event.rho(),
             _ => None,
@@ -324,9 +333,14 @@ impl Release {
         Self(Event::Exact)
     }
 
-    /// A sum of all patients to which each node adds N_Z(0, s^2) (rule N1).
-    pub fn noised(s: NoiseScale, sensitivity: Sensitivity, dimension: NonZeroU64) -> Self {
-        Self(Event::discrete_gaussian(s, sensitivity, dimension))
+    /// A sum of all patients under the noise that no coalition takes off it: one node's N_Z(0, s^2)
+    /// (rule N1), or that of t - c sites (rule M2).
+    pub fn noised(
+        noise: impl Into<Noise>,
+        sensitivity: Sensitivity,
+        dimension: NonZeroU64,
+    ) -> Self {
+        Self(Event::discrete_gaussian(noise, sensitivity, dimension))
     }
 
     /// What is charged.
@@ -338,7 +352,8 @@ impl Release {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::noise::coalition_rho;
+    use crate::noise::{NoiseScale, coalition_rho};
+    use std::num::NonZeroU32;
 
     fn noised(s: u64, d: u64) -> Event {
         let one = NonZeroU64::new(1).unwrap();
@@ -358,6 +373,26 @@ mod tests {
         let expected = Some(coalition_rho(Sensitivity::new(3).unwrap(), 12));
         assert_eq!(noised(12, 3).rho(), expected);
         assert_eq!(noised(12, 3).poisson(0.01).unwrap().rho(), expected);
+    }
+
+    /// M2: the noise of h sites is charged by their sum, with the term that makes up for its not
+    /// being a discrete Gaussian itself.
+    #[test]
+    fn the_noise_of_several_sites_is_charged_as_their_sum() {
+        let d = Sensitivity::new(3).unwrap();
+        let sum = |draws, s, dimension| {
+            let (draws, s) = (NonZeroU32::new(draws).unwrap(), NoiseScale::new(s).unwrap());
+            let dimension = NonZeroU64::new(dimension).unwrap();
+            Event::discrete_gaussian(Noise { draws, s }, d, dimension)
+        };
+        let rho = |event: Event| event.rho().unwrap().get();
+        assert_eq!(
+            sum(1, 12, 7),
+            Event::discrete_gaussian(NoiseScale::new(12).unwrap(), d, NonZeroU64::new(7).unwrap())
+        );
+        // D^2 / (2 h s^2) = 9 / (2 4 144) = 1/128, and no less.
+        assert!((1.0 / 128.0..1.0 / 128.0 * (1.0 + 1e-12)).contains(&rho(sum(4, 12, 7))));
+        assert_eq!(sum(4, 12, 7).poisson(0.1).unwrap().rho(), sum(4, 12, 7).rho());
     }
 
     #[test]

@@ -9,6 +9,10 @@
 //!   s >= 1/2 and d coordinates (Kairouz, Liu, Steinke 2021, Prop. 14). From s = 4, which
 //!   [`NoiseScale`] demands, tau is below 10^-67.
 //!
+//! Masked mode (rule M2): each of n sites adds N_Z(0, s^2), and against a coalition of c of them at
+//! least h = t - c draws are left in any sum of t survivors or more, who ever they are: the second
+//! figure with h for k ([`Noise`]).
+//!
 //! Rule N5: a spec is refused unless the noised sum fits the field ([`fits`]).
 //!
 //! Assumes that the seed is fresh for each (round, accepted set), as rule N3 derives it: the same
@@ -17,6 +21,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::num::NonZeroU32;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, TryCryptoRng, TryRng};
@@ -75,6 +80,23 @@ impl NoiseScale {
         let mut noise = Zeroizing::new(vec![0; len]);
         self.0.fill(&mut noise_stream(seed), &mut noise);
         noise
+    }
+}
+
+/// Noise that the adversary in question cannot take off a sum: some independent draws of one scale,
+/// at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noise {
+    /// How many draws.
+    pub draws: NonZeroU32,
+    /// Scale of each.
+    pub s: NoiseScale,
+}
+
+impl From<NoiseScale> for Noise {
+    /// One draw.
+    fn from(s: NoiseScale) -> Self {
+        Self { draws: NonZeroU32::MIN, s }
     }
 }
 
@@ -141,13 +163,14 @@ pub(crate) fn rho_of_sigma(sensitivity: Sensitivity, s: Sigma) -> Rho {
     Rho::at_least(mul_up(ratio, ratio) / 2.0)
 }
 
-/// rho of one release of `dimension` coordinates against whoever sees only the released sum of all
-/// `nodes` nodes' noise: D^2 / (2 k s^2) + d tau, rounded up (rule N1).
+/// rho of one release of `dimension` coordinates against whoever faces `draws` independent draws of
+/// noise: D^2 / (2 k s^2) + d tau, rounded up. With nodes, readers of the released sum (rule N1); in
+/// masked mode the coalition too (rule M2).
 ///
-/// For reports, beside [`coalition_rho`]; no budget is charged this. [`Rho::MAX`] without noise.
-pub fn public_rho(sensitivity: Sensitivity, s: u64, nodes: u32, dimension: u64) -> Rho {
-    let main = shared_rho(sensitivity, s, nodes).get();
-    let rounding = mul_up(integer_up(u128::from(dimension)), tau(s as f64, nodes));
+/// [`Rho::MAX`] without noise.
+pub fn rho_of_sum(sensitivity: Sensitivity, s: u64, draws: u32, dimension: u64) -> Rho {
+    let main = shared_rho(sensitivity, s, draws).get();
+    let rounding = mul_up(integer_up(u128::from(dimension)), tau(s as f64, draws));
     Rho::at_least(add_up(main, rounding))
 }
 
@@ -222,13 +245,13 @@ mod tests {
     fn the_public_figure_counts_every_nodes_noise_and_the_rounding_term() {
         for (s, k, dim) in [(4, 2, 1), (4, 5, 1_000_000), (1024, 3, 1 << 40), (4, u32::MAX, 7)] {
             let coalition = coalition_rho(d(9), s).get();
-            let public = public_rho(d(9), s, k, dim).get();
+            let public = rho_of_sum(d(9), s, k, dim).get();
             assert!(public > coalition / f64::from(k), "s {s} k {k}");
             assert!(public < coalition / f64::from(k) * (1.0 + 1e-9), "s {s} k {k}");
         }
-        assert_eq!(public_rho(d(9), 16, 1, 1 << 30), coalition_rho(d(9), 16));
-        assert_eq!(public_rho(d(9), 16, 0, 1), Rho::MAX);
-        assert_eq!(public_rho(d(9), 0, 3, 1), Rho::MAX);
+        assert_eq!(rho_of_sum(d(9), 16, 1, 1 << 30), coalition_rho(d(9), 16));
+        assert_eq!(rho_of_sum(d(9), 16, 0, 1), Rho::MAX);
+        assert_eq!(rho_of_sum(d(9), 0, 3, 1), Rho::MAX);
     }
 
     /// N1: figures of tau for small scales, computed elsewhere: s = 1, k = 2 gives 5.2e-4.

@@ -370,6 +370,11 @@ fn sampled(q: f64, event: &Event, adjacency: Adjacency, order: f64, orders: Opti
             subsampled::between(order, |order| subsampled::gaussian_at_integer(q, sigma, order))
                 .min(whole)
         }
+        Event::DiscreteGaussianSum { .. } => {
+            let moment = |order: u64| cumulant(event, adjacency, order as f64, orders);
+            subsampled::between(order, |order| subsampled::moments_at_integer(q, &moment, order))
+                .min(whole)
+        }
         Event::Poisson { q: inner, event } => {
             sampled((q * inner.get()).next_up().min(1.0), event, adjacency, order, orders)
         }

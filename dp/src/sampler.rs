@@ -18,7 +18,7 @@ use rand_core::{CryptoRng, Rng};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::event::{Event, Release};
-use crate::noise::{NoiseRng, NoiseScale, noise_stream};
+use crate::noise::{Noise, NoiseRng, noise_stream};
 use crate::units::{Rate, Sensitivity};
 
 /// The sample of one round, before it is drawn.
@@ -36,15 +36,15 @@ impl PoissonSampler {
         Self { q, key }
     }
 
-    /// What the round releases if it is computed from this sampler's batch alone, with each node
-    /// adding N_Z(0, s^2) to the sum.
+    /// What the round releases if it is computed from this sampler's batch alone, under the noise
+    /// that no coalition takes off the sum (rules N1, M2).
     pub fn release(
         &self,
-        s: NoiseScale,
+        noise: impl Into<Noise>,
         sensitivity: Sensitivity,
         dimension: NonZeroU64,
     ) -> Release {
-        let event = Box::new(Event::discrete_gaussian(s, sensitivity, dimension));
+        let event = Box::new(Event::discrete_gaussian(noise, sensitivity, dimension));
         Release(Event::Poisson { q: self.q, event })
     }
 
@@ -113,6 +113,7 @@ impl Drop for PoissonSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::NoiseScale;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 

@@ -280,7 +280,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// N1: noise that the sampler does not draw is no event.
 fn check_scale(event: &Event) -> Result<()> {
     match event {
-        Event::DiscreteGaussian { s, .. } => {
+        Event::DiscreteGaussian { s, .. } | Event::DiscreteGaussianSum { s, .. } => {
             let steps = s.get();
             let scale = NoiseScale::new(steps as u64)?;
             if scale.as_sigma() == *s {

@@ -12,6 +12,8 @@
 //!          1 | s f64 | sensitivity u64 | dimension u64     discrete Gaussian
 //!          2 | q f64 | event                               Poisson sampling
 //!          3 | rho f64                                     any mechanism that is rho-zCDP
+//!          4 | parties u32 | s f64 | sensitivity u64 | dimension u64
+//!                                                          sum of discrete Gaussians
 //! text     length u32 | UTF-8
 //! ```
 //!
@@ -47,6 +49,7 @@ const EXACT: u8 = 0;
 const DISCRETE_GAUSSIAN: u8 = 1;
 const POISSON: u8 = 2;
 const MECHANISM: u8 = 3;
+const GAUSSIAN_SUM: u8 = 4;
 
 impl Entry {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -120,6 +123,13 @@ fn put_event(to: &mut Vec<u8>, event: &Event) {
     match event {
         Event::DiscreteGaussian { s, sensitivity, dimension } => {
             to.push(DISCRETE_GAUSSIAN);
+            to.extend_from_slice(&s.get().to_bits().to_le_bytes());
+            to.extend_from_slice(&sensitivity.get().to_le_bytes());
+            to.extend_from_slice(&dimension.get().to_le_bytes());
+        }
+        Event::DiscreteGaussianSum { parties, s, sensitivity, dimension } => {
+            to.push(GAUSSIAN_SUM);
+            to.extend_from_slice(&parties.to_le_bytes());
             to.extend_from_slice(&s.get().to_bits().to_le_bytes());
             to.extend_from_slice(&sensitivity.get().to_le_bytes());
             to.extend_from_slice(&dimension.get().to_le_bytes());
@@ -227,14 +237,20 @@ impl Decoder<'_> {
     }
 
     fn noise(&mut self, kind: u8) -> Result<Event, &'static str> {
-        if kind != DISCRETE_GAUSSIAN {
-            return Err("its event is unknown");
+        let parties = match kind {
+            DISCRETE_GAUSSIAN => 1,
+            GAUSSIAN_SUM => u32::from_le_bytes(self.take()?),
+            _ => return Err("its event is unknown"),
+        };
+        let s = Sigma::new(self.f64()?).map_err(|_| "a scale is not one")?;
+        let sensitivity = Sensitivity::new(self.u64()?).map_err(|_| "a sensitivity is not one")?;
+        let dimension = NonZeroU64::new(self.u64()?).ok_or("a vector has no coordinate")?;
+        match (kind, parties) {
+            (DISCRETE_GAUSSIAN, _) => Ok(Event::DiscreteGaussian { s, sensitivity, dimension }),
+            // One party's noise has one encoding.
+            (_, 0 | 1) => Err("a sum of noise has fewer than two parts"),
+            _ => Ok(Event::DiscreteGaussianSum { parties, s, sensitivity, dimension }),
         }
-        Ok(Event::DiscreteGaussian {
-            s: Sigma::new(self.f64()?).map_err(|_| "a scale is not one")?,
-            sensitivity: Sensitivity::new(self.u64()?).map_err(|_| "a sensitivity is not one")?,
-            dimension: NonZeroU64::new(self.u64()?).ok_or("a vector has no coordinate")?,
-        })
     }
 }
 
@@ -264,11 +280,13 @@ mod tests {
 
     fn entry() -> impl Strategy<Value = Entry> {
         let name = "[A-Za-z][A-Za-z0-9 ]{0,20}[a-z]";
-        let noise = (1e-3..1e9f64, 1..=Sensitivity::MAX, any::<NonZeroU64>()).prop_map(
-            |(s, d, dimension)| Event::DiscreteGaussian {
-                s: Sigma::new(s).unwrap(),
-                sensitivity: Sensitivity::new(d).unwrap(),
-                dimension,
+        let noise = (1u32..4, 1e-3..1e9f64, 1..=Sensitivity::MAX, any::<NonZeroU64>()).prop_map(
+            |(parties, s, d, dimension)| {
+                let (s, sensitivity) = (Sigma::new(s).unwrap(), Sensitivity::new(d).unwrap());
+                match parties {
+                    1 => Event::DiscreteGaussian { s, sensitivity, dimension },
+                    _ => Event::DiscreteGaussianSum { parties, s, sensitivity, dimension },
+                }
             },
         );
         let sampled = (noise.clone(), 0.0..=1.0f64).prop_map(|(e, q)| e.poisson(q).unwrap());

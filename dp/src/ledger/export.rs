@@ -193,6 +193,11 @@ impl fmt::Display for InWords<'_> {
                 "discrete Gaussian noise of scale {s} on a sum of sensitivity {sensitivity}, in \
                  grid steps; coordinates: {dimension}"
             ),
+            Event::DiscreteGaussianSum { parties, s, sensitivity, dimension } => write!(
+                f,
+                "{parties} draws of discrete Gaussian noise of scale {s} each on a sum of \
+                 sensitivity {sensitivity}, in grid steps; coordinates: {dimension}"
+            ),
             Event::Poisson { q, event } => {
                 write!(f, "{}; each patient sampled with probability {q}", InWords(event))
             }

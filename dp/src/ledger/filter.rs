@@ -12,7 +12,8 @@
 //! argument asks for a map that is its own inverse and swaps N(0) and N(v), and compares x with its
 //! image: on the integers x -> v - x is one. That divergence grows with |v|, and is a finite sum at
 //! a whole order (see `renyi/subsampled.rs`), so it holds for the discrete noise as it stands (rule
-//! N2). Who else was sampled does not matter: the divergence is quasi-convex.
+//! N2). A sum of several parties' discrete Gaussians is symmetric on the integers too, and each of
+//! its moments has a bound (Kairouz, Liu and Steinke 2021). Who else was sampled does not matter: the divergence is quasi-convex.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -46,8 +47,8 @@ impl Filter {
         }
     }
 
-    /// What `event` costs under this filter, against a coalition of all nodes but one and all other
-    /// sites (rule N1), rounded up. `None` for what it has no figure for, an exact release above all.
+    /// What `event` costs under this filter against whoever faces its noise, rounded up: a ledger is
+    /// charged what a coalition faces (rules N1, M2). `None` for what it has no figure for, an exact release above all.
     ///
     /// The same on every machine.
     pub fn cost(self, event: &Event) -> Option<Cost> {
@@ -236,6 +237,51 @@ mod tests {
                     let rounding = 1e-12;
                     assert!(cost >= added - rounding && cost >= removed - rounding, "{case}");
                     assert!(cost <= added * (1.0 + 3e-9) + rounding, "{case}");
+                }
+            }
+        }
+    }
+
+    /// M2: the same for the noise of several sites, from the probabilities of their sum.
+    #[test]
+    fn a_sampled_sum_of_noise_is_charged_no_less_than_it_costs() {
+        for (parties, s, d) in [(2u32, 4u64, 3usize), (3, 4, 9)] {
+            let one: Vec<f64> = {
+                let reach = 40 * s as i64;
+                let weight = |x: i64| libm::exp(-0.5 * (x as f64 / s as f64).powi(2));
+                let all: Vec<f64> = (-reach..=reach).map(weight).collect();
+                let total: f64 = all.iter().sum();
+                all.into_iter().map(|w| w / total).collect()
+            };
+            let convolve = |a: &[f64], b: &[f64]| {
+                let mut sum = vec![0.0; a.len() + b.len() - 1];
+                for (i, x) in a.iter().enumerate() {
+                    b.iter().zip(&mut sum[i..]).for_each(|(y, to)| *to += x * y);
+                }
+                sum
+            };
+            let noise = (1..parties).fold(one.clone(), |sum, _| convolve(&sum, &one));
+            let (none, moved) = (&noise[d..], &noise[..noise.len() - d]);
+            let kept: Vec<_> =
+                none.iter().zip(moved).filter(|(a, b)| **a > 1e-250 && **b > 1e-250).collect();
+            for q in [0.01, 0.3, 0.9] {
+                let (base, mixed): (Vec<f64>, Vec<f64>) =
+                    kept.iter().map(|&(a, b)| (*a, (1.0 - q) * a + q * b)).unzip();
+                for order in [2u32, 5] {
+                    let a = f64::from(order);
+                    let added = cumulant(&mixed, &base, a) / (a - 1.0);
+                    let removed = cumulant(&base, &mixed, a) / (a - 1.0);
+                    let event = Event::DiscreteGaussianSum {
+                        parties,
+                        s: NoiseScale::new(s).unwrap().as_sigma(),
+                        sensitivity: Sensitivity::new(d as u64).unwrap(),
+                        dimension: NonZeroU64::MIN,
+                    };
+                    let cost = renyi_at(order).cost(&event.poisson(q).unwrap()).unwrap().get();
+                    let case = format!("{parties} draws, s {s}, D {d}, q {q}, order {order}");
+                    let rounding = 1e-12;
+                    assert!(cost >= added.max(removed) - rounding, "{case}: {cost} {added}");
+                    assert!(cost <= added * (1.0 + 3e-9) + rounding, "{case}: {cost} {added}");
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! wholly, every attempt of it (rule L1: T steps and R spare attempts). Scales are sought by halving,
 //! so no input makes a search long.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use super::budget::Limit;
 use super::filter::{Cost, Filter};
@@ -17,7 +17,7 @@ use crate::zcdp::least_scale;
 use crate::{Error, Result};
 
 impl Limit {
-    /// The least noise scale s, in grid steps, at which `releases` of a sum over a Poisson sample of
+    /// The least scale s, in grid steps, of one draw of noise at which `releases` of a sum over a Poisson sample of
     /// rate `rate` ([`Rate::ALL`]: everybody) fit the limit under its filter.
     ///
     /// `releases` counts the steps *and* the spare attempts (rule L1).
@@ -32,7 +32,22 @@ impl Limit {
         dimension: NonZeroU64,
         rate: Rate,
     ) -> Result<NoiseScale> {
-        let plan = Plan { releases, sensitivity, dimension, rate }.checked()?;
+        self.noise_for_each(NonZeroU32::MIN, releases, sensitivity, dimension, rate)
+    }
+
+    /// The same where `draws` of noise are sure to be in each sum (rule M2): the least scale of each.
+    ///
+    /// # Errors
+    /// As [`Limit::noise_for`].
+    pub fn noise_for_each(
+        &self,
+        draws: NonZeroU32,
+        releases: u32,
+        sensitivity: Sensitivity,
+        dimension: NonZeroU64,
+        rate: Rate,
+    ) -> Result<NoiseScale> {
+        let plan = Plan { draws, releases, sensitivity, dimension, rate }.checked()?;
         match plan.least_scale(self, BELOW_ALL, DiscreteGaussian::MAX_SCALE) {
             Some(s) => NoiseScale::new(s),
             None => Err(plan.does_not_fit(self)),
@@ -57,7 +72,8 @@ impl Limit {
     ) -> Result<Self> {
         /// Where the search begins. The lowest one is best where delta alone nearly pays.
         const FIRST: [u32; 4] = [2, 8, 64, 1024];
-        let plan = Plan { releases, sensitivity, dimension, rate }.checked()?;
+        let draws = NonZeroU32::MIN;
+        let plan = Plan { draws, releases, sensitivity, dimension, rate }.checked()?;
         let mut best = None;
         // No order does with the noise of scale `none`; `best` does with that of scale `some`.
         let (mut none, mut some) = (BELOW_ALL, DiscreteGaussian::MAX_SCALE + 1);
@@ -85,6 +101,7 @@ const BELOW_ALL: u64 = NoiseScale::LEAST - 1;
 
 /// Releases of the same kind.
 struct Plan {
+    draws: NonZeroU32,
     releases: u32,
     sensitivity: Sensitivity,
     dimension: NonZeroU64,
@@ -98,7 +115,11 @@ impl Plan {
 
     fn event(&self, s: u64) -> Event {
         let (s, sensitivity) = (Sigma::of_scale(s), self.sensitivity);
-        let noise = Event::DiscreteGaussian { s, sensitivity, dimension: self.dimension };
+        let dimension = self.dimension;
+        let noise = match self.draws.get() {
+            1 => Event::DiscreteGaussian { s, sensitivity, dimension },
+            parties => Event::DiscreteGaussianSum { parties, s, sensitivity, dimension },
+        };
         if self.rate == Rate::ALL {
             noise
         } else {
@@ -177,7 +198,8 @@ mod tests {
                         let rate = Rate::new(rate).unwrap();
                         let d = sensitivity(12_345);
                         let Ok(s) = limit.noise_for(releases, d, ONE, rate) else { continue };
-                        let plan = Plan { releases, sensitivity: d, dimension: ONE, rate };
+                        let draws = NonZeroU32::MIN;
+                        let plan = Plan { draws, releases, sensitivity: d, dimension: ONE, rate };
                         let all =
                             |s: u64| CostSum::covering(plan.cost(limit.filter, s)).times(releases);
                         assert!(all(s.get()) <= limit.room_sum());
@@ -204,6 +226,29 @@ mod tests {
         }
     }
 
+    /// M2: h draws each need a scale of s / sqrt(h), rounded up, at every order and rate; the plan
+    /// fits then, and with one step less it does not.
+    #[test]
+    fn each_of_several_draws_needs_its_share_of_the_variance() {
+        let (epsilon, delta) = figures(1.0, 1e-6);
+        let (d, dimension) = (sensitivity(12_345), NonZeroU64::new(100_000).unwrap());
+        for (rate, limit) in [
+            (Rate::ALL, Limit::zcdp(epsilon, delta)),
+            (Rate::new(0.1).unwrap(), Limit::renyi(epsilon, delta, Order::new(12).unwrap())),
+        ] {
+            let one = limit.noise_for(50, d, dimension, rate).unwrap().get();
+            for draws in [2, 8, 67] {
+                let draws = NonZeroU32::new(draws).unwrap();
+                let each = limit.noise_for_each(draws, 50, d, dimension, rate).unwrap().get();
+                let share = (one as f64 / f64::from(draws.get()).sqrt()).ceil() as u64;
+                assert!(each.abs_diff(share) <= 1, "{draws} draws: {each}, {share}");
+                let plan = Plan { draws, releases: 50, sensitivity: d, dimension, rate };
+                let all = |s| CostSum::covering(plan.cost(limit.filter, s)).times(50);
+                assert!(all(each) <= limit.room_sum() && all(each - 1) > limit.room_sum());
+            }
+        }
+    }
+
     /// No order of all needs less noise than the one that is picked.
     #[test]
     fn the_best_order_needs_the_least_noise_of_all() {
@@ -220,7 +265,8 @@ mod tests {
             let (d, rate) = (sensitivity(1000), Rate::new(rate).unwrap());
             let limit = Limit::with_best_order(epsilon, delta, releases, d, ONE, rate).unwrap();
             let least = limit.noise_for(releases, d, ONE, rate).unwrap().get();
-            let plan = Plan { releases, sensitivity: d, dimension: ONE, rate };
+            let draws = NonZeroU32::MIN;
+            let plan = Plan { draws, releases, sensitivity: d, dimension: ONE, rate };
             for order in 2..=1024 {
                 let other = Limit::renyi(epsilon, delta, Order::new(order).unwrap());
                 let room = other.room_sum();

@@ -5,6 +5,10 @@
 //! - Discrete Gaussian noise: the binomial sum is exact for integer orders, because
 //!   E[(N(v)/N(0))^k] = exp((k^2-k)|v|^2/(2 s^2)) for integer vectors v and integer k; in between
 //!   the convexity of (order - 1) times the divergence bridges (rule N2).
+//! - A sum of discrete Gaussians: the same sum with an upper bound on each moment, Kairouz, Liu and
+//!   Steinke 2021 (Prop. 14). Its terms are positive, so it bounds the divergence of the mixture from
+//!   the noise; the other direction is no larger, the noise being symmetric and whole (see
+//!   `ledger/filter.rs`).
 //! - Any other mechanism: Zhu and Wang 2019 (ICML), Theorem 5, with its factor 3.
 //! - Fixed-size samples without replacement: Wang, Balle, Kasiviswanathan 2019 (AISTATS), Theorem
 //!   27, with ternary chi-divergences of the Gaussian by quadrature.
@@ -50,8 +54,12 @@ pub(super) fn between(order: f64, at_integer: impl Fn(u64) -> f64) -> f64 {
 
 /// ln(1 + sum_{k=2}^a C(a,k) (1-q)^(a-k) q^k (exp((k^2-k)/(2 sigma^2)) - 1)).
 pub(super) fn gaussian_at_integer(q: f64, sigma: f64, order: u64) -> f64 {
-    let curve = |k: f64| log_expm1(k * (k - 1.0) / (2.0 * sigma * sigma));
-    let excess = binomial_sum(q, order, 2, curve);
+    moments_at_integer(q, &|k| (k * k - k) as f64 / (2.0 * sigma * sigma), order)
+}
+
+/// As [`gaussian_at_integer`], with the cumulants (k - 1) D_k of symmetric noise on the integers.
+pub(super) fn moments_at_integer(q: f64, cumulant: &dyn Fn(u64) -> f64, order: u64) -> f64 {
+    let excess = binomial_sum(q, order, 2, |k| log_expm1(cumulant(k as u64)));
     // ln(1 + e^excess)
     let k = if excess < 30.0 { libm::log1p(libm::exp(excess)) } else { log_add(0.0, excess) };
     k * (1.0 + MARGIN)
