@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .codec_path("haima_smpc_node::wire::StrictCodec")
         // Bulk: slices of what is there, not copies.
         .bytes(".haima.coordinator.v1.Chunk.data")
+        .bytes(".haima.coordinator.v1.Piece.data")
         .compile_fds(descriptors)?;
     Ok(())
 }

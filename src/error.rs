@@ -72,6 +72,9 @@ pub enum Error {
     /// Noise, ledger or journal.
     #[error(transparent)]
     Dp(#[from] haima_dp::Error),
+    /// Masked aggregation.
+    #[error(transparent)]
+    Masked(#[from] haima_crypto::secagg::Error),
     /// Keys, shares or encoding.
     #[error(transparent)]
     Crypto(#[from] haima_crypto::Error),

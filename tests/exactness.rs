@@ -62,15 +62,24 @@ fn plain(setup: &Setup) -> BTreeMap<String, Value> {
     finished
 }
 
-fn over_nodes_equals_plain(nodes: usize) {
-    let mut setup = Setup::new(&every_task(), "data/bmt_klein.csv");
-    setup.nodes = nodes;
-    let (secure, plain) = (setup.results(), plain(&setup));
+fn equals_plain(setup: &Setup, how: &str) {
+    let (secure, plain) = (setup.results(), plain(setup));
     assert_eq!(secure.len(), 6, "every task ended");
     for (task, result) in &plain {
         // Equal JSON means equal bits: numbers are printed so that they read back exactly.
-        assert_eq!(&secure[task], result, "{task} over {nodes} nodes");
+        assert_eq!(&secure[task], result, "{task} {how}");
     }
+}
+
+fn over_nodes_equals_plain(nodes: usize) {
+    let mut setup = Setup::new(&every_task(), "data/bmt_klein.csv");
+    setup.nodes = nodes;
+    equals_plain(&setup, &format!("over {nodes} nodes"));
+}
+
+#[test]
+fn every_task_in_masked_mode_equals_the_plain_sum_bit_for_bit() {
+    equals_plain(&Setup::new(&every_task(), "data/bmt_klein.csv").masked(), "in masked mode");
 }
 
 #[test]

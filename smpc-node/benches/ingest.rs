@@ -16,7 +16,7 @@ use haima_crypto::encode::{Canonical as _, Digest};
 use haima_smpc_node::client::CHUNK;
 use haima_smpc_node::header::{Header, public_digest, sealed_digest};
 use haima_smpc_node::proof::Proof;
-use haima_smpc_node::spec::{FieldKind, ProofSpec, RoundSpec};
+use haima_smpc_node::spec::{Hiding, RoundSpec, ShareSpec};
 use haima_smpc_node::submission::associated;
 use haima_smpc_node::{proto, tls, unix_millis};
 use prost::bytes::Bytes;
@@ -34,7 +34,7 @@ fn round(world: &World, number: u64) -> RoundSpec {
     let mut spec = world.spec("exact", number);
     (spec.run, spec.deadline_ms) = (u32::try_from(number).unwrap(), unix_millis() + OPEN);
     spec.blocks[0].len = u32::try_from(LEN).unwrap();
-    spec.proof = ProofSpec::new(FieldKind::Bits64, LEN, world::BOUND, 2).unwrap();
+    spec.hiding = Hiding::Shares(ShareSpec::new(LEN, world::BOUND, 2).unwrap());
     spec
 }
 

@@ -100,7 +100,7 @@ impl Bundle {
                 return Err(Error::Peer { peer: node.name.clone(), problem });
             }
         }
-        let (integers, wrong) = match self.spec.field {
+        let (integers, wrong) = match self.spec.shares()?.field {
             FieldKind::Bits64 => self.combine::<Field64>(manifest)?,
             FieldKind::Bits128 => self.combine::<Field128>(manifest)?,
         };
@@ -162,7 +162,8 @@ impl Canonical for Bundle {
 
     fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
         let spec = RoundSpec::from_bytes(from.bytes(1 << 16)?)?;
-        let sum_len = spec.dimension().saturating_mul(spec.field.bytes());
+        let shares = spec.shares().map_err(|_| from.fail("a round without nodes"))?;
+        let sum_len = spec.dimension().saturating_mul(shares.field.bytes());
         let count = from.count(MAX_PARTIES, 200)?;
         let mut parts = Vec::with_capacity(count);
         for _ in 0..count {

@@ -65,6 +65,14 @@ impl Found {
         self.number("hospitals_per_patient", m.into(), n.into(), lower);
         let quorum = |of: &Manifest| of.release_quorum.map_or(of.nodes.len() as u64, u64::from);
         self.number("release_quorum", quorum(old), quorum(new), lower);
+        let masking = |of: &Manifest| of.masking.map_or((0, 0), |m| (m.threshold, m.corrupt));
+        let ((t, c), (t_new, c_new)) = (masking(old), masking(new));
+        if old.mode == new.mode {
+            self.number("masking.threshold", t.into(), t_new.into(), lower);
+            self.number("masking.corrupt", c.into(), c_new.into(), lower);
+        } else {
+            self.add("the mode is another one: nodes, or masks without nodes", true);
+        }
         self.number("max_dimension", old.max_dimension.into(), new.max_dimension.into(), higher);
         self.number("round_ms", old.round_ms, new.round_ms, never);
         self.number("grace_ms", old.grace_ms, new.grace_ms, never);
@@ -159,6 +167,7 @@ fn difference(old: &TaskEntry, new: &TaskEntry) -> String {
     part("class", old.class != new.class);
     part("steps", old.max_steps != new.max_steps);
     part("spare attempts", old.spare_attempts != new.spare_attempts);
+    part("needs_bound", old.needs_bound != new.needs_bound);
     part("noise plan", old.noise != new.noise);
     part("parameters", old.params != new.params);
     parts.join(", ")

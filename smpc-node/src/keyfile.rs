@@ -94,18 +94,30 @@ pub fn destroy_others(path: &Path) -> Result<(), Error> {
             other_stem == stem && other_digits.len() == digits.len()
         });
         if of_epoch && other_name != own {
-            let length = std::fs::metadata(&other).map_err(|e| Error::file(&other, e))?.len();
-            let zeros = vec![0; usize::try_from(length.min(1 << 16)).unwrap_or(0)];
-            let erase = || {
-                let mut file = std::fs::OpenOptions::new().write(true).open(&other)?;
-                file.write_all(&zeros)?;
-                file.sync_all()?;
-                std::fs::remove_file(&other)
-            };
-            erase().map_err(|e| Error::file(&other, e))?;
+            erase(&other)?;
         }
     }
     Ok(())
+}
+
+/// Destroys a small secret file, if it is there: overwrites, flushes and removes it. What a file
+/// system or a disk keeps of overwritten blocks is beyond this.
+///
+/// # Errors
+/// When it cannot be erased.
+pub fn erase(path: &Path) -> Result<(), Error> {
+    let erase = || {
+        let length = std::fs::metadata(path)?.len();
+        let zeros = vec![0; usize::try_from(length.min(1 << 16)).unwrap_or(0)];
+        let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+        file.write_all(&zeros)?;
+        file.sync_all()?;
+        std::fs::remove_file(path)
+    };
+    match erase() {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, error)),
+        _ => Ok(()),
+    }
 }
 
 fn seed_or_new(path: &Path, version: &str) -> Result<Seed, Error> {
@@ -130,11 +142,46 @@ pub fn write_private(path: &Path, text: &[u8]) -> Result<(), Error> {
     file.write_all(text).and_then(|()| file.sync_all()).map_err(|e| Error::file(path, e))
 }
 
+/// Writes a file that only its owner can read in place of the one there, whole or not at all; it is
+/// on disk when this returns.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let partial = path.with_extension("partial");
+    remove(&partial)?;
+    write_private(&partial, bytes)?;
+    std::fs::rename(&partial, path).map_err(|e| Error::file(path, e))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|e| Error::file(folder, e))
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, error)),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a small file that only its owner may read.
 ///
 /// # Errors
 /// When it cannot be read, is over 64 KiB, or has looser permissions.
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_private_long(path, 1 << 16)
+}
+
+/// Reads at most so many bytes of a file that only its owner may read.
+///
+/// # Errors
+/// When it cannot be read or has looser permissions.
+pub fn read_private_long(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     let file = std::fs::File::open(path).map_err(|e| Error::file(path, e))?;
     #[cfg(unix)]
     {
@@ -148,7 +195,7 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         }
     }
     let mut bytes = Zeroizing::new(Vec::new());
-    file.take(1 << 16).read_to_end(&mut bytes).map_err(|e| Error::file(path, e))?;
+    file.take(most).read_to_end(&mut bytes).map_err(|e| Error::file(path, e))?;
     Ok(bytes)
 }
 

@@ -48,6 +48,7 @@ mod error;
 pub mod header;
 pub mod keyfile;
 pub mod manifest;
+pub mod masking;
 pub mod noise;
 pub mod plan;
 pub mod proof;
@@ -74,7 +75,7 @@ pub mod proto {
 pub use error::Error;
 
 /// Version of the protocol that this crate speaks; part of every round's digest.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// Milliseconds since 1970 by this machine's clock. The one place where the crate asks for it.
 #[must_use]

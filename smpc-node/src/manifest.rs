@@ -15,6 +15,7 @@ use haima_dp::units::Order;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::masking::{Masking, Mode};
 
 /// Largest manifest that is read, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
@@ -35,6 +36,12 @@ pub struct Manifest {
     /// Digest of the manifest that this one amends, 64 hexadecimal digits; absent in revision 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amends: Option<String>,
+    /// How contributions are hidden until they are summed.
+    #[serde(default, skip_serializing_if = "Mode::is_nodes")]
+    pub mode: Mode,
+    /// Terms of masked mode; absent with nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masking: Option<Masking>,
     /// Fewest distinct operators whose sites must be in an accepted set (rule R8).
     pub min_sites: u32,
     /// Most coordinates of a vector.
@@ -56,8 +63,8 @@ pub struct Manifest {
     pub plan: String,
     /// The one party that asks.
     pub coordinator: Party,
-    /// SMPC nodes, at least two; the first holds the vector share.
-    #[serde(rename = "node")]
+    /// SMPC nodes, at least two; the first holds the vector share. None in masked mode.
+    #[serde(default, rename = "node", skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Party>,
     /// Sites.
     #[serde(rename = "site")]
@@ -118,6 +125,9 @@ pub struct TaskEntry {
     pub max_steps: u32,
     /// Attempts beyond one a step, over the whole run (rule L1).
     pub spare_attempts: u32,
+    /// Whether a site's bound must be proved, so that the task may not run in masked mode (rule M3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_bound: bool,
     /// Noise of each attempt; required for the private class and refused for the exact one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<NoisePlan>,
@@ -132,7 +142,7 @@ pub struct TaskEntry {
 pub enum Class {
     /// Without noise: no differential privacy (rule X1).
     Exact,
-    /// With every node's noise (rule N1).
+    /// With every node's noise (rule N1), or every site's (rule M2).
     Private,
 }
 
@@ -140,8 +150,12 @@ pub enum Class {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoisePlan {
-    /// Scale of each node's discrete Gaussian, in grid steps; rounds may have more, never less.
+    /// Scale of one draw of discrete Gaussian noise, each node's or each site's, in grid steps; rounds
+    /// may have more, never less.
     pub s: u64,
+    /// Draws that the coalition cannot take off a sum: one node's, or those of t - c sites.
+    #[serde(default = "one")]
+    pub draws: u32,
     /// Sampling rate; rounds may have a lower one, never a higher one.
     #[serde(default = "all")]
     pub q: f64,
@@ -193,9 +207,10 @@ impl NoisePlan {
         })
     }
 
-    /// Writes q, s, D, dimension, delta and order, 0 for zCDP's.
+    /// Writes q, s, draws, D, dimension, delta and order, 0 for zCDP's.
     pub(crate) fn encode(self, to: &mut Encoder) -> &mut Encoder {
-        to.u64(self.q.to_bits()).u64(self.s).u64(self.sensitivity).u64(self.dimension);
+        to.u64(self.q.to_bits()).u64(self.s).u32(self.draws);
+        to.u64(self.sensitivity).u64(self.dimension);
         to.u64(self.delta.to_bits()).u32(self.order.unwrap_or(0))
     }
 }
@@ -242,10 +257,7 @@ impl Manifest {
         if let Some(amends) = &self.amends {
             from_hex::<32>(amends).map_err(|e| fault(Some("amends"), e.to_string()))?;
         }
-        if self.nodes.len() < 2 || self.nodes.len() > haima_crypto::share::MAX_PARTIES {
-            let problem = format!("{} nodes; a study needs 2 to 64", self.nodes.len());
-            return Err(fault(Some("node"), problem));
-        }
+        self.check_mode()?;
         if self.sites.len() > MAX_SITES {
             let problem = format!("{} sites; at most {MAX_SITES}", self.sites.len());
             return Err(fault(Some("site"), problem));
@@ -284,6 +296,33 @@ impl Manifest {
         self.check_tasks()?;
         self.check_plan()?;
         Ok(self)
+    }
+
+    /// Nodes, or the terms of masks, and never both.
+    fn check_mode(&self) -> Result<(), Error> {
+        let nodes = self.nodes.len();
+        match (self.mode, self.masking) {
+            (Mode::Nodes, None) if (2..=haima_crypto::share::MAX_PARTIES).contains(&nodes) => {}
+            (Mode::Nodes, None) => {
+                let problem =
+                    format!("{nodes} nodes; a study needs 2 to 64, or none and mode = \"masked\"");
+                return Err(fault(Some("node"), problem));
+            }
+            (Mode::Nodes, Some(_)) => {
+                return Err(fault(Some("masking"), "it belongs to mode = \"masked\"".into()));
+            }
+            (Mode::Masked, None) => {
+                let problem = "missing; masked mode states threshold and corrupt".into();
+                return Err(fault(Some("masking"), problem));
+            }
+            (Mode::Masked, Some(_)) if nodes > 0 => {
+                return Err(fault(Some("node"), "masked mode has no nodes".into()));
+            }
+            (Mode::Masked, Some(masking)) => masking
+                .check(self.sites.len())
+                .map_err(|(field, problem)| fault(Some(field), problem))?,
+        }
+        Ok(())
     }
 
     fn check_parties(&self) -> Result<(), Error> {
@@ -330,6 +369,10 @@ impl Manifest {
             if task.max_steps == 0 || task.max_steps > 100_000 || task.spare_attempts > 100_000 {
                 return Err(fault(Some(&field("max_steps")), "must be 1 to 100,000".into()));
             }
+            if task.needs_bound && self.mode == Mode::Masked {
+                let problem = "no proof bounds a site in masked mode (rule M3); run it with nodes";
+                return Err(fault(Some(&field("needs_bound")), problem.into()));
+            }
             match (task.class, task.noise) {
                 (Class::Exact, None) => {}
                 (Class::Exact, Some(_)) => {
@@ -340,6 +383,11 @@ impl Manifest {
                     return Err(fault(Some(&field("noise")), problem));
                 }
                 (Class::Private, Some(noise)) => {
+                    let draws = self.masking.map_or(1, Masking::honest);
+                    if noise.draws != draws {
+                        let problem = format!("{}; this study's sums have {draws}", noise.draws);
+                        return Err(fault(Some(&field("noise.draws")), problem));
+                    }
                     if !(noise.q > 0.0 && noise.q <= 1.0) {
                         let problem = format!("{}; must be above 0 and at most 1", noise.q);
                         return Err(fault(Some(&field("noise.q")), problem));
@@ -446,6 +494,22 @@ impl Manifest {
         self.sites.iter().map(|site| site.max_patients).max().unwrap_or(0)
     }
 
+    /// How many distinct operators run these sites (rule R8).
+    #[must_use]
+    pub fn operators<'a>(&self, sites: impl IntoIterator<Item = &'a str>) -> usize {
+        let of = |name| self.site(name).ok().map(|site| site.operator.as_str());
+        sites.into_iter().filter_map(of).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Draws of noise in every sum: those that the coalition cannot take off, and those that readers
+    /// of the sum alone face (rules N1, M2).
+    #[must_use]
+    pub fn draws(&self) -> (u32, u32) {
+        // At most 64 nodes.
+        self.masking
+            .map_or((1, self.nodes.len() as u32), |masking| (masking.honest(), masking.threshold))
+    }
+
     /// Digest of the roster: the names of all sites in the manifest's order.
     #[must_use]
     pub fn roster_digest(&self) -> Digest {
@@ -460,12 +524,16 @@ impl Manifest {
     /// Digest of the whole manifest.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut to = Encoder::new("haima manifest 4");
+        let mut to = Encoder::new("haima manifest 5");
         to.u32(self.version).str(&self.study).u32(self.revision);
         to.str(&self.amends.as_deref().unwrap_or_default().to_lowercase());
         to.u32(self.min_sites).u32(self.max_dimension);
         to.u64(self.round_ms).u64(self.grace_ms).u32(self.tick_ms);
         to.u32(self.hospitals_per_patient).u32(self.release_quorum.unwrap_or(0));
+        to.u8(u8::from(self.masking.is_some()));
+        if let Some(masking) = self.masking {
+            masking.encode(&mut to);
+        }
         let party = |to: &mut Encoder, party: &Party| {
             to.str(&party.name).str(&party.operator).str(&party.identity.to_lowercase());
             to.str(&party.tls.to_lowercase()).str(&party.address);
@@ -484,7 +552,7 @@ impl Manifest {
         for task in &self.tasks {
             to.str(&task.id).str(&task.task).u32(task.version);
             to.u8(u8::from(task.class == Class::Private)).u32(task.max_steps);
-            to.u32(task.spare_attempts);
+            to.u32(task.spare_attempts).u8(u8::from(task.needs_bound));
             match task.noise {
                 None => to.u8(0),
                 Some(noise) => noise.encode(to.u8(1)),
@@ -613,6 +681,8 @@ pub(crate) mod tests {
             study: "test".into(),
             revision: 1,
             amends: None,
+            mode: Mode::Nodes,
+            masking: None,
             min_sites: 2,
             max_dimension: 10,
             round_ms: 1000,
@@ -649,7 +719,7 @@ pub(crate) mod tests {
         assert_ne!(reversed, text);
         assert_eq!(Manifest::parse(&reversed).unwrap().digest(), manifest.digest());
 
-        let changes: [fn(&mut Manifest); 24] = [
+        let changes: [fn(&mut Manifest); 27] = [
             |m| m.version += 1,
             |m| m.study.push('x'),
             |m| m.revision += 1,
@@ -661,6 +731,9 @@ pub(crate) mod tests {
             |m| m.tick_ms += 1,
             |m| m.hospitals_per_patient += 1,
             |m| m.release_quorum = Some(2),
+            |m| m.masking = Some(Masking { threshold: 3, ..Masking::of(3) }),
+            |m| m.masking = Some(Masking { threshold: 2, ..Masking::of(3) }),
+            |m| m.masking = Some(Masking { corrupt: 1, ..Masking::of(3) }),
             |m| m.plan = "11".repeat(32),
             |m| m.coordinator.address.push('0'),
             |m| m.nodes[1].name.push('x'),

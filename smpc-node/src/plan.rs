@@ -7,12 +7,12 @@
 //! journal, is bound to the plan. As a file it is for people and for accountants; only its canonical
 //! encoding is hashed.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use haima_crypto::encode::{Digest, Encoder};
 use haima_dp::event::Event;
 use haima_dp::ledger::Cost;
-use haima_dp::noise::NoiseScale;
+use haima_dp::noise::{Noise, NoiseScale};
 use haima_dp::units::{Delta, Epsilon, Sensitivity};
 use serde::{Deserialize, Serialize};
 
@@ -62,28 +62,31 @@ impl TaskPlan {
         self.steps.saturating_add(self.spare_attempts)
     }
 
-    /// One attempt as all nodes but one, the coordinator and all other sites see it (rule N1).
+    /// One attempt as the coalition sees it: all nodes but one, or c sites in masked mode, the
+    /// coordinator and all other sites (rules N1, M2).
     ///
     /// # Errors
     /// When a figure is out of range.
     pub fn attempt(&self) -> Result<Event, Error> {
-        let NoisePlan { s, sensitivity, dimension, .. } = self.noise;
-        let (s, sensitivity) = (NoiseScale::new(s)?, Sensitivity::new(sensitivity)?);
-        self.sampled(Event::discrete_gaussian(s, sensitivity, self.dimension(dimension)?))
+        self.attempt_against(self.noise.draws)
     }
 
-    /// One attempt as readers of the released sums see it, through the noise of all `nodes`.
+    /// One attempt as whoever faces so many draws of noise sees it: for readers of the released sums
+    /// see [`Manifest::draws`].
     ///
     /// # Errors
     /// When a figure is out of range.
-    pub fn attempt_in_public(&self, nodes: u32) -> Result<Event, Error> {
+    pub fn attempt_against(&self, draws: u32) -> Result<Event, Error> {
         let NoisePlan { s, sensitivity, dimension, .. } = self.noise;
-        self.sampled(Event::DiscreteGaussianSum {
-            parties: nodes,
-            s: NoiseScale::new(s)?.as_sigma(),
-            sensitivity: Sensitivity::new(sensitivity)?,
-            dimension: self.dimension(dimension)?,
-        })
+        let fault = |problem: &str| Error::Manifest {
+            field: Some(format!("noise of task {}", self.id)),
+            problem: problem.into(),
+        };
+        let draws = NonZeroU32::new(draws).ok_or_else(|| fault("no draw of it"))?;
+        let dimension = NonZeroU64::new(dimension).ok_or_else(|| fault("no coordinate"))?;
+        let noise = Noise { draws, s: NoiseScale::new(s)? };
+        let event = Event::discrete_gaussian(noise, Sensitivity::new(sensitivity)?, dimension);
+        Ok(if self.noise.q == 1.0 { event } else { event.poisson(self.noise.q)? })
     }
 
     /// What a ledger is charged if all attempts are used.
@@ -98,17 +101,6 @@ impl TaskPlan {
         })?;
         let cost = one.times(self.attempts());
         Ok(Charged { cost, epsilon: cost.epsilon(delta) })
-    }
-
-    fn sampled(&self, event: Event) -> Result<Event, Error> {
-        Ok(if self.noise.q == 1.0 { event } else { event.poisson(self.noise.q)? })
-    }
-
-    fn dimension(&self, dimension: u64) -> Result<NonZeroU64, Error> {
-        NonZeroU64::new(dimension).ok_or_else(|| Error::Manifest {
-            field: Some(format!("noise.dimension of task {}", self.id)),
-            problem: "must be at least 1".into(),
-        })
     }
 }
 
@@ -136,7 +128,7 @@ impl Plan {
     /// Digest of the canonical encoding.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut to = Encoder::new("haima plan 1");
+        let mut to = Encoder::new("haima plan 2");
         to.u32(self.version).str(&self.study).count(self.tasks.len());
         for task in &self.tasks {
             to.str(&task.id).u32(task.steps).u32(task.spare_attempts);

@@ -42,7 +42,7 @@ impl Proof {
     /// # Errors
     /// When PINE cannot prove such a bound, with the figure.
     pub fn new(spec: &RoundSpec, nodes: usize) -> Result<Self, Error> {
-        Ok(match spec.field {
+        Ok(match spec.shares()?.field {
             FieldKind::Bits64 => Self::Bits64(open(spec, nodes)?),
             FieldKind::Bits128 => Self::Bits128(open(spec, nodes)?),
         })

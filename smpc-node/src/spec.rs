@@ -3,18 +3,19 @@
 //! The coordinator signs it; a site derives its ledger event from these bytes alone; a node checks
 //! it against the manifest's caps. Its digest names the round everywhere.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
 use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::pine::Params;
 use haima_dp::event::Release;
-use haima_dp::noise::NoiseScale;
+use haima_dp::noise::{Noise, NoiseScale};
 use haima_dp::sampler::PoissonSampler;
 use haima_dp::units::{Rate, Sensitivity};
 use rand_core::CryptoRng;
 
 use crate::manifest::{Class, Manifest};
+use crate::masking::MaskSpec;
 use crate::{Error, PROTOCOL};
 
 /// Most blocks of a vector.
@@ -133,13 +134,59 @@ impl ProofSpec {
     }
 }
 
+impl ShareSpec {
+    /// The one choice for a dimension and a bound among so many nodes.
+    ///
+    /// # Errors
+    /// When PINE cannot prove such a bound, with the figure.
+    pub fn new(dimension: usize, bound: u64, nodes: usize) -> Result<Self, haima_crypto::Error> {
+        let field = FieldKind::for_bound(bound);
+        Ok(Self { field, proof: ProofSpec::new(field, dimension, bound, nodes)? })
+    }
+
+    fn decode(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
+        let field = match from.u8()? {
+            0 => FieldKind::Bits64,
+            1 => FieldKind::Bits128,
+            _ => return Err(from.fail("unknown field")),
+        };
+        if from.u8()? != 0 || from.u8()? != 1 {
+            return Err(from.fail("unknown XOF or proof"));
+        }
+        let mut parameters = [0; ProofSpec::LEN];
+        for parameter in &mut parameters {
+            *parameter = from.u32()?;
+        }
+        Ok(Self { field, proof: ProofSpec::from_array(parameters) })
+    }
+}
+
+/// Shares of a round, in a study with nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShareSpec {
+    /// Field of the shares. The XOF is HMAC-SHA256-AES128.
+    pub field: FieldKind,
+    /// Parameters of the proof that a vector's norm is within the bound.
+    pub proof: ProofSpec,
+}
+
+/// How a round hides contributions until they are summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hiding {
+    /// Shares among the study's nodes.
+    Shares(ShareSpec),
+    /// Masks that cancel in the sum.
+    Masks(MaskSpec),
+}
+
 /// What a round releases, and so what it costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RoundEvent {
     /// No noise.
     Exact,
-    /// Every node adds a discrete Gaussian of scale `s`, in grid steps, to the sum of the patients
-    /// whom each site drew for this attempt with probability `q`, independently.
+    /// Every node, or in masked mode every site, adds a discrete Gaussian of scale `s`, in grid steps,
+    /// to the sum of the patients whom each site drew for this attempt with probability `q`,
+    /// independently.
     DiscreteGaussian {
         /// Scale.
         s: u64,
@@ -189,14 +236,13 @@ pub struct RoundSpec {
     pub previous: Digest,
     /// Digest of the roster of sites.
     pub roster: Digest,
-    /// Digest of the nodes' epoch record: sealing keys and commitments (rules R5, R6).
+    /// Digest of the nodes' epoch record: sealing keys and commitments (rules R5, R6); in masked
+    /// mode of all sites' advertised keys.
     pub epoch: Digest,
     /// Layout of the vector.
     pub blocks: Vec<BlockSpec>,
-    /// Field of the shares. The XOF is HMAC-SHA256-AES128.
-    pub field: FieldKind,
-    /// Parameters of the proof that a vector's norm is within `bound`.
-    pub proof: ProofSpec,
+    /// Shares or masks.
+    pub hiding: Hiding,
     /// D of rule S2 in grid steps; 0 when the task bounds no patient (exact class only).
     pub sensitivity: u64,
     /// B: L2 bound on a site's integer vector, in grid steps.
@@ -218,21 +264,30 @@ impl Canonical for RoundSpec {
         to.u32(self.protocol).digest(&self.manifest).str(&self.study).u64(self.number);
         to.str(&self.task_id).str(&self.task).u32(self.task_version);
         to.u32(self.run).u32(self.step).u32(self.attempt).u32(self.plan_index);
-        // Mode 0: nodes.
-        to.digest(&self.query).digest(&self.previous).u8(0).digest(&self.roster);
+        to.digest(&self.query).digest(&self.previous);
+        to.u8(match self.hiding {
+            Hiding::Shares(_) => 0,
+            Hiding::Masks(_) => 1,
+        });
+        to.digest(&self.roster);
         to.digest(&self.epoch);
         to.count(self.blocks.len());
         for block in &self.blocks {
             to.u32(block.len).u8(block.frac_bits);
         }
-        to.u8(match self.field {
-            FieldKind::Bits64 => 0,
-            FieldKind::Bits128 => 1,
-        });
-        // XOF 0: HMAC-SHA256-AES128. Proof 1: PINE.
-        to.u8(0).u8(1);
-        for parameter in self.proof.to_array() {
-            to.u32(parameter);
+        match self.hiding {
+            Hiding::Shares(ShareSpec { field, proof }) => {
+                to.u8(match field {
+                    FieldKind::Bits64 => 0,
+                    FieldKind::Bits128 => 1,
+                });
+                // XOF 0: HMAC-SHA256-AES128. Proof 1: PINE.
+                to.u8(0).u8(1);
+                for parameter in proof.to_array() {
+                    to.u32(parameter);
+                }
+            }
+            Hiding::Masks(masks) => masks.encode(to),
         }
         to.u64(self.sensitivity).u64(self.bound);
         match self.event {
@@ -253,28 +308,18 @@ impl Canonical for RoundSpec {
         let (run, step, attempt) = (from.u32()?, from.u32()?, from.u32()?);
         let plan_index = from.u32()?;
         let (query, previous) = (from.digest()?, from.digest()?);
-        if from.u8()? != 0 {
-            return Err(from.fail("unknown mode"));
-        }
+        let mode = from.u8()?;
         let (roster, epoch) = (from.digest()?, from.digest()?);
         let count = from.count(MAX_BLOCKS, 5)?;
         let mut blocks = Vec::with_capacity(count);
         for _ in 0..count {
             blocks.push(BlockSpec { len: from.u32()?, frac_bits: from.u8()? });
         }
-        let field = match from.u8()? {
-            0 => FieldKind::Bits64,
-            1 => FieldKind::Bits128,
-            _ => return Err(from.fail("unknown field")),
+        let hiding = match mode {
+            0 => Hiding::Shares(ShareSpec::decode(from)?),
+            1 => Hiding::Masks(MaskSpec::decode(from)?),
+            _ => return Err(from.fail("unknown mode")),
         };
-        if from.u8()? != 0 || from.u8()? != 1 {
-            return Err(from.fail("unknown XOF or proof"));
-        }
-        let mut parameters = [0; ProofSpec::LEN];
-        for parameter in &mut parameters {
-            *parameter = from.u32()?;
-        }
-        let proof = ProofSpec::from_array(parameters);
         let (sensitivity, bound) = (from.u64()?, from.u64()?);
         let event = match (from.u8()?, from.u64()?, from.u64()?) {
             (0, 0, 0) => RoundEvent::Exact,
@@ -307,8 +352,7 @@ impl Canonical for RoundSpec {
             roster,
             epoch,
             blocks,
-            field,
-            proof,
+            hiding,
             sensitivity,
             bound,
             event,
@@ -326,6 +370,34 @@ impl RoundSpec {
         self.blocks.iter().map(|block| block.len as usize).fold(0, usize::saturating_add)
     }
 
+    /// The shares, for who is in a study with nodes.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] of a round in masked mode.
+    pub fn shares(&self) -> Result<ShareSpec, Error> {
+        match self.hiding {
+            Hiding::Shares(shares) => Ok(shares),
+            Hiding::Masks(_) => Err(Error::Spec {
+                party: "this party".into(),
+                problem: "a round in masked mode has no shares".into(),
+            }),
+        }
+    }
+
+    /// The masks, for who is in a study without nodes.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] of a round with nodes.
+    pub fn masks(&self) -> Result<MaskSpec, Error> {
+        match self.hiding {
+            Hiding::Masks(masks) => Ok(masks),
+            Hiding::Shares(_) => Err(Error::Spec {
+                party: "this party".into(),
+                problem: "a round with nodes has no masks".into(),
+            }),
+        }
+    }
+
     /// What a site's ledger is charged, from the spec alone, and the sampler of this attempt. A
     /// release that sampling amplifies comes with the sampler that its batch must be drawn from.
     ///
@@ -335,17 +407,26 @@ impl RoundSpec {
         let RoundEvent::DiscreteGaussian { s, q } = self.event else {
             return Ok(Charge { release: Release::exact(), sampler: None });
         };
-        let (s, sensitivity) = (NoiseScale::new(s)?, Sensitivity::new(self.sensitivity)?);
+        let draws = match self.hiding {
+            Hiding::Shares(_) => 1,
+            Hiding::Masks(masks) => masks.masking.honest(),
+        };
+        let draws = NonZeroU32::new(draws).ok_or_else(|| Error::Spec {
+            party: "this site".into(),
+            problem: "as many corrupt sites as the threshold".into(),
+        })?;
+        let noise = Noise { draws, s: NoiseScale::new(s)? };
+        let sensitivity = Sensitivity::new(self.sensitivity)?;
         let dimension = NonZeroU64::new(self.dimension() as u64).ok_or_else(|| Error::Spec {
             party: "this site".into(),
             problem: "no coordinate".into(),
         })?;
         if q == Rate::ALL {
-            let release = Release::noised(s, sensitivity, dimension);
+            let release = Release::noised(noise, sensitivity, dimension);
             return Ok(Charge { release, sampler: None });
         }
         let sampler = PoissonSampler::new(q, rng);
-        let release = sampler.release(s, sensitivity, dimension);
+        let release = sampler.release(noise, sensitivity, dimension);
         Ok(Charge { release, sampler: Some(sampler) })
     }
 
@@ -412,27 +493,28 @@ impl RoundSpec {
             )));
         }
         self.check_noise(manifest, entry.class, party)?;
-        if self.field != FieldKind::for_bound(self.bound) {
+        if let Hiding::Shares(ShareSpec { field, .. }) = self.hiding
+            && field != FieldKind::for_bound(self.bound)
+        {
             return Err(refuse(format!("the field does not fit the bound {}", self.bound)));
         }
-        let proof = ProofSpec::new(self.field, dimension, self.bound, manifest.nodes.len())
-            .map_err(|e| refuse(e.to_string()))?;
-        if self.proof != proof {
-            return Err(refuse("its proof's parameters are not those of field and bound".into()));
-        }
-        let s = match self.event {
-            RoundEvent::Exact => 0,
-            RoundEvent::DiscreteGaussian { s, .. } => s,
+        let problem = match (
+            self.hiding,
+            Hiding::new(manifest, dimension, self.bound, self.event, party)?,
+        ) {
+            (own, allowed) if own == allowed => return Ok(()),
+            (Hiding::Shares(_), Hiding::Shares(_)) => {
+                "its proof's parameters are not those of field and bound"
+            }
+            (Hiding::Masks(own), Hiding::Masks(allowed)) if own.masking == allowed.masking => {
+                "its ring is not the one for bound and noise (rule N5)"
+            }
+            (Hiding::Masks(_), Hiding::Masks(_)) => {
+                "its threshold, corrupt sites or generator of masks are not the manifest's (rule M1)"
+            }
+            _ => "its mode, nodes or masks, is not the manifest's",
         };
-        let (sites, nodes) = (manifest.sites.len() as u64, manifest.nodes.len() as u64);
-        // Rule N5.
-        if !haima_dp::noise::fits(sites, self.bound, nodes, s, self.field.modulus()) {
-            return Err(refuse(format!(
-                "{sites} sites with bound {} and noise {s} could overflow the field",
-                self.bound
-            )));
-        }
-        Ok(())
+        Err(refuse(problem.into()))
     }
 
     fn check_noise(&self, manifest: &Manifest, class: Class, party: &str) -> Result<(), Error> {
@@ -480,13 +562,48 @@ impl RoundSpec {
     }
 }
 
+impl Hiding {
+    /// The one choice for a round: how the manifest has it, and as large as bound and noise need.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] in the name of `party` when the sum could wrap around (rule N5), or PINE cannot
+    /// prove such a bound.
+    pub fn new(
+        manifest: &Manifest,
+        dimension: usize,
+        bound: u64,
+        event: RoundEvent,
+        party: &str,
+    ) -> Result<Self, Error> {
+        let refuse = |problem: String| Error::Spec { party: party.to_owned(), problem };
+        let s = match event {
+            RoundEvent::Exact => 0,
+            RoundEvent::DiscreteGaussian { s, .. } => s,
+        };
+        let (sites, nodes) = (manifest.sites.len(), manifest.nodes.len());
+        let overflow = |what: &str| {
+            refuse(format!("{sites} sites with bound {bound} and noise {s} could overflow {what}"))
+        };
+        if let Some(masking) = manifest.masking {
+            // The manifest has at most 200 sites.
+            let masks = MaskSpec::new(masking, sites as u32, bound, s);
+            return masks.map(Self::Masks).ok_or_else(|| overflow("64 bits"));
+        }
+        let field = FieldKind::for_bound(bound);
+        if !haima_dp::noise::fits(sites as u64, bound, nodes as u64, s, field.modulus()) {
+            return Err(overflow("the field"));
+        }
+        let shares = ShareSpec::new(dimension, bound, nodes);
+        shares.map(Self::Shares).map_err(|e| refuse(e.to_string()))
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
     /// A spec of no study, for tests that store one.
     pub(crate) fn example() -> RoundSpec {
-        let field = FieldKind::Bits64;
         RoundSpec {
             protocol: PROTOCOL,
             manifest: Digest::of(b"manifest"),
@@ -504,8 +621,7 @@ pub(crate) mod tests {
             roster: Digest::of(b"roster"),
             epoch: Digest::of(b"epoch"),
             blocks: vec![BlockSpec { len: 4, frac_bits: 0 }],
-            field,
-            proof: ProofSpec::new(field, 4, 1000, 2).unwrap(),
+            hiding: Hiding::Shares(ShareSpec::new(4, 1000, 2).unwrap()),
             sensitivity: 0,
             bound: 1000,
             event: RoundEvent::Exact,

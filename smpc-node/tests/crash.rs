@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use haima_smpc_node::spec::{FieldKind, ProofSpec};
+use haima_smpc_node::spec::{Hiding, ShareSpec};
 use haima_smpc_node::{proto, unix_millis};
 use processes::{Processes, end, open, settle, submit, until};
 use prost::Message as _;
@@ -158,7 +158,7 @@ async fn below_the_floor(world: &World) {
 async fn over_two_chunks(world: &World) {
     let mut spec = world.spec("exact", 3);
     spec.blocks[0].len = 140_000;
-    spec.proof = ProofSpec::new(FieldKind::Bits64, 140_000, world::BOUND, 3).unwrap();
+    spec.hiding = Hiding::Shares(ShareSpec::new(140_000, world::BOUND, 3).unwrap());
     spec.deadline_ms = unix_millis() + 25_000;
     open(world, &spec).await;
     for site in 0..3 {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use haima_smpc_node::client::Outcome;
 use haima_smpc_node::header::SignedHeader;
+use haima_smpc_node::spec::{Hiding, ShareSpec};
 use haima_smpc_node::{proto, unix_millis};
 use processes::{end, open, settle, submit};
 use tokio::net::{TcpListener, TcpStream};
@@ -124,8 +125,7 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     let mut spec = world.spec("exact", 1);
     let len = 100_000;
     spec.blocks[0].len = len;
-    spec.proof =
-        haima_smpc_node::spec::ProofSpec::new(spec.field, len as usize, spec.bound, 2).unwrap();
+    spec.hiding = Hiding::Shares(ShareSpec::new(len as usize, spec.bound, 2).unwrap());
     spec.deadline_ms = unix_millis() + 25_000;
     open(&world, &spec).await;
     let values = vec![1; len as usize];
@@ -246,8 +246,7 @@ async fn reordered_repeated_and_truncated_chunks_are_refused() {
     let mut spec = world.spec("exact", 1);
     let len = 140_000;
     spec.blocks[0].len = len;
-    spec.proof =
-        haima_smpc_node::spec::ProofSpec::new(spec.field, len as usize, spec.bound, 2).unwrap();
+    spec.hiding = Hiding::Shares(ShareSpec::new(len as usize, spec.bound, 2).unwrap());
     world.open(&spec).await;
     let made = world.make(0, &spec, &vec![1; len as usize]);
     let signed = SignedHeader::sign(&made.header, &world.sites[0].identity);

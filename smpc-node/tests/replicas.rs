@@ -15,7 +15,7 @@ use haima_smpc_node::client::{NodeClient, Outcome};
 use haima_smpc_node::header::SignedHeader;
 use haima_smpc_node::manifest::Party;
 use haima_smpc_node::proto;
-use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, Hiding, RoundSpec, ShareSpec};
 use tokio::net::{TcpListener, TcpStream};
 use world::World;
 
@@ -27,7 +27,7 @@ fn long(world: &World) -> RoundSpec {
     let nodes = world.manifest.nodes.len();
     RoundSpec {
         blocks: vec![BlockSpec { len: LONG, frac_bits: 0 }],
-        proof: ProofSpec::new(FieldKind::Bits64, LONG as usize, spec.bound, nodes).unwrap(),
+        hiding: Hiding::Shares(ShareSpec::new(LONG as usize, spec.bound, nodes).unwrap()),
         ..spec
     }
 }

@@ -8,7 +8,8 @@ use haima_crypto::pine::Sharding;
 use haima_dp::units::Rate;
 use haima_smpc_node::Error;
 use haima_smpc_node::bundle::release_digest;
-use haima_smpc_node::spec::{BlockSpec, RoundEvent, RoundSpec};
+use haima_smpc_node::masking::{MaskSpec, Masking};
+use haima_smpc_node::spec::{BlockSpec, Hiding, RoundEvent, RoundSpec, ShareSpec};
 use haima_smpc_node::unix_millis;
 use world::{SITES, World, keys};
 
@@ -49,11 +50,18 @@ fn sampled(q: f64) -> RoundEvent {
     RoundEvent::DiscreteGaussian { s: 64, q: Rate::new(q).unwrap() }
 }
 
+fn shares(spec: &mut RoundSpec) -> &mut ShareSpec {
+    match &mut spec.hiding {
+        Hiding::Shares(shares) => shares,
+        Hiding::Masks(_) => panic!("a study with nodes"),
+    }
+}
+
 /// R1, N1, N5, X3, L1: a spec that goes beyond the manifest is refused by name and changes nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
     let world = World::running(2).await;
-    let cases: [(&str, &str, Change); 27] = [
+    let cases: [(&str, &str, Change); 28] = [
         ("protocol", "protocol", |s| s.protocol = 9),
         ("manifest", "another manifest", |s| s.manifest = Digest::of(b"x")),
         ("roster", "roster", |s| s.roster = Digest::of(b"x")),
@@ -68,8 +76,12 @@ async fn a_spec_beyond_the_manifest_is_refused_with_the_figure() {
         ("floor", "floor 2", |s| s.min_sites = 2),
         ("tick", "tick", |s| s.tick_ms = 1),
         ("epoch (R5)", "epoch", |s| s.epoch = Digest::of(b"x")),
-        ("fewer checks (R7)", "parameters", |s| s.proof.checks -= 1),
-        ("fewer proofs (R7)", "parameters", |s| s.proof.proofs_norm_equality -= 1),
+        ("fewer checks (R7)", "parameters", |s| shares(s).proof.checks -= 1),
+        ("fewer proofs (R7)", "parameters", |s| shares(s).proof.proofs_norm_equality -= 1),
+        ("masks", "not the manifest's", |s| {
+            let masking = Masking::of(3);
+            s.hiding = Hiding::Masks(MaskSpec { bits: 32, masking });
+        }),
         ("less noise", "noise 63", |s| {
             s.event = RoundEvent::DiscreteGaussian { s: 63, q: Rate::ALL }
         }),

@@ -15,7 +15,7 @@ use haima_smpc_node::plan::Plan;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::server::Config as NodeConfig;
 use haima_smpc_node::server::config::LogFormat;
-use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, Hiding, RoundEvent, RoundSpec, ShareSpec};
 use haima_smpc_node::study::{Approvals, Study};
 use haima_smpc_node::submission::{self, LedgerState};
 use haima_smpc_node::tls::TlsIdentity;
@@ -90,6 +90,7 @@ impl World {
             class: Class::Exact,
             max_steps: 100_000,
             spare_attempts: 0,
+            needs_bound: false,
             noise: None,
             params: toml::Table::new(),
         }];
@@ -99,6 +100,8 @@ impl World {
             study,
             revision: 1,
             amends: None,
+            mode: haima_smpc_node::masking::Mode::Nodes,
+            masking: None,
             min_sites: 2,
             max_dimension: u32::try_from(options.dimension).unwrap_or(u32::MAX),
             round_ms: 3_600_000,
@@ -207,7 +210,6 @@ impl World {
         number: u32,
         previous: Digest,
     ) -> Result<RoundSpec, Error> {
-        let field = FieldKind::for_bound(BOUND);
         let step = number - 1;
         Ok(RoundSpec {
             protocol: PROTOCOL,
@@ -229,9 +231,10 @@ impl World {
                 len: u32::try_from(options.dimension).unwrap_or(u32::MAX),
                 frac_bits: FRACTION,
             }],
-            field,
-            proof: ProofSpec::new(field, options.dimension, BOUND, options.nodes)
-                .map_err(haima_smpc_node::Error::from)?,
+            hiding: Hiding::Shares(
+                ShareSpec::new(options.dimension, BOUND, options.nodes)
+                    .map_err(haima_smpc_node::Error::from)?,
+            ),
             sensitivity: 0,
             bound: BOUND,
             event: RoundEvent::Exact,
@@ -266,7 +269,7 @@ impl World {
             }
         }
         let mut parts = Vec::new();
-        let len = spec.dimension() * spec.field.bytes();
+        let len = spec.dimension() * spec.shares()?.field.bytes();
         for node in &self.as_coordinator {
             parts.push(loop {
                 match node.release(&spec.digest(), Duration::from_secs(30), len).await? {

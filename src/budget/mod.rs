@@ -4,7 +4,8 @@
 //! a study goes, by the one theorem that the ledger's filter rests on. The best figure is the
 //! smallest of all accountants', and holds because the plan was fixed before the first release. Both
 //! are for one patient added or removed: against all nodes but one, the coordinator and all other
-//! sites together, or against readers of the released sums alone (rule N1).
+//! sites together (in masked mode, the coordinator and c sites), or against readers of the released
+//! sums alone (rules N1, M2).
 
 mod setting;
 
@@ -24,17 +25,18 @@ pub use setting::{Needed, Row, Setting};
 /// The smallest bounds that any accountant has for a committed plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Best {
-    /// Against all nodes but one, the coordinator and all other sites.
+    /// Against the coalition.
     pub coalition: Bound,
     /// Against readers of the released sums.
     pub public: Bound,
 }
 
-/// The best figures for some tasks of a committed plan together, at `delta`.
+/// The best figures for some tasks of a committed plan together, at `delta`; `public` is how many draws
+/// of noise readers of the sums face (`Manifest::draws`).
 ///
 /// # Errors
 /// When a figure is out of range or no accountant bounds it.
-pub fn best(tasks: &[TaskPlan], plan: Digest, nodes: u32, delta: Delta) -> Result<Best, Error> {
+pub fn best(tasks: &[TaskPlan], plan: Digest, public: u32, delta: Delta) -> Result<Best, Error> {
     let bound = |attempt: &dyn Fn(&TaskPlan) -> Result<Event, haima_smpc_node::Error>| {
         let all = |task: &TaskPlan| Ok(attempt(task)?.times(task.attempts().into()));
         let events = tasks.iter().map(all).collect::<Result<Vec<Event>, Error>>()?;
@@ -43,7 +45,7 @@ pub fn best(tasks: &[TaskPlan], plan: Digest, nodes: u32, delta: Delta) -> Resul
     };
     Ok(Best {
         coalition: bound(&TaskPlan::attempt)?,
-        public: bound(&|task| task.attempt_in_public(nodes))?,
+        public: bound(&|task| task.attempt_against(public))?,
     })
 }
 

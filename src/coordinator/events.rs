@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use haima_crypto::encode::Canonical;
-use haima_smpc_node::bundle::Bundle;
 use haima_smpc_node::manifest::Manifest;
-use haima_smpc_node::record::AcceptedSet;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
 use serde::{Deserialize, Serialize};
+
+use crate::sum::release::Release;
 
 /// Something happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub enum Event {
         refused: Vec<String>,
         /// From opening to release.
         seconds: f64,
-        /// Bytes of the nodes' noised sums.
+        /// Bytes of the release.
         bytes_released: u64,
     },
     /// An attempt failed.
@@ -120,13 +120,13 @@ impl Event {
     /// A round was released.
     #[must_use]
     pub fn released(
-        bundle: &Bundle,
-        accepted: &AcceptedSet,
+        release: &Release,
         manifest: &Manifest,
         took: Duration,
+        bytes_released: u64,
     ) -> Self {
-        let refused: Vec<String> = accepted.refused.sites().map(str::to_owned).collect();
-        let accepted: Vec<String> = accepted.headers.sites().map(str::to_owned).collect();
+        let refused: Vec<String> = release.refused().map(str::to_owned).collect();
+        let accepted = release.accepted.clone();
         let left_out = manifest
             .sites
             .iter()
@@ -135,17 +135,12 @@ impl Event {
             .cloned()
             .collect();
         Self::Released {
-            round: Round::of(&bundle.spec),
+            round: Round::of(&release.spec),
             accepted,
             left_out,
             refused,
             seconds: took.as_secs_f64(),
-            bytes_released: bundle
-                .parts
-                .iter()
-                .filter_map(|part| part.sum.as_ref())
-                .map(|sum| sum.len() as u64)
-                .sum(),
+            bytes_released,
         }
     }
 }

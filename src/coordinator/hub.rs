@@ -9,6 +9,7 @@ use haima_crypto::identity::Signature;
 use haima_smpc_node::spec::RoundSpec;
 use tokio::sync::watch;
 
+use super::board::Board;
 use crate::proto;
 
 /// What the stream of rounds says at a moment.
@@ -21,6 +22,13 @@ pub enum Now {
     Round {
         /// Canonical spec.
         spec: Vec<u8>,
+        /// The coordinator's signature over its digest.
+        signature: Vec<u8>,
+    },
+    /// Masked mode: keys are to be agreed.
+    Epoch {
+        /// Number of the epoch.
+        number: u64,
         /// The coordinator's signature over its digest.
         signature: Vec<u8>,
     },
@@ -51,6 +59,8 @@ type Place = (String, u32, u32);
 pub struct Hub {
     now: watch::Sender<Now>,
     joined: watch::Sender<BTreeSet<String>>,
+    /// Where messages of masked aggregation change hands.
+    pub board: Board,
     inner: Mutex<Inner>,
 }
 
@@ -78,6 +88,11 @@ impl Hub {
         }
         let spec = spec.to_bytes();
         self.now.send_replace(Now::Round { spec, signature: signature.as_bytes().to_vec() });
+    }
+
+    /// Announces an epoch of keys.
+    pub fn start_epoch(&self, number: u64, signature: &Signature) {
+        self.now.send_replace(Now::Epoch { number, signature: signature.as_bytes().to_vec() });
     }
 
     /// No round is open any more.

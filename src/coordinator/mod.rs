@@ -1,8 +1,10 @@
 //! The study's daemon: it asks the questions, receives the sums, and sees nothing else.
 //!
 //! `hub` is what sites are told and served, `service` its gRPC face, `events` the progress that
-//! others watch, `rounds` what it has announced, `study` runs the manifest's tasks in order and fills the report.
+//! others watch, `rounds` what it has announced, `board` where masked
+//! messages change hands, `study` runs the manifest's tasks in order and fills the report.
 
+pub mod board;
 mod config;
 pub mod events;
 pub mod hub;

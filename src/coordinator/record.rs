@@ -13,11 +13,12 @@ use super::events::{Event, Round};
 use crate::Error;
 use crate::budget;
 use crate::report::{
-    Check, Class, Committed, Excluded, Floors, Party, Privacy, Role, RoundClass, RoundRow,
-    RoundStatus, SiteLedger, Step, StepResult, StudyReport, node_mode,
+    Check, Class, Committed, Excluded, Floors, MaskedTerms, Party, Privacy, Promise, Role,
+    RoundClass, RoundRow, RoundStatus, SiteLedger, Step, StepResult, StudyReport, masked_mode,
+    node_mode,
 };
 
-use crate::sum::nodes::Network;
+use crate::sum::network::Network;
 
 /// When things happened.
 #[derive(Debug)]
@@ -57,18 +58,13 @@ pub(super) fn report(
     report.finished = timing.finished;
     report.hospitals_per_patient = manifest.hospitals_per_patient;
     report.floors = Floors { min_sites: manifest.min_sites, ..Floors::default() };
-    report.mode = match manifest.release_quorum {
-        None => format!("{} SMPC nodes, additive shares", manifest.nodes.len()),
-        Some(quorum) => {
-            let nodes = manifest.nodes.len();
-            format!("{nodes} SMPC nodes, additive shares, released by any {quorum}")
-        }
-    };
-    let sites: Vec<&str> = manifest.sites.iter().map(|site| site.operator.as_str()).collect();
-    let of_nodes = manifest.nodes.iter().map(|node| &node.operator);
-    let shared: Vec<String> =
-        of_nodes.filter(|operator| sites.contains(&operator.as_str())).cloned().collect();
-    report.promises = node_mode(manifest.nodes.len(), manifest.release_quorum, &shared);
+    report.masked = manifest.masking.map(|masking| MaskedTerms {
+        sites: u32::try_from(manifest.sites.len()).unwrap_or(u32::MAX),
+        threshold: masking.threshold,
+        corrupt: masking.corrupt,
+        honest: masking.honest(),
+    });
+    (report.mode, report.promises) = mode(manifest, report.masked.as_ref());
     report.warnings.extend(config.about.warnings.iter().cloned());
     report.warnings.extend(contributed_nothing(network, &report.steps));
     report.wording = config.about.wording.clone();
@@ -82,9 +78,36 @@ pub(super) fn report(
             manifest.hospitals_per_patient
         ),
     ];
+    if let Some(MaskedTerms { sites, corrupt, .. }) = report.masked {
+        report.assumptions.push(format!(
+            "At most {corrupt} of the {sites} hospitals join the coordinator (rule M1)."
+        ));
+    }
     report.title = title(&report, &config.about.subject, manifest.sites.len());
     report.checks = checks();
     Ok(report)
+}
+
+/// The mode in a few words, and what it promises.
+fn mode(manifest: &Manifest, masked: Option<&MaskedTerms>) -> (String, Vec<Promise>) {
+    if let Some(terms) = masked {
+        let MaskedTerms { sites, threshold, corrupt, .. } = terms;
+        let words = format!(
+            "masked aggregation by the coordinator, no nodes; {threshold} of {sites} hospitals must stay, \
+             {corrupt} may join the coordinator"
+        );
+        return (words, masked_mode(terms, manifest.min_sites));
+    }
+    let (nodes, quorum) = (manifest.nodes.len(), manifest.release_quorum);
+    let words = match quorum {
+        None => format!("{nodes} SMPC nodes, additive shares"),
+        Some(quorum) => format!("{nodes} SMPC nodes, additive shares, released by any {quorum}"),
+    };
+    let sites: Vec<&str> = manifest.sites.iter().map(|site| site.operator.as_str()).collect();
+    let of_nodes = manifest.nodes.iter().map(|node| &node.operator);
+    let shared: Vec<String> =
+        of_nodes.filter(|operator| sites.contains(&operator.as_str())).cloned().collect();
+    (words, node_mode(nodes, quorum, &shared))
 }
 
 fn title(report: &StudyReport, subject: &str, hospitals: usize) -> String {
@@ -184,10 +207,9 @@ fn typed(task: &str, value: &serde_json::Value) -> Option<StepResult> {
 /// The guarantee of a private task: its whole plan of steps and spare attempts, whatever number of
 /// them ran (rules L1, L2).
 fn privacy(manifest: &Manifest, task: &TaskPlan, plan: Digest) -> Result<Privacy, Error> {
-    let nodes = u32::try_from(manifest.nodes.len()).unwrap_or(u32::MAX);
     let delta = Delta::new(task.noise.delta)?;
     let charged = task.charged()?;
-    let best = budget::best(std::slice::from_ref(task), plan, nodes, delta)?;
+    let best = budget::best(std::slice::from_ref(task), plan, manifest.draws().1, delta)?;
     Ok(Privacy {
         epsilon_coalition: charged.epsilon.get(),
         best_coalition: best.coalition.into(),
@@ -207,8 +229,7 @@ fn privacy(manifest: &Manifest, task: &TaskPlan, plan: Digest) -> Result<Privacy
 /// The committed plan with the best figures for all of it; `None` where nothing is private.
 fn committed(manifest: &Manifest, plan: &Plan) -> Result<Option<Committed>, Error> {
     let Some(delta) = budget::delta(plan) else { return Ok(None) };
-    let nodes = u32::try_from(manifest.nodes.len()).unwrap_or(u32::MAX);
-    let best = budget::best(&plan.tasks, plan.digest(), nodes, delta)?;
+    let best = budget::best(&plan.tasks, plan.digest(), manifest.draws().1, delta)?;
     Ok(Some(Committed {
         digest: plan.digest().to_string(),
         delta: delta.get(),

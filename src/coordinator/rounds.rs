@@ -49,6 +49,17 @@ impl Announced {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1.is_empty()
     }
 
+    /// The highest number announced.
+    pub fn last_number(&self) -> u64 {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.1.iter().map(|spec| spec.number).max().unwrap_or(0)
+    }
+
+    /// All that was announced.
+    pub fn all(&self) -> Vec<RoundSpec> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
     /// What was announced for a step, attempt after attempt.
     pub fn of_step(&self, task: &str, run: u32, step: u32) -> Vec<RoundSpec> {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haima_crypto::encode::Digest;
 use haima_smpc_node::PROTOCOL;
@@ -9,8 +10,9 @@ use haima_smpc_node::client::CHUNK;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::tls::Peer;
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
+use super::board::{Closed, Step};
 use super::hub::{Hub, Now, Value};
 use crate::proto;
 
@@ -36,6 +38,60 @@ impl Service {
         self.manifest.site(name).map_err(|e| Status::permission_denied(e.to_string()))?;
         Ok(name.clone())
     }
+}
+
+/// How long a site may take for the next piece of a message.
+const PIECE: Duration = Duration::from_secs(30);
+
+async fn within<T>(
+    time: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let late = |_| Status::deadline_exceeded(format!("no piece within {} s", time.as_secs()));
+    tokio::time::timeout(time, call).await.map_err(late)?
+}
+
+fn scope(bytes: &[u8]) -> Result<Digest, Status> {
+    Digest::from_slice(bytes).map_err(|e| Status::invalid_argument(format!("scope: {e}")))
+}
+
+fn step(number: i32) -> Result<Step, Status> {
+    Ok(match proto::Step::try_from(number) {
+        Ok(proto::Step::Keys) => Step::Keys,
+        Ok(proto::Step::Pairs) => Step::Pairs,
+        Ok(proto::Step::Ready) => Step::Ready,
+        Ok(proto::Step::Shares) => Step::Shares,
+        Ok(proto::Step::Vector) => Step::Vector,
+        Ok(proto::Step::Confirmation) => Step::Confirmation,
+        Ok(proto::Step::Answer) => Step::Answer,
+        Err(_) => return Err(Status::invalid_argument(format!("there is no step {number}"))),
+    })
+}
+
+fn closed(why: Closed) -> Status {
+    match why {
+        Closed::Scope(reason) => Status::failed_precondition(reason),
+        Closed::Long { got, most } => {
+            Status::invalid_argument(format!("a message of {got} bytes; at most {most}"))
+        }
+        Closed::Refused(reason) => Status::invalid_argument(reason),
+    }
+}
+
+/// A value in chunks, the first with its digest and length.
+fn chunks(value: Value) -> Response<Boxed<proto::Chunk>> {
+    let Value { bytes: mut rest, digest } = value;
+    let first = proto::Chunk {
+        digest: digest.as_bytes().to_vec(),
+        length: rest.len() as u64,
+        data: rest.split_to(rest.len().min(CHUNK)),
+    };
+    let others = std::iter::from_fn(move || {
+        let data = rest.split_to(rest.len().min(CHUNK));
+        (!data.is_empty()).then(|| proto::Chunk { data, ..Default::default() })
+    });
+    let chunks = std::iter::once(first).chain(others).map(Ok);
+    Response::new(Box::pin(tokio_stream::iter(chunks)))
 }
 
 #[tonic::async_trait]
@@ -71,7 +127,12 @@ impl proto::coordinator_server::Coordinator for Service {
         let notices = tokio_stream::wrappers::WatchStream::new(self.hub.rounds());
         let stream = notices.filter_map(|now| match now {
             Now::Idle => None,
-            Now::Round { spec, signature } => Some(Ok(proto::Notice { spec, signature })),
+            Now::Round { spec, signature } => {
+                Some(Ok(proto::Notice { spec, signature, ..Default::default() }))
+            }
+            Now::Epoch { number: epoch, signature } => {
+                Some(Ok(proto::Notice { epoch, signature, ..Default::default() }))
+            }
             Now::Ended => Some(Ok(proto::Notice::default())),
         });
         Ok(Response::new(Box::pin(stream)))
@@ -91,20 +152,46 @@ impl proto::coordinator_server::Coordinator for Service {
             Err(_) => return Err(Status::invalid_argument("neither a query nor a release")),
         };
         let value = self.hub.get(release, &message.task, message.run, message.step);
-        let Some(Value { bytes: mut rest, digest }) = value else {
-            return Err(Status::not_found("no such query or release"));
-        };
-        let first = proto::Chunk {
-            digest: digest.as_bytes().to_vec(),
-            length: rest.len() as u64,
-            data: rest.split_to(rest.len().min(CHUNK)),
-        };
-        let others = std::iter::from_fn(move || {
-            let data = rest.split_to(rest.len().min(CHUNK));
-            (!data.is_empty()).then(|| proto::Chunk { data, ..Default::default() })
-        });
-        let chunks = std::iter::once(first).chain(others).map(Ok);
-        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+        value.map(chunks).ok_or_else(|| Status::not_found("no such query or release"))
+    }
+
+    async fn put(
+        &self,
+        request: Request<Streaming<proto::Piece>>,
+    ) -> Result<Response<proto::PutReply>, Status> {
+        let site = self.site(&request)?;
+        let mut pieces = request.into_inner();
+        let first = within(PIECE, pieces.message()).await?;
+        let proto::Piece { scope, step, length, data } =
+            first.ok_or_else(|| Status::invalid_argument("no piece of a message"))?;
+        let (scope, step) = (self::scope(&scope)?, self::step(step)?);
+        let board = &self.hub.board;
+        let _room = board.admit(&scope, step, length).await.map_err(closed)?;
+        let mut bytes = Vec::from(data);
+        while let Some(piece) = within(PIECE, pieces.message()).await? {
+            if bytes.len() as u64 + piece.data.len() as u64 > length {
+                return Err(Status::invalid_argument("more bytes than announced"));
+            }
+            bytes.extend_from_slice(&piece.data);
+        }
+        if bytes.len() as u64 != length {
+            let text = format!("{} bytes of {length} that were announced", bytes.len());
+            return Err(Status::invalid_argument(text));
+        }
+        board.put(&scope, site, step, bytes).await.map_err(closed)?;
+        Ok(Response::new(proto::PutReply {}))
+    }
+
+    type TakeStream = Boxed<proto::Chunk>;
+
+    async fn take(
+        &self,
+        request: Request<proto::TakeRequest>,
+    ) -> Result<Response<Self::TakeStream>, Status> {
+        let site = self.site(&request)?;
+        let proto::TakeRequest { scope, step } = request.into_inner();
+        let (scope, step) = (self::scope(&scope)?, self::step(step)?);
+        Ok(chunks(self.hub.board.take(&scope, &site, step).await.map_err(closed)?))
     }
 
     async fn report(

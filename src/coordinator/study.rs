@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use haima_fl_core::sum::drive;
 use haima_smpc_node::audit::Audit;
-use haima_smpc_node::client::{CHUNK, NodeClient};
+use haima_smpc_node::client::{MESSAGE, NodeClient};
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::masking::Mode;
 use haima_smpc_node::study::Study;
 use haima_smpc_node::tls::{self, TlsIdentity};
 use haima_smpc_node::wire::Listen;
@@ -26,8 +27,11 @@ use super::service::Service;
 use crate::Error;
 use crate::proto::coordinator_server::CoordinatorServer;
 use crate::report::StudyReport;
-use crate::sum::nodes::{Network, NodesSum};
+use crate::sum::masked::Masked;
+use crate::sum::network::{Network, Way};
+use crate::sum::nodes::Nodes;
 use crate::sum::plan::open_run;
+use crate::sum::run::RunSum;
 
 /// How long sites get to take in the last release and report, after the study's end.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -52,11 +56,13 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
 
     let hub = Arc::new(Hub::default());
     serve(&manifest, &tls, &hub).await?;
-    let nodes = manifest
-        .nodes
-        .iter()
-        .map(|node| NodeClient::new(node, &tls))
-        .collect::<Result<Vec<_>, _>>()?;
+    let way = match manifest.mode {
+        Mode::Nodes => {
+            let clients = manifest.nodes.iter().map(|node| NodeClient::new(node, &tls));
+            Way::Nodes(Nodes::new(clients.collect::<Result<_, _>>()?))
+        }
+        Mode::Masked => Way::Masked(Masked::open(config.out.join("masked"))?),
+    };
     let network = Arc::new(Network {
         manifest_digest: manifest.digest(),
         manifest: Arc::clone(&manifest),
@@ -64,13 +70,14 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
         audit,
         written: records.into_iter().map(|r| (r.kind, r.round, r.subject)).collect(),
         announced: Announced::open(&config.out.join("rounds.log"))?,
-        nodes,
         hub: Arc::clone(&hub),
         events: Events::new(watcher),
         runtime: tokio::runtime::Handle::current(),
-        epoch: tokio::sync::OnceCell::new(),
+        way,
     });
-    wait_for_nodes(&network, Duration::from_secs(config.wait_s)).await?;
+    if let Way::Nodes(nodes) = &network.way {
+        wait_for_nodes(&network, nodes, Duration::from_secs(config.wait_s)).await?;
+    }
     wait_for_sites(&network, config).await?;
 
     let started = unix_millis() / 1000;
@@ -128,7 +135,7 @@ pub async fn serve(
     })?;
     let incoming = tls::incoming(listener, tls, &manifest.pins())?;
     let service = CoordinatorServer::new(Service::new(Arc::clone(hub), Arc::clone(manifest)))
-        .max_decoding_message_size(CHUNK);
+        .max_decoding_message_size(MESSAGE);
     let service = InterceptedService::new(service, Listen);
     #[cfg(feature = "failpoints")]
     let service = haima_smpc_node::crash::Messages(service);
@@ -155,8 +162,8 @@ pub async fn serve(
 
 /// Waits for the nodes. After a stop in a study with a release quorum, what was asked before may be
 /// released without some of them: for those it waits no longer than nodes have to agree.
-async fn wait_for_nodes(network: &Network, wait: Duration) -> Result<(), Error> {
-    let nodes = network.nodes.len();
+async fn wait_for_nodes(network: &Network, clients: &Nodes, wait: Duration) -> Result<(), Error> {
+    let nodes = clients.clients.len();
     let mut may_lack = 0;
     let mut until = Instant::now() + wait;
     if let Some(quorum) = network.manifest.release_quorum
@@ -165,7 +172,7 @@ async fn wait_for_nodes(network: &Network, wait: Duration) -> Result<(), Error> 
         may_lack = nodes.saturating_sub(quorum as usize);
         until = Instant::now() + wait.min(Duration::from_millis(network.manifest.grace_ms));
     }
-    for node in &network.nodes {
+    for node in &clients.clients {
         let mut told = false;
         loop {
             match node.check_status(&network.manifest_digest, unix_millis()).await {
@@ -222,7 +229,7 @@ fn run_tasks(network: &Network, run: u32) -> (Finished, BTreeMap<String, f64>, R
         let max_steps = entry.max_steps;
         network.events.tell(Event::TaskStarted { task: entry.id.clone(), max_steps });
         let result = open_run(&network.manifest, entry, &finished)
-            .and_then(|mut task| drive(task.as_mut(), &mut NodesSum::new(network, entry, run)));
+            .and_then(|mut task| drive(task.as_mut(), &mut RunSum::new(network, entry, run)));
         timings.insert(entry.id.clone(), started.elapsed().as_secs_f64());
         match result {
             Ok(result) => {

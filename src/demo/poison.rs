@@ -79,7 +79,7 @@ async fn poison(
     let proof = Proof::new(spec, nodes.len())?;
     let zeros = vec![0; spec.dimension()];
     let mut sharding = proof.shard(&zeros, &nonce, &mut rand::rng())?;
-    match spec.field {
+    match spec.shares()?.field {
         FieldKind::Bits64 => bend::<Field64>(&mut sharding, spec.bound),
         FieldKind::Bits128 => bend::<Field128>(&mut sharding, spec.bound),
     }

@@ -15,6 +15,7 @@ use haima_fl_core::cohort::Cohort;
 use haima_fl_core::results::Concordance;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, drive};
+use haima_smpc_node::masking::Mode;
 
 use super::network::{Network, Plan};
 use super::screen::Screen;
@@ -41,7 +42,11 @@ pub struct Options {
     /// Number of SMPC nodes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
     nodes: u8,
-    /// Epsilon of the private tasks, against all nodes but one. Without it: the study's.
+    /// No nodes: the coordinator adds contributions under masks that cancel in the sum.
+    #[arg(long, conflicts_with_all = ["nodes", "poison"])]
+    masked: bool,
+    /// Epsilon of the private tasks, against all nodes but one, or with --masked against the
+    /// coordinator and as many hospitals as the masks allow. Without it: the study's.
     #[arg(long)]
     epsilon: Option<f64>,
     /// Folder for the report.
@@ -165,6 +170,9 @@ fn read_study(options: &Options, data: &Path) -> Result<Study, Error> {
         }
         study.site_prefix.clone_from(column);
     }
+    if options.masked {
+        (study.mode, study.release_quorum) = (Mode::Masked, None);
+    }
     for task in &mut study.tasks {
         if let (Some(seed), Some(slot)) = (options.seed, task.params.get_mut("seed")) {
             *slot = toml::Value::Integer(i64::from(seed));
@@ -190,7 +198,7 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
     }
     let private = study.tasks.iter().filter_map(|task| task.privacy);
     let epsilon = private.clone().map(|p| p.epsilon).sum::<f64>();
-    let committed = study.plan()?;
+    let committed = study.plan(cohorts.len())?;
     let order = match budget::delta(&committed) {
         Some(delta) => budget::limit_for(&committed, Epsilon::new(epsilon)?, delta)?
             .and_then(|limit| limit.filter.order()),
@@ -208,13 +216,15 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
             .filter(|task| task.privacy.is_none())
             .map(|task| task.id.clone())
             .collect(),
+        trust_coordinator_sums: true,
         approved_reruns: Vec::new(),
         min_local_rows: 10,
         min_sites: study.min_sites,
         amendment: None,
         max_attempts_a_day: 1000,
     };
-    let (nodes, root) = (usize::from(options.nodes), root.to_owned());
+    let nodes = if study.mode == Mode::Masked { 0 } else { usize::from(options.nodes) };
+    let root = root.to_owned();
     let poisoner = cohorts.keys().last().filter(|_| options.poison).cloned();
     let timing = TIMING;
     Ok(Plan { program, root, study, cohorts, nodes, policy, timing, wait_s: 30, poisoner })

@@ -40,13 +40,19 @@ impl Screen {
             state: RefCell::default(),
             titles: plan.study.about().titles,
         };
+        let how = match plan.study.terms(plan.cohorts.len()) {
+            None => format!("{} SMPC nodes", plan.nodes),
+            Some(masking) => format!(
+                "no nodes (masked: threshold {}, secret against the coordinator and {} hospitals)",
+                masking.threshold, masking.corrupt
+            ),
+        };
         screen.say(&format!(
-            "{}: {patients} {}, {} hospitals, {} SMPC nodes, 1 coordinator; \
+            "{}: {patients} {}, {} hospitals, {how}, 1 coordinator; \
              each its own process, mutual TLS on loopback",
             data.display(),
             plan.study.about.subject,
             plan.cohorts.len(),
-            plan.nodes
         ));
         if let Some(poisoner) = &plan.poisoner {
             screen.say(&format!(
@@ -137,8 +143,11 @@ impl Screen {
             let class = match &step.class {
                 Class::Exact => "exact: no differential privacy".to_owned(),
                 Class::Private(p) => format!(
-                    "patient-level eps {:.2} (all nodes but one), {:.2} (public), delta {:.0e}",
-                    p.epsilon_coalition, p.best_public.epsilon, p.delta
+                    "patient-level eps {:.2} ({}), {:.2} (public), delta {:.0e}",
+                    p.epsilon_coalition,
+                    against(report),
+                    p.best_public.epsilon,
+                    p.delta
                 ),
             };
             println!("\n{} [{class}]", step.title);
@@ -212,14 +221,23 @@ fn costs(report: &StudyReport) {
     }
     if let Some(plan) = &report.plan {
         println!(
-            "The plan, committed beforehand: eps {:.2} against all nodes but one ({}), {:.2} in \
-             public ({}), delta {:.0e}, one patient added or removed",
+            "The plan, committed beforehand: eps {:.2} against {} ({}), {:.2} in public ({}), \
+             delta {:.0e}, one patient added or removed",
             plan.best_coalition.epsilon,
+            against(report),
             plan.best_coalition.method,
             plan.best_public.epsilon,
             plan.best_public.method,
             plan.delta
         );
+    }
+}
+
+/// Whom the coalition's figure is against.
+fn against(report: &StudyReport) -> String {
+    match &report.masked {
+        None => "all nodes but one".to_owned(),
+        Some(masked) => format!("the coordinator and {} hospitals", masked.corrupt),
     }
 }
 

@@ -1,13 +1,14 @@
 //! A study's template: what a manifest says besides parties and keys, as a TOML file.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 
 use haima_dp::ledger::Limit;
 use haima_dp::units::{Delta, Epsilon, Order, Rate, Sensitivity};
 use haima_fl_core::schema::Schema;
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
+use haima_smpc_node::masking::{Masking, Mode};
 use haima_smpc_node::plan::Plan;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,12 @@ pub struct Study {
     /// Assumed number of hospitals that hold one patient's rows (rule S1).
     #[serde(default = "one")]
     pub hospitals_per_patient: u32,
+    /// How contributions are hidden until they are summed.
+    #[serde(default, skip_serializing_if = "is_nodes")]
+    pub mode: Mode,
+    /// Terms of masked mode; those that tolerate the most dropouts where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masking: Option<Masking>,
     /// Nodes that suffice to release a sum (Shamir release); all of them where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_quorum: Option<u32>,
@@ -62,6 +69,9 @@ pub struct TaskTemplate {
     pub max_steps: u32,
     /// Attempts beyond one a step.
     pub spare_attempts: u32,
+    /// Whether a hospital's bound must be proved: the task does not run in masked mode then (rule M3).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_bound: bool,
     /// Target of the private class; exact when absent.
     #[serde(default)]
     pub privacy: Option<Privacy>,
@@ -109,6 +119,10 @@ fn one() -> u32 {
     1
 }
 
+fn is_nodes(mode: &Mode) -> bool {
+    *mode == Mode::Nodes
+}
+
 impl Study {
     /// Reads a template.
     ///
@@ -131,7 +145,8 @@ impl Study {
         sites: Vec<Party>,
         timing: Timing,
     ) -> Result<Manifest, Error> {
-        let tasks = self.entries()?;
+        let masking = self.terms(sites.len());
+        let tasks = self.entries(masking)?;
         let sites = sites
             .into_iter()
             .map(|site| SiteParty {
@@ -147,6 +162,8 @@ impl Study {
             study: self.study.clone(),
             revision: 1,
             amends: None,
+            mode: self.mode,
+            masking,
             min_sites: self.min_sites,
             max_dimension: self.max_dimension,
             round_ms: timing.round_ms,
@@ -164,17 +181,30 @@ impl Study {
         Ok(manifest.checked()?)
     }
 
-    /// All private releases that the manifest will commit to.
+    /// The terms of masked mode among so many sites; `None` with nodes. Whether they are allowed is
+    /// checked with the manifest.
+    #[must_use]
+    pub fn terms(&self, sites: usize) -> Option<Masking> {
+        let proposed = || Masking::of(u32::try_from(sites).unwrap_or(u32::MAX));
+        match self.mode {
+            // Kept, for the manifest's check to refuse.
+            Mode::Nodes => self.masking,
+            Mode::Masked => Some(self.masking.unwrap_or_else(proposed)),
+        }
+    }
+
+    /// All private releases that the manifest of so many sites will commit to.
     ///
     /// # Errors
     /// When the schema, a task or a target cannot be used.
-    pub fn plan(&self) -> Result<Plan, Error> {
-        Ok(Plan::of_tasks(&self.study, &self.entries()?))
+    pub fn plan(&self, sites: usize) -> Result<Plan, Error> {
+        Ok(Plan::of_tasks(&self.study, &self.entries(self.terms(sites))?))
     }
 
-    fn entries(&self) -> Result<Vec<TaskEntry>, Error> {
+    fn entries(&self, masking: Option<Masking>) -> Result<Vec<TaskEntry>, Error> {
         let schema = Schema::from_toml(&self.schema)?;
-        let entry = |task: &TaskTemplate| task.entry(&schema, self.hospitals_per_patient);
+        let draws = NonZeroU32::new(masking.map_or(1, Masking::honest)).unwrap_or(NonZeroU32::MIN);
+        let entry = |task: &TaskTemplate| task.entry(&schema, self.hospitals_per_patient, draws);
         self.tasks.iter().map(entry).collect()
     }
 
@@ -189,8 +219,13 @@ impl Study {
 }
 
 impl TaskTemplate {
-    fn entry(&self, schema: &Schema, hospitals: u32) -> Result<TaskEntry, Error> {
-        let calibrate = |target| self.calibrate(target, schema, hospitals);
+    fn entry(
+        &self,
+        schema: &Schema,
+        hospitals: u32,
+        draws: NonZeroU32,
+    ) -> Result<TaskEntry, Error> {
+        let calibrate = |target| self.calibrate(target, schema, hospitals, draws);
         let noise = self.privacy.map(calibrate).transpose()?;
         Ok(TaskEntry {
             id: self.id.clone(),
@@ -199,17 +234,20 @@ impl TaskTemplate {
             class: if noise.is_some() { Class::Private } else { Class::Exact },
             max_steps: self.max_steps,
             spare_attempts: self.spare_attempts,
+            needs_bound: self.needs_bound,
             noise,
             params: self.params.clone(),
         })
     }
 
-    /// The noise at which all attempts of the plan stay within the target, coalition figure.
+    /// The noise at which all attempts of the plan stay within the target, coalition figure: the scale
+    /// of each of `draws` that the coalition cannot take off.
     fn calibrate(
         &self,
         target: Privacy,
         schema: &Schema,
         hospitals: u32,
+        draws: NonZeroU32,
     ) -> Result<NoisePlan, Error> {
         let fault = |problem: &str| Error::Config {
             file: format!("task {}", self.id),
@@ -237,9 +275,10 @@ impl TaskTemplate {
                 Limit::with_best_order(epsilon, delta, attempts, sensitivity, coordinates, rate)?
             }
         };
-        let s = limit.noise_for(attempts, sensitivity, coordinates, rate)?.get();
+        let s = limit.noise_for_each(draws, attempts, sensitivity, coordinates, rate)?.get();
         Ok(NoisePlan {
             s,
+            draws: draws.get(),
             q: query.rate,
             sensitivity: sensitivity.get(),
             dimension,

@@ -29,11 +29,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 pub use model::{
-    Best, Check, Class, Committed, Comparison, Excluded, Floors, Holds, Party, Privacy, Promise,
-    Role, RoundClass, RoundRow, RoundStatus, SCHEMA, SiteLedger, Step, StepResult, StudyReport,
-    Wording,
+    Best, Check, Class, Committed, Comparison, Excluded, Floors, Holds, MaskedTerms, Party,
+    Privacy, Promise, Role, RoundClass, RoundRow, RoundStatus, SCHEMA, SiteLedger, Step,
+    StepResult, StudyReport, Wording,
 };
-pub use promises::node_mode;
+pub use promises::{masked_mode, node_mode};
 
 /// The page.
 #[must_use]

@@ -26,6 +26,9 @@ pub struct StudyReport {
     pub data_note: String,
     /// How sums were computed, e.g. `3 nodes, additive shares`.
     pub mode: String,
+    /// Terms of masked mode; `None` with nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked: Option<MaskedTerms>,
     /// What a reader must know before any number, e.g. that one operator ran every party.
     pub warnings: Vec<String>,
     /// Digest of the manifest, hex.
@@ -74,6 +77,19 @@ impl StudyReport {
             ..Self::default()
         }
     }
+}
+
+/// Masked mode, in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaskedTerms {
+    /// n: hospitals of the study.
+    pub sites: u32,
+    /// t: hospitals that must stay to a round's end.
+    pub threshold: u32,
+    /// c: hospitals that may join the coordinator.
+    pub corrupt: u32,
+    /// h = t - c: parts of the noise that are sure to be in every sum.
+    pub honest: u32,
 }
 
 /// Words that turn columns into sentences. Fields left out or empty fall back to neutral words.

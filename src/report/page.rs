@@ -145,11 +145,13 @@ fn cards(report: &StudyReport) -> Markup {
         dl.cards {
             (card("Patients", &patients, html! { "whose rows stayed at their hospital" }))
             (card("Hospitals", &numbers::count(took_part as u64), html! { (left_out) }))
-            (card("Nodes", &numbers::count(nodes as u64), html! {
-                "hold shares; none sees a hospital's numbers"
-            }))
+            @if report.masked.is_none() {
+                (card("Nodes", &numbers::count(nodes as u64), html! {
+                    "hold shares; none sees a hospital's numbers"
+                }))
+            }
             (card("What left the hospitals", "no patient row", html! {
-                (numbers::bytes(sent)) " of secret shares in "
+                (numbers::bytes(sent)) @if report.masked.is_some() { " under masks in " } @else { " of secret shares in " }
                 (numbers::counted(released as u64, "round", "rounds")) "; "
                 (numbers::bytes(out)) " of sums came out"
             }))

@@ -6,7 +6,9 @@
 
 use maud::{Markup, html};
 
-use super::model::{Best, Class, Committed, Privacy, Role, SiteLedger, Step, StudyReport};
+use super::model::{
+    Best, Class, Committed, MaskedTerms, Privacy, Role, SiteLedger, Step, StudyReport,
+};
 use super::numbers;
 use super::page::scroll;
 
@@ -24,7 +26,9 @@ pub(super) fn body(report: &StudyReport) -> Markup {
     html! {
         p {
             "Results come in two kinds. "
-            b { "Private" } " results carry noise from every node and a differential-privacy figure for each patient. "
+            b { "Private" } " results carry noise from every "
+            @if report.masked.is_some() { "hospital" } @else { "node" }
+            " and a differential-privacy figure for each patient. "
             b { "Exact" } " results carry no noise: sums over hospitals, without any privacy guarantee."
         }
         @if exact > 0 {
@@ -36,7 +40,7 @@ pub(super) fn body(report: &StudyReport) -> Markup {
         (steps_table(report))
         @if !private.is_empty() { (explanation(report)) }
         (ledger(&report.ledger, private.is_empty()))
-        @if let Some(plan) = &report.plan { (committed(plan)) }
+        @if let Some(plan) = &report.plan { (committed(plan, report)) }
         @if !report.assumptions.is_empty() {
             h3 { "Taken as public" }
             p { "These numbers are outside (ε, δ):" }
@@ -102,7 +106,11 @@ fn best(best: &Best) -> Markup {
 }
 
 /// The plan's figures, beside the ledgers' limit.
-fn committed(plan: &Committed) -> Markup {
+fn committed(plan: &Committed, report: &StudyReport) -> Markup {
+    let adversary = match &report.masked {
+        None => "All nodes but one, the coordinator and all other hospitals",
+        Some(_) => "The coordinator with as many hospitals as the masks allow",
+    };
     let row = |who: &str, figure: &Best| {
         html! {
             tr {
@@ -119,7 +127,7 @@ fn committed(plan: &Committed) -> Markup {
                 th scope="col" { "Adversary" } th.num scope="col" { "ε" } th.num scope="col" { "δ" } th scope="col" { "Accountant" }
             } }
             tbody {
-                (row("All nodes but one, the coordinator and all other hospitals", &plan.best_coalition))
+                (row(adversary, &plan.best_coalition))
                 (row("Readers of the results alone", &plan.best_public))
             }
         }
@@ -136,13 +144,49 @@ fn committed(plan: &Committed) -> Markup {
     }
 }
 
-/// What the figures are measured against.
-fn explanation(report: &StudyReport) -> Markup {
+/// Whom the coalition's figure is against.
+fn coalition(report: &StudyReport) -> String {
+    if let Some(masked) = &report.masked {
+        return format!("the coordinator and up to {} of the hospitals", masked.corrupt);
+    }
     let nodes = report.parties.iter().filter(|party| party.role == Role::Node).count();
-    let coalition = match nodes {
+    match nodes {
         0 | 1 => "the coordinator and all other hospitals".to_owned(),
         2 => "one of the two nodes, the coordinator and all other hospitals".to_owned(),
         k => format!("any {} of the {k} nodes, the coordinator and all other hospitals", k - 1),
+    }
+}
+
+/// What noise by hospitals costs beside noise by nodes (rule M2): all n add a part, h of which are
+/// counted on.
+fn price(masked: &MaskedTerms) -> Markup {
+    let MaskedTerms { sites, threshold, corrupt, honest } = *masked;
+    let times = |over: f64| numbers::significant(over.sqrt());
+    let ratio = f64::from(sites) / f64::from(honest.max(1));
+    html! {
+        dt { "Price of having no nodes" }
+        dd {
+            "Only " (honest) " of the hospitals' parts of the noise are counted on (threshold " (threshold) ", less the "
+            (corrupt) " that may take theirs off), but a sum carries the parts of all " (sites)
+            " that are in it: its standard deviation is up to " (times(ratio))
+            " times what the coalition's figure needs. With SMPC nodes it is √k times for k nodes: "
+            (times(2.0)) " with two, " (times(3.0)) " with three, for the same figure against all nodes but one."
+        }
+    }
+}
+
+/// What the figures are measured against.
+fn explanation(report: &StudyReport) -> Markup {
+    let coalition = coalition(report);
+    let (enough, whose) = match &report.masked {
+        None => ("one honest node's noise suffices".to_owned(), "every node".to_owned()),
+        Some(masked) => (
+            format!(
+                "the noise of the {} others that are sure to be in a sum suffices",
+                masked.honest
+            ),
+            format!("at least {} hospitals", masked.threshold),
+        ),
     };
     let patients = match report.hospitals_per_patient {
         0 | 1 => "Each patient is assumed to appear at one hospital; one who appears at m hospitals has the protection of a group of m.".to_owned(),
@@ -151,9 +195,9 @@ fn explanation(report: &StudyReport) -> Markup {
     html! {
         dl.explain {
             dt { "Coalition" }
-            dd { "Protects a patient even if " (coalition) " put together all they see: one honest node's noise suffices. This is the headline figure." }
+            dd { "Protects a patient even if " (coalition) " put together all they see: " (enough) ". This is the headline figure." }
             dt { "Public" }
-            dd { "Protects a patient against readers of the results alone, who face the noise of every node." }
+            dd { "Protects a patient against readers of the results alone, who face the noise of " (whose) "." }
             dt { "As charged, and best" }
             dd {
                 "As charged is what hospitals' ledgers count by one theorem, and holds whatever is asked next in the light of the results. "
@@ -163,11 +207,14 @@ fn explanation(report: &StudyReport) -> Markup {
             dd {
                 "One patient's rows at one hospital, added or removed. " (patients)
             }
+            @if let Some(masked) = &report.masked { (price(masked)) }
             dt { "Plan" }
             dd { "Each figure covers the step's whole plan, spare attempts included, even where fewer were needed." }
             dt { "Noise and bound" }
             dd {
-                "In grid steps of the encoding: the standard deviation that each node adds to a sum, the largest change that one patient can make, "
+                "In grid steps of the encoding: the standard deviation that each "
+                @if report.masked.is_some() { "hospital" } @else { "node" }
+                " adds to a sum, the largest change that one patient can make, "
                 "and the furthest that one honest hospital can move the sum."
             }
         }

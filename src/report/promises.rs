@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::model::{Holds, Promise, StudyReport};
+use super::model::{Holds, MaskedTerms, Promise, StudyReport};
 use super::page::scroll;
 
 /// Promises of the node mode with `nodes` nodes, as this version of the software keeps them:
@@ -97,6 +97,96 @@ pub fn node_mode(nodes: usize, quorum: Option<u32>, shared: &[String]) -> Vec<Pr
             "crashes and lost connections",
             Holds::Partly,
             &lives,
+        ),
+    ]
+}
+
+/// Promises of masked mode among `n` hospitals (rules M1 to M3): there are no nodes, and the
+/// coordinator adds.
+#[must_use]
+pub fn masked_mode(terms: &MaskedTerms, min_sites: u32) -> Vec<Promise> {
+    let MaskedTerms { sites, threshold, corrupt, honest } = *terms;
+    let coalition = match corrupt {
+        0 => "the coordinator, malicious; no hospital may join it".to_owned(),
+        1 => "the coordinator and 1 other hospital, malicious".to_owned(),
+        c => format!("the coordinator and up to {c} other hospitals, malicious"),
+    };
+    let beyond = format!(
+        "The masks of {} hospitals at least are unknown to them. More than {corrupt} with the coordinator \
+         can learn a hospital's contribution.",
+        honest
+    );
+    let lost = match sites.saturating_sub(threshold) {
+        0 => "A round cannot lose a hospital.".to_owned(),
+        1 => "A round can lose 1 hospital.".to_owned(),
+        lost => format!("A round can lose {lost} of {sites} hospitals."),
+    };
+    let promise = |property: &str, against: &str, holds, note: &str| Promise {
+        property: property.to_owned(),
+        against: against.to_owned(),
+        holds,
+        note: note.to_owned(),
+    };
+    vec![
+        promise(
+            "Nothing about a hospital's contribution is learned beyond the released sum",
+            &coalition,
+            Holds::Yes,
+            &beyond,
+        ),
+        promise(
+            "What is left after subtracting all other hospitals is hidden",
+            "whoever controls all other hospitals",
+            Holds::No,
+            "They are more than the masks protect against. Private results: a hospital's own part of the noise is left.",
+        ),
+        promise(
+            "Patient-level (ε, δ) of private results",
+            &coalition,
+            Holds::Yes,
+            &format!(
+                "The noise of {honest} honest hospitals is in every sum and suffices. Exact results have none."
+            ),
+        ),
+        promise(
+            "A hospital moves the sum no further than its bound",
+            "a malicious hospital",
+            Holds::No,
+            "Nobody can check a masked vector: each hospital's clipping is trusted, and one can spoil a sum unseen. Tasks that need the bound do not run in this mode.",
+        ),
+        promise(
+            "Floors, noise and one release a round",
+            "the coordinator",
+            Holds::Yes,
+            &format!(
+                "Each hospital checks for itself, and answers one set of hospitals a round, of {min_sites} operators at least. The floor counts hospitals that answered: one below its own floor answers with zeros and counts too."
+            ),
+        ),
+        promise(
+            "A different model sent to one hospital is noticed",
+            "the coordinator",
+            Holds::Partly,
+            "Within a round: the query's digest is part of the round's, and all who are summed signed the same. Hospitals do not compare rounds that they are not in.",
+        ),
+        promise(
+            "The sum is right",
+            "the coordinator",
+            Holds::No,
+            "The coordinator adds, and is believed: a wrong sum is not detected. It could choose the next question by it; exact tasks of several steps run only where a hospital's policy takes its word.",
+        ),
+        promise(
+            "A restored or copied ledger is noticed",
+            "a hospital that goes back to an old copy",
+            Holds::No,
+            "With nodes these keep each ledger's length; here nobody does.",
+        ),
+        promise(
+            "The study goes on when parties fail",
+            "crashes and lost connections",
+            Holds::Partly,
+            &format!(
+                "{lost} A new attempt follows one that fails. All hospitals must be there to agree on keys, at the start and after an amendment."
+            ),
         ),
     ]
 }

@@ -29,7 +29,7 @@ pub(super) fn parties(report: &StudyReport) -> Markup {
         }
         p.note {
             "Floors: at least " (numbers::counted(report.floors.min_sites.into(), "operator", "operators"))
-            " must answer (each node and each hospital enforces it); a hospital with fewer than "
+            " must answer (" @if report.masked.is_none() { "each node and " } "each hospital enforces it); a hospital with fewer than "
             (numbers::counted(report.floors.min_local_rows, "row", "rows"))
             " stays out (the hospital enforces it)"
             @if report.floors.min_cell > 1 {
@@ -82,7 +82,7 @@ pub(super) fn rounds(report: &StudyReport) -> Markup {
                 th.num scope="col" { "Failed" }
                 th.num scope="col" { "Time" }
                 th.num scope="col" { "Sent by hospitals" }
-                th.num scope="col" { "Received by nodes" }
+                th.num scope="col" { @if report.masked.is_some() { "Received by the coordinator" } @else { "Received by nodes" } }
                 th.num scope="col" { "Released" }
             } }
             tbody { @for step in &report.steps { tr {
@@ -178,7 +178,7 @@ pub(super) fn verify(report: &StudyReport) -> Markup {
                 "Compare the fingerprints above with those that each party reads out over the telephone."
             }
             li {
-                "Compare the digests in the round log with the signed, hash-chained journals of your hospital and of each node. "
+                "Compare the digests in the round log with the signed, hash-chained journals of your hospital" @if report.masked.is_none() { " and of each node" } ". "
                 "A round that stands here and not there, or there and not here, is a fault to report."
             }
             li {

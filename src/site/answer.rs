@@ -1,6 +1,7 @@
 //! From a round to its shares, in the order of rule R5: check, charge, compute, keep.
 //!
-//! Nothing here talks to the network. A charge is on disk before anything is computed (rule L1);
+//! Nothing here talks to the network. With nodes what is kept is shares; without, what is computed goes
+//! under masks at once and is not kept. A charge is on disk before anything is computed (rule L1);
 //! the sealed shares are on disk before anything is sent.
 //!
 //! A round that samples patients is charged as amplified only because nobody learns who was drawn.
@@ -12,8 +13,8 @@ use std::sync::Arc;
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::IdentityKey;
-use haima_crypto::pine::Sharding;
 use haima_dp::ledger::{Charged, Ledger};
+use haima_dp::noise::NoiseScale;
 use haima_dp::sampler::PoissonSampler;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
@@ -26,8 +27,10 @@ use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::{Charge, RoundEvent, RoundSpec};
 use haima_smpc_node::submission::{self, LedgerState, Submission};
 use haima_smpc_node::{durable, unix_millis};
+use rand::Rng as _;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
+use zeroize::Zeroizing;
 
 use super::outbox::Outbox;
 use super::policy::Policy;
@@ -172,6 +175,43 @@ impl Hospital {
         if let Some(kept) = self.outbox.get(&round)? {
             return Ok(kept);
         }
+        let (charged, sampler) = self.charge(spec)?;
+        let submission = self.make(spec, epoch, run, &charged, sampler)?;
+        // Before it is kept: what is kept is sent, and the nodes' journals name it by this digest.
+        let header = Digest::of(&submission.header.bytes);
+        self.audit.write(&self.key, "submitted", &round, &spec.task_id, &header, "")?;
+        durable::write_now("site.outbox", || self.outbox.put(&round, &submission))?;
+        Ok(submission)
+    }
+
+    /// Charges and computes what masks are put on: this site's contribution with its part of the
+    /// noise (rule M2).
+    ///
+    /// # Errors
+    /// As [`Hospital::submission`].
+    pub(super) fn noised(
+        &mut self,
+        spec: &RoundSpec,
+        run: &dyn Run,
+    ) -> Result<Zeroizing<Vec<i64>>, Error> {
+        let (_, sampler) = self.charge(spec)?;
+        let mut values = self.contribution(spec, run, sampler)?;
+        if let RoundEvent::DiscreteGaussian { s, .. } = spec.event {
+            let mut seed = Zeroizing::new([0; 32]);
+            UnwrapErr(SysRng).fill_bytes(&mut *seed);
+            let noise = NoiseScale::new(s)?.draw(&seed, values.len());
+            // Noise past 40 scales is cut off rather than an error (rules N5, S5).
+            let most = i64::try_from(spec.masks()?.ring()?.max_integer()).unwrap_or(i64::MAX);
+            for (value, noise) in values.iter_mut().zip(noise.iter()) {
+                *value = value.saturating_add(*noise).clamp(-most, most);
+            }
+        }
+        Ok(values)
+    }
+
+    /// Charges a round, once (rule L1). What was charged, and who draws the sample.
+    fn charge(&mut self, spec: &RoundSpec) -> Result<(Charged, Option<PoissonSampler>), Error> {
+        let round = spec.digest();
         if self.ledger.contains(round.as_bytes()) {
             let reason = "it was charged before a crash and its bytes were lost (rule R5)";
             return Err(self.refuse(spec, reason.into()));
@@ -190,12 +230,7 @@ impl Hospital {
             }
         })?;
         self.journal_charge(spec)?;
-        let submission = self.make(spec, epoch, run, &charged, sampler)?;
-        // Before it is kept: what is kept is sent, and the nodes' journals name it by this digest.
-        let header = Digest::of(&submission.header.bytes);
-        self.audit.write(&self.key, "submitted", &round, &spec.task_id, &header, "")?;
-        durable::write_now("site.outbox", || self.outbox.put(&round, &submission))?;
-        Ok(submission)
+        Ok((charged, sampler))
     }
 
     fn journal_charge(&mut self, spec: &RoundSpec) -> Result<(), Error> {
@@ -226,6 +261,24 @@ impl Hospital {
         charged: &Charged,
         sampler: Option<PoissonSampler>,
     ) -> Result<Submission, Error> {
+        let values = self.contribution(spec, run, sampler)?;
+        let proof = Proof::new(spec, self.manifest.nodes.len())?;
+        let mut nonce = [0; 16];
+        rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
+        let sharding = proof.shard(&values, &nonce, &mut rand::rng())?;
+        let ledger =
+            LedgerState { len: charged.sequence + 1, head: Digest::from_bytes(charged.head) };
+        Ok(submission::seal(spec, epoch, (&self.name, &self.key), nonce, &sharding, ledger)?)
+    }
+
+    /// The contribution of this round's patients; zeros if it passes its bound, which the task rules
+    /// out for honest code (rule S5: no error about data travels).
+    fn contribution(
+        &mut self,
+        spec: &RoundSpec,
+        run: &dyn Run,
+        sampler: Option<PoissonSampler>,
+    ) -> Result<Zeroizing<Vec<i64>>, Error> {
         if self.state_of != place_name(spec) {
             (self.state_of, self.state) = (place_name(spec), SiteState::default());
         }
@@ -245,31 +298,13 @@ impl Hospital {
             // The site's own log: the network sees shares of zero, which look like any others.
             tracing::info!(round = %spec.digest().short(), %note, "contributes nothing");
         }
-        let proof = Proof::new(spec, self.manifest.nodes.len())?;
-        let mut nonce = [0; 16];
-        rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
-        let sharding = self.shard(spec, &proof, &contribution.values, &nonce)?;
-        let ledger =
-            LedgerState { len: charged.sequence + 1, head: Digest::from_bytes(charged.head) };
-        Ok(submission::seal(spec, epoch, (&self.name, &self.key), nonce, &sharding, ledger)?)
-    }
-
-    /// Shares of the contribution with their proof; of zeros if it passes its bound, which the
-    /// task rules out for honest code (rule S5: no error about data travels).
-    fn shard(
-        &self,
-        spec: &RoundSpec,
-        proof: &Proof,
-        values: &[i64],
-        nonce: &[u8; 16],
-    ) -> Result<Sharding, Error> {
+        let mut values = contribution.values;
         let bound = u128::from(spec.bound);
-        let fits = haima_dp::norms::norm_squared(values) <= bound.saturating_mul(bound);
-        if fits {
-            return Ok(proof.shard(values, nonce, &mut rand::rng())?);
+        if haima_dp::norms::norm_squared(&values) > bound.saturating_mul(bound) {
+            tracing::error!("the contribution passes its bound; zeros are sent instead");
+            values.iter_mut().for_each(|value| *value = 0);
         }
-        tracing::error!("the contribution passes its bound; zeros are sent instead");
-        Ok(proof.shard(&vec![0; values.len()], nonce, &mut rand::rng())?)
+        Ok(values)
     }
 }
 

@@ -14,33 +14,31 @@ use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::task::SiteState;
 use haima_smpc_node::audit::Audit;
-use haima_smpc_node::client::{NodeClient, call_error};
-use haima_smpc_node::epoch::Epoch;
+use haima_smpc_node::client::NodeClient;
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::masking::Mode;
+use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::RoundSpec;
 use haima_smpc_node::study::Study;
-use haima_smpc_node::submission::Submission;
 use haima_smpc_node::tls::{self, TlsIdentity};
-use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
+use haima_smpc_node::{PROTOCOL, keyfile};
 
 use super::answer::Hospital;
 use super::config::Config;
+use super::coordinator::Coordinator;
+use super::masked::{self, Round};
+use super::masks::Masks;
+use super::nodes::Nodes;
 use super::outbox::Outbox;
 use super::policy::Policy;
-use super::replay::{Releases, Replay};
+use super::replay::Replay;
 use crate::Error;
 use crate::proto::coordinator_client::CoordinatorClient;
 use crate::proto::fetch_request::What;
 use crate::proto::{self};
 
 const RETRY: Duration = Duration::from_millis(300);
-/// Until a node that could not take a submission in is sent it again.
-const BUSY: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(10);
-/// Longest time that a query or a release may take to arrive.
-const FETCH: Duration = Duration::from_secs(300);
-/// Most bytes of a query or a release that are read.
-const MAX_FETCH: u64 = 1 << 31;
 
 /// Runs a site until the study has ended.
 ///
@@ -50,26 +48,32 @@ pub async fn run(config: &Config) -> Result<(), Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
     let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?
         .through(config.proxy.as_deref())?;
-    let hospital = open(config, &manifest, &tls)?;
+    let (hospital, records) = open(config, &manifest, &tls)?;
     let party = &manifest.coordinator;
     let pin = Digest::from_bytes(haima_crypto::encode::from_hex(&party.tls)?);
     let channel = tls::channel(&party.name, &party.address, pin, &tls)?;
-    let nodes = manifest
-        .nodes
-        .iter()
-        .map(|node| NodeClient::new(node, &tls))
-        .collect::<Result<Vec<_>, _>>()?;
+    let way = match manifest.mode {
+        Mode::Nodes => {
+            let clients = manifest.nodes.iter().map(|node| NodeClient::new(node, &tls));
+            Way::Nodes(Nodes::new(clients.collect::<Result<_, _>>()?))
+        }
+        Mode::Masked => Way::Masked(Masks::open(config.state.join("masks"), &records)?),
+    };
     let mut site = Site {
         replay: Replay::new(Arc::clone(&manifest)),
         coordinator: Coordinator { client: CoordinatorClient::new(channel), manifest },
         hospital,
-        nodes,
-        epoch: None,
+        way,
     };
     site.live().await
 }
 
-fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<Hospital, Error> {
+/// The hospital, and the records of its journal.
+fn open(
+    config: &Config,
+    manifest: &Arc<Manifest>,
+    tls: &TlsIdentity,
+) -> Result<(Hospital, Vec<AuditRecord>), Error> {
     let party = manifest.site(&config.name)?.clone();
     let key = keyfile::read_identity(&config.identity)?;
     if key.public().to_string() != party.identity.to_lowercase() {
@@ -100,7 +104,8 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
     let (audit, records) =
         Audit::open(&config.state.join("audit.log"), &config.name, &key.public())?;
     let outbox = Outbox::open(config.state.join("outbox"))?;
-    Ok(Hospital {
+    let charged = records.iter().filter(|r| r.kind.starts_with("charged")).cloned().collect();
+    let hospital = Hospital {
         name: config.name.clone(),
         manifest_digest: manifest.digest(),
         manifest: Arc::clone(manifest),
@@ -111,10 +116,11 @@ fn open(config: &Config, manifest: &Arc<Manifest>, tls: &TlsIdentity) -> Result<
         ledger,
         outbox,
         audit,
-        charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
+        charged,
         state: SiteState::default(),
         state_of: String::new(),
-    })
+    };
+    Ok((hospital, records))
 }
 
 /// Opens the population's ledger. A budget that differs from the recorded one is refused, unless
@@ -148,66 +154,13 @@ struct Site {
     hospital: Hospital,
     replay: Replay,
     coordinator: Coordinator,
-    nodes: Vec<NodeClient>,
-    /// The nodes' epoch, once it was asked for.
-    epoch: Option<Epoch>,
+    way: Way,
 }
 
-/// The coordinator as this site calls it.
-#[derive(Clone)]
-struct Coordinator {
-    client: CoordinatorClient<tls::Link>,
-    manifest: Arc<Manifest>,
-}
-
-impl Coordinator {
-    fn error(&self, status: &tonic::Status) -> Error {
-        let party = &self.manifest.coordinator;
-        call_error(&party.name, &party.address, status).into()
-    }
-
-    async fn fetch(&self, what: What, place: (&str, u32, u32)) -> Result<Option<Vec<u8>>, Error> {
-        let (task, run, step) = (place.0.to_owned(), place.1, place.2);
-        let message = proto::FetchRequest { what: what.into(), task, run, step };
-        let mut message = tonic::Request::new(message);
-        message.set_timeout(FETCH);
-        let reply = match self.client.clone().fetch(message).await {
-            Ok(reply) => reply,
-            Err(status) if status.code() == tonic::Code::NotFound => return Ok(None),
-            Err(status) => return Err(self.error(&status)),
-        };
-        let garbled = |problem: &str| {
-            Error::Node(haima_smpc_node::Error::Peer {
-                peer: self.manifest.coordinator.name.clone(),
-                problem: problem.to_owned(),
-            })
-        };
-        let mut stream = reply.into_inner();
-        let (mut bytes, mut digest, mut length) = (Vec::new(), Digest::default(), 0);
-        while let Some(chunk) = stream.message().await.map_err(|e| self.error(&e))? {
-            if bytes.is_empty() {
-                digest = Digest::from_slice(&chunk.digest)?;
-                length = chunk.length;
-                if length > MAX_FETCH {
-                    return Err(garbled("a query or release of over 2 GiB"));
-                }
-            }
-            bytes.extend_from_slice(&chunk.data);
-            if bytes.len() as u64 > length {
-                return Err(garbled("more bytes than announced"));
-            }
-        }
-        if bytes.len() as u64 != length || Digest::of(&bytes) != digest {
-            return Err(garbled("a query or release that is not the one announced"));
-        }
-        Ok(Some(bytes))
-    }
-}
-
-impl Releases for Coordinator {
-    async fn release(&mut self, task: &str, run: u32, step: u32) -> Result<Option<Vec<u8>>, Error> {
-        self.fetch(What::Release, (task, run, step)).await
-    }
+/// How rounds are answered.
+enum Way {
+    Nodes(Nodes),
+    Masked(Masks),
 }
 
 impl Site {
@@ -242,6 +195,10 @@ impl Site {
         let rounds = client.rounds(proto::RoundsRequest {}).await;
         let mut rounds = rounds.map_err(|e| self.coordinator.error(&e))?.into_inner();
         while let Some(notice) = rounds.message().await.map_err(|e| self.coordinator.error(&e))? {
+            if notice.epoch > 0 && notice.spec.is_empty() {
+                self.agree(&notice).await?;
+                continue;
+            }
             if notice.spec.is_empty() {
                 self.hospital.outbox.erase_except(None)?;
                 tracing::info!(site = %self.hospital.name, "the study has ended");
@@ -254,6 +211,27 @@ impl Site {
             address: self.coordinator.manifest.coordinator.address.clone(),
             reason: "it closed the stream".into(),
         }))
+    }
+
+    /// Agrees on keys. Whatever the others sent, the site lives on.
+    async fn agree(&mut self, notice: &proto::Notice) -> Result<(), Error> {
+        let agreed = async {
+            let Way::Masked(masks) = &mut self.way else {
+                let reason = "an epoch of masked mode in a study with nodes";
+                return Err(self.coordinator.garbled(reason));
+            };
+            let signature = Signature::from_slice(&notice.signature)?;
+            let (hospital, coordinator) = (&self.hospital, &self.coordinator);
+            masked::agree(hospital, masks, coordinator, notice.epoch, &signature).await
+        };
+        match agreed.await {
+            Err(error) if is_own_disk(&error) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "not agreed on keys");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Answers one notice. Whatever the coordinator sent, the site lives on; only a failure of
@@ -293,8 +271,21 @@ impl Site {
     }
 
     async fn answer(&mut self, spec: &RoundSpec, heard: Instant) -> Result<u64, Error> {
-        self.hospital.check(spec)?;
-        self.compare_with_nodes(spec).await?;
+        match &mut self.way {
+            Way::Nodes(nodes) => {
+                self.hospital.check(spec)?;
+                nodes.compare(spec, &self.hospital.name).await?;
+            }
+            Way::Masked(masks) => {
+                let (hospital, coordinator) = (&mut self.hospital, &self.coordinator);
+                let round = Round { hospital, masks, coordinator, spec };
+                if let Some(sent) = round.answer_again().await? {
+                    return Ok(sent);
+                }
+                round.hospital.check(spec)?;
+                round.check()?;
+            }
+        }
         let (query, run) = self.replay.question(spec, &mut self.coordinator.clone()).await?;
         self.hospital.check_question(spec, &query)?;
         let place = (spec.task_id.as_str(), spec.run, spec.step);
@@ -307,90 +298,21 @@ impl Site {
                     .into(),
             });
         }
-        let epoch = of_epoch(spec, &mut self.epoch, &self.nodes, &self.hospital).await?;
         let hospital = &mut self.hospital;
-        let submission = tokio::task::block_in_place(|| hospital.submission(spec, epoch, run))?;
-        wait_for_tick(heard, spec.tick_ms).await;
-        self.send(spec, submission).await
-    }
-
-    /// Rule R8: the nodes must know this very spec for the step and attempt. A node that cannot be
-    /// reached says nothing; at least one must answer.
-    async fn compare_with_nodes(&self, spec: &RoundSpec) -> Result<(), Error> {
-        let round = spec.digest();
-        let refuse = |reason: String| Error::Refused {
-            site: self.hospital.name.clone(),
-            round: round.short(),
-            reason,
-        };
-        let mut asked = tokio::task::JoinSet::new();
-        for node in self.nodes.clone() {
-            let (task, run, step) = (spec.task_id.clone(), spec.run, spec.step);
-            asked.spawn(async move {
-                let known = node.rounds(&task, run, step).await;
-                (node.name().to_owned(), known)
-            });
-        }
-        let mut answers = 0;
-        while let Some(answer) = asked.join_next().await {
-            let Ok((node, known)) = answer else { continue };
-            match known {
-                Ok(known) => {
-                    let of_attempt = known.iter().find(|(attempt, _, _)| *attempt == spec.attempt);
-                    if of_attempt.is_none_or(|(_, digest, _)| *digest != round) {
-                        return Err(refuse(format!(
-                            "node {node} knows another spec for this step and attempt (rule R8)"
-                        )));
-                    }
-                    answers += 1;
-                }
-                Err(haima_smpc_node::Error::Unreachable { .. }) => {}
-                Err(error) => return Err(error.into()),
+        let tick = async || wait_for_tick(heard, spec.tick_ms).await;
+        match &mut self.way {
+            Way::Nodes(nodes) => {
+                let epoch = nodes.epoch(spec, hospital).await?;
+                let submission =
+                    tokio::task::block_in_place(|| hospital.submission(spec, epoch, run))?;
+                tick().await;
+                nodes.send(spec, submission).await
+            }
+            Way::Masked(masks) => {
+                let coordinator = &self.coordinator;
+                Round { hospital, masks, coordinator, spec }.answer(run, tick()).await
             }
         }
-        if answers == 0 {
-            return Err(refuse("no node can be reached".into()));
-        }
-        Ok(())
-    }
-
-    /// Sends each node its share, again and again until the deadline while the node is away or cannot
-    /// take it in; bytes sent.
-    async fn send(&self, spec: &RoundSpec, submission: Submission) -> Result<u64, Error> {
-        let Submission { header, public, sealed } = submission;
-        let mut sending = tokio::task::JoinSet::new();
-        for (node, share) in self.nodes.iter().cloned().zip(sealed) {
-            let (header, public, deadline) = (header.clone(), public.clone(), spec.deadline_ms);
-            sending.spawn(async move {
-                loop {
-                    let error = match node.submit(&header, &public, &share).await {
-                        Ok(()) => {
-                            let bytes = header.bytes.len() + 64 + public.len() + share.len();
-                            return Ok(bytes as u64);
-                        }
-                        Err(error) => error,
-                    };
-                    match again_after(&error) {
-                        Some(pause) if unix_millis() < deadline => {
-                            tracing::debug!(%error, "a share is sent again");
-                            tokio::time::sleep(pause).await;
-                        }
-                        _ => return Err(error),
-                    }
-                }
-            });
-        }
-        let (mut bytes, mut failure) = (0, None);
-        while let Some(sent) = sending.join_next().await {
-            match sent {
-                Ok(Ok(sent)) => bytes += sent,
-                Ok(Err(error)) => failure = Some(error),
-                Err(error) => {
-                    failure = Some(haima_smpc_node::Error::Store(error.to_string()));
-                }
-            }
-        }
-        failure.map_or(Ok(bytes), |error| Err(error.into()))
     }
 
     async fn report(
@@ -427,44 +349,6 @@ impl Site {
     }
 }
 
-/// After what pause a share is sent again; `None` when the node will not have it.
-fn again_after(error: &haima_smpc_node::Error) -> Option<Duration> {
-    match error {
-        haima_smpc_node::Error::Unreachable { .. } => Some(RETRY),
-        haima_smpc_node::Error::Refused { for_now: true, .. } => Some(BUSY),
-        _ => None,
-    }
-}
-
-/// The nodes' epoch that a round names. Its record is signed by all nodes, so it may come from any
-/// of them.
-async fn of_epoch<'a>(
-    spec: &RoundSpec,
-    known: &'a mut Option<Epoch>,
-    nodes: &[NodeClient],
-    hospital: &Hospital,
-) -> Result<&'a Epoch, Error> {
-    if known.as_ref().is_none_or(|epoch| epoch.digest != spec.epoch) {
-        *known = None;
-        for node in nodes {
-            let Ok((_, Some(record))) = node.epoch().await else { continue };
-            match record.verify(&hospital.manifest) {
-                Ok(epoch) if epoch.digest == spec.epoch => {
-                    *known = Some(epoch);
-                    break;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "epoch record refused"),
-            }
-        }
-    }
-    known.as_ref().ok_or_else(|| Error::Refused {
-        site: hospital.name.clone(),
-        round: spec.digest().short(),
-        reason: "no node shows a signed record of the epoch that it names (rule R5)".into(),
-    })
-}
-
 fn spent(ledger: &Ledger) -> f64 {
     let cost = ledger.spent_total();
     if cost.get() > 0.0 { ledger.epsilon_spent(ledger.budget().overall.delta).get() } else { 0.0 }
@@ -494,6 +378,10 @@ fn public_reason(error: &Error) -> String {
             | haima_smpc_node::Error::Submission { .. }
             | haima_smpc_node::Error::Unreachable { .. }),
         ) => error.to_string(),
+        // Its inner errors could tell of a vector.
+        Error::Masked(error) if !matches!(error, haima_crypto::secagg::Error::Crypto(_)) => {
+            error.to_string()
+        }
         _ => "see the site's own log".into(),
     }
 }
@@ -505,25 +393,4 @@ async fn wait_for_tick(heard: Instant, tick_ms: u32) {
     let next = (elapsed / tick + 1) * tick;
     let at = heard + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX));
     tokio::time::sleep_until(at.into()).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use haima_smpc_node::client::call_error;
-    use tonic::{Code, Status};
-
-    use super::again_after;
-
-    #[test]
-    fn a_share_is_sent_again_to_a_node_that_could_not_take_it_in_and_not_to_one_that_refuses() {
-        let again = |code| again_after(&call_error("node-1", "north:1", &Status::new(code, "")));
-        for code in
-            [Code::Unavailable, Code::DeadlineExceeded, Code::ResourceExhausted, Code::Internal]
-        {
-            assert!(again(code).is_some(), "{code}");
-        }
-        for code in [Code::FailedPrecondition, Code::InvalidArgument, Code::PermissionDenied] {
-            assert!(again(code).is_none(), "{code}");
-        }
-    }
 }

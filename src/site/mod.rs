@@ -1,15 +1,20 @@
 //! A hospital's daemon: the one place where patients' data meet a question.
 //!
-//! `policy` is what the hospital allows; `replay` recomputes every question from releases that all
-//! nodes signed (rule X3); `answer` turns a checked round into shares in the order of rule R5;
-//! `outbox` keeps them until the round has ended; `daemon` talks to coordinator and nodes.
+//! `policy` is what the hospital allows; `replay` recomputes every question from the releases before it
+//! (rule X3); `answer` charges and computes in the order of rule R5. With nodes, `nodes` sends shares and
+//! `outbox` keeps them until the round has ended; without, `masked` takes a round through its steps and
+//! `masks` remembers. `coordinator` is whom the site calls, `daemon` the loop.
 //!
 //! What concerns the data stays in the site's own log: no message, and no moment at which one is
 //! sent, depends on them once policy has agreed (rule S5).
 
 mod answer;
 mod config;
+mod coordinator;
 mod daemon;
+mod masked;
+mod masks;
+mod nodes;
 mod outbox;
 mod policy;
 mod replay;

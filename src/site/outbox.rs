@@ -1,7 +1,7 @@
 //! What was made for a round, kept until the round has ended, so that a re-send after a crash is
 //! byte-identical (rule R5). One file a round, written whole, readable by its owner alone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_smpc_node::keyfile;
@@ -37,12 +37,7 @@ impl Outbox {
 
     /// Keeps a submission; it is on disk, whole, when this returns.
     pub(super) fn put(&self, round: &Digest, submission: &Submission) -> Result<(), Error> {
-        let (path, partial) = (self.path(round), self.folder.join("partial"));
-        remove(&partial)?;
-        keyfile::write_private(&partial, &submission.to_bytes())?;
-        std::fs::rename(&partial, &path).map_err(|e| Error::file(&path, e))?;
-        let folder = std::fs::File::open(&self.folder).and_then(|folder| folder.sync_all());
-        folder.map_err(|e| Error::file(&self.folder, e))
+        Ok(keyfile::replace_private(&self.path(round), &submission.to_bytes())?)
     }
 
     /// Erases all but the submission of the round that is open.
@@ -51,17 +46,10 @@ impl Outbox {
         let entries = std::fs::read_dir(&self.folder).map_err(|e| Error::file(&self.folder, e))?;
         for entry in entries.flatten() {
             if Some(entry.path()) != keep {
-                remove(&entry.path())?;
+                keyfile::remove(&entry.path())?;
             }
         }
         Ok(())
-    }
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, error)),
-        _ => Ok(()),
     }
 }
 

@@ -31,6 +31,10 @@ pub struct Policy {
     /// Manifest ids of tasks that may run without noise (rule X2).
     #[serde(default)]
     pub exact_tasks: Vec<String>,
+    /// Masked mode: takes the coordinator's word for the sums that an exact task goes on from. Nodes sign
+    /// theirs; a coordinator alone could make one up, and so choose what is asked next (rule X3).
+    #[serde(default)]
+    pub trust_coordinator_sums: bool,
     /// Further runs of an exact task on the same data, each as `task/run` (rule X2).
     #[serde(default)]
     pub approved_reruns: Vec<String>,

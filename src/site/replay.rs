@@ -1,20 +1,21 @@
 //! A site recomputes every question for itself (rule X3).
 //!
-//! The question of step t must be what the task makes of the releases of steps 0 to t-1, each
-//! signed by all nodes, from the task's fixed start. So a coordinator can neither choose an
-//! iterate nor show one hospital another model.
+//! The question of step t must be what the task makes of the releases of steps 0 to t-1, from the
+//! task's fixed start. With nodes each is signed by all of them, so a coordinator can neither choose
+//! an iterate nor show one hospital another model. In masked mode the sums are the coordinator's word:
+//! it can choose, but all hospitals of a round see the same, and who is in a sum is signed by them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::encode::{Canonical as _, Digest};
 use haima_fl_core::task::{Query, Run};
-use haima_smpc_node::bundle::{Bundle, release_digest};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::RoundSpec;
 
 use crate::Error;
 use crate::sum::plan::{absorbable, open_run};
+use crate::sum::release::Release;
 
 /// Where releases come from: task, run, step to canonical bytes; `None` when there is none.
 pub(super) trait Releases {
@@ -117,8 +118,8 @@ impl Replay {
         let Some(query) = current.state.query() else { return Ok(false) };
         let bytes = releases.release(&current.task, current.run, current.step).await?;
         let Some(bytes) = bytes else { return Ok(false) };
-        let bundle = Bundle::from_bytes(&bytes)?;
-        let spec = &bundle.spec;
+        let release = Release::read(&bytes, &self.manifest)?;
+        let spec = &release.spec;
         let place = (spec.task_id.as_str(), spec.run, spec.step);
         if place != (current.task.as_str(), current.run, current.step)
             || spec.manifest != self.manifest.digest()
@@ -127,10 +128,9 @@ impl Replay {
         {
             return Err(refuse(spec, "a release served for this run is not of it (X3)"));
         }
-        let verified = bundle.verify(&self.manifest)?;
-        current.previous = release_digest(&bundle);
+        current.previous = release.digest;
         current.step += 1;
-        if let Some(output) = current.state.absorb(&absorbable(&query, verified)?)? {
+        if let Some(output) = current.state.absorb(&absorbable(&query, release)?)? {
             self.finished.insert(current.task.clone(), output);
         }
         Ok(true)

@@ -9,10 +9,10 @@ use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::Sum;
 use haima_fl_core::task::{Query, Run};
 use haima_smpc_node::PROTOCOL;
-use haima_smpc_node::bundle::Verified;
 use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
-use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, Hiding, RoundEvent, RoundSpec};
 
+use super::release::Release;
 use crate::Error;
 
 /// Where in a study a round stands.
@@ -30,7 +30,7 @@ pub struct Place {
     pub plan_index: u32,
     /// The release that the step builds on; zero for step 0.
     pub previous: Digest,
-    /// The nodes' epoch.
+    /// The epoch: the nodes', or of the sites' keys in masked mode.
     pub epoch: Digest,
     /// Deadline of submissions, unix milliseconds.
     pub deadline_ms: u64,
@@ -91,9 +91,7 @@ pub fn plan(
             ));
         }
     };
-    let field = FieldKind::for_bound(bound);
-    let dimension = query.blocks.iter().map(|block| block.len as usize).sum();
-    let proof = ProofSpec::new(field, dimension, bound, manifest.nodes.len())?;
+    let hiding = Hiding::new(manifest, query.dimension(), bound, event, "this party")?;
     Ok(RoundSpec {
         protocol: PROTOCOL,
         manifest: manifest_digest,
@@ -115,8 +113,7 @@ pub fn plan(
             .iter()
             .map(|block| BlockSpec { len: block.len, frac_bits: block.frac_bits })
             .collect(),
-        field,
-        proof,
+        hiding,
         sensitivity,
         bound,
         event,
@@ -143,7 +140,7 @@ pub fn open_run(
 ///
 /// # Errors
 /// When the release has another length than the query.
-pub fn absorbable(query: &Query, verified: Verified) -> Result<Sum, Error> {
-    let sites = u32::try_from(verified.accepted.headers.entries().len()).unwrap_or(u32::MAX);
-    Ok(Sum::new(query, verified.integers, sites)?)
+pub fn absorbable(query: &Query, release: Release) -> Result<Sum, Error> {
+    let sites = u32::try_from(release.accepted.len()).unwrap_or(u32::MAX);
+    Ok(Sum::new(query, release.integers, sites)?)
 }

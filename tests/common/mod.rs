@@ -71,6 +71,7 @@ impl Setup {
             delta: Some(1e-5),
             allow_large_delta: false,
             exact_tasks: exact.map(|task| task.id.clone()).collect(),
+            trust_coordinator_sums: true,
             approved_reruns: vec![],
             min_local_rows: 1,
             min_sites: study.min_sites,
@@ -78,6 +79,13 @@ impl Setup {
             max_attempts_a_day: 1000,
         };
         Self { study, cohorts, nodes: 3, policy, timing: TIMING, poisoner: None }
+    }
+
+    /// The same in masked mode, without nodes.
+    pub(crate) fn masked(mut self) -> Self {
+        self.study.mode = haima_smpc_node::masking::Mode::Masked;
+        self.nodes = 0;
+        self
     }
 
     pub(crate) fn make(&self) -> Running {

@@ -41,6 +41,12 @@ impl EpochContext {
         Self { roster, digest }
     }
 
+    /// Digest of manifest, roster and number.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     /// Checks that there is one advertisement of each site for this epoch, and gives the digest of
     /// all: the epoch's name in rounds ([`super::Terms::epoch`]).
     ///

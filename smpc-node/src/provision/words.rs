@@ -5,7 +5,28 @@ use std::fmt::Write as _;
 use crate::Error;
 use crate::changes::changes;
 use crate::manifest::{Class, Manifest, fingerprint};
+use crate::masking::Masking;
 use crate::plan::Plan;
+
+/// What masked mode means with these terms (rule M1).
+fn masked(manifest: &Manifest, masking: Masking) -> String {
+    let Masking { threshold, corrupt, .. } = masking;
+    // At most 200 sites.
+    let sites = manifest.sites.len() as u32;
+    let lost = match masking.dropouts(sites) {
+        0 => "a round cannot lose a site".to_owned(),
+        1 => "a round can lose 1 site".to_owned(),
+        many => format!("a round can lose {many} sites"),
+    };
+    format!(
+        "masked mode, without nodes: a site's contribution is hidden from the coordinator and up to \
+         {corrupt} of the {sites} sites together (c = {corrupt})\n\
+         {threshold} sites must stay to the end of a round (t = {threshold}): {lost}\n\
+         each site adds its part of the noise; {} parts are sure to be in every sum (t - c)\n\
+         nobody proves that a site keeps to its bound, and the coordinator's sum is taken on trust\n",
+        masking.honest()
+    )
+}
 
 /// The manifest in words; with the one that it amends, what it changes.
 ///
@@ -51,11 +72,21 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
         "\na sum needs {} distinct hospitals; a patient is in at most {} of them",
         manifest.min_sites, manifest.hospitals_per_patient
     );
+    if let Some(masking) = manifest.masking {
+        text.push_str(&masked(manifest, masking));
+    }
     if let Some(quorum) = manifest.release_quorum {
         let _ = writeln!(text, "any {quorum} of the nodes release a sum that all have shared");
     }
     let _ = writeln!(text, "\nonly these tasks may run:");
     let plan = Plan::of(manifest);
+    let coalition = match manifest.masking {
+        None => "all nodes but one, the coordinator and all other sites together".to_owned(),
+        Some(masking) => format!(
+            "the coordinator and {} sites together, whoever else drops out",
+            masking.corrupt
+        ),
+    };
     for task in &manifest.tasks {
         let _ = write!(text, "  {}: {} {}, ", task.id, task.task, task.version);
         match (task.class, plan.tasks.iter().find(|planned| planned.id == task.id)) {
@@ -64,8 +95,7 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
                 let _ = writeln!(
                     text,
                     "private: epsilon {:.3} at delta {:e} for {} steps and {} spare attempts, against \
-                     all nodes but one, the coordinator and all other sites together; one patient \
-                     added or removed",
+                     {coalition}; one patient added or removed",
                     charged.epsilon.get(),
                     planned.noise.delta,
                     planned.steps,

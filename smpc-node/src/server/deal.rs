@@ -28,7 +28,7 @@ pub(super) async fn deal(
     ready: &Ready,
 ) -> Result<Signed, Error> {
     let round = live.context.digest;
-    let sub_shares = match live.context.spec.field {
+    let sub_shares = match live.context.spec.shares()?.field {
         FieldKind::Bits64 => sub_shares::<Field64>(engine, live, ready).await?,
         FieldKind::Bits128 => sub_shares::<Field128>(engine, live, ready).await?,
     };
@@ -124,7 +124,7 @@ pub(super) async fn point<F: Field>(
 
 async fn own_sub_share(engine: &Engine, live: &Live) -> Result<Zeroizing<Vec<u8>>, Error> {
     let party = u32::try_from(engine.position + 1).unwrap_or(u32::MAX);
-    let len = live.context.spec.dimension() * live.context.spec.field.bytes();
+    let len = live.context.spec.dimension() * live.context.spec.shares()?.field.bytes();
     let mut share = Zeroizing::new(Vec::with_capacity(len));
     for seq in 0.. {
         let Some(chunk) = engine.store.sum_chunk(&live.context.digest, party, seq).await? else {

@@ -144,7 +144,7 @@ async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
                 }
             };
             let deals = gather_deals(engine, live, own, accepted).await?;
-            let point = match live.context.spec.field {
+            let point = match live.context.spec.shares()?.field {
                 FieldKind::Bits64 => point::<Field64>(engine, live, &deals).await?,
                 FieldKind::Bits128 => point::<Field128>(engine, live, &deals).await?,
             };
@@ -152,7 +152,7 @@ async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
         }
         None => {
             let ready = gather_signatures(engine, live, agreed).await?;
-            let sum = match live.context.spec.field {
+            let sum = match live.context.spec.shares()?.field {
                 FieldKind::Bits64 => noised_sum::<Field64>(engine, live, &ready).await?.to_bytes(),
                 FieldKind::Bits128 => {
                     noised_sum::<Field128>(engine, live, &ready).await?.to_bytes()

@@ -16,7 +16,7 @@ use haima_dp::units::Rate;
 use haima_smpc_node::header::Header;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::record::{AcceptedSet, Deal, HeaderSet, HeldSet, Prepared, Release, Signed};
-use haima_smpc_node::spec::{FieldKind, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{FieldKind, RoundEvent, RoundSpec, ShareSpec};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::{Value, json};
@@ -53,6 +53,7 @@ fn run(python: &str, words: [&str; 2]) -> (bool, String) {
 }
 
 fn spec_fields(spec: &RoundSpec) -> Value {
+    let ShareSpec { field, proof } = spec.shares().unwrap();
     let blocks: Vec<Value> = spec
         .blocks
         .iter()
@@ -65,7 +66,7 @@ fn spec_fields(spec: &RoundSpec) -> Value {
         "attempt": spec.attempt, "plan_index": spec.plan_index,
         "query": spec.query.to_string(), "previous": spec.previous.to_string(),
         "roster": spec.roster.to_string(), "epoch": spec.epoch.to_string(), "blocks": blocks,
-        "field": u8::from(spec.field == FieldKind::Bits128), "proof": spec.proof.to_array(),
+        "field": u8::from(field == FieldKind::Bits128), "proof": proof.to_array(),
         "sensitivity": spec.sensitivity, "bound": spec.bound,
         "event": match spec.event {
             RoundEvent::Exact => json!("exact"),

@@ -22,7 +22,7 @@ use haima_smpc_node::plan::Plan as CommittedPlan;
 use haima_smpc_node::proof::{self, Proof};
 use haima_smpc_node::record::{AcceptedSet, Release, Signed, sum_digest};
 use haima_smpc_node::round::{Agreed, Closed, Collecting, Committed, Context, Ready};
-use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, Hiding, RoundEvent, RoundSpec, ShareSpec};
 use haima_smpc_node::submission::associated;
 use haima_smpc_node::{Error, PROTOCOL, noise};
 use rand::rngs::StdRng;
@@ -113,6 +113,8 @@ fn manifest(plan: &Plan) -> Manifest {
         study: "audit".into(),
         revision: 1,
         amends: None,
+        mode: haima_smpc_node::masking::Mode::Nodes,
+        masking: None,
         min_sites: 2,
         max_dimension: plan.dimension as u32,
         round_ms: 1000,
@@ -131,8 +133,10 @@ fn manifest(plan: &Plan) -> Manifest {
             class: Class::Private,
             max_steps: 1000,
             spare_attempts: 1000,
+            needs_bound: false,
             noise: Some(NoisePlan {
                 s: plan.s,
+                draws: 1,
                 q: 1.0,
                 sensitivity: plan.sensitivity,
                 dimension: plan.dimension as u64,
@@ -254,8 +258,7 @@ impl Study {
                 len: dimension as u32,
                 frac_bits: crate::patients::FRAC_BITS,
             }],
-            field: FieldKind::Bits64,
-            proof: ProofSpec::new(FieldKind::Bits64, dimension, BOUND, nodes).unwrap(),
+            hiding: Hiding::Shares(ShareSpec::new(dimension, BOUND, nodes).unwrap()),
             sensitivity: self.plan.sensitivity,
             bound: BOUND,
             event: noised(self.plan.s),

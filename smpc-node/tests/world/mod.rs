@@ -17,7 +17,7 @@ use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, Ta
 use haima_smpc_node::plan::Plan;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::server::{self, Config};
-use haima_smpc_node::spec::{BlockSpec, FieldKind, ProofSpec, RoundEvent, RoundSpec};
+use haima_smpc_node::spec::{BlockSpec, Hiding, RoundEvent, RoundSpec, ShareSpec};
 use haima_smpc_node::study::{Approvals, Study};
 use haima_smpc_node::submission::{self, LedgerState};
 use haima_smpc_node::tls::TlsIdentity;
@@ -92,7 +92,7 @@ fn free_address() -> String {
 }
 
 const NOISE: NoisePlan =
-    NoisePlan { s: 64, q: 1.0, sensitivity: 4, dimension: 900, delta: 1e-5, order: None };
+    NoisePlan { s: 64, draws: 1, q: 1.0, sensitivity: 4, dimension: 900, delta: 1e-5, order: None };
 
 fn task(id: &str, noise: Option<NoisePlan>) -> TaskEntry {
     TaskEntry {
@@ -102,6 +102,7 @@ fn task(id: &str, noise: Option<NoisePlan>) -> TaskEntry {
         class: if noise.is_some() { Class::Private } else { Class::Exact },
         max_steps: 5,
         spare_attempts: 5,
+        needs_bound: false,
         noise,
         params: toml::Table::new(),
     }
@@ -135,6 +136,8 @@ impl World {
             study: "test".into(),
             revision: 1,
             amends: None,
+            mode: haima_smpc_node::masking::Mode::Nodes,
+            masking: None,
             min_sites: 3,
             max_dimension: 200_000,
             round_ms: 30_000,
@@ -310,8 +313,7 @@ impl World {
             roster: self.manifest.roster_digest(),
             epoch: self.epoch.as_ref().map_or_else(Digest::default, |epoch| epoch.digest),
             blocks: vec![BlockSpec { len: 4, frac_bits: 0 }],
-            field: FieldKind::Bits64,
-            proof: ProofSpec::new(FieldKind::Bits64, 4, BOUND, self.manifest.nodes.len()).unwrap(),
+            hiding: Hiding::Shares(ShareSpec::new(4, BOUND, self.manifest.nodes.len()).unwrap()),
             sensitivity: if private { 4 } else { 0 },
             bound: BOUND,
             event: if private {

@@ -1,0 +1,59 @@
+//! Collecting the messages of one step from sites, until all have come, or enough and a little
+//! patience, or it is too late.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use haima_crypto::secagg::Roster;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::coordinator::board::{Message, Step};
+
+/// When a step has come to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Until {
+    /// So many sites are expected.
+    pub(super) all: usize,
+    /// With so many there, others are waited for no longer than `patience`.
+    pub(super) enough: usize,
+    /// How long.
+    pub(super) patience: Duration,
+    /// In any case.
+    pub(super) latest: Instant,
+}
+
+/// Takes messages of a step and hands each to `add`, whose refusal its site is told. Those of other
+/// steps are refused: each site sends one when it has been answered the one before.
+pub(super) async fn gather<E: std::fmt::Display>(
+    inbox: &mut mpsc::Receiver<Message>,
+    roster: &Roster,
+    step: Step,
+    until: Until,
+    mut add: impl FnMut(u32, Vec<u8>) -> Result<(), E>,
+) -> BTreeSet<u32> {
+    let mut came = BTreeSet::new();
+    let mut latest = until.latest;
+    while came.len() < until.all {
+        let Ok(Some(message)) = tokio::time::timeout_at(latest, inbox.recv()).await else { break };
+        let Message { site, step: of, bytes, reply } = message;
+        let position = (0..roster.sites())
+            .find(|position| roster.member(*position).is_ok_and(|member| member.name == site));
+        let answer = match position {
+            None => Err("no site of this study".to_owned()),
+            Some(_) if of != step => Err(format!("the {of:?} step is not open; {step:?} is")),
+            Some(position) => add(position, bytes).map(|()| position).map_err(|e| e.to_string()),
+        };
+        match &answer {
+            Ok(position) => {
+                if came.insert(*position) && came.len() == until.enough {
+                    latest = latest.min(Instant::now() + until.patience);
+                }
+            }
+            Err(reason) => tracing::warn!(%site, ?of, %reason, "a site's message is refused"),
+        }
+        // A site that has gone asks again, or not.
+        let _ = reply.send(answer.map(drop));
+    }
+    came
+}
