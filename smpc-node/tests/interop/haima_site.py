@@ -1,7 +1,8 @@
 """A site's side of haima.node.v1, written from docs/protocol.md alone.
 
-It encodes, hashes, seals, signs and submits by itself; only its PINE shares are a frozen vector
-(`shares.json`), since making a proof is not what this shows. Needs grpcio and cryptography.
+It encodes, hashes and seals (`haima_crypto.py`), signs and submits by itself; only its PINE shares
+are a frozen vector (`shares.json`), since making a proof is not what this shows. Needs grpcio and
+cryptography.
 
     python haima_site.py submit WORLD.json     submits to every node; prints a JSON object
     python haima_site.py flips WORLD.json      one byte flipped, at each place in turn
@@ -19,43 +20,17 @@ import sys
 import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, mlkem, x25519
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(HERE, "../../../crypto/tests/interop"))
+from haima_crypto import byte_string, digest, listed, seal, text, u8, u32, u64  # noqa: E402
 
 PROTOCOL = 5
-CHUNK = 1 << 20
-TAG = 16
 
 
-# Canonical encoding.
-
-
-def u8(value):
-    return struct.pack("<B", value)
-
-
-def u32(value):
-    return struct.pack("<I", value)
-
-
-def u64(value):
-    return struct.pack("<Q", value)
-
-
-def byte_string(value):
-    return u32(len(value)) + value
-
-
-def text(value):
-    return byte_string(value.encode())
-
-
-def listed(items):
-    return u32(len(items)) + b"".join(items)
-
-
-def digest(canonical):
-    return hashlib.sha3_256(canonical).digest()
+# Structures.
 
 
 def spec_bytes(s):
@@ -140,60 +115,6 @@ def header_bytes(round_digest, site, nonce, public, shares, ledger_len, ledger_h
             ledger_head,
         ]
     )
-
-
-# HPKE (RFC 9180), mode base, over X-Wing.
-
-
-def hmac_sha256(key, message):
-    import hmac
-
-    return hmac.new(key, message, hashlib.sha256).digest()
-
-
-SUITE = b"HPKE" + bytes.fromhex("647a00010002")
-
-
-def labeled_extract(salt, label, ikm):
-    return hmac_sha256(salt or bytes(32), b"HPKE-v1" + SUITE + label + ikm)
-
-
-def labeled_expand(key, label, info, length):
-    info = struct.pack(">H", length) + b"HPKE-v1" + SUITE + label + info
-    out, block, counter = b"", b"", 1
-    while len(out) < length:
-        block = hmac_sha256(key, block + info + bytes([counter]))
-        out, counter = out + block, counter + 1
-    return out[:length]
-
-
-def encapsulate(public):
-    """X-Wing: shared secret and encapsulated key."""
-    pk_m, pk_x = public[:1184], public[1184:]
-    ss_m, ct_m = mlkem.MLKEM768PublicKey.from_public_bytes(pk_m).encapsulate()
-    ephemeral = x25519.X25519PrivateKey.generate()
-    ct_x = ephemeral.public_key().public_bytes_raw()
-    ss_x = ephemeral.exchange(x25519.X25519PublicKey.from_public_bytes(pk_x))
-    label = bytes.fromhex("5c2e2f2f5e5c")
-    return hashlib.sha3_256(ss_m + ss_x + ct_x + pk_x + label).digest(), ct_m + ct_x
-
-
-def seal(sealing_key, aad, plaintext):
-    """A sealed message: its head and its chunks."""
-    assert sealing_key[0] == 2 and len(sealing_key) == 1217
-    shared, encapsulated = encapsulate(sealing_key[1:])
-    context = b"\x00" + labeled_extract(b"", b"psk_id_hash", b"")
-    context += labeled_extract(b"", b"info_hash", b"haima seal 2")
-    secret = labeled_extract(shared, b"secret", b"")
-    exporter = labeled_expand(secret, b"exp", context, 32)
-    key = AESGCM(labeled_expand(exporter, b"sec", b"chunks", 32))
-    plain = CHUNK - TAG
-    pieces = [plaintext[at : at + plain] for at in range(0, len(plaintext), plain)] or [b""]
-    chunks = []
-    for index, piece in enumerate(pieces):
-        nonce = bytes(7) + struct.pack(">I", index) + u8(index + 1 == len(pieces))
-        chunks.append(key.encrypt(nonce, piece, aad))
-    return b"\x02" + encapsulated, chunks
 
 
 # Protobuf and gRPC: a handful of fields, by hand.
@@ -352,7 +273,7 @@ def main():
         world = json.load(file)
     if command == "vectors":
         return check(world)
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "shares.json")) as file:
+    with open(os.path.join(HERE, "shares.json")) as file:
         shares = json.load(file)
     nodes = [Node(node, world) for node in world["nodes"]]
     record = fields(nodes[0].call("Epoch", [b""]))[2][0]
