@@ -27,7 +27,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "../../../crypto/tests/interop"))
 from haima_crypto import byte_string, digest, listed, seal, text, u8, u32, u64  # noqa: E402
 
-PROTOCOL = 5
+PROTOCOL = 6
 
 
 # Structures.
@@ -38,6 +38,12 @@ def spec_bytes(s):
     hx = bytes.fromhex
     blocks = [u32(b["len"]) + u8(b["frac_bits"]) for b in s["blocks"]]
     exact = s["event"] == "exact"
+    masks = s.get("masks")
+    if masks:
+        hiding = u8(masks["bits"]) + u32(masks["threshold"]) + u32(masks["corrupt"])
+        hiding += u8(masks["expansion"])
+    else:
+        hiding = u8(s["field"]) + u8(0) + u8(1) + b"".join(u32(p) for p in s["proof"])
     event = u8(0) + u64(0) + u64(0)
     if not exact:
         event = u8(1) + u64(s["event"]["s"]) + struct.pack("<d", s["event"]["q"])
@@ -57,14 +63,11 @@ def spec_bytes(s):
             u32(s["plan_index"]),
             hx(s["query"]),
             hx(s["previous"]),
-            u8(0),
+            u8(1 if masks else 0),
             hx(s["roster"]),
             hx(s["epoch"]),
             listed(blocks),
-            u8(s["field"]),
-            u8(0),
-            u8(1),
-            b"".join(u32(parameter) for parameter in s["proof"]),
+            hiding,
             u64(s["sensitivity"]),
             u64(s["bound"]),
             event,
@@ -290,7 +293,7 @@ def main():
                 results[what] = "accepted"
             except grpc.RpcError as error:
                 results[what] = f"refused: {error.code().name}: {error.details()}"
-        for what, versions in (("version", "4"), ("no common version", "6,7")):
+        for what, versions in (("version", "4"), ("no common version", "7,8")):
             try:
                 nodes[0].call("Status", [b""], versions)
                 results[what] = "accepted"

@@ -14,9 +14,10 @@ use haima_crypto::encode::{Canonical, Digest, to_hex};
 use haima_crypto::identity::IdentityKey;
 use haima_dp::units::Rate;
 use haima_smpc_node::header::Header;
+use haima_smpc_node::masking::{MaskPrg, MaskSpec, Masking};
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::record::{AcceptedSet, Deal, HeaderSet, HeldSet, Prepared, Release, Signed};
-use haima_smpc_node::spec::{FieldKind, RoundEvent, RoundSpec, ShareSpec};
+use haima_smpc_node::spec::{FieldKind, Hiding, RoundEvent, RoundSpec, ShareSpec};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::{Value, json};
@@ -53,27 +54,38 @@ fn run(python: &str, words: [&str; 2]) -> (bool, String) {
 }
 
 fn spec_fields(spec: &RoundSpec) -> Value {
-    let ShareSpec { field, proof } = spec.shares().unwrap();
     let blocks: Vec<Value> = spec
         .blocks
         .iter()
         .map(|block| json!({ "len": block.len, "frac_bits": block.frac_bits }))
         .collect();
-    json!({
+    let mut fields = json!({
         "protocol": spec.protocol, "manifest": spec.manifest.to_string(), "study": spec.study,
         "number": spec.number, "task_id": spec.task_id, "task": spec.task,
         "task_version": spec.task_version, "run": spec.run, "step": spec.step,
         "attempt": spec.attempt, "plan_index": spec.plan_index,
         "query": spec.query.to_string(), "previous": spec.previous.to_string(),
         "roster": spec.roster.to_string(), "epoch": spec.epoch.to_string(), "blocks": blocks,
-        "field": u8::from(field == FieldKind::Bits128), "proof": proof.to_array(),
         "sensitivity": spec.sensitivity, "bound": spec.bound,
         "event": match spec.event {
             RoundEvent::Exact => json!("exact"),
             RoundEvent::DiscreteGaussian { s, q } => json!({ "s": s, "q": q.get() }),
         },
         "min_sites": spec.min_sites, "deadline_ms": spec.deadline_ms, "tick_ms": spec.tick_ms,
-    })
+    });
+    match spec.hiding {
+        Hiding::Shares(ShareSpec { field, proof }) => {
+            fields["field"] = json!(u8::from(field == FieldKind::Bits128));
+            fields["proof"] = json!(proof.to_array());
+        }
+        Hiding::Masks(MaskSpec { bits, masking: Masking { threshold, corrupt, prg } }) => {
+            let expansion = if prg == MaskPrg::Aes128 { 1 } else { 2 };
+            fields["masks"] = json!({
+                "bits": bits, "threshold": threshold, "corrupt": corrupt, "expansion": expansion,
+            });
+        }
+    }
+    fields
 }
 
 /// What a file says, or what it is written with when `HAIMA_WRITE_VECTORS` is set.
@@ -165,6 +177,10 @@ fn the_vectors_of_the_protocol_are_as_written() {
         event: RoundEvent::DiscreteGaussian { s: 4096, q: Rate::new(0.25).unwrap() },
         ..world.spec("private", 7)
     };
+    let masked = RoundSpec {
+        hiding: Hiding::Masks(MaskSpec { bits: 37, masking: Masking::of(24) }),
+        ..spec.clone()
+    };
     let set = |sites: &[&str]| -> (HeaderSet, Value) {
         let entries: Vec<(String, Digest)> =
             sites.iter().map(|site| ((*site).to_owned(), digest(site))).collect();
@@ -208,6 +224,7 @@ fn the_vectors_of_the_protocol_are_as_written() {
     let round_text = round.to_string();
     let structures = vec![
         vector(RoundSpec::LABEL, spec_fields(&spec), bytes(&spec, &key)),
+        vector(RoundSpec::LABEL, spec_fields(&masked), bytes(&masked, &key)),
         vector(
             Header::LABEL,
             json!({
@@ -259,5 +276,5 @@ fn the_vectors_of_the_protocol_are_as_written() {
     frozen(&vectors(), &made);
     let Some(python) = python() else { return };
     let (ok, said) = run(&python, ["vectors", vectors().to_str().unwrap()]);
-    assert!(ok && said.contains("7 structures are as written"), "{said}");
+    assert!(ok && said.contains("8 structures are as written"), "{said}");
 }
