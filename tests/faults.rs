@@ -52,7 +52,7 @@ fn a_site_killed_after_charging_sends_the_same_bytes_when_it_is_back() {
     let outbox = running.network.folder(name).unwrap().join("state/outbox");
     let made = || {
         let mut files = std::fs::read_dir(&outbox).ok()?.flatten();
-        files.find(|f| f.file_name() != "partial").and_then(|f| std::fs::read(f.path()).ok())
+        files.find(|f| f.path().extension().is_none()).and_then(|f| std::fs::read(f.path()).ok())
     };
     common::eventually(Duration::from_secs(3), "the site has made its shares", || made().is_some());
     let before = made().unwrap();
