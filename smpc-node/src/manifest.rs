@@ -288,7 +288,7 @@ impl Manifest {
         if let Some(quorum) = self.release_quorum
             && !(2..self.nodes.len()).contains(&(quorum as usize))
         {
-            let most = self.nodes.len() - 1;
+            let most = self.nodes.len().saturating_sub(1);
             let problem = format!("{quorum}; must be at least 2 and at most {most} of the nodes");
             return Err(fault(Some("release_quorum"), problem));
         }

@@ -93,8 +93,8 @@ fn mode(manifest: &Manifest, masked: Option<&MaskedTerms>) -> (String, Vec<Promi
     if let Some(terms) = masked {
         let MaskedTerms { sites, threshold, corrupt, .. } = terms;
         let words = format!(
-            "masked aggregation by the coordinator, no nodes; {threshold} of {sites} hospitals must stay, \
-             {corrupt} may join the coordinator"
+            "masked aggregation by the coordinator, no nodes: {threshold} of {sites} hospitals must stay; \
+             secrecy holds against the coordinator with up to {corrupt} of them"
         );
         return (words, masked_mode(terms, manifest.min_sites));
     }

@@ -139,6 +139,7 @@ impl Round<'_> {
         let mut sent = heard(coordinator.put(at(Step::Shares), &shares.to_bytes()).await)?;
         let delivery = coordinator.take(at(Step::Shares), CONTROL).await?;
         let ready = shared.receive(&Delivery::from_bytes(&delivery)?)?;
+        tracing::info!(round = %round.short(), "the shares of all are here");
 
         // The charge and all that depends on data: only for a round that enough sites begin.
         let hospital = &mut *self.hospital;

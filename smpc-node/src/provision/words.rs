@@ -83,7 +83,7 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
     let coalition = match manifest.masking {
         None => "all nodes but one, the coordinator and all other sites together".to_owned(),
         Some(masking) => format!(
-            "the coordinator and {} sites together, whoever else drops out",
+            "the coordinator and up to {} of the sites together, whoever drops out",
             masking.corrupt
         ),
     };

@@ -1,8 +1,8 @@
 """A site's side of haima.node.v1, written from docs/protocol.md alone.
 
-It encodes, hashes and seals (`haima_crypto.py`), signs and submits by itself; only its PINE shares
-are a frozen vector (`shares.json`), since making a proof is not what this shows. Needs grpcio and
-cryptography.
+It encodes, hashes and seals (`haima_crypto.py`, `haima_spec.py`), signs and submits
+(`haima_wire.py`) by itself; only its PINE shares are a frozen vector (`shares.json`), since making a
+proof is not what this shows. Needs grpcio and cryptography.
 
     python haima_site.py submit WORLD.json     submits to every node; prints a JSON object
     python haima_site.py flips WORLD.json      one byte flipped, at each place in turn
@@ -12,70 +12,21 @@ cryptography.
 import hashlib
 import json
 import os
-import socket
-import ssl
 import struct
 import sys
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "../../../crypto/tests/interop"))
-from haima_crypto import byte_string, digest, listed, seal, text, u8, u32, u64  # noqa: E402
-
-PROTOCOL = 6
+from haima_crypto import byte_string, digest, listed, seal, text, u32, u64  # noqa: E402
+from haima_spec import read_spec, spec_bytes  # noqa: E402
+from haima_wire import PROTOCOL, Service, field, fields, flip, refusal  # noqa: E402
 
 
 # Structures.
-
-
-def spec_bytes(s):
-    """A round spec from its fields."""
-    hx = bytes.fromhex
-    blocks = [u32(b["len"]) + u8(b["frac_bits"]) for b in s["blocks"]]
-    exact = s["event"] == "exact"
-    masks = s.get("masks")
-    if masks:
-        hiding = u8(masks["bits"]) + u32(masks["threshold"]) + u32(masks["corrupt"])
-        hiding += u8(masks["expansion"])
-    else:
-        hiding = u8(s["field"]) + u8(0) + u8(1) + b"".join(u32(p) for p in s["proof"])
-    event = u8(0) + u64(0) + u64(0)
-    if not exact:
-        event = u8(1) + u64(s["event"]["s"]) + struct.pack("<d", s["event"]["q"])
-    return b"".join(
-        [
-            text("haima round spec 3"),
-            u32(s["protocol"]),
-            hx(s["manifest"]),
-            text(s["study"]),
-            u64(s["number"]),
-            text(s["task_id"]),
-            text(s["task"]),
-            u32(s["task_version"]),
-            u32(s["run"]),
-            u32(s["step"]),
-            u32(s["attempt"]),
-            u32(s["plan_index"]),
-            hx(s["query"]),
-            hx(s["previous"]),
-            u8(1 if masks else 0),
-            hx(s["roster"]),
-            hx(s["epoch"]),
-            listed(blocks),
-            hiding,
-            u64(s["sensitivity"]),
-            u64(s["bound"]),
-            event,
-            u32(s["min_sites"]),
-            u64(s["deadline_ms"]),
-            u32(s["tick_ms"]),
-        ]
-    )
 
 
 def public_digest(public):
@@ -118,88 +69,6 @@ def header_bytes(round_digest, site, nonce, public, shares, ledger_len, ledger_h
             ledger_head,
         ]
     )
-
-
-# Protobuf and gRPC: a handful of fields, by hand.
-
-
-def varint(value):
-    out = b""
-    while value > 127:
-        out += bytes([value & 127 | 128])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number, value):
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value) if value else b""
-    return varint(number << 3 | 2) + varint(len(value)) + value if value else b""
-
-
-def fields(message):
-    """Number to values of a message whose fields are numbers and byte strings."""
-    at, found = 0, {}
-
-    def number():
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while at < len(message):
-        key = number()
-        if key & 7 == 0:
-            value = number()
-        else:
-            length = number()
-            value, at = message[at : at + length], at + length
-        found.setdefault(key >> 3, []).append(value)
-    return found
-
-
-def pinned_certificate(node, certificate, key):
-    """The node's certificate, once its key is the one that the manifest pins."""
-    host, port = node["address"].rsplit(":", 1)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.load_cert_chain(certificate, key)
-    context.set_alpn_protocols(["h2"])
-    with socket.create_connection((host, int(port)), timeout=10) as tcp:
-        with context.wrap_socket(tcp, server_hostname="party.haima.invalid") as tls:
-            der = tls.getpeercert(binary_form=True)
-    found = x509.load_der_x509_certificate(der)
-    spki = found.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    pin = digest(text("haima tls pin 1") + byte_string(spki)).hex()
-    if pin != node["tls"]:
-        raise SystemExit(f"{node['name']}: its key is {pin}, the manifest has {node['tls']}")
-    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return found.public_bytes(serialization.Encoding.PEM), names[0].value
-
-
-class Node:
-    """One node, as a site calls it."""
-
-    def __init__(self, node, world):
-        certificate, key = world["tls_certificate"], world["tls_key"]
-        root, name = pinned_certificate(node, certificate, key)
-        with open(key, "rb") as k, open(certificate, "rb") as c:
-            credentials = grpc.ssl_channel_credentials(root, k.read(), c.read())
-        options = [("grpc.ssl_target_name_override", name)]
-        self.channel = grpc.secure_channel(node["address"], credentials, options)
-
-    def call(self, name, messages, versions=str(PROTOCOL)):
-        path = f"/haima.node.v1.Node/{name}"
-        call = self.channel.stream_unary(path, lambda b: b, lambda b: b)
-        return call(iter(messages), metadata=[("haima-protocol", versions)], timeout=30)
 
 
 # A submission.
@@ -255,11 +124,6 @@ def parts(made, position):
         yield field(2, chunk)
 
 
-def flip(value):
-    at = len(value) // 2
-    return value[:at] + bytes([value[at] ^ 1]) + value[at + 1 :]
-
-
 def flipped(made):
     """The submission with one byte flipped, at each of its parts in turn."""
     for what in ("header", "signature", "public"):
@@ -278,7 +142,8 @@ def main():
         return check(world)
     with open(os.path.join(HERE, "shares.json")) as file:
         shares = json.load(file)
-    nodes = [Node(node, world) for node in world["nodes"]]
+    keys = world["tls_certificate"], world["tls_key"]
+    nodes = [Service("haima.node.v1.Node", node, *keys) for node in world["nodes"]]
     record = fields(nodes[0].call("Epoch", [b""]))[2][0]
     made = make(world, shares, record)
     results = {}
@@ -292,18 +157,18 @@ def main():
                 nodes[0].call("Submit", parts(wrong, 0))
                 results[what] = "accepted"
             except grpc.RpcError as error:
-                results[what] = f"refused: {error.code().name}: {error.details()}"
+                results[what] = refusal(error)
         for what, versions in (("version", "4"), ("no common version", "7,8")):
             try:
                 nodes[0].call("Status", [b""], versions)
                 results[what] = "accepted"
             except grpc.RpcError as error:
-                results[what] = f"refused: {error.code().name}: {error.details()}"
+                results[what] = refusal(error)
         try:
             nodes[0].call("Status", [field(15, b"x")])
             results["unknown field"] = "accepted"
         except grpc.RpcError as error:
-            results["unknown field"] = f"refused: {error.code().name}: {error.details()}"
+            results["unknown field"] = refusal(error)
     json.dump(results, sys.stdout)
 
 
@@ -316,6 +181,7 @@ def check(vectors):
 
     def build(label, f):
         if label == "haima round spec 3":
+            assert "masks" not in f or read_spec(spec_bytes(f)) == f, "read otherwise"
             return spec_bytes(f)
         if label == "haima header 2":
             shares = [hx(share) for share in f["shares"]]
