@@ -69,8 +69,14 @@ class Reader:
     def digest(self):
         return self.array(32)
 
+    def u8(self):
+        return self.array(1)[0]
+
     def u32(self):
         return struct.unpack("<I", self.array(4))[0]
+
+    def u64(self):
+        return struct.unpack("<Q", self.array(8))[0]
 
     def bytes(self, limit):
         length = self.u32()

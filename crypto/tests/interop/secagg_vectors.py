@@ -13,24 +13,13 @@ import sys
 sys.dont_write_bytecode = True
 
 from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: E402
-from haima_crypto import (  # noqa: E402
-    Refused,
-    decrypt_only,
-    digest,
-    encrypt_only,
-    open_only,
-    seal,
-    sealing_key,
-)
+from haima_crypto import Refused, digest, open_only, seal, sealing_key  # noqa: E402
 import secagg  # noqa: E402
+import secagg_site  # noqa: E402
+from secagg_site import require  # noqa: E402
 
 PRGS = {"Aes128": 1, "ChaCha20": 2}
 hx = bytes.fromhex
-
-
-def require(holds, otherwise):
-    if not holds:
-        raise Refused(otherwise)
 
 
 class Vectors:
@@ -106,34 +95,25 @@ def make_epoch(v):
 
 def make_shares(v, terms, subkeys, site):
     """A site's shares, and all shares of its b and a by holder."""
-    draws, sites = v.draws[site], len(v.keys)
+    draws = v.draws[site]
     seeds = hx(draws["b"]), hx(draws["a"])
-    commitments = [secagg.commitment(terms, site, at + 1, seed) for at, seed in enumerate(seeds)]
-    first = [[hx(share) for share in draws[which]] for which in ("b_shares", "a_shares")]
-    require(all(len(shares) == terms.t - 1 for shares in first), "other than t - 1 shares drawn")
-    dealt = list(zip(*(secagg.deal(seed, drawn, sites) for seed, drawn in zip(seeds, first))))
-    envelopes = []
-    for to in v.roster.others(site):
-        box = secagg.envelope_box(terms, subkeys[site, to][1], site, to, commitments)
-        made = secagg.Envelope(site, to, encrypt_only(*box, b"".join(dealt[to])), None)
-        signature = v.keys[site].sign(digest(made.statement(terms.digest())))
-        envelopes.append(made._replace(signature=signature))
-    masks = [subkeys[site, to][0] for to in v.roster.others(site)]
-    backup = secagg.seal_backup(terms, site, seeds[1], masks)
-    parts = digest(backup), secagg.envelopes_digest(envelopes)
-    header = secagg.Header(terms.origin(site), *commitments, *parts, None).signed(v.keys[site])
-    return secagg.Shares(header, backup, envelopes), dealt
+    drawn = [[hx(share) for share in draws[which]] for which in ("b_shares", "a_shares")]
+    return secagg_site.make_shares(terms, v.keys[site], site, subkeys[site], seeds, drawn)
 
 
-def all_subkeys(terms, keys):
-    return {ends: secagg.subkeys(terms, key, *ends) for ends, key in keys.items()}
+def all_subkeys(v, terms, keys):
+    """By site, then by the other."""
+    return [
+        {other: secagg.subkeys(terms, keys[site, other], site, other) for other in others}
+        for site, others in enumerate(map(v.roster.others, range(len(v.keys))))
+    ]
 
 
 def make(v):
     """Every message from the seeds, each the same as the one that is written."""
     epoch, keys = make_epoch(v)
     terms = v.terms(epoch)
-    subkeys = all_subkeys(terms, keys)
+    subkeys = all_subkeys(v, terms, keys)
     shares, dealt = {}, {}
     for site in v.draws:
         shares[site], dealt[site] = make_shares(v, terms, subkeys, site)
@@ -150,51 +130,34 @@ def make(v):
     cohort = secagg.cohort_digest(terms, headers)
     survivors = [site for site in shares if site not in v.vectors["vanished"]]
     for site in survivors:
-        vector = [x % 2**terms.bits for x in v.vectors["inputs"][site]]
-        masks = {other: subkeys[site, other][0] for other in shares if other != site}
-        vector = secagg.pairwise(terms, vector, site, masks)
-        vector = secagg.add(terms, vector, secagg.own_mask(terms, hx(v.draws[site]["b"])))
-        made = secagg.Masked(terms.origin(site), cohort, secagg.pack(terms, vector), None)
-        v.expect("masked", made.signed(v.keys[site]))
+        b, inputs = hx(v.draws[site]["b"]), v.vectors["inputs"][site]
+        arguments = terms, v.keys[site], site, subkeys[site], b, headers, inputs
+        v.expect("masked", secagg_site.mask_vector(*arguments))
     absent = [site for site in range(len(v.keys)) if site not in shares]
     partition = secagg.Partition(absent, v.vectors["vanished"], survivors)
     v.expect("partition", partition)
     signatures = []
     for site in survivors:
-        made = secagg.Confirmation(terms.origin(site), cohort, partition.digest(), None)
-        made = v.expect("confirmation", made.signed(v.keys[site]))
+        made = secagg_site.confirm(terms, v.keys[site], site, cohort, partition)
+        made = v.expect("confirmation", made)
         signatures.append((site, made.signature))
     v.expect("unmask", secagg.Request(partition, signatures))
     for site in survivors:
-        b = [dealt[dealer][site][0] for dealer in partition.survivors]
-        a = [dealt[dealer][site][1] for dealer in partition.vanished]
-        made = secagg.Answer(terms.origin(site), partition.digest(), b, a, None)
-        v.expect("answer", made.signed(v.keys[site]))
+        held = {dealer: shares[site] for dealer, shares in dealt.items()}
+        v.expect("answer", secagg_site.answer(terms, v.keys[site], site, held, partition))
     v.close()
 
 
 def read_epoch(v):
     """Epoch digest and pair keys, as the sites have them that open the agreements."""
-    public = {}
-    for _ in v.keys:
-        found = secagg.Advertisement.parse(v.take("advertisement"))
-        secagg.check_signature(v.roster, found.site, found.statement(), found.signature)
-        require(found.context == v.context, "of another epoch")
-        require(found.site not in public, "more than one of a site")
-        require(found.key not in public.values(), "a key of two sites")
-        public[found.site] = found.key
-    epoch = secagg.epoch_digest(v.context, [key for _, key in sorted(public.items())])
+    advertisements = (v.take("advertisement") for _ in v.keys)
+    epoch, _ = secagg_site.read_advertisements(v.roster, v.context, advertisements)
     keys = {}
+    seeds = dict(enumerate(v.seeds))
     for _ in v.pairs():
-        found = secagg.Agreement.parse(v.take("agreement"))
-        secagg.check_signature(v.roster, found.sender, found.statement(), found.signature)
-        require(found.epoch == epoch, "of another epoch")
-        ends = found.sender, found.to
-        require(ends not in keys and ends[0] < ends[1], "more than one of a site")
-        pair = v.roster.pair("haima secagg pair 1", epoch, *ends)
-        secret = open_only(v.seeds[found.to], pair, found.sealed)
-        require(len(secret) == 32, "no pair secret")
-        keys[ends] = keys[ends[::-1]] = secagg.pair_key(secret, epoch, pair)
+        ends, key = secagg_site.open_agreement(v.roster, epoch, seeds, v.take("agreement"))
+        require(ends not in keys, "more than one of a site")
+        keys[ends] = keys[ends[::-1]] = key
     return epoch, keys
 
 
@@ -208,35 +171,6 @@ def read_shares(v, terms):
     parts = digest(found.backup), secagg.envelopes_digest(found.envelopes)
     require(parts == (found.header.backup, found.header.envelopes), "parts of other digests")
     return found
-
-
-def read_delivery(v, terms, site, subkeys, shares):
-    """A holder's shares of b and a by dealer."""
-    found = secagg.Delivery.parse(v.take("delivery"))
-    headers = {}
-    for header in found.headers:
-        terms.check_message(header)
-        require(header.origin.site not in headers, "more than one header of a site")
-        headers[header.origin.site] = header
-    require(headers.get(site) == shares[site].header, "its own header changed")
-    terms.enough(headers)
-    held = {}
-    for envelope in found.envelopes:
-        dealer = envelope.dealer
-        statement = envelope.statement(terms.digest())
-        secagg.check_signature(v.roster, dealer, statement, envelope.signature)
-        require(envelope.holder == site, "an envelope for another site")
-        require(dealer in headers, "an envelope without a header")
-        require(dealer != site and dealer not in held, "more than one envelope of a site")
-        commitments = headers[dealer].b, headers[dealer].a
-        box = secagg.envelope_box(terms, subkeys[dealer, site][1], dealer, site, commitments)
-        opened = decrypt_only(*box, envelope.sealed)
-        require(len(opened) == 2 * secagg.SHARE, "no shares")
-        held[dealer] = opened[: secagg.SHARE], opened[secagg.SHARE :]
-        for share in held[dealer]:
-            secagg.elements(share)
-    require(set(held) | {site} == set(headers), "a sharer without an envelope")
-    return headers, held
 
 
 def read_masked(v, terms, headers, cohort, survivors):
@@ -287,7 +221,7 @@ def verify(v):
     """Every message as its receivers read it, from the advertisements to the sum."""
     epoch, keys = read_epoch(v)
     terms = v.terms(epoch)
-    subkeys = all_subkeys(terms, keys)
+    subkeys = all_subkeys(v, terms, keys)
     shares = {}
     for _ in v.draws:
         found = read_shares(v, terms)
@@ -295,7 +229,9 @@ def verify(v):
     terms.enough(shares)
     held, headers = {}, {}
     for site in shares:
-        headers, held[site] = read_delivery(v, terms, site, subkeys, shares)
+        own, message = shares[site].header, v.take("delivery")
+        reading = terms, site, subkeys[site], own, message
+        headers, held[site] = secagg_site.read_delivery(*reading)
     cohort = secagg.cohort_digest(terms, headers)
     total, survivors = [0] * terms.length, []
     for _ in range(len(shares) - len(v.vectors["vanished"])):
@@ -312,14 +248,7 @@ def verify(v):
         terms.check_message(found)
         require(found.origin.site in survivors, "of no survivor")
         require(found[1:3] == (cohort, partition.digest()), "of another cohort or partition")
-    request = secagg.Request.parse(v.take("unmask"))
-    require(request.partition == partition, "another partition")
-    for site, signature in request.confirmations:
-        require(site in survivors, "a confirmation of no survivor")
-        origin = terms.origin(site)
-        terms.check_message(secagg.Confirmation(origin, cohort, partition.digest(), signature))
-    require(len(dict(request.confirmations)) == len(request.confirmations), "one twice")
-    require(len(request.confirmations) >= terms.t, "too few confirmations")
+    secagg_site.read_request(terms, cohort, partition, v.take("unmask"))
     answers = {}
     for _ in survivors:
         found = read_answer(v, terms, partition)
