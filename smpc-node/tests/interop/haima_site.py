@@ -1,8 +1,8 @@
 """A site's side of haima.node.v1, written from docs/protocol.md alone.
 
 It encodes, hashes and seals (`haima_crypto.py`, `haima_spec.py`), signs and submits
-(`haima_wire.py`) by itself; only its PINE shares are a frozen vector (`shares.json`), since making a
-proof is not what this shows. Needs grpcio and cryptography.
+(`haima_wire.py`) by itself; only its PINE shares are a frozen vector (`shares.json`), since making
+a proof is not what this shows. Needs grpcio and cryptography.
 
     python haima_site.py submit WORLD.json     submits to every node; prints a JSON object
     python haima_site.py flips WORLD.json      one byte flipped, at each place in turn

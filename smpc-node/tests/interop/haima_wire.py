@@ -1,4 +1,6 @@
-"""Channels, gRPC and protobuf by hand, written from docs/protocol.md. Needs grpcio and cryptography."""
+"""Channels, gRPC and protobuf by hand, written from docs/protocol.md. Needs grpcio and
+cryptography.
+"""
 
 import os
 import socket
