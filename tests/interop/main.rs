@@ -1,6 +1,6 @@
-//! A site written in Python from docs/protocol.md (`masked_site.py`) takes part in a study in masked
-//! mode beside real sites, over the real coordinator: their sums are those of the same hospitals in
-//! this process. With one byte flipped, what it sends is refused, and it refuses what it is sent.
+//! A site written in Python from docs/protocol.md (`masked_site.py`) takes part in a masked study
+//! beside real sites, over the real coordinator: their sums are those of the same hospitals in this
+//! process. With one byte flipped, what it sends is refused, and it refuses what it is sent.
 //!
 //! Needs Python 3.11 with grpcio and cryptography, in `HAIMA_PYTHON` or as `python3`; says so where
 //! it is missing.
@@ -116,7 +116,7 @@ impl Mixed {
         std::fs::read_to_string(folder.join("log")).unwrap()
     }
 
-    /// To the end of the study: its results, who was in each sum, and what the site in Python tells.
+    /// To the end of the study: its results, who was in each sum, and what the Python site tells.
     fn finish(&mut self) -> (BTreeMap<String, Value>, Vec<Sum>, Value) {
         self.running.follow_to_end();
         let status = self.site.wait().unwrap();

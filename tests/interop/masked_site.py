@@ -2,13 +2,13 @@
 takes each round from its shares to its answer. It has no patients, so that its vector is zeros.
 
 It makes and checks all messages by itself, on top of `secagg_site.py` and `haima_wire.py`. Of what
-stays at a site, keys and rounds are in its memory alone, and there is no ledger and no journal. What
+stays at a site, keys and rounds are in its memory alone; there is no ledger and no journal. What
 query should follow from the sums it does not compute: that is the task's.
 
     python masked_site.py run FOLDER NAME            takes part; prints what it did as JSON
     python masked_site.py flips FOLDER NAME          the same; in a round each message goes, and
                                                      comes, with one byte flipped first
-    python masked_site.py advertisement FOLDER NAME  the same with one byte of this flipped for good;
+    python masked_site.py advertisement FOLDER NAME  the same one byte of this flipped for good;
     python masked_site.py agreement FOLDER NAME      of an envelope, under a header that binds it
     python masked_site.py envelope FOLDER NAME
 
@@ -194,8 +194,8 @@ class Site:
             made = secagg.Agreement(epoch, own, to, head + chunks[0], None).signed(key).bytes()
             agreements.append(flip(made) if self.mode == "agreement" else made)
             keys[to] = secagg.pair_key(secret, epoch, pair)
-        made = text("haima masked agreements 1") + listed([byte_string(made) for made in agreements])
-        self.offer(context, PAIRS, made, until)
+        made = [byte_string(made) for made in agreements]
+        self.offer(context, PAIRS, text("haima masked agreements 1") + listed(made), until)
 
         def read_pairs(canonical):
             found = messages("haima masked agreements 1", canonical)
