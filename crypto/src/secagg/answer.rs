@@ -110,7 +110,7 @@ impl Confirmed {
             return Err(Error::AnotherPartition);
         }
         let Masked { context, site, cohort, held, .. } = &masked;
-        request.check(context, cohort)?;
+        request.verify(context, cohort)?;
         let (mut self_masks, mut backup_keys) = (
             Zeroizing::new(Vec::with_capacity(partition.survivors.len())),
             Zeroizing::new(Vec::with_capacity(partition.vanished.len())),

@@ -128,9 +128,17 @@ pub struct UnmaskRequest {
 }
 
 impl UnmaskRequest {
-    /// Checks that at least t different survivors have signed this partition over this cohort.
-    pub(super) fn check(&self, context: &RoundContext, cohort: &Digest) -> Result<(), Error> {
+    /// Checks that it is a partition of the roster with enough survivors, and that at least t
+    /// different ones have signed it over this cohort: what a site answers, and what a reader of a
+    /// sum checks of who is in it.
+    ///
+    /// # Errors
+    /// As [`super::Masked::confirm`] of the partition; [`Error::TooFewConfirmations`], and on a
+    /// confirmation by no survivor, twice, or whose signature does not verify.
+    pub fn verify(&self, context: &RoundContext, cohort: &Digest) -> Result<(), Error> {
         let roster = context.roster();
+        self.partition.check(roster)?;
+        context.enough("survivors", self.partition.survivors.len())?;
         let partition = self.partition.digest();
         let mut seen = BTreeSet::new();
         for (site, signature) in &self.confirmations {

@@ -37,6 +37,12 @@ impl Unmasking {
         Self { round, sum, request, answers: BTreeMap::new() }
     }
 
+    /// Digest of the sharers' headers, which the confirmations are over.
+    #[must_use]
+    pub fn cohort(&self) -> &Digest {
+        &self.round.cohort
+    }
+
     /// What goes to each survivor.
     #[must_use]
     pub fn request(&self) -> &UnmaskRequest {
