@@ -21,7 +21,7 @@ const TAG: usize = 16;
 /// Bytes of a sealed envelope: a share of the self-mask's seed, one of the backup's, a tag.
 pub(super) const ENVELOPE: usize = 2 * SHARE + TAG;
 /// Most bytes of a packed vector.
-const MAX_BODY: usize = 1 << 31;
+pub(super) const MAX_PACKED: usize = 1 << 31;
 
 /// Bytes of the backup of a site among so many: a subkey for each other, and a tag.
 pub(super) const fn backup_len(sites: usize) -> usize {
@@ -338,7 +338,7 @@ impl Canonical for MaskedInput {
         Ok(Self {
             origin: Origin::decode(from)?,
             cohort: from.digest()?,
-            packed: from.bytes(MAX_BODY)?.to_vec(),
+            packed: from.bytes(MAX_PACKED)?.to_vec(),
             signature: signature(from)?,
         })
     }

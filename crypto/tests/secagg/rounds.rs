@@ -269,6 +269,25 @@ fn terms_that_could_be_confirmed_twice_are_refused() {
     }
 }
 
+/// A masked vector has at most 2^31 bytes: terms of a longer one could begin a round that ends for
+/// nobody.
+#[test]
+fn vectors_that_no_message_holds_are_refused_before_the_round() {
+    let network = Network::new(3, 5);
+    let with = |bits: u8, len: usize| {
+        let terms = Terms { ring: Ring::new(bits).unwrap(), len, ..network.terms() };
+        RoundContext::new(network.roster.clone(), terms).map(|_| ())
+    };
+    let refused = |got| {
+        let what = "the packed vector's bytes";
+        Err(Error::Terms { what, got, min: 1, max: 1 << 31 })
+    };
+    assert_eq!(with(64, 1 << 28), Ok(()));
+    assert_eq!(with(64, (1 << 28) + 1), refused((1 << 31) + 8));
+    assert_eq!(with(4, u32::MAX as usize), Ok(()));
+    assert_eq!(with(5, u32::MAX as usize), refused(2_684_354_560));
+}
+
 #[test]
 fn rosters_of_other_sizes_or_with_a_party_twice_are_refused() {
     let members = |sites: u32| -> Vec<Member> {
