@@ -57,7 +57,7 @@ impl Unmasking {
     pub fn add(&mut self, answer: &UnmaskShares) -> Result<(), Error> {
         let what = UnmaskShares::WHAT;
         let context = &self.round.context;
-        context.check(answer)?;
+        let statement = context.check(answer)?;
         let holder = answer.origin.site;
         let name = || context.roster().name(holder);
         let partition = &self.request.partition;
@@ -84,7 +84,6 @@ impl Unmasking {
                 shares.push(Share::new(holder + 1, need, Zeroizing::new(values))?);
             }
         }
-        let statement = answer.statement();
         match self.answers.get(&holder) {
             Some(before) if before.statement == statement => {}
             Some(_) => return Err(Error::Duplicate { what, site: name() }),

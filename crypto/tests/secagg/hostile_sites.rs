@@ -155,6 +155,13 @@ fn masked_vectors_are_of_sharers_of_this_cohort_and_the_agreed_length() {
         let site = site.clone();
         assert_eq!(refused, Err(Error::Length { what, site, expected: 21, got }));
     }
+    // Whoever signed it: it is not hashed.
+    let refused = add(|input| {
+        input.packed.resize(22, 0);
+        input.packed[0] = 0xee;
+    });
+    let length = Error::Length { what, site: site.clone(), expected: 21, got: 22 };
+    assert_eq!(refused, Err(length));
     // 5 entries of 33 bits are 165, and 3 bits are spare.
     let refused = add(|input| input.packed[20] |= 0x80);
     assert_eq!(refused, Err(Error::Invalid { what, site: site.clone() }));
