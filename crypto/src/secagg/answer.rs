@@ -29,6 +29,7 @@ pub struct Masked {
     pub(super) cohort: Digest,
     pub(super) sharers: BTreeSet<u32>,
     pub(super) held: BTreeMap<u32, Held>,
+    pub(super) out_of_range: Option<usize>,
 }
 
 impl std::fmt::Debug for Masked {
@@ -38,6 +39,15 @@ impl std::fmt::Debug for Masked {
 }
 
 impl Masked {
+    /// The first entry that had no place in the ring, when zeros were masked in the vector's place.
+    ///
+    /// # Security
+    /// For this site's own log: it tells of the data (rule S5).
+    #[must_use]
+    pub fn out_of_range(&self) -> Option<usize> {
+        self.out_of_range
+    }
+
     /// Checks that an identity is this site's.
     pub(super) fn own(&self, identity: &IdentityKey) -> Result<(), Error> {
         if self.context.roster().position(&identity.public())? == self.site {

@@ -175,7 +175,7 @@ impl Shared {
         let cohort = cohort(&context, &headers);
         let sharers: BTreeSet<u32> = headers.into_keys().collect();
         keys.retain(|other, _| sharers.contains(other));
-        let masked = Masked { context, site, cohort, sharers, held };
+        let masked = Masked { context, site, cohort, sharers, held, out_of_range: None };
         Ok(Ready { masked, self_mask, keys })
     }
 }
@@ -232,17 +232,19 @@ impl std::fmt::Debug for Ready {
 }
 
 impl Ready {
-    /// Masks the vector, once: the seeds are gone afterwards.
+    /// Masks the vector, once: the seeds are gone afterwards. The task's bound keeps an honest
+    /// site's integers within the ring (rule N5). If one is not, zeros are masked in place of the
+    /// whole vector, and [`Masked::out_of_range`] tells this site alone: whether a site goes on must
+    /// not depend on its data (rule S5).
     ///
     /// # Errors
-    /// On another length than the terms', and on an integer outside the ring: the task's bound
-    /// keeps an honest site's within (rules S5, N5). [`Error::NotInRoster`] for another identity.
+    /// On another length than the terms'; [`Error::NotInRoster`] for another identity.
     pub fn mask(
         self,
         values: &[i64],
         identity: &IdentityKey,
     ) -> Result<(Masked, MaskedInput), Error> {
-        let Self { masked, self_mask, keys } = self;
+        let Self { mut masked, self_mask, keys } = self;
         let (context, site) = (&masked.context, masked.site);
         let terms = context.terms();
         if values.len() != terms.len {
@@ -250,7 +252,14 @@ impl Ready {
             return Err(crate::Error::Length { what: "vector to mask", expected, got }.into());
         }
         masked.own(identity)?;
-        let mut vector = Accumulator::from_integers(terms.ring, values)?;
+        let mut vector = match Accumulator::from_integers(terms.ring, values) {
+            Ok(vector) => vector,
+            Err(crate::Error::OutOfRange { index, .. }) => {
+                masked.out_of_range = Some(index);
+                Accumulator::new(terms.ring, terms.len)
+            }
+            Err(other) => return Err(other.into()),
+        };
         let own = self_mask_seed(&self_mask, context.digest());
         let (after, before): (Vec<_>, Vec<_>) = keys.iter().partition(|(other, _)| **other > site);
         let mut add: Vec<&Seed> = after.into_iter().map(|(_, keys)| &keys.mask).collect();

@@ -240,6 +240,37 @@ fn one_vector_in_two_rounds_and_under_two_terms_has_nothing_in_common() {
     }
 }
 
+/// Rule S5: what a site sends is as of zeros, to the byte, and the round goes on; it alone is told.
+#[test]
+fn a_vector_outside_the_ring_is_masked_as_zeros_and_its_site_does_not_vanish() {
+    let mask = |values: &[i64; LEN]| {
+        let mut network = Network::new(3, 6);
+        let context = network.context_of(Terms { ring: Ring::new(20).unwrap(), ..network.terms() });
+        let (mut states, relaying) = network.share(&context, &[]);
+        let state = states.remove(&1).unwrap().receive(&relaying.unwrap().delivery(1).unwrap());
+        let (state, input) = state.unwrap().mask(values, network.identity(1)).unwrap();
+        (state.out_of_range(), input)
+    };
+    let limit = (1 << 19) - 1;
+    let (note, zeros) = mask(&[0; LEN]);
+    assert_eq!(note, None);
+    assert_eq!(mask(&[1, limit, -limit, 0, 0]).0, None);
+    for (values, first) in [
+        ([1, 2, limit + 1, 3, i64::MAX], 2),
+        ([-limit - 1, 0, 0, 0, 0], 0),
+        ([0, 0, 0, 0, i64::MIN], 4),
+    ] {
+        assert_eq!(mask(&values), (Some(first), zeros.clone()));
+    }
+
+    let mut network = Network::new(3, 6);
+    let context = network.context();
+    let inputs = [input(0, LEN), vec![i64::MAX; LEN], input(2, LEN)];
+    let sum = run(&mut network, &context, &inputs, &[Last::Answer; 3]).unwrap();
+    assert_eq!(sum.values, plain(&[0, 2].into(), LEN));
+    assert_eq!(sum.partition.survivors, (0..3).collect());
+}
+
 #[test]
 fn terms_that_could_be_confirmed_twice_are_refused() {
     let network = Network::new(6, 5);
