@@ -52,14 +52,14 @@ impl Collecting {
                 return Err(Error::Length { what, site: name(), expected, got });
             }
         }
-        let addressed = envelopes.iter().map(|envelope| (envelope.from, envelope.to));
-        if !addressed.eq(roster.others(site).map(|to| (site, to))) {
-            return Err(Error::Invalid { what: "list of envelopes", site: name() });
-        }
         if header.envelopes != Envelope::digest_all(envelopes)
             || header.backup != Digest::of(backup)
         {
-            return Err(Error::Invalid { what: SharesMessage::WHAT, site: name() });
+            return Err(Error::Changed { what: SharesMessage::WHAT, site: name() });
+        }
+        let addressed = envelopes.iter().map(|envelope| (envelope.from, envelope.to));
+        if !addressed.eq(roster.others(site).map(|to| (site, to))) {
+            return Err(Error::Invalid { what: "list of envelopes", site: name() });
         }
         match self.messages.get(&site) {
             Some(before) if *before == message => {}

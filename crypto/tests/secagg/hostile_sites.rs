@@ -24,10 +24,15 @@ fn collect(change: impl FnOnce(&mut SharesMessage, &Network, &RoundContext)) -> 
 fn shares_are_whole_signed_and_of_this_round() {
     let site = || "site-1".to_owned();
     assert_eq!(collect(|_, _, _| {}), Ok(()));
+    // Changed on the way, perhaps: not only the site may have done it.
+    let changed = Error::Changed { what: "shares", site: site() };
+    assert_eq!(changed.culprits(), [Party::Coordinator, Party::Site(site())]);
     let refused = collect(|message, _, _| message.envelopes[1].sealed[3] ^= 1);
-    assert_eq!(refused, Err(Error::Invalid { what: "shares", site: site() }));
+    assert_eq!(refused, Err(changed.clone()));
     let refused = collect(|message, _, _| message.backup[3] ^= 1);
-    assert_eq!(refused, Err(Error::Invalid { what: "shares", site: site() }));
+    assert_eq!(refused, Err(changed.clone()));
+    let refused = collect(|message, _, _| message.envelopes.swap(0, 1));
+    assert_eq!(refused, Err(changed));
     let refused = collect(|message, _, _| message.header.backup_key = Digest::of(b"other"));
     let what = "header of shares";
     assert_eq!(refused, Err(Error::Signature { what, site: site() }));
@@ -69,7 +74,9 @@ fn shares_are_one_for_each_other_site_and_of_the_agreed_length() {
             (message.envelopes[at].from, message.envelopes[at].to) = (from, to);
             rehead(message, network.identity(1));
         });
-        assert_eq!(refused, Err(Error::Invalid { what: "list of envelopes", site: site() }));
+        let invalid = Error::Invalid { what: "list of envelopes", site: site() };
+        assert_eq!(invalid.culprits(), [Party::Site(site())]);
+        assert_eq!(refused, Err(invalid));
     }
 }
 
@@ -92,7 +99,7 @@ fn a_message_that_comes_again_changes_nothing_and_another_one_is_refused() {
     assert_eq!(refused, Error::TooFewSites { what: "sites have shared", got: 1, need: 3 });
 }
 
-/// Site 1 signs an envelope of garbage: its holder names it.
+/// Site 1 signs an envelope of garbage: its holder names it, to itself.
 #[test]
 fn garbage_in_an_envelope_is_named_by_its_holder() {
     let mut network = Network::new(4, 0);
