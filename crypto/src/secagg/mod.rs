@@ -20,7 +20,8 @@
 //! [`mask`] is what hides a vector; [`graph`] the sparse graph that replaces the full one above a few
 //! hundred sites, which no step here uses yet.
 //!
-//! Any t of the sharers, who stay to the end, give the integer sum of the survivors' vectors.
+//! A round ends with the integer sum of the survivors' vectors when max(t, floor) sites have sent
+//! theirs, and t of them confirm and answer with right shares. Wrong shares need more answers.
 //!
 //! # Security
 //! A site's vector is hidden, beyond the sum over one set of at least max(t, floor) survivors, from
@@ -30,10 +31,11 @@
 //! round's spec, never from what the coordinator says; all that is signed carries its digest, so
 //! another roster, threshold, floor, model or length is another round.
 //!
-//! Not promised: that the sum is right (a coordinator may tell any, and a site may add any vector:
-//! rule M3), and that a round ends. A site that deals bad shares or a bad backup, or withholds its
-//! messages, can fail a round; where its signature shows it, the error names it
-//! ([`Error::culprits`]), and a new attempt can leave it out.
+//! Not promised: that the sum is right (rule M3), and that a round ends. A coordinator may tell any
+//! sum, and a site may add any vector; one that backs up other subkeys than it uses, under the key
+//! that it shared, and vanishes spoils the sum as well, unseen. A site that deals bad shares or a
+//! backup that does not open, or withholds its messages, can fail a round; what shows it names it
+//! to who sees it ([`Error::culprits`]).
 //!
 //! # Departures from the paper
 //! * Keys are agreed once an epoch; each round's subkeys are derived. What is shared, and told of a

@@ -333,26 +333,35 @@ fn a_garbage_share_is_seen_and_the_dealer_and_the_holders_are_named() {
     assert_eq!(refused.culprits().len(), 7);
 }
 
-#[test]
-fn garbage_shares_are_located_when_two_more_than_t_have_answered() {
+/// What nine sites (t = 7), of whom the first `count` answer, give when `liar` has wrong shares of
+/// two dealers: one element, and all of it.
+fn disputes(liar: u32, count: usize) -> Vec<Dispute> {
     let mut network = Network::new(9, 0);
     let context = network.context();
     let (states, mut unmasking) = network.confirm(&context, &[], &[]);
     let request = unmasking.request().clone();
-    for (site, state) in states {
+    for (site, state) in states.into_iter().take(count) {
         let (_, mut shares) = state.unmask(&request, network.identity(site)).unwrap();
-        if site == 2 {
-            // Of two dealers, one element and all of it.
+        if site == liar {
             shares.self_masks[4][9] ^= 1;
             shares.self_masks[7] = [3; 40];
-            shares.signature = signed(&shares, network.identity(2));
+            shares.signature = signed(&shares, network.identity(liar));
         }
         unmasking.add(&shares).unwrap();
     }
     let seeds = unmasking.seeds(&mut rng()).unwrap();
     let sum = unmasking.unmask(seeds);
     assert_eq!(sum.values, plain(&(0..9).collect(), LEN));
-    let secret = Secret::SelfMask;
-    let dispute = |dealer| Dispute { dealer, holder: 2, secret };
-    assert_eq!(sum.disputes, [dispute(4), dispute(7)]);
+    sum.disputes
+}
+
+#[test]
+fn garbage_shares_are_located_when_two_more_than_t_have_answered() {
+    // Also of sites beyond the first seven, whose shares the sum does not need.
+    for holder in 0..9 {
+        let dispute = |dealer| Dispute { dealer, holder, secret: Secret::SelfMask };
+        assert_eq!(disputes(holder, 9), [dispute(4), dispute(7)]);
+    }
+    // One more than seven shows that a share is wrong, and not which.
+    assert_eq!(disputes(7, 8), []);
 }
