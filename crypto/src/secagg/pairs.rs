@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 use super::context::{Roster, RoundContext};
-use super::{Error, MAX_SITES};
+use super::{Error, MAX_SITES, MIN_SITES};
 use crate::encode::{Decoder, Digest, Encoder};
 use crate::kdf::derive;
 use crate::secret::Seed;
@@ -78,7 +78,8 @@ impl PairKeys {
         context: &RoundContext,
     ) -> Result<BTreeMap<u32, RoundKeys>, Error> {
         let (roster, terms) = (context.roster(), context.terms());
-        if *roster.digest() != self.roster {
+        let complete = self.keys.keys().copied().eq(roster.others(self.site));
+        if *roster.digest() != self.roster || !complete {
             return Err(Error::AnotherRoster);
         }
         if terms.epoch != self.epoch {
@@ -124,10 +125,16 @@ impl PairKeys {
         let mut from = Decoder::new(LABEL, bytes)?;
         let (roster, epoch, site) = (from.digest()?, from.digest()?, from.u32()?);
         let mut keys = BTreeMap::new();
-        for _ in 0..from.count(MAX_SITES, 36)? {
+        let others = from.count(MAX_SITES - 1, 36)?;
+        // One more than others: this site is among them, and no position is left out.
+        let sites = 0..=others as u32;
+        if others + 1 < MIN_SITES || !sites.contains(&site) {
+            return Err(from.fail("no such site").into());
+        }
+        for expected in sites.filter(|other| *other != site) {
             let other = from.u32()?;
-            if other == site || keys.last_key_value().is_some_and(|(last, _)| *last >= other) {
-                return Err(from.fail("sites not in ascending order").into());
+            if other != expected {
+                return Err(from.fail("not one key for each other site").into());
             }
             keys.insert(other, Seed::from_bytes(from.array()?));
         }
