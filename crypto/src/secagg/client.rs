@@ -10,6 +10,9 @@
 //! this round, encrypted under a, so that recovery tells this round's pairwise masks and no more,
 //! with O(n) bytes a site.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand_core::CryptoRng;
@@ -274,23 +277,5 @@ impl Ready {
         }
         .sign(identity);
         Ok((masked, input))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_envelope_holds_two_shares_and_nothing_else() {
-        assert!(Held::read(&[0; 2 * SHARE]).is_some());
-        for len in [0, SHARE, 2 * SHARE - 1, 2 * SHARE + 1] {
-            assert!(Held::read(&vec![0; len]).is_none(), "{len} bytes");
-        }
-        for at in 0..2 * LIMBS {
-            let mut bytes = [0; 2 * SHARE];
-            bytes[8 * at..8 * at + 8].fill(0xff);
-            assert!(Held::read(&bytes).is_none(), "element {at}");
-        }
     }
 }

@@ -222,3 +222,18 @@ impl RoundContext {
         if got < need { Err(Error::TooFewSites { what, got, need }) } else { Ok(()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::secagg::testing::{all_differ, context, contexts};
+
+    #[test]
+    fn the_digest_is_of_every_term_and_of_the_roster() {
+        let digests: Vec<_> = contexts()
+            .into_iter()
+            .map(|(what, context)| (format!("another {what}"), *context.digest()))
+            .collect();
+        assert_eq!(digests[0].1, *context().digest());
+        all_differ(&digests);
+    }
+}

@@ -368,3 +368,71 @@ impl Agreeing {
         Ok(PairKeys::new(*roster.digest(), epoch, site, keys))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secagg::testing::{SITES, all_differ, identities, rng, roster};
+
+    /// What each site seals to each after it in an epoch, as the receiver opens it; `keys` gives the
+    /// sites' private keys.
+    fn sealed(number: u64, keys: u8) -> BTreeMap<(u32, u32), Seed> {
+        let context = EpochContext::new(&Digest::of(b"manifest"), roster(), number);
+        let identities = identities();
+        let mut rng = rng(keys);
+        let start = |identity| Advertising::start(context.clone(), identity, &mut rng).unwrap();
+        let (states, all): (Vec<_>, Vec<_>) = identities.iter().map(start).unzip();
+        let mut rng = crate::secagg::testing::rng(9);
+        let (states, made): (Vec<_>, Vec<_>) = states
+            .into_iter()
+            .zip(&identities)
+            .map(|(state, identity)| state.agree(&all, identity, &mut rng).unwrap())
+            .unzip();
+        let secret = |Agreement { from, to, sealed, .. }: &Agreement| {
+            let receiver = &states[*to as usize];
+            let bound = receiver.bound(*from, *to);
+            let opened = receiver.key.open(bound.as_bytes(), sealed).unwrap();
+            let secret = Seed::from_bytes(opened.as_slice().try_into().unwrap());
+            // Nobody but the sealer, and who opens it, can compute it.
+            let own = states[*from as usize].key.seed();
+            assert!(secret == derive(&own, "haima secagg pair secret", &[bound]));
+            assert!(secret != own);
+            ((*from, *to), secret)
+        };
+        made.iter().flatten().map(secret).collect()
+    }
+
+    /// A corrupt partner's secret is no other partner's, and none of another epoch's: of the same
+    /// private keys as well.
+    #[test]
+    fn a_pairs_secret_is_of_the_sealers_key_its_partner_and_its_epoch() {
+        let mut all = Vec::new();
+        for (number, keys) in [(1, 1), (2, 1), (1, 2)] {
+            let secrets = sealed(number, keys);
+            assert_eq!(secrets.len() as u32, SITES * (SITES - 1) / 2);
+            for ((from, to), secret) in secrets {
+                all.push((format!("{from} to {to}, epoch {number}, keys {keys}"), secret));
+            }
+        }
+        all_differ(&all);
+    }
+
+    #[test]
+    fn the_key_of_a_pair_is_of_its_secret_its_names_and_its_epoch() {
+        let keys = |epoch: &[u8], secret: u8| {
+            let (roster, epoch) = (roster(), Digest::of(epoch));
+            let key = SealingKey::generate(&mut rng(1));
+            let mut state = Agreeing { roster, epoch, site: 0, key, keys: BTreeMap::new() };
+            (1..SITES).for_each(|other| state.keep(other, &Seed::from_bytes([secret; 32])));
+            state.keys
+        };
+        let mut all = vec![("the secret itself".to_owned(), Seed::from_bytes([1; 32]))];
+        for (epoch, secret) in [("one", 1), ("two", 1), ("one", 2)] {
+            for (other, key) in keys(epoch.as_bytes(), secret) {
+                all.push((format!("with {other}, epoch {epoch}, secret {secret}"), key));
+            }
+        }
+        assert_eq!(all.len(), 10);
+        all_differ(&all);
+    }
+}

@@ -56,7 +56,11 @@ pub mod mask;
 mod messages;
 mod pairs;
 mod partition;
+#[cfg(test)]
+mod secrecy;
 mod secrets;
+#[cfg(test)]
+mod testing;
 mod unmasking;
 
 pub use answer::{Answered, Confirmed, Masked};

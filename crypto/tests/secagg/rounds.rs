@@ -1,7 +1,5 @@
 //! Honest parties, of whom some fall silent: the sum is the integer sum, or the round fails.
 
-use std::collections::BTreeSet;
-
 use haima_crypto::encode::Digest;
 use haima_crypto::secagg::*;
 use proptest::prelude::*;
@@ -218,25 +216,6 @@ fn one_epoch_serves_many_rounds_also_after_a_restart() {
         assert_eq!(sum.values, plain(&all, LEN));
         let restart = |keys: &PairKeys| PairKeys::from_bytes(&keys.to_bytes()).unwrap();
         network.keys = network.keys.iter().map(restart).collect();
-    }
-}
-
-#[test]
-fn one_vector_in_two_rounds_and_under_two_terms_has_nothing_in_common() {
-    let mut seen = BTreeSet::new();
-    for (round, min_sites) in [(&b"1"[..], 2), (b"2", 2), (b"3", 3)] {
-        let mut network = Network::new(3, 4);
-        let round = Digest::of(round);
-        let context = network.context_of(Terms { round, min_sites, ..network.terms() });
-        let (states, relaying) = network.share(&context, &[]);
-        let relaying = relaying.unwrap();
-        for (site, state) in states {
-            let ready = state.receive(&relaying.delivery(site).unwrap()).unwrap();
-            let (_, input) = ready.mask(&[0; LEN], network.identity(site)).unwrap();
-            for entry in input.packed.chunks(4) {
-                assert!(seen.insert(entry.to_vec()));
-            }
-        }
     }
 }
 
