@@ -71,6 +71,9 @@ impl Masked {
         self.own(identity)?;
         let (context, roster) = (&self.context, self.context.roster());
         partition.check(roster)?;
+        // Who confirms has masked with all of the partition's sharers: what keeps a site that was
+        // shown others from being alone in a sum (`client.rs`). And who did not share counts for no
+        // floor.
         if let Some(site) = (&partition.sharers() ^ &self.sharers).first() {
             return Err(Error::OtherSharers { site: roster.name(*site) });
         }

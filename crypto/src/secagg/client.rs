@@ -9,6 +9,22 @@
 //! of one round. Ours is of an epoch and is never shared; the backup holds the n - 1 subkeys k_ij of
 //! this round, encrypted under a, so that recovery tells this round's pairwise masks and no more,
 //! with O(n) bytes a site.
+//!
+//! # Other sharers for other sites
+//! A coordinator may show sites other sharers, so as to leave one among corrupt sites. Let P be the
+//! partition that is confirmed, over the cohort C; there is one at most ([`RoundContext`]). At least
+//! t - c honest sites confirmed it, each of which masked under C, with P's sharers. Let S be honest
+//! sites of whose vectors the sum can be had: their b are told, so they survive in P, and no mask
+//! between S and a site outside is unknown. A mask is known that is a corrupt site's, or a vanished
+//! one's; that of two honest survivors is not.
+//! * With a confirmer in S, all honest survivors are in S, since it has a mask with each: that is the
+//!   round's sum, or none.
+//! * Without one, the cohort of a site in S has no honest confirmer either. All others are at most
+//!   n - (t - c) <= t - 1, by c < 2t - n, and [`Shared::receive`] refuses so few sharers.
+//!
+//! It is tight. With n = 4, t = 3 and c = 2t - n = 2, site 0 is shown the sharers 0, 1 and 2, of whom
+//! 1 and 2 are corrupt. They and site 3, who was shown all, confirm that all four survive: b_0 is
+//! told, and no mask of site 0 is unknown (`secrecy.rs` plays it).
 
 #[cfg(test)]
 mod tests;
@@ -144,6 +160,7 @@ impl Shared {
         if headers.get(&site) != Some(&header) {
             return Err(Error::Own { what: Header::WHAT });
         }
+        // So that a cohort has an honest site that confirms: see the module.
         context.enough("sites have shared", headers.len())?;
         let what = Envelope::WHAT;
         for envelope in &delivery.envelopes {
