@@ -37,6 +37,27 @@
 //! backup that does not open, or withholds its messages, can fail a round; what shows it names it
 //! to who sees it ([`Error::culprits`]).
 //!
+//! # What the caller must do
+//! All that a site is to remember is on its disk before it sends what follows from it.
+//! * *One round for one place.* A record of (study, task, run, step, attempt) -> round, which
+//!   outlives the epoch's keys. A second round for one place is refused, and a number that goes
+//!   back: the [`PairKeys`] know digests of one epoch alone.
+//! * *Exact sums over one set of survivors*, or their difference is a vector (rule X2). The set is
+//!   stored before the *answer* leaves, and checked before a confirmation. Two sums that were both
+//!   told had t answers each, so at least 2t - n - c > 0 honest sites answered both. With another
+//!   roster that argument is gone: exact sums over it are a new release, to be approved.
+//! * *Keys of one process.* Pair keys that came from a backup, or are used by two processes, have
+//!   forgotten rounds: a new epoch is begun.
+//! * *Short epochs*, and no backup of the keys' file. There is no forward secrecy within an epoch:
+//!   who gets the file and what the coordinator relayed opens the site's vectors of all its rounds.
+//! * *Terms that mean something.* Honest sites in a sum are at least t - c, which may be 1: then the
+//!   sum over the honest ones is a vector. Noise is charged by t - c as well (rule M2).
+//! * *An expansion that lasts.* Pairs are secret by ML-KEM-768; masks of AES-128 have no more than
+//!   NIST category 1 against a quantum search. [`Prg::ChaCha20`] where that matters.
+//! * *Room at the coordinator.* It relays quadratically in n, about 17 MB a round at n = 200 besides
+//!   vectors; what a site sends and gets is linear.
+//! * *No blame on one report*: see [`Error::culprits`].
+//!
 //! # Departures from the paper
 //! * Keys are agreed once an epoch; each round's subkeys are derived. What is shared, and told of a
 //!   vanished site, is a key to a backup of that round's subkeys (rule M4; see `client.rs`).

@@ -31,7 +31,13 @@ pub(super) fn pair(label: &str, scope: &Digest, roster: &Roster, one: u32, other
 /// Never leaves its site. A round begun twice with the same keys gives its coordinator the vector:
 /// one time this site is made to vanish, so that its pairwise masks are told, the other time to
 /// survive. So [`super::Shared::start`] refuses it, and the caller has stored the keys again before
-/// anything of the round is sent. Keys restored from a backup forget rounds: agree on new ones.
+/// anything of the round is sent. Keys restored from a backup, or used by two processes, forget
+/// rounds: agree on new ones. They know a round by its digest, and no round of another epoch: that
+/// one step of a study is one round is the caller's own record to keep.
+///
+/// There is no forward secrecy within an epoch. Who gets these bytes, also years later, and has what
+/// the coordinator relayed opens this site's vectors of all of the epoch's rounds. Epochs are to be
+/// short, the file kept out of backups, and destroyed when the next epoch has begun.
 pub struct PairKeys {
     roster: Digest,
     epoch: Digest,
