@@ -29,6 +29,7 @@ pub struct Masked {
     pub(super) cohort: Digest,
     pub(super) sharers: BTreeSet<u32>,
     pub(super) held: BTreeMap<u32, Held>,
+    pub(super) out_of_range: Option<usize>,
 }
 
 impl std::fmt::Debug for Masked {
@@ -38,6 +39,15 @@ impl std::fmt::Debug for Masked {
 }
 
 impl Masked {
+    /// The first entry that had no place in the ring, when zeros were masked in the vector's place.
+    ///
+    /// # Security
+    /// For this site's own log: it tells of the data (rule S5).
+    #[must_use]
+    pub fn out_of_range(&self) -> Option<usize> {
+        self.out_of_range
+    }
+
     /// Checks that an identity is this site's.
     pub(super) fn own(&self, identity: &IdentityKey) -> Result<(), Error> {
         if self.context.roster().position(&identity.public())? == self.site {
@@ -61,6 +71,9 @@ impl Masked {
         self.own(identity)?;
         let (context, roster) = (&self.context, self.context.roster());
         partition.check(roster)?;
+        // Who confirms has masked with all of the partition's sharers: what keeps a site that was
+        // shown others from being alone in a sum (`client.rs`). And who did not share counts for no
+        // floor.
         if let Some(site) = (&partition.sharers() ^ &self.sharers).first() {
             return Err(Error::OtherSharers { site: roster.name(*site) });
         }

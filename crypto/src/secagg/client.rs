@@ -9,6 +9,25 @@
 //! of one round. Ours is of an epoch and is never shared; the backup holds the n - 1 subkeys k_ij of
 //! this round, encrypted under a, so that recovery tells this round's pairwise masks and no more,
 //! with O(n) bytes a site.
+//!
+//! # Other sharers for other sites
+//! A coordinator may show sites other sharers, so as to leave one among corrupt sites. Let P be the
+//! partition that is confirmed, over the cohort C; there is one at most ([`RoundContext`]). At least
+//! t - c honest sites confirmed it, each of which masked under C, with P's sharers. Let S be honest
+//! sites of whose vectors the sum can be had: their b are told, so they survive in P, and no mask
+//! between S and a site outside is unknown. A mask is known that is a corrupt site's, or a vanished
+//! one's; that of two honest survivors is not.
+//! * With a confirmer in S, all honest survivors are in S, since it has a mask with each: that is the
+//!   round's sum, or none.
+//! * Without one, the cohort of a site in S has no honest confirmer either. All others are at most
+//!   n - (t - c) <= t - 1, by c < 2t - n, and [`Shared::receive`] refuses so few sharers.
+//!
+//! It is tight. With n = 4, t = 3 and c = 2t - n = 2, site 0 is shown the sharers 0, 1 and 2, of whom
+//! 1 and 2 are corrupt. They and site 3, who was shown all, confirm that all four survive: b_0 is
+//! told, and no mask of site 0 is unknown (`secrecy.rs` plays it).
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,6 +160,7 @@ impl Shared {
         if headers.get(&site) != Some(&header) {
             return Err(Error::Own { what: Header::WHAT });
         }
+        // So that a cohort has an honest site that confirms: see the module.
         context.enough("sites have shared", headers.len())?;
         let what = Envelope::WHAT;
         for envelope in &delivery.envelopes {
@@ -175,7 +195,7 @@ impl Shared {
         let cohort = cohort(&context, &headers);
         let sharers: BTreeSet<u32> = headers.into_keys().collect();
         keys.retain(|other, _| sharers.contains(other));
-        let masked = Masked { context, site, cohort, sharers, held };
+        let masked = Masked { context, site, cohort, sharers, held, out_of_range: None };
         Ok(Ready { masked, self_mask, keys })
     }
 }
@@ -232,17 +252,19 @@ impl std::fmt::Debug for Ready {
 }
 
 impl Ready {
-    /// Masks the vector, once: the seeds are gone afterwards.
+    /// Masks the vector, once: the seeds are gone afterwards. The task's bound keeps an honest
+    /// site's integers within the ring (rule N5). If one is not, zeros are masked in place of the
+    /// whole vector, and [`Masked::out_of_range`] tells this site alone: whether a site goes on must
+    /// not depend on its data (rule S5).
     ///
     /// # Errors
-    /// On another length than the terms', and on an integer outside the ring: the task's bound
-    /// keeps an honest site's within (rules S5, N5). [`Error::NotInRoster`] for another identity.
+    /// On another length than the terms'; [`Error::NotInRoster`] for another identity.
     pub fn mask(
         self,
         values: &[i64],
         identity: &IdentityKey,
     ) -> Result<(Masked, MaskedInput), Error> {
-        let Self { masked, self_mask, keys } = self;
+        let Self { mut masked, self_mask, keys } = self;
         let (context, site) = (&masked.context, masked.site);
         let terms = context.terms();
         if values.len() != terms.len {
@@ -250,7 +272,14 @@ impl Ready {
             return Err(crate::Error::Length { what: "vector to mask", expected, got }.into());
         }
         masked.own(identity)?;
-        let mut vector = Accumulator::from_integers(terms.ring, values)?;
+        let mut vector = match Accumulator::from_integers(terms.ring, values) {
+            Ok(vector) => vector,
+            Err(crate::Error::OutOfRange { index, .. }) => {
+                masked.out_of_range = Some(index);
+                Accumulator::new(terms.ring, terms.len)
+            }
+            Err(other) => return Err(other.into()),
+        };
         let own = self_mask_seed(&self_mask, context.digest());
         let (after, before): (Vec<_>, Vec<_>) = keys.iter().partition(|(other, _)| **other > site);
         let mut add: Vec<&Seed> = after.into_iter().map(|(_, keys)| &keys.mask).collect();
@@ -265,23 +294,5 @@ impl Ready {
         }
         .sign(identity);
         Ok((masked, input))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_envelope_holds_two_shares_and_nothing_else() {
-        assert!(Held::read(&[0; 2 * SHARE]).is_some());
-        for len in [0, SHARE, 2 * SHARE - 1, 2 * SHARE + 1] {
-            assert!(Held::read(&vec![0; len]).is_none(), "{len} bytes");
-        }
-        for at in 0..2 * LIMBS {
-            let mut bytes = [0; 2 * SHARE];
-            bytes[8 * at..8 * at + 8].fill(0xff);
-            assert!(Held::read(&bytes).is_none(), "element {at}");
-        }
     }
 }

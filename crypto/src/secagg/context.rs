@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::mask::{Prg, Ring};
+use super::messages::MAX_PACKED;
 use super::{Error, MAX_SITES, MIN_SITES};
 use crate::encode::{Digest, Encoder};
 use crate::identity::{IdentityPublic, Signature};
@@ -156,8 +157,8 @@ impl RoundContext {
     ///
     /// # Errors
     /// [`Error::Threshold`] unless 2n/3 < t <= n; [`Error::Corrupt`] unless c < 2t - n (rule M1);
-    /// [`Error::Terms`] on a floor of zero or over n, and on an empty vector or one of over 2^32
-    /// entries.
+    /// [`Error::Terms`] on a floor of zero or over n, on an empty vector or one of 2^32 entries or
+    /// more, and on one of over 2^31 packed bytes, which no message holds.
     pub fn new(roster: Roster, terms: Terms) -> Result<Self, Error> {
         let Terms { threshold, corrupt, min_sites, len, .. } = terms;
         let sites = roster.sites();
@@ -172,6 +173,7 @@ impl RoundContext {
         let limits = [
             ("the floor of sites", min_sites as usize, sites as usize),
             ("the vector's length", len, u32::MAX as usize),
+            ("the packed vector's bytes", terms.ring.packed_len(len)?, MAX_PACKED),
         ];
         for (what, got, max) in limits {
             if got < 1 || got > max {
@@ -218,5 +220,20 @@ impl RoundContext {
     pub(super) fn enough(&self, what: &'static str, got: usize) -> Result<(), Error> {
         let need = self.terms.threshold.max(self.terms.min_sites) as usize;
         if got < need { Err(Error::TooFewSites { what, got, need }) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::secagg::testing::{all_differ, context, contexts};
+
+    #[test]
+    fn the_digest_is_of_every_term_and_of_the_roster() {
+        let digests: Vec<_> = contexts()
+            .into_iter()
+            .map(|(what, context)| (format!("another {what}"), *context.digest()))
+            .collect();
+        assert_eq!(digests[0].1, *context().digest());
+        all_differ(&digests);
     }
 }

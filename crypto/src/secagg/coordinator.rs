@@ -52,14 +52,14 @@ impl Collecting {
                 return Err(Error::Length { what, site: name(), expected, got });
             }
         }
-        let addressed = envelopes.iter().map(|envelope| (envelope.from, envelope.to));
-        if !addressed.eq(roster.others(site).map(|to| (site, to))) {
-            return Err(Error::Invalid { what: "list of envelopes", site: name() });
-        }
         if header.envelopes != Envelope::digest_all(envelopes)
             || header.backup != Digest::of(backup)
         {
-            return Err(Error::Invalid { what: SharesMessage::WHAT, site: name() });
+            return Err(Error::Changed { what: SharesMessage::WHAT, site: name() });
+        }
+        let addressed = envelopes.iter().map(|envelope| (envelope.from, envelope.to));
+        if !addressed.eq(roster.others(site).map(|to| (site, to))) {
+            return Err(Error::Invalid { what: "list of envelopes", site: name() });
         }
         match self.messages.get(&site) {
             Some(before) if *before == message => {}
@@ -157,15 +157,20 @@ impl Summing {
     /// Adds a site's masked vector.
     ///
     /// # Errors
-    /// On an unknown site, a bad signature, another round or other terms, one that did not share or
-    /// masked for another cohort, a wrong length, and a second, other one.
+    /// On an unknown site, a wrong length, a bad signature, another round or other terms, one that
+    /// did not share or masked for another cohort, and a second, other one.
     pub fn add(&mut self, input: &MaskedInput) -> Result<(), Error> {
         let what = MaskedInput::WHAT;
         let context = &self.round.context;
-        context.check(input)?;
-        let site = input.origin.site;
+        let (site, terms) = (input.origin.site, context.terms());
         let name = || context.roster().name(site);
-        let statement = input.statement();
+        context.roster().member(site)?;
+        // Before it is hashed: what no round has the length of costs nothing.
+        let (expected, got) = (terms.ring.packed_len(terms.len)?, input.packed.len());
+        if got != expected {
+            return Err(Error::Length { what, site: name(), expected, got });
+        }
+        let statement = context.check(input)?;
         if let Some(before) = self.survivors.get(&site) {
             let same = *before == statement;
             return if same { Ok(()) } else { Err(Error::Duplicate { what, site: name() }) };
@@ -175,11 +180,6 @@ impl Summing {
         }
         if input.cohort != self.round.cohort {
             return Err(Error::Invalid { what, site: name() });
-        }
-        let terms = context.terms();
-        let (expected, got) = (terms.ring.packed_len(terms.len)?, input.packed.len());
-        if got != expected {
-            return Err(Error::Length { what, site: name(), expected, got });
         }
         self.sum.add_packed(&input.packed).map_err(|_| Error::Invalid { what, site: name() })?;
         self.survivors.insert(site, statement);

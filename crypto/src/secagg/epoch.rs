@@ -6,8 +6,9 @@
 //! The pair's key is not a Diffie-Hellman value but 32 bytes that the site earlier in the roster
 //! seals to the other's X-Wing key ([`crate::seal`]), so that pairs are secret against a later
 //! quantum computer. They are derived from the sealing site's own private key of the epoch: an
-//! agreement that is made again, after a restart, gives the same pair key. Both bind it to the digest of *all* advertisements: who was shown
-//! another key has another digest, refuses the others' agreements, and would hold other keys.
+//! agreement that is made again, after a restart, gives the same pair key. Both bind it to the
+//! digest of *all* advertisements: who was shown another key has another digest, refuses the
+//! others' agreements, and would hold other keys.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +48,30 @@ impl EpochContext {
         &self.digest
     }
 
+    /// Checks an advertisement by itself, when it comes: who relays it then names its site at once,
+    /// and no other site gets it.
+    ///
+    /// # Errors
+    /// On an unknown site, a bad signature, and one of another epoch.
+    pub fn check(&self, advertisement: &Advertisement) -> Result<(), Error> {
+        let (what, site) = (Advertisement::WHAT, advertisement.site);
+        self.roster.verify(site, &advertisement.statement(), &advertisement.signature, what)?;
+        if advertisement.epoch != self.digest {
+            return Err(Error::AnotherEpoch { what, site: self.roster.name(site) });
+        }
+        Ok(())
+    }
+
+    /// Checks an agreement, all but what is sealed in it, when it comes; `epoch` is what
+    /// [`EpochContext::close`] gave.
+    ///
+    /// # Errors
+    /// On an unknown site, a bad signature, one of another epoch, one to a site that is not after its
+    /// sealer in the roster, and one of another length.
+    pub fn check_agreement(&self, agreement: &Agreement, epoch: &Digest) -> Result<(), Error> {
+        agreement.check(&self.roster, epoch)
+    }
+
     /// Checks that there is one advertisement of each site for this epoch, and gives the digest of
     /// all: the epoch's name in rounds ([`super::Terms::epoch`]).
     ///
@@ -65,13 +90,9 @@ impl EpochContext {
         let mut all = BTreeMap::new();
         let mut keys = BTreeMap::new();
         for advertisement in advertisements {
+            self.check(advertisement)?;
             let site = advertisement.site;
-            let statement = advertisement.statement();
-            self.roster.verify(site, &statement, &advertisement.signature, what)?;
             let name = || self.roster.name(site);
-            if advertisement.epoch != self.digest {
-                return Err(Error::AnotherEpoch { what, site: name() });
-            }
             if all.insert(site, advertisement).is_some() {
                 return Err(Error::Duplicate { what, site: name() });
             }
@@ -160,6 +181,23 @@ impl Agreement {
         let mut to = Encoder::new("haima secagg agreement signed 1");
         to.digest(&self.epoch).u32(self.from).u32(self.to).digest(&Digest::of(&self.sealed));
         Digest::of(&to.finish())
+    }
+
+    fn check(&self, roster: &Roster, epoch: &Digest) -> Result<(), Error> {
+        let (what, name) = (Self::WHAT, |site| roster.name(site));
+        roster.verify(self.from, &self.statement(), &self.signature, what)?;
+        if self.epoch != *epoch {
+            return Err(Error::AnotherEpoch { what, site: name(self.from) });
+        }
+        roster.member(self.to)?;
+        if self.from >= self.to {
+            return Err(Error::Misdirected { what, from: name(self.from), to: name(self.to) });
+        }
+        let (expected, got) = (Self::SEALED, self.sealed.len());
+        if got != expected {
+            return Err(Error::Length { what, site: name(self.from), expected, got });
+        }
+        Ok(())
     }
 }
 
@@ -300,22 +338,18 @@ impl Agreeing {
     /// destroyed.
     ///
     /// # Errors
-    /// On an unknown site, a bad signature, one of another epoch, for another site, twice, missing
-    /// or not opening.
+    /// As [`EpochContext::check_agreement`]; on one for another site, twice, missing or not opening.
     pub fn finish(mut self, agreements: &[Agreement]) -> Result<PairKeys, Error> {
         let what = Agreement::WHAT;
         for agreement in agreements {
-            let Agreement { epoch, from, to, sealed, signature } = agreement;
-            self.roster.verify(*from, &agreement.statement(), signature, what)?;
+            agreement.check(&self.roster, &self.epoch)?;
+            let Agreement { from, to, sealed, .. } = agreement;
             let name = || self.roster.name(*from);
-            if *epoch != self.epoch {
-                return Err(Error::AnotherEpoch { what, site: name() });
-            }
             if *to != self.site {
                 let to = self.roster.name(*to);
                 return Err(Error::Misdirected { what, from: name(), to });
             }
-            if self.keys.contains_key(from) || *from >= self.site {
+            if self.keys.contains_key(from) {
                 return Err(Error::Duplicate { what, site: name() });
             }
             let refuse = |_| Error::Sealed { what, site: name() };
@@ -332,5 +366,73 @@ impl Agreeing {
         }
         let Self { roster, epoch, site, keys, .. } = self;
         Ok(PairKeys::new(*roster.digest(), epoch, site, keys))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secagg::testing::{SITES, all_differ, identities, rng, roster};
+
+    /// What each site seals to each after it in an epoch, as the receiver opens it; `keys` gives the
+    /// sites' private keys.
+    fn sealed(number: u64, keys: u8) -> BTreeMap<(u32, u32), Seed> {
+        let context = EpochContext::new(&Digest::of(b"manifest"), roster(), number);
+        let identities = identities();
+        let mut rng = rng(keys);
+        let start = |identity| Advertising::start(context.clone(), identity, &mut rng).unwrap();
+        let (states, all): (Vec<_>, Vec<_>) = identities.iter().map(start).unzip();
+        let mut rng = crate::secagg::testing::rng(9);
+        let (states, made): (Vec<_>, Vec<_>) = states
+            .into_iter()
+            .zip(&identities)
+            .map(|(state, identity)| state.agree(&all, identity, &mut rng).unwrap())
+            .unzip();
+        let secret = |Agreement { from, to, sealed, .. }: &Agreement| {
+            let receiver = &states[*to as usize];
+            let bound = receiver.bound(*from, *to);
+            let opened = receiver.key.open(bound.as_bytes(), sealed).unwrap();
+            let secret = Seed::from_bytes(opened.as_slice().try_into().unwrap());
+            // Nobody but the sealer, and who opens it, can compute it.
+            let own = states[*from as usize].key.seed();
+            assert!(secret == derive(&own, "haima secagg pair secret", &[bound]));
+            assert!(secret != own);
+            ((*from, *to), secret)
+        };
+        made.iter().flatten().map(secret).collect()
+    }
+
+    /// A corrupt partner's secret is no other partner's, and none of another epoch's: of the same
+    /// private keys as well.
+    #[test]
+    fn a_pairs_secret_is_of_the_sealers_key_its_partner_and_its_epoch() {
+        let mut all = Vec::new();
+        for (number, keys) in [(1, 1), (2, 1), (1, 2)] {
+            let secrets = sealed(number, keys);
+            assert_eq!(secrets.len() as u32, SITES * (SITES - 1) / 2);
+            for ((from, to), secret) in secrets {
+                all.push((format!("{from} to {to}, epoch {number}, keys {keys}"), secret));
+            }
+        }
+        all_differ(&all);
+    }
+
+    #[test]
+    fn the_key_of_a_pair_is_of_its_secret_its_names_and_its_epoch() {
+        let keys = |epoch: &[u8], secret: u8| {
+            let (roster, epoch) = (roster(), Digest::of(epoch));
+            let key = SealingKey::generate(&mut rng(1));
+            let mut state = Agreeing { roster, epoch, site: 0, key, keys: BTreeMap::new() };
+            (1..SITES).for_each(|other| state.keep(other, &Seed::from_bytes([secret; 32])));
+            state.keys
+        };
+        let mut all = vec![("the secret itself".to_owned(), Seed::from_bytes([1; 32]))];
+        for (epoch, secret) in [("one", 1), ("two", 1), ("one", 2)] {
+            for (other, key) in keys(epoch.as_bytes(), secret) {
+                all.push((format!("with {other}, epoch {epoch}, secret {secret}"), key));
+            }
+        }
+        assert_eq!(all.len(), 10);
+        all_differ(&all);
     }
 }

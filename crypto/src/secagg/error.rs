@@ -97,7 +97,8 @@ pub enum Error {
         /// The second.
         second: String,
     },
-    /// A pair's secret, or an envelope, that does not open.
+    /// A pair's secret, an envelope, or a backup that does not open. Of the first two it is the word
+    /// of the one site that could open it: see [`Error::culprits`].
     #[error("the {what} of {site} does not open")]
     Sealed {
         /// What was sealed.
@@ -185,6 +186,15 @@ pub enum Error {
         /// Length that came.
         got: usize,
     },
+    /// Parts of a message that are not those that its header signs. They have no signature of their
+    /// own: whoever carried them may have changed them.
+    #[error("the {what} of {site} are not those that its header signs")]
+    Changed {
+        /// Which message.
+        what: &'static str,
+        /// Whose header it is.
+        site: String,
+    },
     /// Signed contents that are not what they should be.
     #[error("the {what} of {site} is not a valid one")]
     Invalid {
@@ -264,16 +274,20 @@ pub enum Error {
 /// A party that may have deviated.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Party {
-    /// Who relays.
+    /// Who relays; to the coordinator itself, whatever carried the message to it.
     Coordinator,
     /// A site, by name.
     Site(String),
 }
 
 impl Error {
-    /// The parties of whom at least one deviated, as seen by a site. The coordinator, who knows
-    /// about itself, leaves itself out. Empty where the caller's own arguments were wrong, and
-    /// where it cannot be said.
+    /// The parties of whom at least one deviated, to the eyes of the caller, who knows that it did
+    /// not. Empty where the caller's own arguments were wrong, and where it cannot be said.
+    ///
+    /// # Security
+    /// No proof to anybody else: what does not open ([`Error::Sealed`]) for one site is that site's
+    /// word, and a site that lies about it frames an honest dealer. Whoever hears of an error from a
+    /// site counts that site among the culprits, and excludes nobody on one report.
     #[must_use]
     pub fn culprits(&self) -> Vec<Party> {
         let site = |name: &String| Party::Site(name.clone());
@@ -306,11 +320,12 @@ impl Error {
             | Self::Misdirected { from: name, .. }
             | Self::Duplicate { site: name, .. }
             | Self::Missing { site: name, .. }
+            | Self::Changed { site: name, .. }
             | Self::Length { site: name, .. }
             | Self::NoSurvivor { site: name, .. } => {
                 vec![Party::Coordinator, site(name)]
             }
-            // What it signed, no one else can have put there.
+            // What it signed, no one else can have put there: the caller saw it, others did not.
             Self::Sealed { site: name, .. } | Self::Invalid { site: name, .. } => vec![site(name)],
             Self::SameKey { first, second } => vec![site(first), site(second)],
             Self::Unrecoverable { dealer, holders, .. } => std::iter::once(dealer)

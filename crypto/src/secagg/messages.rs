@@ -21,7 +21,7 @@ const TAG: usize = 16;
 /// Bytes of a sealed envelope: a share of the self-mask's seed, one of the backup's, a tag.
 pub(super) const ENVELOPE: usize = 2 * SHARE + TAG;
 /// Most bytes of a packed vector.
-const MAX_BODY: usize = 1 << 31;
+pub(super) const MAX_PACKED: usize = 1 << 31;
 
 /// Bytes of the backup of a site among so many: a subkey for each other, and a tag.
 pub(super) const fn backup_len(sites: usize) -> usize {
@@ -84,12 +84,12 @@ impl RoundContext {
     }
 
     /// Checks signature, round and terms, in this order: what is of another round has been signed
-    /// for it.
-    pub(super) fn check<M: Signed>(&self, message: &M) -> Result<(), Error> {
+    /// for it. Gives what was signed: with a vector in it, it takes milliseconds to hash.
+    pub(super) fn check<M: Signed>(&self, message: &M) -> Result<Digest, Error> {
         let origin = message.origin();
         let what = M::WHAT;
-        let roster = self.roster();
-        roster.verify(origin.site, &message.statement(), message.signature_ref(), what)?;
+        let (roster, statement) = (self.roster(), message.statement());
+        roster.verify(origin.site, &statement, message.signature_ref(), what)?;
         let site = || roster.name(origin.site);
         if origin.round != self.terms().round {
             return Err(Error::AnotherRound { what, site: site() });
@@ -97,7 +97,7 @@ impl RoundContext {
         if origin.terms != *self.digest() {
             return Err(Error::OtherTerms { what, site: site() });
         }
-        Ok(())
+        Ok(statement)
     }
 }
 
@@ -338,7 +338,7 @@ impl Canonical for MaskedInput {
         Ok(Self {
             origin: Origin::decode(from)?,
             cohort: from.digest()?,
-            packed: from.bytes(MAX_BODY)?.to_vec(),
+            packed: from.bytes(MAX_PACKED)?.to_vec(),
             signature: signature(from)?,
         })
     }

@@ -180,6 +180,9 @@ impl Canonical for UnmaskRequest {
 /// A share of one secret: five elements of the 64-bit field.
 pub(super) type ShareBytes = [u8; SHARE];
 
+/// Bytes of an answer without its label and shares.
+const ANSWER: usize = 32 + 32 + 4 + 32 + 2 * 4 + 64;
+
 /// A survivor's answer: its shares of the survivors' self-mask seeds and of the vanished sites'
 /// backup keys, in the partition's order.
 ///
@@ -212,7 +215,8 @@ impl Signed for UnmaskShares {
     }
     fn encode_signed(&self, to: &mut Encoder) {
         let shares = self.self_masks.len() + self.backup_keys.len();
-        to.reserve(128 + shares * SHARE);
+        // With the signature that follows: a buffer that grew would leave shares behind.
+        to.reserve(ANSWER + shares * SHARE);
         self.origin.encode(to);
         to.digest(&self.partition);
         for shares in [&self.self_masks, &self.backup_keys] {
@@ -253,5 +257,29 @@ impl Canonical for UnmaskShares {
         };
         let (self_masks, backup_keys) = (shares()?, shares()?);
         Ok(Self { origin, partition, self_masks, backup_keys, signature: signature(from)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secagg::messages::UNSIGNED;
+
+    #[test]
+    fn the_bytes_of_an_answer_never_move_once_shares_are_among_them() {
+        let [round, terms, partition] = [1, 2, 3].map(|byte| Digest::from_bytes([byte; 32]));
+        for shares in [0, 1, 100, 200] {
+            let answer = UnmaskShares {
+                origin: Origin { round, terms, site: 4 },
+                partition,
+                self_masks: Zeroizing::new(vec![[5; SHARE]; shares]),
+                backup_keys: Zeroizing::new(vec![[6; SHARE]; 200 - shares]),
+                signature: Signature::from_bytes(UNSIGNED),
+            };
+            let (label, bytes) = (Encoder::new(UnmaskShares::LABEL).finish(), answer.to_bytes());
+            assert_eq!(bytes.len(), label.len() + ANSWER + 200 * SHARE);
+            // A buffer that grows doubles.
+            assert!(bytes.capacity() < bytes.len() + 64);
+        }
     }
 }

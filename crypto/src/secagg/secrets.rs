@@ -60,3 +60,61 @@ pub(super) fn backup_key(seed: &Seed, bound: &Digest) -> ChunkKey {
 pub(super) fn only() -> Result<Place, Error> {
     Ok(Place::of(0, 1)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secagg::testing::{all_differ, context, contexts};
+
+    fn seed(byte: u8) -> Seed {
+        Seed::from_bytes([byte; 32])
+    }
+
+    #[test]
+    fn a_self_mask_is_of_its_seed_and_of_all_terms() {
+        let mut masks = vec![("the seed itself".to_owned(), seed(1))];
+        for (what, context) in contexts() {
+            masks.push((format!("another {what}"), self_mask_seed(&seed(1), context.digest())));
+        }
+        for byte in [0, 2] {
+            masks.push((format!("seed {byte}"), self_mask_seed(&seed(byte), context().digest())));
+        }
+        all_differ(&masks);
+    }
+
+    #[test]
+    fn a_commitment_is_to_one_seed_of_one_site_for_one_use_under_all_terms() {
+        let mut all = Vec::new();
+        for (what, context) in contexts() {
+            let digest = commitment(&context, 0, Secret::SelfMask, &seed(1));
+            all.push((format!("another {what}"), digest));
+        }
+        let context = context();
+        all.push(("another site".into(), commitment(&context, 1, Secret::SelfMask, &seed(1))));
+        all.push(("the other use".into(), commitment(&context, 0, Secret::Backup, &seed(1))));
+        all.push(("another seed".into(), commitment(&context, 0, Secret::SelfMask, &seed(2))));
+        all_differ(&all);
+    }
+
+    /// The key alone: the associated data are the same.
+    #[test]
+    fn the_key_of_a_backup_is_of_its_seed_and_its_bound() {
+        let (context, aad) = (context(), b"the same");
+        let bound = backup_bound(&context, 0);
+        let mut sealed = vec![7; 96];
+        backup_key(&seed(1), &bound).seal(only().unwrap(), aad, &mut sealed).unwrap();
+        let opens = |seed: &Seed, bound: &Digest| {
+            let mut backup = sealed.clone();
+            backup_key(seed, bound).open(only().unwrap(), aad, &mut backup).is_ok()
+        };
+        assert!(opens(&seed(1), &bound));
+        for other in [0, 2, 7, 0xff] {
+            assert!(!opens(&seed(other), &bound), "under a constant {other}");
+        }
+        assert!(!opens(&Seed::from_bytes(*bound.as_bytes()), &bound));
+        assert!(!opens(&seed(1), &backup_bound(&context, 1)));
+        for (what, other) in contexts().into_iter().skip(1) {
+            assert!(!opens(&seed(1), &backup_bound(&other, 0)), "under another {what}");
+        }
+    }
+}

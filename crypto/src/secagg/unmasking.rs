@@ -57,7 +57,7 @@ impl Unmasking {
     pub fn add(&mut self, answer: &UnmaskShares) -> Result<(), Error> {
         let what = UnmaskShares::WHAT;
         let context = &self.round.context;
-        context.check(answer)?;
+        let statement = context.check(answer)?;
         let holder = answer.origin.site;
         let name = || context.roster().name(holder);
         let partition = &self.request.partition;
@@ -84,7 +84,6 @@ impl Unmasking {
                 shares.push(Share::new(holder + 1, need, Zeroizing::new(values))?);
             }
         }
-        let statement = answer.statement();
         match self.answers.get(&holder) {
             Some(before) if before.statement == statement => {}
             Some(_) => return Err(Error::Duplicate { what, site: name() }),
@@ -101,7 +100,8 @@ impl Unmasking {
     }
 
     /// The seeds of all masks, each checked against its dealer's commitment. When wrong shares are
-    /// among t answers, more answers may help: each two let one wrong share be found.
+    /// among t answers, more answers may help: each two let one wrong share be found. With more than
+    /// t, all are looked at, also when the first t are right: 30 ms for 200 sites, 2 ms with t.
     ///
     /// # Errors
     /// [`Error::TooFewSites`] below t answers; [`Error::Unrecoverable`] when a seed cannot be had
@@ -122,20 +122,21 @@ impl Unmasking {
             .map(|dealer| (*dealer, Secret::SelfMask))
             .chain(vanished.iter().map(|dealer| (*dealer, Secret::Backup)));
         for (place, (dealer, secret)) in dealers.enumerate() {
-            let shares = || self.answers.values().filter_map(|answer| answer.shares.get(place));
-            let seed = match basis.reconstruct_seed(shares()) {
-                Ok(seed) if self.committed(dealer, secret, &seed) => seed,
-                _ => {
-                    let shares: Vec<_> = shares().cloned().collect();
-                    let (seed, wrong) = self.recovered(dealer, secret, &shares, rng)?;
-                    seeds.disputes.extend(wrong.iter().map(|index| Dispute {
-                        dealer,
-                        holder: index - 1,
-                        secret,
-                    }));
-                    seed
+            let shares: Vec<_> =
+                self.answers.values().filter_map(|answer| answer.shares.get(place)).collect();
+            let first = basis.reconstruct_seed(shares.iter().copied()).ok();
+            let first = first.filter(|seed| self.committed(dealer, secret, seed));
+            // Also when the first t shares give the seed: a wrong one among the others is told.
+            let (seed, wrong) = match (first, got > threshold as usize) {
+                (Some(seed), false) => (seed, Vec::new()),
+                (Some(seed), true) => {
+                    let found = self.recovered(dealer, secret, &shares, rng);
+                    (seed, found.map(|(_, wrong)| wrong).unwrap_or_default())
                 }
+                (None, _) => self.recovered(dealer, secret, &shares, rng)?,
             };
+            let dispute = |index: &u32| Dispute { dealer, holder: index - 1, secret };
+            seeds.disputes.extend(wrong.iter().map(dispute));
             match secret {
                 Secret::SelfMask => {
                     seeds.survivors.push(self_mask_seed(&seed, context.digest()));
@@ -159,10 +160,11 @@ impl Unmasking {
         &self,
         dealer: u32,
         secret: Secret,
-        shares: &[Share<Field64>],
+        shares: &[&Share<Field64>],
         rng: &mut R,
     ) -> Result<(Seed, Vec<u32>), Error> {
-        let found = recover(shares, rng)
+        let shares: Vec<_> = shares.iter().copied().cloned().collect();
+        let found = recover(&shares, rng)
             .and_then(|(limbs, wrong)| Ok((seed_from_limbs(&limbs)?, wrong)))
             .ok()
             .filter(|(seed, _)| self.committed(dealer, secret, seed));
@@ -241,7 +243,8 @@ pub struct Sum {
     pub values: Vec<i64>,
     /// Who is in it.
     pub partition: Partition,
-    /// Wrong shares that did not prevent it.
+    /// Wrong shares that did not prevent it, of all that have come. Of m shares of a secret up to
+    /// floor((m - t) / 2) are located; where more are wrong none is named.
     pub disputes: Vec<Dispute>,
 }
 

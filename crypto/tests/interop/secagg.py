@@ -273,7 +273,8 @@ class Terms(namedtuple("Terms", "round roster epoch t c min_sites bits prg lengt
         sites = len(self.roster.names)
         good = 3 <= sites <= MAX_SITES and 2 * sites // 3 < self.t <= sites
         good = good and self.c < 2 * self.t - sites and 1 <= self.min_sites <= sites
-        if not (good and 1 <= self.bits <= 64 and 1 <= self.length < 1 << 32):
+        good = good and 1 <= self.bits <= 64 and 1 <= self.length < 1 << 32
+        if not (good and packed_length(self) <= 1 << 31):
             raise Refused("terms that no site takes")
 
     def digest(self):

@@ -176,6 +176,29 @@ fn a_request_needs_t_different_survivors() {
     assert_eq!(refused, Error::Signature { what: "confirmation", site: "site-2".into() });
 }
 
+/// Who reads a sum checks who is in it, with the roster and the cohort alone.
+#[test]
+fn a_reader_of_the_sum_refuses_a_partition_that_is_none_or_not_confirmed() {
+    let mut network = Network::new(4, 0);
+    let context = network.context();
+    let (_, unmasking) = network.confirm(&context, &[], &[3]);
+    let cohort = unmasking.cohort();
+    let verify = |change: &dyn Fn(&mut UnmaskRequest)| {
+        let mut request = sent(unmasking.request());
+        change(&mut request);
+        request.verify(&context, cohort)
+    };
+    assert_eq!(verify(&|_| {}), Ok(()));
+    let twice = verify(&|request| request.partition.vanished = set(&[1, 3]));
+    assert_eq!(twice, Err(Error::Overlap { site: "site-1".into() }));
+    let few = verify(&|request| request.partition = partition(&[], &[2, 3], &[0, 1]));
+    assert_eq!(few, Err(Error::TooFewSites { what: "survivors", got: 2, need: 3 }));
+    let refused = Err(Error::Signature { what: "confirmation", site: "site-0".into() });
+    assert_eq!(unmasking.request().verify(&context, &Digest::of(b"other")), refused);
+    let other = verify(&|request| request.partition = partition(&[3], &[], &[0, 1, 2]));
+    assert_eq!(other, refused);
+}
+
 /// Confirmations of a round before, for the same partition.
 #[test]
 fn confirmations_of_another_round_are_void() {

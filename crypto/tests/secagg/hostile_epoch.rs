@@ -11,11 +11,15 @@ fn rng() -> ChaCha20Rng {
     ChaCha20Rng::from_seed([5; 32])
 }
 
+fn epoch_of(number: u64) -> EpochContext {
+    EpochContext::new(&manifest(), roster(&identities(4)), number)
+}
+
 /// Four sites of an epoch that have advertised.
 fn advertised(number: u64) -> (Vec<Advertising>, Vec<Advertisement>) {
     let identities = identities(4);
     let mut rng = ChaCha20Rng::from_seed([number as u8; 32]);
-    let context = EpochContext::new(&Digest::of(b"manifest"), roster(&identities), number);
+    let context = epoch_of(number);
     identities
         .iter()
         .map(|identity| Advertising::start(context.clone(), identity, &mut rng).unwrap())
@@ -56,6 +60,65 @@ fn a_substituted_or_replayed_key_is_refused() {
     assert_eq!(refused, Error::Duplicate { what, site: "site-1".into() });
     let refused = agree(|all| all.retain(|one| one.site != 2));
     assert_eq!(refused, Error::Missing { what, site });
+}
+
+/// An advertisement is refused when it comes, also where the list of all would be.
+#[test]
+fn who_relays_names_the_site_of_a_bad_advertisement_when_it_comes() {
+    let context = epoch_of(1);
+    let (_, all) = advertised(1);
+    let check = |change: &dyn Fn(&mut Advertisement)| {
+        let mut advertisement = sent(&all[2]);
+        change(&mut advertisement);
+        context.check(&advertisement)
+    };
+    let (what, site) = ("advertisement", || "site-2".to_owned());
+    assert_eq!(check(&|_| {}), Ok(()));
+    assert_eq!(check(&|one| one.site = 1), Err(Error::Signature { what, site: "site-1".into() }));
+    assert_eq!(
+        check(&|one| one.key = all[1].key.clone()),
+        Err(Error::Signature { what, site: site() })
+    );
+    assert_eq!(check(&|one| one.site = 4), Err(Error::UnknownSite { position: 4, sites: 4 }));
+    let refused = epoch_of(0).check(&all[2]);
+    assert_eq!(refused, Err(Error::AnotherEpoch { what, site: site() }));
+    assert_ne!(epoch_of(0).digest(), context.digest());
+}
+
+/// From site 1 to site 2, as the coordinator sees it.
+#[test]
+fn who_relays_names_the_sealer_of_a_bad_agreement_when_it_comes() {
+    let context = epoch_of(1);
+    let (mut states, all) = advertised(1);
+    let close = context.close(&all).unwrap();
+    let (state, made) = states.remove(1).agree(&all, &identities(4)[1], &mut rng()).unwrap();
+    let check = |change: &dyn Fn(&mut Agreement)| {
+        let mut agreement = sent(&made[0]);
+        change(&mut agreement);
+        resign(&mut agreement);
+        context.check_agreement(&agreement, &close)
+    };
+    let (what, site) = ("pair key", || "site-1".to_owned());
+    let misdirected = |to: &str| Err(Error::Misdirected { what, from: site(), to: to.into() });
+    assert_eq!(check(&|_| {}), Ok(()));
+    assert_eq!(check(&|one| one.to = 0), misdirected("site-0"));
+    assert_eq!(check(&|one| one.to = 1), misdirected("site-1"));
+    assert_eq!(check(&|one| one.to = 4), Err(Error::UnknownSite { position: 4, sites: 4 }));
+    let length = |expected, got| Err(Error::Length { what, site: site(), expected, got });
+    assert_eq!(check(&|one| one.sealed.truncate(9)), length(1169, 9));
+    let refused = check(&|one| one.epoch = Digest::of(b"other"));
+    assert_eq!(refused, Err(Error::AnotherEpoch { what, site: site() }));
+    let refused = context.check_agreement(&made[0], context.digest());
+    assert_eq!(refused, Err(Error::AnotherEpoch { what, site: site() }));
+    let mut forged = made[0].clone();
+    forged.sealed[7] ^= 1;
+    let refused = context.check_agreement(&forged, &close);
+    assert_eq!(refused, Err(Error::Signature { what, site: site() }));
+    // Its target refuses one against the roster's order as well.
+    let mut backwards = made[0].clone();
+    backwards.to = 0;
+    resign(&mut backwards);
+    assert_eq!(state.finish(&[backwards]).unwrap_err(), misdirected("site-0").unwrap_err());
 }
 
 #[test]

@@ -24,10 +24,15 @@ fn collect(change: impl FnOnce(&mut SharesMessage, &Network, &RoundContext)) -> 
 fn shares_are_whole_signed_and_of_this_round() {
     let site = || "site-1".to_owned();
     assert_eq!(collect(|_, _, _| {}), Ok(()));
+    // Changed on the way, perhaps: not only the site may have done it.
+    let changed = Error::Changed { what: "shares", site: site() };
+    assert_eq!(changed.culprits(), [Party::Coordinator, Party::Site(site())]);
     let refused = collect(|message, _, _| message.envelopes[1].sealed[3] ^= 1);
-    assert_eq!(refused, Err(Error::Invalid { what: "shares", site: site() }));
+    assert_eq!(refused, Err(changed.clone()));
     let refused = collect(|message, _, _| message.backup[3] ^= 1);
-    assert_eq!(refused, Err(Error::Invalid { what: "shares", site: site() }));
+    assert_eq!(refused, Err(changed.clone()));
+    let refused = collect(|message, _, _| message.envelopes.swap(0, 1));
+    assert_eq!(refused, Err(changed));
     let refused = collect(|message, _, _| message.header.backup_key = Digest::of(b"other"));
     let what = "header of shares";
     assert_eq!(refused, Err(Error::Signature { what, site: site() }));
@@ -69,7 +74,9 @@ fn shares_are_one_for_each_other_site_and_of_the_agreed_length() {
             (message.envelopes[at].from, message.envelopes[at].to) = (from, to);
             rehead(message, network.identity(1));
         });
-        assert_eq!(refused, Err(Error::Invalid { what: "list of envelopes", site: site() }));
+        let invalid = Error::Invalid { what: "list of envelopes", site: site() };
+        assert_eq!(invalid.culprits(), [Party::Site(site())]);
+        assert_eq!(refused, Err(invalid));
     }
 }
 
@@ -92,7 +99,7 @@ fn a_message_that_comes_again_changes_nothing_and_another_one_is_refused() {
     assert_eq!(refused, Error::TooFewSites { what: "sites have shared", got: 1, need: 3 });
 }
 
-/// Site 1 signs an envelope of garbage: its holder names it.
+/// Site 1 signs an envelope of garbage: its holder names it, to itself.
 #[test]
 fn garbage_in_an_envelope_is_named_by_its_holder() {
     let mut network = Network::new(4, 0);
@@ -155,6 +162,13 @@ fn masked_vectors_are_of_sharers_of_this_cohort_and_the_agreed_length() {
         let site = site.clone();
         assert_eq!(refused, Err(Error::Length { what, site, expected: 21, got }));
     }
+    // Whoever signed it: it is not hashed.
+    let refused = add(|input| {
+        input.packed.resize(22, 0);
+        input.packed[0] = 0xee;
+    });
+    let length = Error::Length { what, site: site.clone(), expected: 21, got: 22 };
+    assert_eq!(refused, Err(length));
     // 5 entries of 33 bits are 165, and 3 bits are spare.
     let refused = add(|input| input.packed[20] |= 0x80);
     assert_eq!(refused, Err(Error::Invalid { what, site: site.clone() }));
@@ -319,26 +333,35 @@ fn a_garbage_share_is_seen_and_the_dealer_and_the_holders_are_named() {
     assert_eq!(refused.culprits().len(), 7);
 }
 
-#[test]
-fn garbage_shares_are_located_when_two_more_than_t_have_answered() {
+/// What nine sites (t = 7), of whom the first `count` answer, give when `liar` has wrong shares of
+/// two dealers: one element, and all of it.
+fn disputes(liar: u32, count: usize) -> Vec<Dispute> {
     let mut network = Network::new(9, 0);
     let context = network.context();
     let (states, mut unmasking) = network.confirm(&context, &[], &[]);
     let request = unmasking.request().clone();
-    for (site, state) in states {
+    for (site, state) in states.into_iter().take(count) {
         let (_, mut shares) = state.unmask(&request, network.identity(site)).unwrap();
-        if site == 2 {
-            // Of two dealers, one element and all of it.
+        if site == liar {
             shares.self_masks[4][9] ^= 1;
             shares.self_masks[7] = [3; 40];
-            shares.signature = signed(&shares, network.identity(2));
+            shares.signature = signed(&shares, network.identity(liar));
         }
         unmasking.add(&shares).unwrap();
     }
     let seeds = unmasking.seeds(&mut rng()).unwrap();
     let sum = unmasking.unmask(seeds);
     assert_eq!(sum.values, plain(&(0..9).collect(), LEN));
-    let secret = Secret::SelfMask;
-    let dispute = |dealer| Dispute { dealer, holder: 2, secret };
-    assert_eq!(sum.disputes, [dispute(4), dispute(7)]);
+    sum.disputes
+}
+
+#[test]
+fn garbage_shares_are_located_when_two_more_than_t_have_answered() {
+    // Also of sites beyond the first seven, whose shares the sum does not need.
+    for holder in 0..9 {
+        let dispute = |dealer| Dispute { dealer, holder, secret: Secret::SelfMask };
+        assert_eq!(disputes(holder, 9), [dispute(4), dispute(7)]);
+    }
+    // One more than seven shows that a share is wrong, and not which.
+    assert_eq!(disputes(7, 8), []);
 }

@@ -1,7 +1,5 @@
 //! Honest parties, of whom some fall silent: the sum is the integer sum, or the round fails.
 
-use std::collections::BTreeSet;
-
 use haima_crypto::encode::Digest;
 use haima_crypto::secagg::*;
 use proptest::prelude::*;
@@ -221,23 +219,35 @@ fn one_epoch_serves_many_rounds_also_after_a_restart() {
     }
 }
 
+/// Rule S5: what a site sends is as of zeros, to the byte, and the round goes on; it alone is told.
 #[test]
-fn one_vector_in_two_rounds_and_under_two_terms_has_nothing_in_common() {
-    let mut seen = BTreeSet::new();
-    for (round, min_sites) in [(&b"1"[..], 2), (b"2", 2), (b"3", 3)] {
-        let mut network = Network::new(3, 4);
-        let round = Digest::of(round);
-        let context = network.context_of(Terms { round, min_sites, ..network.terms() });
-        let (states, relaying) = network.share(&context, &[]);
-        let relaying = relaying.unwrap();
-        for (site, state) in states {
-            let ready = state.receive(&relaying.delivery(site).unwrap()).unwrap();
-            let (_, input) = ready.mask(&[0; LEN], network.identity(site)).unwrap();
-            for entry in input.packed.chunks(4) {
-                assert!(seen.insert(entry.to_vec()));
-            }
-        }
+fn a_vector_outside_the_ring_is_masked_as_zeros_and_its_site_does_not_vanish() {
+    let mask = |values: &[i64; LEN]| {
+        let mut network = Network::new(3, 6);
+        let context = network.context_of(Terms { ring: Ring::new(20).unwrap(), ..network.terms() });
+        let (mut states, relaying) = network.share(&context, &[]);
+        let state = states.remove(&1).unwrap().receive(&relaying.unwrap().delivery(1).unwrap());
+        let (state, input) = state.unwrap().mask(values, network.identity(1)).unwrap();
+        (state.out_of_range(), input)
+    };
+    let limit = (1 << 19) - 1;
+    let (note, zeros) = mask(&[0; LEN]);
+    assert_eq!(note, None);
+    assert_eq!(mask(&[1, limit, -limit, 0, 0]).0, None);
+    for (values, first) in [
+        ([1, 2, limit + 1, 3, i64::MAX], 2),
+        ([-limit - 1, 0, 0, 0, 0], 0),
+        ([0, 0, 0, 0, i64::MIN], 4),
+    ] {
+        assert_eq!(mask(&values), (Some(first), zeros.clone()));
     }
+
+    let mut network = Network::new(3, 6);
+    let context = network.context();
+    let inputs = [input(0, LEN), vec![i64::MAX; LEN], input(2, LEN)];
+    let sum = run(&mut network, &context, &inputs, &[Last::Answer; 3]).unwrap();
+    assert_eq!(sum.values, plain(&[0, 2].into(), LEN));
+    assert_eq!(sum.partition.survivors, (0..3).collect());
 }
 
 #[test]
@@ -267,6 +277,25 @@ fn terms_that_could_be_confirmed_twice_are_refused() {
         let least = sites * 2 / 3 + 1;
         assert!(3 * least > 2 * sites && 3 * (least - 1) <= 2 * sites);
     }
+}
+
+/// A masked vector has at most 2^31 bytes: terms of a longer one could begin a round that ends for
+/// nobody.
+#[test]
+fn vectors_that_no_message_holds_are_refused_before_the_round() {
+    let network = Network::new(3, 5);
+    let with = |bits: u8, len: usize| {
+        let terms = Terms { ring: Ring::new(bits).unwrap(), len, ..network.terms() };
+        RoundContext::new(network.roster.clone(), terms).map(|_| ())
+    };
+    let refused = |got| {
+        let what = "the packed vector's bytes";
+        Err(Error::Terms { what, got, min: 1, max: 1 << 31 })
+    };
+    assert_eq!(with(64, 1 << 28), Ok(()));
+    assert_eq!(with(64, (1 << 28) + 1), refused((1 << 31) + 8));
+    assert_eq!(with(4, u32::MAX as usize), Ok(()));
+    assert_eq!(with(5, u32::MAX as usize), refused(2_684_354_560));
 }
 
 #[test]
