@@ -21,7 +21,7 @@ pub(crate) struct Network {
 }
 
 /// A site's generator: apart for each site and salt.
-fn rng(site: u32, salt: u64) -> ChaCha20Rng {
+pub(crate) fn rng(site: u32, salt: u64) -> ChaCha20Rng {
     let mut seed = [0; 32];
     seed[..4].copy_from_slice(&site.to_le_bytes());
     seed[4..12].copy_from_slice(&salt.to_le_bytes());
@@ -50,6 +50,10 @@ pub(crate) fn identities(sites: u32) -> Vec<IdentityKey> {
     (0..sites).map(|site| IdentityKey::from_secret(&[site as u8 + 1; 32])).collect()
 }
 
+pub(crate) fn epoch(roster: Roster) -> EpochContext {
+    EpochContext::new(&Digest::of(b"manifest"), roster, 7)
+}
+
 impl Network {
     pub(crate) fn new(sites: u32, salt: u64) -> Self {
         Self::recorded(sites, salt, &mut |_, _| {})
@@ -63,7 +67,7 @@ impl Network {
     ) -> Self {
         let identities = identities(sites);
         let roster = roster(&identities);
-        let context = EpochContext::new(&Digest::of(b"manifest"), roster.clone(), 7);
+        let context = epoch(roster.clone());
         let mut rngs: Vec<_> = (0..sites).map(|site| rng(site, salt)).collect();
         let (states, advertisements): (Vec<_>, Vec<_>) = identities
             .iter()
