@@ -371,10 +371,8 @@ fn print_bytes(sites: &Sites, rounds: &[&Round<'_>]) {
         let (vector, plain) = (bytes(&round.vectors[0]), ring.packed_len(*len).unwrap());
         let ratio = vector as f64 / plain as f64;
         let kept = if ratio <= 1.02 { "kept" } else { "**missed**" };
-        let bits = ring.bits();
-        println!(
-            "| vector, d = {len}, {bits} bits | {vector} | {ratio:.5} of the plain one | 1.02: {kept} |"
-        );
+        let what = format!("vector, d = {len}, {} bits", ring.bits());
+        println!("| {what} | {vector} | {ratio:.5} of the plain one | 1.02: {kept} |");
     }
     let round = rounds[0];
     let up = bytes(&round.shares[SITE as usize])
