@@ -21,7 +21,7 @@ bench:
 
 # Measures everything of crypto, then prints the ratio table of benches/README.md.
 ratios:
-    cargo bench -p haima-crypto --bench kernels --bench pine --bench secagg --bench shamir
+    cargo bench -p haima-crypto --bench kernels --bench pine --bench secagg --bench secagg_round --bench shamir
     cargo bench -p haima-crypto --bench ratios
 
 # Every test, the slow ignored ones too, optimised.

@@ -141,6 +141,18 @@ fn rows() -> Vec<Row> {
             Shown,
         ),
         row(
+            "a site's vector, 32 bits: quantised, seeds shared, masked and signed, against keystreams alone",
+            "round of 100, d = 1M/site, 32 bits_ quantise, start and mask",
+            "100 masks, d = 1M/floor_ Aes128 keystreams, 32-bit words",
+            Shown,
+        ),
+        row(
+            "the same, 64 bits",
+            "round of 100, d = 1M/site, 64 bits_ quantise, start and mask",
+            "100 masks, d = 1M/floor_ Aes128 keystreams, 64-bit words",
+            Shown,
+        ),
+        row(
             "Shamir, any 51 of 100: share, against vsss-rs over GF(2^8)",
             "32-byte secret, any 51 of 100/share",
             "32-byte secret, any 51 of 100/vsss-rs over GF(2_8)_ share",

@@ -37,7 +37,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::answer::{Held, Masked};
 use super::context::RoundContext;
-use super::mask::Accumulator;
+use super::mask::mask;
 use super::messages::{
     Delivery, ENVELOPE, Envelope, Header, MaskedInput, SHARE, SharesMessage, Signed, UNSIGNED,
     backup_len, cohort,
@@ -272,24 +272,22 @@ impl Ready {
             return Err(crate::Error::Length { what: "vector to mask", expected, got }.into());
         }
         masked.own(identity)?;
-        let mut vector = match Accumulator::from_integers(terms.ring, values) {
-            Ok(vector) => vector,
-            Err(crate::Error::OutOfRange { index, .. }) => {
-                masked.out_of_range = Some(index);
-                Accumulator::new(terms.ring, terms.len)
-            }
-            Err(other) => return Err(other.into()),
-        };
         let own = self_mask_seed(&self_mask, context.digest());
         let (after, before): (Vec<_>, Vec<_>) = keys.iter().partition(|(other, _)| **other > site);
         let mut add: Vec<&Seed> = after.into_iter().map(|(_, keys)| &keys.mask).collect();
         add.push(&own);
         let subtract: Vec<&Seed> = before.into_iter().map(|(_, keys)| &keys.mask).collect();
-        vector.apply_masks(terms.prg, &add, &subtract);
+        let packed = match mask(terms.ring, terms.prg, values, &add, &subtract) {
+            Err(crate::Error::OutOfRange { index, .. }) => {
+                masked.out_of_range = Some(index);
+                mask(terms.ring, terms.prg, &vec![0; terms.len], &add, &subtract)?
+            }
+            packed => packed?,
+        };
         let input = MaskedInput {
             origin: context.origin(site),
             cohort: masked.cohort,
-            packed: vector.to_packed(),
+            packed,
             signature: Signature::from_bytes(UNSIGNED),
         }
         .sign(identity);

@@ -1,20 +1,41 @@
 //! Who masks with whom when not everybody does: a k-regular graph (Bell, Bonawitz, Gascón, Lepoint
 //! and Raykova, "Secure Single-Server Aggregation with (Poly)Logarithmic Overhead", CCS 2020, ePrint
-//! 2020/704, section 3).
+//! 2020/704).
 //!
-//! The graph is the paper's: a Harary (circulant) graph, in which the sites on a circle are joined
-//! to the k/2 before and the k/2 after them, under a random permutation of the sites. Each site
-//! agrees on masks with its k neighbours and shares its secrets among them, any t of whom
-//! reconstruct. How large k and t must be is in [`Assumptions`].
+//! The graph is a Harary (circulant) graph, in which the sites on a circle are joined to the k/2
+//! before and the k/2 after them, under a random permutation of the sites. Each site agrees on masks
+//! with its k neighbours and shares its secrets among them, any t of whom reconstruct. How large k
+//! and t must be is in [`Assumptions`].
 //!
-//! What is assumed of the caller: the coin is public, and *nobody who names corrupt sites knows it
-//! first*; the coordinator alone must not choose it (commit and reveal, one contribution a site).
-//! The graph lasts as long as the coin; drawing one a round gives the adversary one chance a round.
+//! # In a round
+//! No step of a round uses it yet: a roster ends at [`super::MAX_SITES`], below which the full graph
+//! is cheap. Above, with G the graph of the epoch's coin, "the others" would become "the neighbours
+//! in G" where keys and shares are, and stay everybody where the sum is:
 //!
-//! Departures: the paper lets the server draw the graph, or, against a server that deviates, lets
-//! each site draw its own neighbours; here everybody computes the one graph from the coin. The
-//! permutation is Fisher and Yates' over words below 2^32 of AES-128 in counter mode, keyed by
-//! HMAC-SHA256 under the coin ([`crate::xof`]), with rejection of words that would bias it.
+//! | | full graph | G |
+//! |---|---|---|
+//! | pair keys, pairwise masks, the backup's subkeys | n - 1 others | k neighbours |
+//! | shares of b and a | to n, any t > 2n/3 | to k neighbours, any t of [`Parameters`] |
+//! | headers delivered to a site | all sharers' | neighbours', and a digest of all |
+//! | partition that is signed | of the roster | of the roster |
+//! | survivors who confirm before a site answers | t of n | t of n: see below |
+//! | shares in an answer | one of each sharer | one of each neighbour that shared |
+//! | masks taken off | self-masks of survivors, pairs of the vanished | the same, along edges |
+//!
+//! [`Coordinator::Malicious`] assumes that everybody sees one partition. t of a site's k neighbours
+//! do not show that, since two far parts of the circle have no neighbour in common: it takes
+//! signatures of over two thirds of *all* sites (64 bytes each) or one that aggregates them.
+//!
+//! # What is assumed of the caller
+//! The coin is public, and *nobody who names corrupt sites knows it first*; the coordinator alone
+//! must not choose it (commit and reveal, one contribution a site). The graph lasts as long as the
+//! coin; drawing one a round gives the adversary one chance a round.
+//!
+//! # Departures from the paper
+//! The paper lets the server draw the graph, or, against a server that deviates, lets each site draw
+//! its own neighbours; here everybody computes the one graph from the coin. The permutation is
+//! Fisher and Yates' over words below 2^32 of AES-128 in counter mode, keyed by HMAC-SHA256 under
+//! the coin ([`crate::xof`]), with rejection of words that would bias it.
 
 mod bounds;
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod tests;
 use zeroize::Zeroizing;
 
 pub use self::expand::Prg;
-use self::expand::{Sign, apply};
+use self::expand::{Key, Sign, apply, masked};
 use self::pack::{add_packed, pack};
 use crate::Error;
 use crate::secret::Seed;
@@ -113,13 +113,7 @@ impl Accumulator {
     /// # Errors
     /// [`Error::OutOfRange`] when |x| >= 2^(b-1); it names the position alone.
     pub fn from_integers(ring: Ring, integers: &[i64]) -> Result<Self, Error> {
-        let limit = ring.max_integer();
-        let fits = |integer: &i64| integer.unsigned_abs() <= limit;
-        // No early end: time tells nothing of where the first bad one is, until it is an error.
-        if !integers.iter().fold(true, |all, integer| all & fits(integer)) {
-            let index = integers.iter().position(|integer| !fits(integer)).unwrap_or_default();
-            return Err(Error::OutOfRange { index, limit: limit.into() });
-        }
+        check_integers(ring, integers)?;
         let mut vector = Self::new(ring, integers.len());
         match &mut vector.words {
             Words::Narrow(words) => {
@@ -178,12 +172,7 @@ impl Accumulator {
     /// Adds and subtracts the masks of many seeds, one piece of the vector after the other, so that
     /// the vector passes through memory once. Which list a seed is in is not hidden by time.
     pub fn apply_masks(&mut self, prg: Prg, add: &[&Seed], subtract: &[&Seed]) {
-        let signed = |sign| move |seed: &&Seed| (sign, prg.key(seed));
-        let keys: Vec<_> = add
-            .iter()
-            .map(signed(Sign::Plus))
-            .chain(subtract.iter().map(signed(Sign::Minus)))
-            .collect();
+        let keys = keys(prg, add, subtract);
         match &mut self.words {
             Words::Narrow(words) => apply(&keys, words),
             Words::Wide(words) => apply(&keys, words),
@@ -212,10 +201,12 @@ impl Accumulator {
     /// For the wire once masked. Nothing is wiped.
     #[must_use]
     pub fn to_packed(&self) -> Vec<u8> {
+        let mut packed = Vec::new();
         match &self.words {
-            Words::Narrow(words) => pack(words, self.ring.bits),
-            Words::Wide(words) => pack(words, self.ring.bits),
+            Words::Narrow(words) => pack(words, self.ring.bits, &mut packed),
+            Words::Wide(words) => pack(words, self.ring.bits, &mut packed),
         }
+        packed
     }
 
     /// The elements as integers from -2^(b-1) to 2^(b-1) - 1.
@@ -231,6 +222,47 @@ impl Accumulator {
             Words::Wide(words) => words.iter().map(|word| centred(*word)).collect(),
         }
     }
+}
+
+/// A site's vector under masks, packed: [`Accumulator::from_integers`],
+/// [`Accumulator::apply_masks`] and [`Accumulator::to_packed`] in one pass, which copies no more of
+/// the integers than a piece at a time.
+///
+/// # Errors
+/// As [`Accumulator::from_integers`].
+///
+/// # Security
+/// For the wire when there are masks.
+pub fn mask(
+    ring: Ring,
+    prg: Prg,
+    integers: &[i64],
+    add: &[&Seed],
+    subtract: &[&Seed],
+) -> Result<Vec<u8>, Error> {
+    check_integers(ring, integers)?;
+    let keys = keys(prg, add, subtract);
+    Ok(if ring.bits <= 32 {
+        masked::<u32>(&keys, integers, ring.bits)
+    } else {
+        masked::<u64>(&keys, integers, ring.bits)
+    })
+}
+
+fn keys(prg: Prg, add: &[&Seed], subtract: &[&Seed]) -> Vec<(Sign, Key)> {
+    let signed = |sign| move |seed: &&Seed| (sign, prg.key(seed));
+    add.iter().map(signed(Sign::Plus)).chain(subtract.iter().map(signed(Sign::Minus))).collect()
+}
+
+fn check_integers(ring: Ring, integers: &[i64]) -> Result<(), Error> {
+    let limit = ring.max_integer();
+    let fits = |integer: &i64| integer.unsigned_abs() <= limit;
+    // No early end: time tells nothing of where the first bad one is, until it is an error.
+    if integers.iter().fold(true, |all, integer| all & fits(integer)) {
+        return Ok(());
+    }
+    let index = integers.iter().position(|integer| !fits(integer)).unwrap_or_default();
+    Err(Error::OutOfRange { index, limit: limit.into() })
 }
 
 fn check_packed(ring: Ring, len: usize, bytes: &[u8]) -> Result<(), Error> {

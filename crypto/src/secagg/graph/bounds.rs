@@ -1,10 +1,10 @@
 //! How many neighbours, and how many of them reconstruct.
 //!
-//! c sites are corrupt and d absent, of n; k is the degree and t the threshold. The events are
-//! those of Bell et al., definition of a good graph: no honest site has t corrupt neighbours, the
-//! honest sites that remain are connected, and every site keeps t neighbours. The
-//! paper shows by Chernoff bounds that some k in O(log n) does. Here, as in the authors' own program
-//! (google/federated-compute, `graph_parameter_finder.cc`), the tails are summed exactly:
+//! c sites are corrupt and d absent, of n; k is the degree and t the threshold. Bell et al. 2020 ask
+//! of a graph that no honest site has t corrupt neighbours, that the honest sites that remain are
+//! connected, and that every site keeps t neighbours, and show that some k in O(log n) does. Here,
+//! as in the authors' own program (google/federated-compute, `graph_parameter_finder.cc`), the tails
+//! are summed and not bounded:
 //!
 //! - *Corrupt neighbours.* The k neighbours of an honest site are a uniform subset of the n - 1
 //!   others, so their corrupt ones are hypergeometric; union bound over the honest sites.
@@ -14,8 +14,12 @@
 //!   n (n - k - 1) / 2 pairs of such windows, and the k sites in a pair are all among the c + d with
 //!   probability prod_(i < k) (c + d - i) / (n - i).
 //!
-//! These take the absent sites as chosen without regard to the graph. A malicious coordinator knows
-//! the graph and says who is gone. Against it a condition of ours, which needs no such assumption:
+//! These take the absent sites as chosen without regard to the graph, and one set of them: over R
+//! rounds with one graph the corrupt neighbours are the same, but each round's absent sites are one
+//! more chance to disconnect it or to lose the sum, so log2 R bits more are to be asked for.
+//!
+//! A malicious coordinator knows the graph and says who is gone. Against it a condition of ours,
+//! which needs no such assumption and holds for all rounds of a graph at once:
 //!
 //! - *Corrupt windows.* No k/2 sites in sequence have t - k/2 corrupt ones among them; the
 //!   hypergeometric tail over n windows. Then an honest site has fewer than 2t - k <= t corrupt
@@ -27,13 +31,18 @@
 //!   sees the same survivor set (the consistency round) and that a site that is not in it answers
 //!   nothing.
 //!
-//! Logarithms and exponentials are `libm`'s, so that every machine finds the same parameters.
+//! Logarithms and exponentials are `libm`'s, so that every machine finds the same parameters; what
+//! they may round away is added again ([`SLACK`]).
 
 use super::check_degree;
 use crate::Error;
 
 /// Largest degree that is looked for.
 const MAX_DEGREE: u32 = 16_384;
+
+/// What rounding may have taken from a probability, and more. Its logarithm is a sum of at most
+/// 2 x 2^14 terms of at most 45, so that partial sums stay below 2^21 and lose 2^-32 each: 2^-17.
+const SLACK: f64 = 1.0 + 1.0 / 65_536.0;
 
 /// What the coordinator may do beside reading everything it gets, together with the corrupt sites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,7 +208,7 @@ impl Assumptions {
             return 0.0;
         }
         let pairs = libm::log(sites) + libm::log(sites - f64::from(degree) - 1.0) - libm::log(2.0);
-        libm::exp(pairs + ln_ratios(gone.min(sites), sites, degree))
+        libm::exp(pairs + ln_ratios(gone.min(sites), sites, degree)) * SLACK
     }
 }
 
@@ -214,17 +223,17 @@ fn at(tails: &[f64], index: u32) -> f64 {
 }
 
 /// For x = 0, 1, ... `draws`: the probability of x or more marked ones among `draws` of `total`, of
-/// which `marked` are marked, drawn without putting back.
+/// which `marked` are marked, drawn without putting back. Rounded up.
 pub(super) fn upper_tails(total: u32, marked: u32, draws: u32) -> Vec<f64> {
     let marked = marked.min(total);
     let least = draws.saturating_sub(total - marked);
     let most = draws.min(marked);
     let [total_f, marked_f, draws_f] = [total, marked, draws].map(f64::from);
-    // The least number of marked ones: none is drawn, or none is left but marked ones.
+    // The least number of marked ones: none is drawn, or all that are not marked are.
     let mut ln = if least == 0 {
         ln_ratios(total_f - marked_f, total_f, draws)
     } else {
-        ln_ratios(marked_f, total_f, total - draws)
+        ln_ratios(draws_f, total_f, total - marked)
     };
     let mut tails = vec![0.0; draws as usize + 1];
     let entries = (0..).zip(&mut tails).skip(least as usize).take((most - least) as usize + 1);
@@ -239,7 +248,7 @@ pub(super) fn upper_tails(total: u32, marked: u32, draws: u32) -> Vec<f64> {
     let mut sum = 0.0;
     for tail in tails.iter_mut().rev() {
         sum += *tail;
-        *tail = f64::min(sum, 1.0);
+        *tail = f64::min(sum * SLACK, 1.0);
     }
     tails
 }

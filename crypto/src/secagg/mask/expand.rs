@@ -24,8 +24,9 @@ use ctr::cipher::{
     StreamCipherClosure, StreamCipherCore, StreamCipherSeekCore,
 };
 use ctr::flavors::Ctr64LE;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
+use super::pack::pack;
 use crate::secret::Seed;
 use crate::{kdf, par};
 
@@ -89,6 +90,33 @@ pub(super) fn apply<W: Word>(keys: &[(Sign, Key)], words: &mut [W]) {
             }
         }
     });
+}
+
+/// The sums of all keys' masks and the integers, packed. Each piece is masked and packed before the
+/// next is read, so that the vector is nowhere as a whole but with the caller.
+pub(super) fn masked<W: Word>(keys: &[(Sign, Key)], integers: &[i64], bits: u8) -> Vec<u8> {
+    // A multiple of 8 elements, which fill whole bytes.
+    let piece = PIECE / size_of::<W>();
+    let span = integers.len().div_ceil(par::width()).next_multiple_of(piece).max(piece);
+    let spans: Vec<_> = integers.chunks(span).collect();
+    let mut packed = par::map(spans.len(), |index| {
+        let start = index as u64 * (span * size_of::<W>()) as u64;
+        let mut streams: Vec<_> =
+            keys.iter().map(|(sign, key)| (*sign, Stream::new(key, start))).collect();
+        let integers = spans.get(index).copied().unwrap_or_default();
+        let mut packed = Vec::with_capacity((integers.len() * usize::from(bits)).div_ceil(8));
+        let mut words = Zeroizing::new(Vec::with_capacity(piece));
+        for integers in integers.chunks(piece) {
+            words.clear();
+            words.extend(integers.iter().map(|integer| W::from_integer(*integer)));
+            for (sign, stream) in &mut streams {
+                stream.combine(*sign, &mut words);
+            }
+            pack(&words, bits, &mut packed);
+        }
+        packed
+    });
+    if packed.len() > 1 { packed.concat() } else { packed.pop().unwrap_or_default() }
 }
 
 /// A keystream. Its ciphers wipe themselves.
@@ -177,9 +205,14 @@ impl<W: Word, S: ArraySize, const MINUS: bool> StreamCipherClosure for Combine<'
 }
 
 /// A word that holds an element: arithmetic modulo 2^32 or 2^64.
-pub(super) trait Word: Copy + Send {
+pub(super) trait Word: Copy + Send + Zeroize {
     /// Adds the little-endian words of `bytes`, or subtracts them, as many as there are of both.
     fn combine<const MINUS: bool>(words: &mut [Self], bytes: &[u8])
+    where
+        Self: Sized;
+
+    /// An integer, in two's complement.
+    fn from_integer(integer: i64) -> Self
     where
         Self: Sized;
 
@@ -189,8 +222,8 @@ pub(super) trait Word: Copy + Send {
     /// Adds the low bits of an integer.
     fn add(&mut self, other: u64);
 
-    /// All words, little-endian.
-    fn to_bytes(words: &[Self]) -> Vec<u8>
+    /// Appends all words, little-endian.
+    fn to_bytes(words: &[Self], bytes: &mut Vec<u8>)
     where
         Self: Sized;
 }
@@ -208,6 +241,11 @@ macro_rules! word {
             }
 
             #[inline(always)]
+            fn from_integer(integer: i64) -> Self {
+                integer as Self
+            }
+
+            #[inline(always)]
             fn to_u64(self) -> u64 {
                 self.into()
             }
@@ -217,11 +255,11 @@ macro_rules! word {
                 *self = self.wrapping_add(other as Self);
             }
 
-            fn to_bytes(words: &[Self]) -> Vec<u8> {
-                let mut bytes = vec![0; size_of_val(words)];
-                let (slots, _) = bytes.as_chunks_mut();
+            fn to_bytes(words: &[Self], bytes: &mut Vec<u8>) {
+                let before = bytes.len();
+                bytes.resize(before + size_of_val(words), 0);
+                let (slots, _) = bytes.get_mut(before..).unwrap_or_default().as_chunks_mut();
                 slots.iter_mut().zip(words).for_each(|(slot, word)| *slot = word.to_le_bytes());
-                bytes
             }
         }
     };

@@ -4,13 +4,13 @@
 
 use super::expand::Word;
 
-/// The low `bits` of every word, in ceil(len bits / 8) bytes.
-pub(super) fn pack<W: Word>(words: &[W], bits: u8) -> Vec<u8> {
+/// Appends the low `bits` of every word, in ceil(len bits / 8) bytes.
+pub(super) fn pack<W: Word>(words: &[W], bits: u8, packed: &mut Vec<u8>) {
     let width = usize::from(bits);
     if width == 8 * size_of::<W>() {
-        return W::to_bytes(words);
+        return W::to_bytes(words, packed);
     }
-    let mut packed = Vec::with_capacity((words.len() * width).div_ceil(8) + 8);
+    packed.reserve((words.len() * width).div_ceil(8));
     let low = low_bits(bits);
     // Fewer than 64 bits wait at all times, so the next 64 have a place.
     let (mut waiting, mut count) = (0u128, 0);
@@ -24,7 +24,6 @@ pub(super) fn pack<W: Word>(words: &[W], bits: u8) -> Vec<u8> {
         }
     }
     packed.extend(waiting.to_le_bytes().iter().take(count.div_ceil(8)));
-    packed
 }
 
 /// Adds a packed vector to words, as many elements as there are of both.

@@ -142,6 +142,27 @@ fn many_masks_at_once_are_the_masks_one_by_one() {
 }
 
 #[test]
+fn a_vector_is_masked_in_one_pass_as_it_is_step_by_step() {
+    // Less than a piece, some pieces and a rest, which does not fill its last byte.
+    for len in [0, 1, 2047, 2048, 4096, 9001] {
+        for prg in PRGS {
+            for bits in [1, 20, 31, 32, 33, 63, 64] {
+                let integers = integers(len, ring(bits).max_integer());
+                let seeds: Vec<Seed> = (0..5).map(seed).collect();
+                let seeds: Vec<&Seed> = seeds.iter().collect();
+                let (add, subtract) = seeds.split_at(2);
+                let mut vector = Accumulator::from_integers(ring(bits), &integers).unwrap();
+                vector.apply_masks(prg, add, subtract);
+                let masked = mask(ring(bits), prg, &integers, add, subtract).unwrap();
+                assert_eq!(masked, vector.to_packed(), "{prg:?}, {bits} bits, {len}");
+            }
+        }
+    }
+    let refused = mask(ring(8), Prg::Aes128, &[1, 128, 128], &[&seed(1)], &[]);
+    assert_eq!(refused, Err(Error::OutOfRange { index: 1, limit: 127 }));
+}
+
+#[test]
 fn pairwise_masks_cancel_in_the_sum_of_all_sites() {
     const SITES: u8 = 7;
     let (prg, ring) = (Prg::Aes128, ring(24));
