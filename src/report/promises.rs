@@ -112,9 +112,8 @@ pub fn masked_mode(terms: &MaskedTerms, min_sites: u32) -> Vec<Promise> {
         c => format!("the coordinator and up to {c} other hospitals, malicious"),
     };
     let beyond = format!(
-        "The masks of {} hospitals at least are unknown to them. More than {corrupt} with the coordinator \
-         can learn a hospital's contribution.",
-        honest
+        "The masks of {honest} hospitals at least are unknown to them. More than {corrupt} with the \
+         coordinator can learn a hospital's contribution."
     );
     let lost = match sites.saturating_sub(threshold) {
         0 => "A round cannot lose a hospital.".to_owned(),

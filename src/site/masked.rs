@@ -146,6 +146,9 @@ impl Round<'_> {
         let (masked, input) = tokio::task::block_in_place(|| {
             let values = hospital.noised(self.spec, run)?;
             let (masked, input) = ready.mask(&values, &hospital.key)?;
+            if masked.out_of_range().is_some() {
+                tracing::error!("the contribution passes the ring; zeros are sent instead");
+            }
             let digest = input.digest();
             let task = &self.spec.task_id;
             hospital.audit.write(&hospital.key, "submitted", &round, task, &digest, "")?;

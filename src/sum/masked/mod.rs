@@ -217,16 +217,12 @@ async fn agree(
     let until = Until { all, enough: all, patience: PATIENCE, latest };
     let mut keys: Vec<Option<Advertisement>> = vec![None; all];
     let came = gather(inbox, roster, Step::Keys, until, |site, bytes| {
-        let key = Advertisement::from_bytes(&bytes)?;
-        if let Some(slot) = keys.get_mut(site as usize).filter(|_| key.site == site) {
+        let key = own(roster, site, &bytes, |key: &Advertisement| key.site)?;
+        context.check(&key)?;
+        if let Some(slot) = keys.get_mut(site as usize) {
             slot.get_or_insert(key);
-            return Ok(());
         }
-        Err(Error::from(haima_crypto::secagg::Error::Misdirected {
-            what: "advertisement",
-            from: name(roster, site),
-            to: name(roster, key.site),
-        }))
+        Ok::<_, Error>(())
     });
     absent(roster, &came.await, "advertised its key")?;
     let keys: Vec<Advertisement> = keys.into_iter().flatten().collect();
@@ -241,6 +237,9 @@ async fn agree(
                 what: "list of agreements",
                 site: name(roster, site),
             }));
+        }
+        for agreement in &agreements {
+            context.check_agreement(agreement, &epoch)?;
         }
         for agreement in agreements {
             let inbox = inboxes.get_mut(agreement.to as usize);
@@ -289,7 +288,8 @@ async fn sum(
             let reason = "it is not in the study's first exact sum (rule X2)".into();
             return Err(Error::Refused { site, round, reason });
         }
-        Ok(collecting.add(SharesMessage::from_bytes(&bytes)?)?)
+        let origin = |shares: &SharesMessage| shares.header.origin.site;
+        Ok(collecting.add(own(&roster, site, &bytes, origin)?)?)
     });
     let sharers = sharers.await;
     let relaying = collecting.close()?;
@@ -300,7 +300,10 @@ async fn sum(
 
     let mut summing = relaying.sum();
     let deadline = until(sharers.len(), sharers.len(), now + left);
-    let add = |_, bytes: Vec<u8>| Ok::<_, Error>(summing.add(&MaskedInput::from_bytes(&bytes)?)?);
+    let add = |site, bytes: Vec<u8>| {
+        let vector = own(&roster, site, &bytes, |vector: &MaskedInput| vector.origin.site)?;
+        Ok::<_, Error>(summing.add(&vector)?)
+    };
     gather(inbox, &roster, Step::Vector, deadline, add).await;
     let mut confirming = summing.close()?;
     let survivors = confirming.partition().survivors.clone();
@@ -309,8 +312,10 @@ async fn sum(
 
     let all = survivors.len();
     let half = until(all, threshold, now + left + grace / 2);
-    let add =
-        |_, bytes: Vec<u8>| Ok::<_, Error>(confirming.add(&Confirmation::from_bytes(&bytes)?)?);
+    let add = |site, bytes: Vec<u8>| {
+        let signed = own(&roster, site, &bytes, |signed: &Confirmation| signed.origin.site)?;
+        Ok::<_, Error>(confirming.add(&signed)?)
+    };
     gather(inbox, &roster, Step::Confirmation, half, add).await;
     let mut unmasking = confirming.close()?;
     board.post(Step::Confirmation, None, unmasking.request().to_bytes());
@@ -318,8 +323,10 @@ async fn sum(
     let latest = now + left + grace;
     let mut wanted = until(all, threshold, latest);
     let seeds = loop {
-        let add =
-            |_, bytes: Vec<u8>| Ok::<_, Error>(unmasking.add(&UnmaskShares::from_bytes(&bytes)?)?);
+        let add = |site, bytes: Vec<u8>| {
+            let answer = own(&roster, site, &bytes, |answer: &UnmaskShares| answer.origin.site)?;
+            Ok::<_, Error>(unmasking.add(&answer)?)
+        };
         let came = gather(inbox, &roster, Step::Answer, wanted, add).await;
         // More answers than t let wrong shares be found.
         match unmasking.seeds(&mut rand::rng()) {
@@ -333,6 +340,23 @@ async fn sum(
     let (cohort, request) = (*unmasking.cohort(), unmasking.request().clone());
     let sum = unmasking.unmask(seeds);
     Ok(MaskedSum::sign(spec, cohort, request, sum, &network.key))
+}
+
+/// A message, which must be of the site by whose connection it came.
+fn own<M: Canonical>(
+    roster: &Roster,
+    site: u32,
+    bytes: &[u8],
+    origin: impl Fn(&M) -> u32,
+) -> Result<M, Error> {
+    let message = M::from_bytes(bytes)?;
+    if origin(&message) == site {
+        return Ok(message);
+    }
+    Err(Error::Node(haima_smpc_node::Error::Peer {
+        peer: name(roster, site),
+        problem: format!("a message that is of {}", name(roster, origin(&message))),
+    }))
 }
 
 /// The floor counts operators (rule R8), and exact sums are over one set of sites (rule X2): sites
