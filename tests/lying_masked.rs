@@ -445,7 +445,6 @@ async fn a_signed_sum_of_absurd_numbers_ends_no_site() {
 
 /// A sum that the task can make nothing of is not absorbed: the study goes on from the right one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the replay counts a sum as absorbed before its task has taken it; a restart alone clears it"]
 async fn a_signed_sum_that_no_task_can_use_ends_the_round_and_not_the_study() {
     let mut played = Played::new().await;
     let sum = played.honest(0, 0, &ALL).await;
@@ -460,7 +459,6 @@ async fn a_signed_sum_that_no_task_can_use_ends_the_round_and_not_the_study() {
 
 /// X3: a site that went on from one sum of a step goes on from no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a site that restarts, or is asked for another task, forgets which sums it went on from"]
 async fn a_second_sum_of_one_step_is_refused() {
     let mut played = Played::new().await;
     let sum = played.honest(0, 0, &ALL).await;

@@ -18,7 +18,7 @@ use haima_dp::noise::NoiseScale;
 use haima_dp::sampler::PoissonSampler;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
-use haima_smpc_node::audit::Audit;
+use haima_smpc_node::audit::{Audit, Event};
 use haima_smpc_node::client::CLOCK_MS;
 use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::manifest::Manifest;
@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 
 use super::outbox::Outbox;
 use super::policy::Policy;
+use super::replay::{ABSORBED, Absorbed};
 use crate::Error;
 use crate::sum::plan::{Place, plan};
 
@@ -231,6 +232,25 @@ impl Hospital {
         })?;
         self.journal_charge(spec)?;
         Ok((charged, sampler))
+    }
+
+    /// Writes down which releases this site went on from.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn journal_absorbed(&self, releases: &[Absorbed]) -> Result<(), Error> {
+        let manifest = self.manifest_digest.to_string();
+        let mut events = Vec::with_capacity(releases.len());
+        for absorbed in releases {
+            events.push(Event {
+                kind: ABSORBED,
+                round: &absorbed.round,
+                subject: &absorbed.place,
+                digest: &absorbed.digest,
+                text: &manifest,
+            });
+        }
+        Ok(self.audit.write_all(&self.key, &events)?)
     }
 
     fn journal_charge(&mut self, spec: &RoundSpec) -> Result<(), Error> {

@@ -31,7 +31,7 @@ use super::masks::Masks;
 use super::nodes::Nodes;
 use super::outbox::Outbox;
 use super::policy::Policy;
-use super::replay::Replay;
+use super::replay::{Question, Replay};
 use crate::Error;
 use crate::proto::coordinator_client::CoordinatorClient;
 use crate::proto::fetch_request::What;
@@ -60,7 +60,7 @@ pub async fn run(config: &Config) -> Result<(), Error> {
         Mode::Masked => Way::Masked(Masks::open(config.state.join("masks"), &records)?),
     };
     let mut site = Site {
-        replay: Replay::new(Arc::clone(&manifest)),
+        replay: Replay::new(Arc::clone(&manifest), &records),
         coordinator: Coordinator { client: CoordinatorClient::new(channel), manifest },
         hospital,
         way,
@@ -286,7 +286,9 @@ impl Site {
                 round.check()?;
             }
         }
-        let (query, run) = self.replay.question(spec, &mut self.coordinator.clone()).await?;
+        let Question { query, run, fresh } =
+            self.replay.question(spec, &mut self.coordinator.clone()).await?;
+        self.hospital.journal_absorbed(&fresh)?;
         self.hospital.check_question(spec, &query)?;
         let place = (spec.task_id.as_str(), spec.run, spec.step);
         let served = self.coordinator.fetch(What::Query, place).await?;

@@ -177,9 +177,11 @@ impl Round<'_> {
         context: RoundContext,
     ) -> Result<(haima_crypto::secagg::Shared, haima_crypto::secagg::SharesMessage), Error> {
         let (spec, key) = (self.spec, &self.hospital.key);
+        let begun = self.masks.begin(context, spec, key)?;
+        // Nothing of it has been sent yet.
         let (place, number) = (place(spec), spec.number.to_string());
         self.hospital.audit.write(key, BEGUN, &spec.digest(), &place, &spec.manifest, &number)?;
-        self.masks.begin(context, spec, key)
+        Ok(begun)
     }
 
     /// The floor counts operators (rule R8); exact sums are over one set of sites (rule X2). Digest of

@@ -3,14 +3,16 @@
 //! The question of step t must be what the task makes of the releases of steps 0 to t-1, from the
 //! task's fixed start. With nodes each is signed by all of them, so a coordinator can neither choose
 //! an iterate nor show one hospital another model. In masked mode the sums are the coordinator's word:
-//! it can choose, but all hospitals of a round see the same, and who is in a sum is signed by them.
+//! it can choose, but once a step: all hospitals of a round see the same, who is in a sum is signed by
+//! them, and a hospital goes on from one sum of a step for good, by its journal.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haima_crypto::encode::{Canonical as _, Digest};
+use haima_crypto::encode::{Canonical as _, Digest, from_hex};
 use haima_fl_core::task::{Query, Run};
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::RoundSpec;
 
 use crate::Error;
@@ -30,10 +32,35 @@ pub(super) trait Releases {
 /// The site's own copy of the study's public state.
 pub(super) struct Replay {
     manifest: Arc<Manifest>,
+    /// The release that this site went on from, by manifest and `task/run/step`.
+    known: BTreeMap<(Digest, String), Digest>,
+    /// Those of them that are not on its disk yet.
+    fresh: Vec<Absorbed>,
     run: Option<u32>,
     finished: BTreeMap<String, serde_json::Value>,
     current: Option<Current>,
 }
+
+/// A release that a site goes on from.
+pub(super) struct Absorbed {
+    pub(super) round: Digest,
+    /// `task/run/step`.
+    pub(super) place: String,
+    /// What the next step names as the release before it.
+    pub(super) digest: Digest,
+}
+
+/// The one question of a step.
+pub(super) struct Question<'a> {
+    pub(super) query: Query,
+    pub(super) run: &'a dyn Run,
+    /// Releases that it follows from and that are to be written down before it is answered: whoever
+    /// tells this site another one of a step later is refused.
+    pub(super) fresh: Vec<Absorbed>,
+}
+
+/// Kind of the journal's record of a release that a site goes on from.
+pub(super) const ABSORBED: &str = "went on from";
 
 struct Current {
     task: String,
@@ -44,8 +71,15 @@ struct Current {
 }
 
 impl Replay {
-    pub(super) fn new(manifest: Arc<Manifest>) -> Self {
-        Self { manifest, run: None, finished: BTreeMap::new(), current: None }
+    /// `records` are those of the site's journal.
+    pub(super) fn new(manifest: Arc<Manifest>, records: &[AuditRecord]) -> Self {
+        let known = records.iter().filter(|record| record.kind == ABSORBED).filter_map(|record| {
+            let manifest = Digest::from_bytes(from_hex(&record.text).ok()?);
+            Some(((manifest, record.subject.clone()), record.digest))
+        });
+        let known = known.collect();
+        let (finished, fresh) = (BTreeMap::new(), Vec::new());
+        Self { manifest, known, fresh, run: None, finished, current: None }
     }
 
     /// Brings the replay to the step of a spec and returns the one question that belongs there.
@@ -57,7 +91,7 @@ impl Replay {
         &mut self,
         spec: &RoundSpec,
         releases: &mut impl Releases,
-    ) -> Result<(Query, &dyn Run), Error> {
+    ) -> Result<Question<'_>, Error> {
         if self.run != Some(spec.run) {
             // Another run has results of its own.
             (self.run, self.current) = (Some(spec.run), None);
@@ -73,11 +107,12 @@ impl Replay {
         let current = self.current.as_ref().filter(|current| current.step == spec.step);
         let current = current.ok_or_else(|| refuse(spec, "the run has gone on to a later step"))?;
         if current.previous != spec.previous {
-            return Err(refuse(spec, "it builds on another release than the nodes made (X3)"));
+            return Err(refuse(spec, "it builds on another release than the one before (X3)"));
         }
         let query = current.state.query();
         let query = query.ok_or_else(|| refuse(spec, "the run ended before this step (X3)"))?;
-        Ok((query, current.state.as_ref()))
+        let fresh = std::mem::take(&mut self.fresh);
+        Ok(Question { query, run: current.state.as_ref(), fresh })
     }
 
     /// Tasks before this one in the manifest: their results may be parameters of this one.
@@ -128,9 +163,33 @@ impl Replay {
         {
             return Err(refuse(spec, "a release served for this run is not of it (X3)"));
         }
-        current.previous = release.digest;
+        let (round, digest) = (spec.digest(), release.digest);
+        let place = format!("{}/{}/{}", current.task, current.run, current.step);
+        let key = (spec.manifest, place.clone());
+        match self.known.get(&key) {
+            Some(known) if *known == digest => {}
+            Some(_) => {
+                let reason = "another sum than the one that this site went on from before (X3)";
+                return Err(refuse(spec, reason));
+            }
+            None => {}
+        }
+        let absorbed =
+            absorbable(&query, release).and_then(|sum| Ok(current.state.absorb(&sum)?));
+        let output = match absorbed {
+            Ok(output) => output,
+            Err(error) => {
+                // The run begins anew with the next question.
+                self.current = None;
+                return Err(error);
+            }
+        };
+        if self.known.insert(key, digest).is_none() {
+            self.fresh.push(Absorbed { round, place, digest });
+        }
+        current.previous = digest;
         current.step += 1;
-        if let Some(output) = current.state.absorb(&absorbable(&query, release)?)? {
+        if let Some(output) = output {
             self.finished.insert(current.task.clone(), output);
         }
         Ok(true)
