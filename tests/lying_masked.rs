@@ -55,6 +55,65 @@ async fn an_exact_sum_over_other_sites_than_the_one_before_is_refused() {
     assert!(sum.request.partition.survivors.iter().eq(&before), "over the same sites it goes on");
 }
 
+/// X2: another run may begin over other sites where a policy says so, and keeps to them then; no approval
+/// lets a run that has begun go over to others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approved_run_begins_over_other_sites_and_keeps_to_them() {
+    for approved in [false, true] {
+        let mut played = Played::with(|setup| {
+            setup.policy.approved_reruns = vec!["cox/1".into(), "cox/2".into()];
+            setup.policy.approved_other_sites =
+                if approved { vec!["cox/2".into(), "cox/1".into()] } else { vec![] };
+        })
+        .await;
+        let few = [0, 1, 2];
+        played.honest(0, 0, &few).await;
+        played.hub.add_query("cox", 2, 0, query_bytes(&played.query));
+        let again = |played: &mut Played, attempt| RoundSpec { run: 2, ..played.spec(0, attempt) };
+        let spec = again(&mut played, 0);
+        if !approved {
+            let round = played.start(&spec);
+            round.until_partition(&ALL).await;
+            played.refused(&round, &few, "approved_other_sites").await;
+            continue;
+        }
+        played.honest_round(&spec, &ALL).await;
+        for restart in [false, true] {
+            if restart {
+                played.restart();
+            }
+            let attempt = 1 + u32::from(restart);
+            let spec = again(&mut played, attempt);
+            let round = played.start(&spec);
+            round.until_partition(&few).await;
+            played.refused(&round, &few, "exact sums before: their difference").await;
+            played.close();
+            let round = played.begin(0, attempt);
+            round.until_partition(&ALL).await;
+            played.refused(&round, &few, "of this run").await;
+            played.close();
+        }
+    }
+}
+
+/// L1, L2: a run has as many attempts as its plan, whatever the coordinator says of those before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_has_no_more_attempts_than_its_plan() {
+    let mut played = Played::new().await;
+    for attempt in 0..2 {
+        played.honest(0, attempt, &ALL).await;
+    }
+    for restart in [false, true] {
+        if restart {
+            played.restart();
+        }
+        let spec = played.spec(1, 0);
+        let third = RoundSpec { plan_index: 1, previous: Digest::of(b"sum"), ..spec };
+        let text = "plan index 1; this site has begun 2 attempts of the run (rule L1)";
+        played.all_refuse(&third, text).await;
+    }
+}
+
 /// R8: one round for one step and attempt, each round once, and later ones with higher numbers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_round_for_one_attempt_is_refused() {

@@ -101,6 +101,25 @@ fn a_hospital_that_does_not_trust_the_coordinators_sums_answers_the_first_step_a
     assert!(running.log_says(LOST, "trust_coordinator_sums"), "{}", running.logs());
 }
 
+/// X3: an exact question about the model that another task's sums came to follows from them too.
+#[test]
+fn a_first_step_that_follows_from_other_tasks_sums_needs_that_trust_as_well() {
+    let concordance = "model = \"hazard\"\ntime = \"dfs_days\"\nevent = \"dfs_event\"\n\
+                       covariates = [\"patient_age\", \"fab_4_5_aml\"]\nsubset = \"holdout\"\nseed = 1";
+    let study = [
+        BMT.to_owned(),
+        bmt_hazard("hazard", 2, Some((3.0, 1e-5))),
+        task("concordance", "concordance", 1, concordance),
+    ];
+    let mut setup = Setup::new(&study.concat(), "data/bmt_klein.csv").masked();
+    setup.policy.trust_coordinator_sums = false;
+    setup.timing = Timing { round_ms: 1500, grace_ms: 1500, tick_ms: 20 };
+    let mut running = setup.start();
+    running.until(|event| matches!(event, Event::TaskDone { task, .. } if task == "hazard"));
+    running.follow_to_error();
+    assert!(running.log_says(LOST, "trust_coordinator_sums"), "{}", running.logs());
+}
+
 fn manifest_of(setup: &Setup) -> Result<haima_smpc_node::manifest::Manifest, String> {
     let root = tempfile::tempdir().unwrap();
     let party = |name: &str| {

@@ -69,6 +69,9 @@ impl Found {
         let ((t, c), (t_new, c_new)) = (masking(old), masking(new));
         if old.mode == new.mode {
             self.number("masking.threshold", t.into(), t_new.into(), lower);
+            if old.masking.map(|m| m.prg) != new.masking.map(|m| m.prg) {
+                self.add("masking.prg is another one", false);
+            }
             self.number("masking.corrupt", c.into(), c_new.into(), lower);
         } else {
             self.add("the mode is another one: nodes, or masks without nodes", true);

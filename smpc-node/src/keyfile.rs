@@ -85,8 +85,7 @@ pub fn destroy_others(path: &Path) -> Result<(), Error> {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let own = name(path);
     let Some((stem, digits)) = own.rsplit_once('-') else { return Ok(()) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let entries = std::fs::read_dir(folder).map_err(|e| Error::file(folder, e))?;
     for other in entries.flatten().map(|entry| entry.path()) {
         let other_name = name(&other);
@@ -112,7 +111,8 @@ pub fn erase(path: &Path) -> Result<(), Error> {
         let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
         file.write_all(&zeros)?;
         file.sync_all()?;
-        std::fs::remove_file(path)
+        std::fs::remove_file(path)?;
+        std::fs::File::open(folder_of(path))?.sync_all()
     };
     match erase() {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, error)),
@@ -152,10 +152,14 @@ pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     remove(&partial)?;
     write_private(&partial, bytes)?;
     std::fs::rename(&partial, path).map_err(|e| Error::file(path, e))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|e| Error::file(folder, e))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Removes a file, if it is there.

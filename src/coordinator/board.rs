@@ -2,13 +2,14 @@
 //! takes it and answers, and what it posts is handed out to sites that wait.
 //!
 //! One *scope* is open at a time, an epoch or a round, by its digest. What waits in memory is bounded:
-//! one message a site, and [`ROOM`] bytes of all. Nothing here reads a message.
+//! one message a site, a newer one in the place of the older, and [`ROOM`] bytes of all but their first
+//! pieces. Nothing here reads a message.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use haima_crypto::encode::Digest;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot, watch};
 
 use super::hub::Value;
 
@@ -66,12 +67,16 @@ pub struct Board {
     posted: watch::Sender<Posted>,
     inbox: Mutex<Option<mpsc::Sender<Message>>>,
     room: Arc<Semaphore>,
+    /// Of each site the message that comes in, to be told when a newer one does.
+    coming: Mutex<BTreeMap<String, Arc<Notify>>>,
 }
 
 impl Default for Board {
     fn default() -> Self {
         let room = Arc::new(Semaphore::new(ROOM / UNIT));
-        Self { posted: watch::Sender::default(), inbox: Mutex::default(), room }
+        let (posted, inbox, coming) =
+            (watch::Sender::default(), Mutex::default(), Mutex::default());
+        Self { posted, inbox, room, coming }
     }
 }
 
@@ -114,6 +119,25 @@ impl Board {
     pub fn close(&self, reason: &str) {
         *self.inbox.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.posted.send_modify(|posted| posted.over = Some(reason.to_owned()));
+    }
+
+    /// A message of a site begins to come in: whoever takes in an older one of the same site is told to
+    /// stop, as the holder of this is by the next.
+    pub fn begin(&self, site: &str) -> Arc<Notify> {
+        let own = Arc::new(Notify::new());
+        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(older) = coming.insert(site.to_owned(), Arc::clone(&own)) {
+            older.notify_one();
+        }
+        own
+    }
+
+    /// Whether a scope is open.
+    ///
+    /// # Errors
+    /// [`Closed::Scope`] when it is not.
+    pub fn is_open(&self, scope: &Digest) -> Result<(), Closed> {
+        self.posted.borrow().open(scope)
     }
 
     /// Room for a message of so many bytes of a step, before any of it is read.
@@ -255,6 +279,19 @@ mod tests {
         drop(all);
         let there = tokio::time::timeout(wait, board.admit(&scope, Step::Vector, 1)).await;
         drop(there.unwrap().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_newer_message_of_a_site_ends_the_older() {
+        let board = Board::default();
+        let older = board.begin("north");
+        let other = board.begin("south");
+        let newer = board.begin("north");
+        let wait = Duration::from_millis(20);
+        tokio::time::timeout(wait, older.notified()).await.unwrap();
+        for kept in [other, newer] {
+            assert!(tokio::time::timeout(wait, kept.notified()).await.is_err());
+        }
     }
 
     #[tokio::test]

@@ -32,6 +32,39 @@ impl Service {
         Self { hub, manifest, manifest_digest }
     }
 
+    /// Reads a message of masked mode, in pieces of [`CHUNK`] bytes but for the last, and gives it to
+    /// whoever runs its scope.
+    async fn take_in(
+        &self,
+        site: String,
+        mut pieces: Streaming<proto::Piece>,
+    ) -> Result<Response<proto::PutReply>, Status> {
+        let first = within(PIECE, pieces.message()).await?;
+        let proto::Piece { scope, step, length, data } =
+            first.ok_or_else(|| Status::invalid_argument("no piece of a message"))?;
+        let (scope, step) = (self::scope(&scope)?, self::step(step)?);
+        let board = &self.hub.board;
+        let _room = board.admit(&scope, step, length).await.map_err(closed)?;
+        let mut bytes = Vec::new();
+        let mut data = data;
+        loop {
+            let left = length - bytes.len() as u64;
+            if data.len() as u64 != left.min(CHUNK as u64) {
+                let text = format!("a piece of {} bytes where {left} are left", data.len());
+                return Err(Status::invalid_argument(text));
+            }
+            bytes.extend_from_slice(&data);
+            if bytes.len() as u64 == length {
+                break;
+            }
+            board.is_open(&scope).map_err(closed)?;
+            let piece = within(PIECE, pieces.message()).await?;
+            data = piece.ok_or_else(|| Status::invalid_argument("a piece is missing"))?.data;
+        }
+        board.put(&scope, site, step, bytes).await.map_err(closed)?;
+        Ok(Response::new(proto::PutReply {}))
+    }
+
     fn site<T>(&self, request: &Request<T>) -> Result<String, Status> {
         let peer = request.extensions().get::<Peer>();
         let name = &peer.ok_or_else(|| Status::unauthenticated("no pinned key"))?.0;
@@ -42,12 +75,14 @@ impl Service {
 
 /// How long a site may take for the next piece of a message.
 const PIECE: Duration = Duration::from_secs(30);
+/// How long a message may take until it has been taken in.
+const MESSAGE: Duration = Duration::from_secs(600);
 
 async fn within<T>(
     time: Duration,
     call: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
-    let late = |_| Status::deadline_exceeded(format!("no piece within {} s", time.as_secs()));
+    let late = |_| Status::deadline_exceeded(format!("not within {} s", time.as_secs()));
     tokio::time::timeout(time, call).await.map_err(late)?
 }
 
@@ -160,26 +195,12 @@ impl proto::coordinator_server::Coordinator for Service {
         request: Request<Streaming<proto::Piece>>,
     ) -> Result<Response<proto::PutReply>, Status> {
         let site = self.site(&request)?;
-        let mut pieces = request.into_inner();
-        let first = within(PIECE, pieces.message()).await?;
-        let proto::Piece { scope, step, length, data } =
-            first.ok_or_else(|| Status::invalid_argument("no piece of a message"))?;
-        let (scope, step) = (self::scope(&scope)?, self::step(step)?);
-        let board = &self.hub.board;
-        let _room = board.admit(&scope, step, length).await.map_err(closed)?;
-        let mut bytes = Vec::from(data);
-        while let Some(piece) = within(PIECE, pieces.message()).await? {
-            if bytes.len() as u64 + piece.data.len() as u64 > length {
-                return Err(Status::invalid_argument("more bytes than announced"));
-            }
-            bytes.extend_from_slice(&piece.data);
+        let newer = self.hub.board.begin(&site);
+        let pieces = request.into_inner();
+        tokio::select! {
+            () = newer.notified() => Err(Status::aborted("a newer message of this site came")),
+            done = within(MESSAGE, self.take_in(site, pieces)) => done,
         }
-        if bytes.len() as u64 != length {
-            let text = format!("{} bytes of {length} that were announced", bytes.len());
-            return Err(Status::invalid_argument(text));
-        }
-        board.put(&scope, site, step, bytes).await.map_err(closed)?;
-        Ok(Response::new(proto::PutReply {}))
     }
 
     type TakeStream = Boxed<proto::Chunk>;

@@ -218,6 +218,7 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
             .collect(),
         trust_coordinator_sums: true,
         approved_reruns: Vec::new(),
+        approved_other_sites: Vec::new(),
         min_local_rows: 10,
         min_sites: study.min_sites,
         amendment: None,

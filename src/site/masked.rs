@@ -4,6 +4,9 @@
 //! What has to be on disk before it is sent is in `masks`; the commit point of a round is the answer:
 //! from then on its sum is known to the coordinator, whatever that says.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use haima_crypto::secagg::{Delivery, Partition, RoundContext, UnmaskRequest};
@@ -13,12 +16,16 @@ use haima_smpc_node::unix_millis;
 
 use super::answer::Hospital;
 use super::coordinator::{Coordinator, Place};
-use super::masks::{BEGUN, EXACT_SET, Masks, place, sites_digest};
+use super::masks::{BEGUN, EXACT_SET, Masks, SitesOf, place, run, sites_digest};
 use crate::Error;
 use crate::proto::Step;
 use crate::sum::masked::{
     ADVERTISEMENTS, AGREEMENTS, CONTROL, context, epoch_context, read_list, write_list,
 };
+use crate::sum::plan::open_run;
+
+/// How long a site tries to tell why it cannot finish an epoch.
+const TELLING: Duration = Duration::from_secs(1);
 
 /// Agrees on the keys of an epoch that the coordinator announced.
 ///
@@ -47,7 +54,16 @@ pub(super) async fn agree(
         let (agreeing, own) = advertising.agree(&all, &hospital.key, &mut rand::rng())?;
         heard(coordinator.put(at(Step::Pairs), &write_list(AGREEMENTS, &own)).await)?;
         let others = coordinator.take(at(Step::Pairs), CONTROL).await?;
-        let keys = agreeing.finish(&read_list(AGREEMENTS, &others)?)?;
+        let keys = match read_list(AGREEMENTS, &others).and_then(|all| Ok(agreeing.finish(&all)?)) {
+            Ok(keys) => keys,
+            Err(error) => {
+                // The coordinator cannot see what is sealed: it is told whom to look at.
+                let said = error.to_string();
+                let told = coordinator.put(at(Step::Ready), said.as_bytes());
+                let _ = tokio::time::timeout(TELLING, told).await;
+                return Err(error);
+            }
+        };
         let epoch = *keys.epoch();
         masks.keep(number, keys)?;
         let (none, text) = (Digest::default(), format!("keys {number}"));
@@ -97,15 +113,23 @@ impl Round<'_> {
         if let Some(reason) = self.masks.forbids(self.spec) {
             return Err(self.refuse(reason));
         }
-        let exact = self.spec.event == RoundEvent::Exact;
-        if exact && self.spec.step > 0 && !self.hospital.policy.trust_coordinator_sums {
+        let trusted = self.hospital.policy.trust_coordinator_sums;
+        if self.spec.event == RoundEvent::Exact && !trusted && self.follows_from_sums()? {
             return Err(self.refuse(
-                "in masked mode the sum before is the coordinator's word, which can choose what is \
+                "in masked mode the sums before are the coordinator's word, which can choose what is \
                  asked next; policy does not take it for exact tasks (trust_coordinator_sums)"
                     .into(),
             ));
         }
         Ok(())
+    }
+
+    /// Whether a question depends on earlier sums: of its own run, or of other tasks whose results it
+    /// is about.
+    fn follows_from_sums(&self) -> Result<bool, Error> {
+        let manifest = &self.hospital.manifest;
+        let entry = manifest.task(&self.spec.task_id)?;
+        Ok(self.spec.step > 0 || open_run(manifest, entry, &BTreeMap::new()).is_err())
     }
 
     /// Answers a round that was answered before a restart: the same bytes, to the same partition.
@@ -201,16 +225,24 @@ impl Round<'_> {
             return Err(self.refuse(reason));
         }
         let sites = sites_digest(names.into_iter());
-        let run = format!("{}/{}", spec.task_id, spec.run);
-        let approved = self.hospital.policy.approved_reruns.contains(&run);
-        let other = self.masks.exact().is_some_and(|exact| exact != sites);
-        if spec.event == RoundEvent::Exact && other && !approved {
-            return Err(self.refuse(format!(
-                "an exact sum over other sites than the exact sum before: their difference would show \
-                 a hospital (rule X2); to allow it add \"{run}\" to approved_reruns"
-            )));
+        if spec.event != RoundEvent::Exact {
+            return Ok(sites);
         }
-        Ok(sites)
+        let run = run(spec);
+        let why = "an exact sum over other sites than the exact sums before: their difference would \
+                   show a hospital (rule X2)";
+        match self.masks.sites_of(spec, sites) {
+            SitesOf::Known => Ok(sites),
+            SitesOf::OtherThanBefore
+                if self.hospital.policy.approved_other_sites.contains(&run) =>
+            {
+                Ok(sites)
+            }
+            SitesOf::OtherThanBefore => Err(self.refuse(format!(
+                "{why}; to allow it for this run add \"{run}\" to approved_other_sites"
+            ))),
+            SitesOf::OtherOfThisRun => Err(self.refuse(format!("{why} of this run"))),
+        }
     }
 
     /// From here on the sum over these sites is taken as known.
@@ -218,9 +250,10 @@ impl Round<'_> {
         let (spec, key) = (self.spec, &self.hospital.key);
         let (round, task) = (spec.digest(), &spec.task_id);
         let text = format!("{} sites", partition.survivors.len());
-        if spec.event == RoundEvent::Exact && self.masks.exact() != Some(sites) {
-            self.hospital.audit.write(key, EXACT_SET, &round, task, &sites, &text)?;
-            self.masks.set_exact(sites);
+        if spec.event == RoundEvent::Exact
+            && let Some(pin) = self.masks.pin(spec, sites)
+        {
+            self.hospital.audit.write(key, EXACT_SET, &round, &run(spec), &sites, &pin)?;
         }
         self.hospital.audit.write(key, "answered", &round, task, &partition.digest(), &text)?;
         Ok(())

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
+use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder, from_hex};
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::secagg::{
     Advertisement, Advertising, Answered, EpochContext, PairKeys, RoundContext, Shared,
@@ -33,13 +33,61 @@ pub(super) struct Masks {
     folder: PathBuf,
     /// The epoch's number and its keys.
     keys: Option<(u64, PairKeys)>,
-    /// By manifest and place: what was begun there.
-    begun: BTreeMap<(Digest, String), Digest>,
-    /// The highest number of a round that was begun.
-    number: u64,
-    /// Digest of the sites of the last exact sum that was answered.
-    exact: Option<Digest>,
+    begun: Begun,
+    exact: Exact,
 }
+
+/// Rounds that were begun.
+#[derive(Default)]
+struct Begun {
+    /// By manifest and place.
+    rounds: BTreeMap<(Digest, String), Digest>,
+    /// The highest number, by manifest.
+    numbers: BTreeMap<Digest, u64>,
+    /// How many, by manifest and `task/run`.
+    attempts: BTreeMap<(Digest, String), u32>,
+}
+
+impl Begun {
+    fn add(&mut self, manifest: Digest, place: String, number: u64, round: Digest) {
+        let highest = self.numbers.entry(manifest).or_default();
+        *highest = number.max(*highest);
+        let run = place.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
+        if self.rounds.insert((manifest, place), round).is_none() {
+            *self.attempts.entry((manifest, run)).or_default() += 1;
+        }
+    }
+}
+
+/// The sites of the exact sums that were answered, as digests ([`sites_digest`]).
+#[derive(Default)]
+struct Exact {
+    /// By manifest and run: those of all exact sums of the run, whatever the task.
+    runs: BTreeMap<(Digest, String), Digest>,
+    /// Those of the last run, by study.
+    last: BTreeMap<String, Digest>,
+}
+
+impl Exact {
+    fn add(&mut self, manifest: Digest, study: &str, run: &str, sites: Digest) {
+        self.runs.insert((manifest, run.to_owned()), sites);
+        self.last.insert(study.to_owned(), sites);
+    }
+}
+
+/// What a site's memory says of the sites of an exact sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SitesOf {
+    /// The same as of the exact sum before, or there was none.
+    Known,
+    /// Another set than of the sums of the same run: never answered (rule X2).
+    OtherOfThisRun,
+    /// The first of its run, over another set than that of the run before.
+    OtherThanBefore,
+}
+
+/// Most by which a round's number may pass the one before.
+const MAX_JUMP: u64 = 1 << 20;
 
 /// A number and a secret in one file.
 struct Numbered {
@@ -64,6 +112,11 @@ impl Numbered {
     }
 }
 
+/// `task/run`.
+pub(super) fn run(spec: &RoundSpec) -> String {
+    format!("{}/{}", spec.task_id, spec.run)
+}
+
 /// `task/run/step/attempt`.
 pub(super) fn place(spec: &RoundSpec) -> String {
     format!("{}/{}/{}/{}", spec.task_id, spec.run, spec.step, spec.attempt)
@@ -76,21 +129,32 @@ impl Masks {
     /// When a file cannot be read, is readable by others, or is damaged.
     pub(super) fn open(folder: PathBuf, records: &[AuditRecord]) -> Result<Self, Error> {
         std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
-        let (mut begun, mut number, mut exact) = (BTreeMap::new(), 0, None);
+        let (mut begun, mut exact) = (Begun::default(), Exact::default());
         for record in records {
             match record.kind.as_str() {
                 BEGUN => {
-                    begun.insert((record.digest, record.subject.clone()), record.round);
-                    number = record.text.parse().unwrap_or(u64::MAX).max(number);
+                    let number = record.text.parse().unwrap_or(u64::MAX);
+                    begun.add(record.digest, record.subject.clone(), number, record.round);
                 }
-                EXACT_SET => exact = Some(record.digest),
+                EXACT_SET => {
+                    // As `pin` writes it.
+                    let of = record.text.split_once(' ').and_then(|(manifest, study)| {
+                        Some((Digest::from_bytes(from_hex(manifest).ok()?), study))
+                    });
+                    let run = record.subject.rsplit_once('/').map(|(_, run)| run);
+                    if let (Some((manifest, study)), Some(run)) = (of, run) {
+                        exact.add(manifest, study, run, record.digest);
+                    }
+                }
                 _ => {}
             }
         }
-        let mut masks = Self { folder, keys: None, begun, number, exact };
+        let mut masks = Self { folder, keys: None, begun, exact };
         if let Some(Numbered { number, secret }) = masks.read("keys")? {
             masks.keys = Some((number, PairKeys::from_bytes(&secret)?));
-            if masks.read("advertising")?.is_some_and(|own| own.number <= number) {
+            // What these keys were made with is destroyed after they are stored; a stop in between
+            // may have left it, whole or in zeros.
+            if masks.read("advertising").ok().flatten().is_none_or(|own| own.number <= number) {
                 masks.forget_advertising()?;
             }
         }
@@ -162,15 +226,27 @@ impl Masks {
     }
 
     /// What forbids to begin a round, beside its keys: it was begun, or its place was begun as another
-    /// (rule R8), or it is not the latest.
+    /// (rule R8); its number is not above the last, or far above; or the run has had more attempts than
+    /// its place in the plan allows, so that no coordinator gets more of them than the plan has (rules
+    /// L1, L2).
     pub(super) fn forbids(&self, spec: &RoundSpec) -> Option<String> {
         let round = spec.digest();
-        match self.begun.get(&(spec.manifest, place(spec))) {
+        let last = self.begun.numbers.get(&spec.manifest).copied().unwrap_or(0);
+        let run = (spec.manifest, run(spec));
+        let attempts = self.begun.attempts.get(&run).copied().unwrap_or(0);
+        match self.begun.rounds.get(&(spec.manifest, place(spec))) {
             Some(begun) if *begun == round => Some("it was begun before a restart".into()),
             Some(_) => Some("another round was begun for this step and attempt (rule R8)".into()),
-            None if spec.number <= self.number => {
-                Some(format!("its number {} is not above {}", spec.number, self.number))
+            None if spec.number <= last => {
+                Some(format!("its number {} is not above {last}", spec.number))
             }
+            None if spec.number - last > MAX_JUMP => {
+                Some(format!("its number {} is over {MAX_JUMP} above {last}", spec.number))
+            }
+            None if spec.plan_index < attempts => Some(format!(
+                "plan index {}; this site has begun {attempts} attempts of the run (rule L1)",
+                spec.plan_index
+            )),
             None => None,
         }
     }
@@ -191,19 +267,30 @@ impl Masks {
         let begun = Shared::start(context, keys, identity, &mut rand::rng())?;
         let (number, bytes) = (*number, keys.to_bytes());
         durable::write_now("site.masked.begun", || self.write("keys", number, &bytes))?;
-        self.begun.insert((spec.manifest, place(spec)), spec.digest());
-        self.number = self.number.max(spec.number);
+        self.begun.add(spec.manifest, place(spec), spec.number, spec.digest());
         Ok(begun)
     }
 
-    /// Digest of the sites of the exact sums that were answered.
-    pub(super) fn exact(&self) -> Option<Digest> {
-        self.exact
+    /// How the sites of an exact sum stand to those of the exact sums before.
+    pub(super) fn sites_of(&self, spec: &RoundSpec, sites: Digest) -> SitesOf {
+        let of_run = self.exact.runs.get(&(spec.manifest, spec.run.to_string()));
+        let before = self.exact.last.get(&spec.study);
+        match (of_run, before) {
+            (Some(of_run), _) if *of_run != sites => SitesOf::OtherOfThisRun,
+            (None, Some(before)) if *before != sites => SitesOf::OtherThanBefore,
+            _ => SitesOf::Known,
+        }
     }
 
-    /// Exact sums are over these sites from now on.
-    pub(super) fn set_exact(&mut self, sites: Digest) {
-        self.exact = Some(sites);
+    /// The text of the journal's record by which exact sums of a run are over these sites from now
+    /// on; `None` where that is on record.
+    pub(super) fn pin(&mut self, spec: &RoundSpec, sites: Digest) -> Option<String> {
+        let run = spec.run.to_string();
+        if self.exact.runs.contains_key(&(spec.manifest, run.clone())) {
+            return None;
+        }
+        self.exact.add(spec.manifest, &spec.study, &run, sites);
+        Some(format!("{} {}", spec.manifest, spec.study))
     }
 
     /// The answer to a round, if there was one.

@@ -38,6 +38,10 @@ pub struct Policy {
     /// Further runs of an exact task on the same data, each as `task/run` (rule X2).
     #[serde(default)]
     pub approved_reruns: Vec<String>,
+    /// Masked mode: exact runs that may begin over other hospitals than the exact sums before, each as
+    /// `task/run`. All exact sums of one run are over one set, whatever stands here (rule X2).
+    #[serde(default)]
+    pub approved_other_sites: Vec<String>,
     /// A task with fewer complete rows here gets the zero vector.
     #[serde(default = "ten")]
     pub min_local_rows: u64,

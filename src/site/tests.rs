@@ -122,6 +122,7 @@ impl Fixture {
             exact_tasks: vec!["cox".into()],
             trust_coordinator_sums: true,
             approved_reruns: vec![],
+            approved_other_sites: vec![],
             min_local_rows: 10,
             min_sites: 2,
             amendment: None,

@@ -73,6 +73,7 @@ impl Setup {
             exact_tasks: exact.map(|task| task.id.clone()).collect(),
             trust_coordinator_sums: true,
             approved_reruns: vec![],
+            approved_other_sites: vec![],
             min_local_rows: 1,
             min_sites: study.min_sites,
             amendment: None,

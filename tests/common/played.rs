@@ -150,7 +150,7 @@ impl Played {
             run: 1,
             step,
             attempt,
-            plan_index: step + attempt,
+            plan_index: (step + attempt).max(u32::try_from(self.number).unwrap() - 1),
             previous: self.previous,
             epoch: self.epoch,
             deadline_ms: unix_millis() + 10_000,
@@ -174,7 +174,13 @@ impl Played {
 
     /// An honest round over `survivors`; the others' vectors are said not to have come.
     pub(crate) async fn honest(&mut self, step: u32, attempt: u32, survivors: &[u32]) -> MaskedSum {
-        let round = self.begin(step, attempt);
+        let spec = self.spec(step, attempt);
+        self.honest_round(&spec, survivors).await
+    }
+
+    /// The same for a spec.
+    pub(crate) async fn honest_round(&mut self, spec: &RoundSpec, survivors: &[u32]) -> MaskedSum {
+        let round = self.start(spec);
         let confirming = round.until_partition(survivors).await;
         let unmasking = round.confirmed(confirming, survivors).await;
         let sum = round.answered(unmasking, survivors, &self.key).await;

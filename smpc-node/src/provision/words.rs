@@ -1,5 +1,6 @@
 //! What a manifest commits its parties to, in words for whoever is to sign it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::Error;
@@ -25,7 +26,25 @@ fn masked(manifest: &Manifest, masking: Masking) -> String {
          each site adds its part of the noise; {} parts are sure to be in every sum (t - c)\n\
          nobody proves that a site keeps to its bound, and the coordinator's sum is taken on trust\n",
         masking.honest()
-    )
+    ) + &shared_operators(manifest)
+}
+
+/// Operators that are more than one party: together they may be the whole coalition.
+fn shared_operators(manifest: &Manifest) -> String {
+    let mut sites = BTreeMap::<&str, usize>::new();
+    for site in &manifest.sites {
+        *sites.entry(&site.operator).or_default() += 1;
+    }
+    let mut text = String::new();
+    for (operator, count) in sites {
+        let adds = manifest.coordinator.operator == operator;
+        if count > 1 || adds {
+            let also = if adds { " and the coordinator" } else { "" };
+            let _ =
+                writeln!(text, "NOTE {operator} runs {count} sites{also}: each counts as one of c");
+        }
+    }
+    text
 }
 
 /// The manifest in words; with the one that it amends, what it changes.

@@ -1,7 +1,7 @@
 //! Collecting the messages of one step from sites, until all have come, or enough and a little
 //! patience, or it is too late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use haima_crypto::secagg::Roster;
@@ -9,6 +9,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::coordinator::board::{Message, Step};
+
+/// Refused messages of a site at one step that are logged.
+const LOGGED: u32 = 32;
+/// Refused messages of a site at one step after which no more are looked at.
+const MOST: u32 = 256;
 
 /// When a step has come to its end.
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +37,19 @@ pub(super) async fn gather<E: std::fmt::Display>(
     until: Until,
     mut add: impl FnMut(u32, Vec<u8>) -> Result<(), E>,
 ) -> BTreeSet<u32> {
-    let mut came = BTreeSet::new();
+    let (mut came, mut refused) = (BTreeSet::new(), BTreeMap::<String, u32>::new());
     let mut latest = until.latest;
-    while came.len() < until.all {
+    // Whatever is ready to be read: late is late.
+    while came.len() < until.all && Instant::now() < latest {
         let Ok(Some(message)) = tokio::time::timeout_at(latest, inbox.recv()).await else { break };
         let Message { site, step: of, bytes, reply } = message;
         let position = (0..roster.sites())
             .find(|position| roster.member(*position).is_ok_and(|member| member.name == site));
         let answer = match position {
             None => Err("no site of this study".to_owned()),
+            Some(_) if refused.get(&site).is_some_and(|times| *times >= MOST) => {
+                Err("too many messages of this site were refused at this step".to_owned())
+            }
             Some(_) if of != step => Err(format!("the {of:?} step is not open; {step:?} is")),
             Some(position) => add(position, bytes).map(|()| position).map_err(|e| e.to_string()),
         };
@@ -50,7 +59,13 @@ pub(super) async fn gather<E: std::fmt::Display>(
                     latest = latest.min(Instant::now() + until.patience);
                 }
             }
-            Err(reason) => tracing::warn!(%site, ?of, %reason, "a site's message is refused"),
+            Err(reason) => {
+                let times = refused.entry(site.clone()).or_default();
+                *times += 1;
+                if *times <= LOGGED {
+                    tracing::warn!(%site, ?of, %reason, "a site's message is refused");
+                }
+            }
         }
         // A site that has gone asks again, or not.
         let _ = reply.send(answer.map(drop));

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
 use haima_crypto::secagg::{
-    Advertisement, Agreement, Collecting, Confirmation, EpochContext, MaskedInput, Member, Roster,
-    RoundContext, SharesMessage, Terms, UnmaskShares,
+    Advertisement, Agreement, Collecting, Confirmation, EpochContext, MaskedInput, Member,
+    Partition, Roster, RoundContext, SharesMessage, Terms, UnmaskShares,
 };
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
@@ -35,6 +35,8 @@ use crate::coordinator::events::Event;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Most bytes of a message besides a vector: 200 agreements of X-Wing ciphertexts.
 pub(crate) const CONTROL: usize = 1 << 20;
+/// Most bytes of what a site says of an epoch that it could not finish.
+const SAID: usize = 1 << 10;
 /// Largest stored epoch, in bytes.
 const MAX_EPOCH: u64 = 1 << 10;
 /// Largest stored sum, in bytes.
@@ -114,7 +116,7 @@ impl Masked {
         let context = epoch_context(&network.manifest, number)?;
         let roster = roster(&network.manifest)?;
         let board = &network.hub.board;
-        let limits = [(Step::Keys, CONTROL), (Step::Pairs, CONTROL), (Step::Ready, 0)];
+        let limits = [(Step::Keys, CONTROL), (Step::Pairs, CONTROL), (Step::Ready, SAID)];
         let mut inbox = board.open(*context.digest(), &limits);
         network.hub.start_epoch(number, &network.key.sign(context.digest()));
         let latest = Instant::now() + Duration::from_millis(network.manifest.round_ms);
@@ -179,9 +181,8 @@ impl Masked {
         network.journal("opened", &round, &spec.task_id, &Digest::default(), "")?;
         network.hub.start_round(spec, &network.key.sign(&round));
         network.events.tell(Event::opened(spec));
-        let exact = (spec.event == RoundEvent::Exact).then(|| self.first_exact(network));
-        let sum = match exact.transpose() {
-            Ok(exact) => sum(network, spec, context, exact.flatten().as_ref(), &mut inbox).await,
+        let sum = match self.exact_sites(network, spec) {
+            Ok(exact) => self.sum(network, spec, context, exact.as_ref(), &mut inbox).await,
             Err(error) => Err(error),
         };
         let sum = sum.inspect_err(|error| board.close(&error.to_string()))?;
@@ -191,16 +192,29 @@ impl Masked {
         Ok(bytes)
     }
 
-    /// The sites of the study's first exact sum: those of every later one (rule X2).
-    fn first_exact(&self, network: &Network) -> Result<Option<BTreeSet<u32>>, Error> {
-        for spec in network.announced.all() {
-            let exact = spec.event == RoundEvent::Exact && spec.manifest == network.manifest_digest;
-            let sum = if exact { read(&self.path_of(&spec.digest()), MAX_SUM)? } else { None };
-            if let Some(bytes) = sum {
-                return Ok(Some(MaskedSum::from_bytes(&bytes)?.request.partition.survivors));
+    /// The sites that an exact sum is over: those of the first one of its run that sites were asked to
+    /// answer, whether it came to its end or not (rule X2). `None` in a private round, and before.
+    fn exact_sites(
+        &self,
+        network: &Network,
+        spec: &RoundSpec,
+    ) -> Result<Option<BTreeSet<u32>>, Error> {
+        if spec.event != RoundEvent::Exact {
+            return Ok(None);
+        }
+        for earlier in network.announced.all() {
+            if (earlier.manifest, earlier.run) == (spec.manifest, spec.run)
+                && let Some(bytes) = read(&self.sites_of(&earlier.digest()), CONTROL as u64)?
+            {
+                return Ok(Some(Partition::from_bytes(&bytes)?.survivors));
             }
         }
         Ok(None)
+    }
+
+    /// Where the partition of an exact round is kept.
+    fn sites_of(&self, round: &Digest) -> PathBuf {
+        self.folder.join(format!("{round}.sites"))
     }
 }
 
@@ -253,93 +267,116 @@ async fn agree(
     for (site, agreements) in (0..).zip(&inboxes) {
         board.post(Step::Pairs, Some(&name(roster, site)), write_list(AGREEMENTS, agreements));
     }
-    // Rounds begin when each has them on its disk.
-    let came = gather(inbox, roster, Step::Ready, until, |_, _| Ok::<_, Error>(()));
-    absent(roster, &came.await, "stored its pair keys")?;
+    // Rounds begin when each has them on its disk, or one says what keeps it from that.
+    let came = gather(inbox, roster, Step::Ready, until, |site, bytes| {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let said: String =
+            String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).collect();
+        Err(Error::Stopped { party: name(roster, site), reason: said })
+    });
+    absent(
+        roster,
+        &came.await,
+        "stored its pair keys (see this coordinator's log for what it said)",
+    )?;
     Ok(epoch)
 }
 
-/// The sum of a round, from the sites' shares to the coordinator's signature.
-async fn sum(
-    network: &Network,
-    spec: &RoundSpec,
-    context: RoundContext,
-    exact: Option<&BTreeSet<u32>>,
-    inbox: &mut mpsc::Receiver<Message>,
-) -> Result<MaskedSum, Error> {
-    let (manifest, board) = (&network.manifest, &network.hub.board);
-    let roster = context.roster().clone();
-    let threshold = context.terms().threshold as usize;
-    let left = Duration::from_millis(spec.deadline_ms.saturating_sub(unix_millis()));
-    let (now, grace) = (Instant::now(), Duration::from_millis(manifest.grace_ms));
-    let until = |all: usize, enough: usize, latest: Instant| Until {
-        all,
-        enough,
-        patience: PATIENCE.min(grace / 4),
-        latest,
-    };
-
-    let all = exact.map_or(roster.sites() as usize, BTreeSet::len);
-    let mut collecting = Collecting::new(context);
-    let half = until(all, all, now + left / 2);
-    let sharers = gather(inbox, &roster, Step::Shares, half, |site, bytes| {
-        if exact.is_some_and(|exact| !exact.contains(&site)) {
-            let (site, round) = (name(&roster, site), spec.digest().short());
-            let reason = "it is not in the study's first exact sum (rule X2)".into();
-            return Err(Error::Refused { site, round, reason });
-        }
-        let origin = |shares: &SharesMessage| shares.header.origin.site;
-        Ok(collecting.add(own(&roster, site, &bytes, origin)?)?)
-    });
-    let sharers = sharers.await;
-    let relaying = collecting.close()?;
-    for site in &sharers {
-        let delivery = relaying.delivery(*site)?.to_bytes();
-        board.post(Step::Shares, Some(&name(&roster, *site)), delivery);
-    }
-
-    let mut summing = relaying.sum();
-    let deadline = until(sharers.len(), sharers.len(), now + left);
-    let add = |site, bytes: Vec<u8>| {
-        let vector = own(&roster, site, &bytes, |vector: &MaskedInput| vector.origin.site)?;
-        Ok::<_, Error>(summing.add(&vector)?)
-    };
-    gather(inbox, &roster, Step::Vector, deadline, add).await;
-    let mut confirming = summing.close()?;
-    let survivors = confirming.partition().survivors.clone();
-    check_survivors(manifest, spec, &roster, &survivors, exact)?;
-    board.post(Step::Vector, None, confirming.partition().to_bytes());
-
-    let all = survivors.len();
-    let half = until(all, threshold, now + left + grace / 2);
-    let add = |site, bytes: Vec<u8>| {
-        let signed = own(&roster, site, &bytes, |signed: &Confirmation| signed.origin.site)?;
-        Ok::<_, Error>(confirming.add(&signed)?)
-    };
-    gather(inbox, &roster, Step::Confirmation, half, add).await;
-    let mut unmasking = confirming.close()?;
-    board.post(Step::Confirmation, None, unmasking.request().to_bytes());
-
-    let latest = now + left + grace;
-    let mut wanted = until(all, threshold, latest);
-    let seeds = loop {
-        let add = |site, bytes: Vec<u8>| {
-            let answer = own(&roster, site, &bytes, |answer: &UnmaskShares| answer.origin.site)?;
-            Ok::<_, Error>(unmasking.add(&answer)?)
+impl Masked {
+    /// The sum of a round, from the sites' shares to the coordinator's signature.
+    async fn sum(
+        &self,
+        network: &Network,
+        spec: &RoundSpec,
+        context: RoundContext,
+        exact: Option<&BTreeSet<u32>>,
+        inbox: &mut mpsc::Receiver<Message>,
+    ) -> Result<MaskedSum, Error> {
+        let (manifest, board) = (&network.manifest, &network.hub.board);
+        let roster = context.roster().clone();
+        let threshold = context.terms().threshold as usize;
+        let left = Duration::from_millis(spec.deadline_ms.saturating_sub(unix_millis()));
+        let (now, grace) = (Instant::now(), Duration::from_millis(manifest.grace_ms));
+        let until = |all: usize, enough: usize, latest: Instant| Until {
+            all,
+            enough,
+            patience: PATIENCE.min(grace / 4),
+            latest,
         };
-        let came = gather(inbox, &roster, Step::Answer, wanted, add).await;
-        // More answers than t let wrong shares be found.
-        match unmasking.seeds(&mut rand::rng()) {
-            Ok(seeds) => break seeds,
-            Err(error) if came.is_empty() || unmasking.answered().count() >= all => {
-                return Err(error.into());
+
+        let all = exact.map_or(roster.sites() as usize, BTreeSet::len);
+        let mut collecting = Collecting::new(context);
+        let half = until(all, all, now + left / 2);
+        let sharers = gather(inbox, &roster, Step::Shares, half, |site, bytes| {
+            if exact.is_some_and(|exact| !exact.contains(&site)) {
+                let (site, round) = (name(&roster, site), spec.digest().short());
+                let reason = "it is not in the first exact sum of the run (rule X2)".into();
+                return Err(Error::Refused { site, round, reason });
             }
-            Err(_) => wanted = until(1, 1, latest),
+            let origin = |shares: &SharesMessage| shares.header.origin.site;
+            Ok(collecting.add(own(&roster, site, &bytes, origin)?)?)
+        });
+        let sharers = sharers.await;
+        let relaying = collecting.close()?;
+        for site in &sharers {
+            let delivery = relaying.delivery(*site)?.to_bytes();
+            board.post(Step::Shares, Some(&name(&roster, *site)), delivery);
         }
-    };
-    let (cohort, request) = (*unmasking.cohort(), unmasking.request().clone());
-    let sum = unmasking.unmask(seeds);
-    Ok(MaskedSum::sign(spec, cohort, request, sum, &network.key))
+
+        let mut summing = relaying.sum();
+        let deadline = until(sharers.len(), sharers.len(), now + left);
+        let add = |site, bytes: Vec<u8>| {
+            let vector = own(&roster, site, &bytes, |vector: &MaskedInput| vector.origin.site)?;
+            Ok::<_, Error>(summing.add(&vector)?)
+        };
+        gather(inbox, &roster, Step::Vector, deadline, add).await;
+        let mut confirming = summing.close()?;
+        let survivors = confirming.partition().survivors.clone();
+        check_survivors(manifest, spec, &roster, &survivors, exact)?;
+        board.post(Step::Vector, None, confirming.partition().to_bytes());
+
+        let all = survivors.len();
+        let half = until(all, threshold, now + left + grace / 2);
+        let add = |site, bytes: Vec<u8>| {
+            let signed = own(&roster, site, &bytes, |signed: &Confirmation| signed.origin.site)?;
+            Ok::<_, Error>(confirming.add(&signed)?)
+        };
+        gather(inbox, &roster, Step::Confirmation, half, add).await;
+        let mut unmasking = confirming.close()?;
+        if spec.event == RoundEvent::Exact {
+            // A site that answers will answer for no other sites in this run.
+            let (path, bytes) =
+                (self.sites_of(&spec.digest()), unmasking.request().partition.to_bytes());
+            durable::write_now("coordinator.masked.sites", || {
+                keyfile::replace_private(&path, &bytes)
+            })?;
+        }
+        board.post(Step::Confirmation, None, unmasking.request().to_bytes());
+
+        let latest = now + left + grace;
+        let mut wanted = until(all, threshold, latest);
+        let seeds = loop {
+            let add = |site, bytes: Vec<u8>| {
+                let answer =
+                    own(&roster, site, &bytes, |answer: &UnmaskShares| answer.origin.site)?;
+                Ok::<_, Error>(unmasking.add(&answer)?)
+            };
+            let came = gather(inbox, &roster, Step::Answer, wanted, add).await;
+            // More answers than t let wrong shares be found.
+            match unmasking.seeds(&mut rand::rng()) {
+                Ok(seeds) => break seeds,
+                Err(error) if came.is_empty() || unmasking.answered().count() >= all => {
+                    return Err(error.into());
+                }
+                Err(_) => wanted = until(1, 1, latest),
+            }
+        };
+        let (cohort, request) = (*unmasking.cohort(), unmasking.request().clone());
+        let sum = unmasking.unmask(seeds);
+        Ok(MaskedSum::sign(spec, cohort, request, sum, &network.key))
+    }
 }
 
 /// A message, which must be of the site by whose connection it came.
@@ -386,7 +423,7 @@ fn check_survivors(
     // No other site's shares were taken in.
     if let Some(missing) = exact.and_then(|exact| exact.symmetric_difference(survivors).next()) {
         return Err(failed(format!(
-            "{} is missing, which is in the study's first exact sum: all exact sums are over the same \
+            "{} is missing, which is in the first exact sum of the run: all of them are over the same \
              sites (rule X2)",
             name(roster, *missing)
         )));
