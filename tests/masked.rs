@@ -180,7 +180,7 @@ fn a_drafted_manifest_tells_its_terms_in_words() {
         "c = 1",
         "t = 3",
         "a round can lose 1 site",
-        "2 parts",
+        "as many as 2 (t - c)",
         "the coordinator and up to 1 of the sites",
     ] {
         assert!(words.contains(part), "{part}: {words}");

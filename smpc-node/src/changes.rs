@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::Error;
 use crate::manifest::{Manifest, TaskEntry};
+use crate::masking::Masking;
 
 /// One difference between a manifest and the one that it amends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,9 @@ impl Found {
             if old.masking.map(|m| m.prg) != new.masking.map(|m| m.prg) {
                 self.add("masking.prg is another one", false);
             }
+            let honest = |of: &Manifest| of.masking.map_or(0, Masking::honest);
+            let what = "sites that are sure to be honest in a sum (t - c)";
+            self.number(what, honest(old).into(), honest(new).into(), lower);
             self.number("masking.corrupt", c.into(), c_new.into(), lower);
         } else {
             self.add("the mode is another one: nodes, or masks without nodes", true);

@@ -2,7 +2,9 @@
 //!
 //! A journal alone shows that its chain is whole and that its party signed every record; not that
 //! the record is true, nor that its end was not cut off. Peers' journals show both, as far as they
-//! saw the same: nodes accept one header a site and round, agree on one set, and know one release.
+//! saw the same: nodes accept one header a site and round, agree on one set, and know one release. In
+//! masked mode the coordinator accepts a vector of each site that is summed, sites answer one set, and
+//! go on from the release that the coordinator made.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +81,10 @@ pub fn first_disagreement(manifest: &Manifest, journals: &[Journal]) -> Option<D
             said.iter().copied().filter(|said| said.record.kind == kind).collect()
         };
         one_digest(&of("agreed"), "agreed on", &mut found);
-        one_digest(&of("released"), "knows as the release", &mut found);
+        // In masked mode a site writes down which release it went on from, and what it answered.
+        let releases = [of("released"), of("went on from")].concat();
+        one_digest(&releases, "knows as the release", &mut found);
+        one_digest(&of("answered"), "answered", &mut found);
         headers(manifest, &has, said, &mut found);
         ends(&nodes, said, &mut found);
         refusals(&nodes, said, &mut found);
@@ -274,6 +279,46 @@ mod tests {
             assert_eq!(first_disagreement(&manifest, &journals[i..=i]), None);
             assert_eq!(first_disagreement(&manifest, &journals[i..]), None);
         }
+    }
+
+    /// Masked mode: no nodes, so the coordinator's journal is what the sites' are held against.
+    #[test]
+    fn journals_of_masked_mode_show_another_sum_another_set_and_what_was_cut_off() {
+        let (mut manifest, _) = example();
+        manifest.nodes.clear();
+        let site = |name: &str, vector: &[u8]| Journal {
+            party: name.into(),
+            records: vec![
+                record("submitted", "task", vector, 2),
+                record("answered", "task", b"set", 4),
+                record("went on from", "task/1/0", b"release", 6),
+            ],
+        };
+        let coordinator = vec![
+            record("opened", "task", b"", 1),
+            record("accepted", "site-a", b"vector a", 3),
+            record("accepted", "site-b", b"vector b", 3),
+            record("released", "task", b"release", 5),
+        ];
+        let honest = vec![
+            Journal { party: "coordinator".into(), records: coordinator },
+            site("site-a", b"vector a"),
+            site("site-b", b"vector b"),
+        ];
+        assert_eq!(first_disagreement(&manifest, &honest), None);
+        let told = |change: fn(&mut Vec<Journal>)| {
+            let mut journals = honest.clone();
+            change(&mut journals);
+            first_disagreement(&manifest, &journals).expect("a disagreement").to_string()
+        };
+        let cut = told(|j| j[1].records.clear());
+        assert!(cut.contains("site-a's journal knows nothing"), "{cut}");
+        let sum = told(|j| j[2].records[2].digest = Digest::of(b"another sum"));
+        assert!(sum.contains("record 2 of site-b") && sum.contains("as the release"), "{sum}");
+        let set = told(|j| j[2].records[1].digest = Digest::of(b"another set"));
+        assert!(set.contains("record 1 of site-b") && set.contains("answered"), "{set}");
+        let vector = told(|j| j[0].records[1].digest = Digest::of(b"another vector"));
+        assert!(vector.contains("did not send"), "{vector}");
     }
 
     #[test]

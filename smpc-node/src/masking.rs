@@ -61,12 +61,13 @@ pub struct Masking {
 }
 
 impl Masking {
-    /// The terms that tolerate the most dropouts among so many sites, and the most corrupt sites
-    /// beside these: t = floor(2n/3) + 1, c = 2t - n - 1.
+    /// The terms that tolerate the most dropouts among so many sites, and beside these the most corrupt
+    /// sites that leave two honest ones in every sum: t = floor(2n/3) + 1, c = 2t - n - 1 or t - 2.
     #[must_use]
     pub fn of(sites: u32) -> Self {
         let threshold = sites.saturating_mul(2) / 3 + 1;
-        let corrupt = threshold.saturating_mul(2).saturating_sub(sites).saturating_sub(1);
+        let most = threshold.saturating_mul(2).saturating_sub(sites).saturating_sub(1);
+        let corrupt = most.min(threshold.saturating_sub(2));
         Self { threshold, corrupt, prg: MaskPrg::default() }
     }
 
@@ -172,12 +173,12 @@ mod tests {
 
     /// M1: n = 3 cannot lose a site; what is proposed is allowed, and no more is.
     #[test]
-    fn the_proposed_terms_are_allowed_and_not_one_corrupt_site_more() {
+    fn the_proposed_terms_are_allowed_and_too_many_corrupt_sites_are_not() {
         let of = |n: u32| {
             let Masking { threshold, corrupt, .. } = Masking::of(n);
             (threshold, corrupt, Masking::of(n).dropouts(n), Masking::of(n).honest())
         };
-        assert_eq!(of(3), (3, 2, 0, 1));
+        assert_eq!(of(3), (3, 1, 0, 2));
         assert_eq!(of(4), (3, 1, 1, 2));
         assert_eq!(of(10), (7, 3, 3, 4));
         assert_eq!(of(24), (17, 9, 7, 8));
@@ -185,7 +186,7 @@ mod tests {
         for sites in 3..=200 {
             let masking = Masking::of(sites);
             masking.check(sites as usize).unwrap();
-            let more = Masking { corrupt: masking.corrupt + 1, ..masking };
+            let more = Masking { corrupt: 2 * masking.threshold - sites, ..masking };
             assert_eq!(more.check(sites as usize).unwrap_err().0, "masking.corrupt");
             let fewer = Masking { threshold: masking.threshold - 1, corrupt: 0, ..masking };
             assert_eq!(fewer.check(sites as usize).unwrap_err().0, "masking.threshold");

@@ -1,7 +1,7 @@
 //! What sites are told and served: the current round, queries, releases; and what they report.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use haima_crypto::encode::{Canonical, Digest};
@@ -72,9 +72,41 @@ struct Inner {
     releases: BTreeMap<Place, Value>,
     reports: BTreeMap<(Digest, String), proto::SiteReport>,
     ledgers: BTreeMap<String, proto::Ledger>,
+    /// Streams of rounds that a site holds open.
+    streams: BTreeMap<String, usize>,
+}
+
+/// A stream of rounds that a site holds open, for as long as this lives.
+#[derive(Debug)]
+pub struct Presence {
+    hub: Arc<Hub>,
+    site: String,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let mut inner = self.hub.inner();
+        if let Some(streams) = inner.streams.get_mut(&self.site) {
+            *streams = streams.saturating_sub(1);
+        }
+    }
 }
 
 impl Hub {
+    /// A site opens its stream of rounds.
+    pub fn listens(self: &Arc<Self>, site: &str) -> Presence {
+        *self.inner().streams.entry(site.to_owned()).or_default() += 1;
+        Presence { hub: Arc::clone(self), site: site.to_owned() }
+    }
+
+    /// Sites that hold a stream of rounds open.
+    #[must_use]
+    pub fn present(&self) -> BTreeSet<String> {
+        let inner = self.inner();
+        let open = inner.streams.iter().filter(|(_, streams)| **streams > 0);
+        open.map(|(site, _)| site.clone()).collect()
+    }
+
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +199,8 @@ impl Hub {
     #[must_use]
     pub fn round_reports(&self, round: &Digest) -> (u64, Vec<(String, String)>) {
         let inner = self.inner();
-        let of_round = inner.reports.iter().filter(|((reported, _), _)| reported == round);
+        let from = inner.reports.range((*round, String::new())..);
+        let of_round = from.take_while(|((reported, _), _)| reported == round);
         let (mut bytes, mut refusals) = (0u64, Vec::new());
         for ((_, site), report) in of_round {
             bytes = bytes.saturating_add(report.bytes_sent);

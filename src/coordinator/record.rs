@@ -93,10 +93,11 @@ fn mode(manifest: &Manifest, masked: Option<&MaskedTerms>) -> (String, Vec<Promi
     if let Some(terms) = masked {
         let MaskedTerms { sites, threshold, corrupt, .. } = terms;
         let words = format!(
-            "masked aggregation by the coordinator, no nodes: {threshold} of {sites} hospitals must stay; \
-             secrecy holds against the coordinator with up to {corrupt} of them"
+            "masked aggregation by the coordinator, no nodes: {threshold} of {sites} hospitals must \
+             finish a round; secrecy holds against the coordinator with up to {corrupt} of them"
         );
-        return (words, masked_mode(terms, manifest.min_sites));
+        let private = manifest.tasks.iter().any(|task| task.noise.is_some());
+        return (words, masked_mode(terms, manifest.min_sites, private));
     }
     let (nodes, quorum) = (manifest.nodes.len(), manifest.release_quorum);
     let words = match quorum {

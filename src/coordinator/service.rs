@@ -158,17 +158,21 @@ impl proto::coordinator_server::Coordinator for Service {
         &self,
         request: Request<proto::RoundsRequest>,
     ) -> Result<Response<Self::RoundsStream>, Status> {
-        self.site(&request)?;
+        let presence = self.hub.listens(&self.site(&request)?);
         let notices = tokio_stream::wrappers::WatchStream::new(self.hub.rounds());
-        let stream = notices.filter_map(|now| match now {
-            Now::Idle => None,
-            Now::Round { spec, signature } => {
-                Some(Ok(proto::Notice { spec, signature, ..Default::default() }))
+        let stream = notices.filter_map(move |now| {
+            // Held for as long as the stream is.
+            let _ = &presence;
+            match now {
+                Now::Idle => None,
+                Now::Round { spec, signature } => {
+                    Some(Ok(proto::Notice { spec, signature, ..Default::default() }))
+                }
+                Now::Epoch { number: epoch, signature } => {
+                    Some(Ok(proto::Notice { epoch, signature, ..Default::default() }))
+                }
+                Now::Ended => Some(Ok(proto::Notice::default())),
             }
-            Now::Epoch { number: epoch, signature } => {
-                Some(Ok(proto::Notice { epoch, signature, ..Default::default() }))
-            }
-            Now::Ended => Some(Ok(proto::Notice::default())),
         });
         Ok(Response::new(Box::pin(stream)))
     }

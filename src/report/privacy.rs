@@ -164,13 +164,12 @@ fn price(masked: &MaskedTerms) -> Markup {
     let times = |over: f64| numbers::significant(over.sqrt());
     let ratio = f64::from(sites) / f64::from(honest.max(1));
     html! {
-        dt { "Price of having no nodes" }
+        dt { "More noise than the figure needs" }
         dd {
-            "Only " (honest) " of the hospitals' parts of the noise are counted on (threshold " (threshold) ", less the "
-            (corrupt) " that may take theirs off), but a sum carries the parts of all " (sites)
-            " that are in it: its standard deviation is up to " (times(ratio))
-            " times what the coalition's figure needs. With SMPC nodes it is √k times for k nodes: "
-            (times(2.0)) " with two, " (times(3.0)) " with three, for the same figure against all nodes but one."
+            "Results carry up to " (times(ratio)) " times the noise that ε needs: each of the " (sites)
+            " hospitals adds a part, and only " (honest) " parts are counted on (" (threshold)
+            " hospitals must finish a round, and up to " (corrupt) " of them may take theirs off). "
+            "With two independent nodes instead it would be " (times(2.0)) " times, with three " (times(3.0)) "."
         }
     }
 }

@@ -102,19 +102,26 @@ pub fn node_mode(nodes: usize, quorum: Option<u32>, shared: &[String]) -> Vec<Pr
 }
 
 /// Promises of masked mode among `n` hospitals (rules M1 to M3): there are no nodes, and the
-/// coordinator adds.
+/// coordinator adds. `private`: whether the study has private results.
 #[must_use]
-pub fn masked_mode(terms: &MaskedTerms, min_sites: u32) -> Vec<Promise> {
+pub fn masked_mode(terms: &MaskedTerms, min_sites: u32, private: bool) -> Vec<Promise> {
     let MaskedTerms { sites, threshold, corrupt, honest } = *terms;
     let coalition = match corrupt {
         0 => "the coordinator, malicious; no hospital may join it".to_owned(),
         1 => "the coordinator and 1 other hospital, malicious".to_owned(),
         c => format!("the coordinator and up to {c} other hospitals, malicious"),
     };
-    let beyond = format!(
-        "The masks of {honest} hospitals at least are unknown to them. More than {corrupt} with the \
-         coordinator can learn a hospital's contribution."
-    );
+    let beyond = match honest {
+        0 | 1 => {
+            "They may be all but one hospital of a sum, and an exact one then shows them that \
+                  one's."
+                .to_owned()
+        }
+        _ => format!(
+            "Every sum holds the contributions of {honest} other hospitals at least. More than \
+             {corrupt} with the coordinator can learn a hospital's contribution."
+        ),
+    };
     let lost = match sites.saturating_sub(threshold) {
         0 => "A round cannot lose a hospital.".to_owned(),
         1 => "A round can lose 1 hospital.".to_owned(),
@@ -126,7 +133,16 @@ pub fn masked_mode(terms: &MaskedTerms, min_sites: u32) -> Vec<Promise> {
         holds,
         note: note.to_owned(),
     };
-    vec![
+    let noise = promise(
+        "Patient-level (ε, δ) of private results",
+        &coalition,
+        Holds::Yes,
+        &format!(
+            "The noise of {honest} of the other hospitals at least is in every sum and suffices. Exact \
+             results have none."
+        ),
+    );
+    let promises = [
         promise(
             "Nothing about a hospital's contribution is learned beyond the released sum",
             &coalition,
@@ -137,21 +153,14 @@ pub fn masked_mode(terms: &MaskedTerms, min_sites: u32) -> Vec<Promise> {
             "What is left after subtracting all other hospitals is hidden",
             "whoever controls all other hospitals",
             Holds::No,
-            "They are more than the masks protect against. Private results: a hospital's own part of the noise is left.",
+            "If all others put theirs together, what is left is this hospital's. Private results: its own part of the noise is left on it.",
         ),
-        promise(
-            "Patient-level (ε, δ) of private results",
-            &coalition,
-            Holds::Yes,
-            &format!(
-                "The noise of {honest} honest hospitals is in every sum and suffices. Exact results have none."
-            ),
-        ),
+        noise,
         promise(
             "A hospital moves the sum no further than its bound",
             "a malicious hospital",
             Holds::No,
-            "Nobody can check a masked vector: each hospital's clipping is trusted, and one can spoil a sum unseen. Tasks that need the bound do not run in this mode.",
+            "Nobody can check a masked vector: that each hospital limits what a patient adds is trusted, and one can spoil a sum unseen. Tasks that need the bound do not run in this mode.",
         ),
         promise(
             "Floors, noise and one release a round",
@@ -187,7 +196,9 @@ pub fn masked_mode(terms: &MaskedTerms, min_sites: u32) -> Vec<Promise> {
                 "{lost} A new attempt follows one that fails. All hospitals must be there to agree on keys, at the start and after an amendment."
             ),
         ),
-    ]
+    ];
+    let about_noise = |promise: &Promise| promise.property.starts_with("Patient-level");
+    promises.into_iter().filter(|promise| private || !about_noise(promise)).collect()
 }
 
 /// The section's body.

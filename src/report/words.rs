@@ -228,8 +228,14 @@ fn of_network(report: &StudyReport) -> Option<String> {
     let concordance = comparison.map(|both| &both.with_noise).or(reported)?;
     let privacy = match &step.class {
         Class::Private(privacy) => format!(
-            "trained with differential privacy (ε={} a patient against the strongest coalition)",
-            numbers::epsilon(privacy.epsilon_coalition)
+            "trained with differential privacy (ε={} a patient against {})",
+            numbers::epsilon(privacy.epsilon_coalition),
+            match &report.masked {
+                None => "the strongest coalition".to_owned(),
+                Some(masked) => {
+                    format!("the coordinator with up to {} hospitals", masked.corrupt)
+                }
+            }
         ),
         Class::Exact => "trained without differential privacy".to_owned(),
     };

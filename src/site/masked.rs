@@ -173,7 +173,7 @@ impl Round<'_> {
             if masked.out_of_range().is_some() {
                 tracing::error!("the contribution passes the ring; zeros are sent instead");
             }
-            let digest = input.digest();
+            let digest = input.signed();
             let task = &self.spec.task_id;
             hospital.audit.write(&hospital.key, "submitted", &round, task, &digest, "")?;
             Ok::<_, Error>((masked, input.to_bytes()))

@@ -311,6 +311,14 @@ impl std::fmt::Debug for MaskedInput {
     }
 }
 
+impl MaskedInput {
+    /// Digest of what its site signs: its name in journals.
+    #[must_use]
+    pub fn signed(&self) -> Digest {
+        self.statement()
+    }
+}
+
 impl Signed for MaskedInput {
     const WHAT: &'static str = "masked vector";
     fn origin(&self) -> &Origin {

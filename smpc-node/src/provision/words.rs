@@ -19,11 +19,17 @@ fn masked(manifest: &Manifest, masking: Masking) -> String {
         1 => "a round can lose 1 site".to_owned(),
         many => format!("a round can lose {many} sites"),
     };
+    let alone = match masking.honest() {
+        0 | 1 => {
+            "; they may be all but one site of a sum, and an exact one then shows them that site's"
+        }
+        _ => "",
+    };
     format!(
-        "masked mode, without nodes: a site's contribution is hidden from the coordinator and up to \
-         {corrupt} of the {sites} sites together (c = {corrupt})\n\
+        "masked mode, without nodes: nothing of a site's contribution beyond the sum is learned by the \
+         coordinator and up to {corrupt} of the {sites} sites together (c = {corrupt}){alone}\n\
          {threshold} sites must stay to the end of a round (t = {threshold}): {lost}\n\
-         each site adds its part of the noise; {} parts are sure to be in every sum (t - c)\n\
+         each site adds its part of the noise; as many as {} (t - c) are sure to be in every sum\n\
          nobody proves that a site keeps to its bound, and the coordinator's sum is taken on trust\n",
         masking.honest()
     ) + &shared_operators(manifest)

@@ -1,44 +1,35 @@
 //! Masked aggregation, as the coordinator drives it: it relays, adds, and takes off the masks that are
-//! left ([`haima_crypto::secagg`]). Sites believe nothing that it says ([`crate::site`]).
+//! left ([`haima_crypto::secagg`]). Sites check for themselves all but what the sum is ([`crate::site`]).
 //!
-//! Once a manifest the sites agree on pair keys, an *epoch*: all of them must be there. A round loses
-//! up to n - t of them. The coordinator holds one vector, however many sites there are; a round that it
-//! does not finish, for whatever reason, has failed, and a new attempt has keys and charges of its own.
-//! A finished sum is on disk before any site is told of it.
+//! Once a manifest the sites agree on pair keys (`epoch`): all of them must be there. A round (`round`)
+//! loses up to n - t of them. The coordinator holds one vector, however many sites there are; a round
+//! that it does not finish, for whatever reason, has failed, and a new attempt has keys and charges of
+//! its own. A finished sum (`result`) is on disk before any site is told of it.
 
+mod epoch;
 mod gather;
 mod result;
+mod round;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
-use haima_crypto::secagg::{
-    Advertisement, Agreement, Collecting, Confirmation, EpochContext, MaskedInput, Member,
-    Partition, Roster, RoundContext, SharesMessage, Terms, UnmaskShares,
-};
+use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::secagg::{EpochContext, Member, Partition, Roster, RoundContext, Terms};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
-use haima_smpc_node::{durable, keyfile, unix_millis};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use haima_smpc_node::{durable, keyfile};
 
-use self::gather::{Until, gather};
+pub(crate) use self::epoch::{ADVERTISEMENTS, AGREEMENTS, read_list, write_list};
 pub use self::result::MaskedSum;
+use self::round::Course;
 use super::network::Network;
 use crate::Error;
-use crate::coordinator::board::{Message, Step};
+use crate::coordinator::board::Step;
 use crate::coordinator::events::Event;
 
-/// How long the slowest sites are waited for once enough have answered.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Most bytes of a message besides a vector: 200 agreements of X-Wing ciphertexts.
 pub(crate) const CONTROL: usize = 1 << 20;
-/// Most bytes of what a site says of an epoch that it could not finish.
-const SAID: usize = 1 << 10;
-/// Largest stored epoch, in bytes.
-const MAX_EPOCH: u64 = 1 << 10;
 /// Largest stored sum, in bytes.
 const MAX_SUM: u64 = 1 << 31;
 
@@ -102,42 +93,7 @@ impl Masked {
     /// The epoch of the sites' keys: the one that is kept, or a new one, for which all sites must
     /// be there.
     pub(super) async fn epoch(&self, network: &Network) -> Result<Digest, Error> {
-        self.epoch.get_or_try_init(|| self.set_up(network)).await.copied()
-    }
-
-    async fn set_up(&self, network: &Network) -> Result<Digest, Error> {
-        let manifest = network.manifest_digest;
-        let kept = self.kept_epoch()?;
-        if let Some(kept) = kept.filter(|kept| kept.manifest == manifest) {
-            return Ok(kept.epoch);
-        }
-        // Numbers only grow: by the clock, and past the last one if that went back.
-        let number = unix_millis().max(kept.map_or(0, |kept| kept.number.saturating_add(1)));
-        let context = epoch_context(&network.manifest, number)?;
-        let roster = roster(&network.manifest)?;
-        let board = &network.hub.board;
-        let limits = [(Step::Keys, CONTROL), (Step::Pairs, CONTROL), (Step::Ready, SAID)];
-        let mut inbox = board.open(*context.digest(), &limits);
-        network.hub.start_epoch(number, &network.key.sign(context.digest()));
-        let latest = Instant::now() + Duration::from_millis(network.manifest.round_ms);
-        let agreed = agree(network, &context, &roster, &mut inbox, latest).await;
-        let epoch = agreed.inspect_err(|error| board.close(&error.to_string()))?;
-        self.keep_epoch(&Kept { manifest, number, epoch })?;
-        board.close("the keys are agreed");
-        network.journal("epoch", &Digest::default(), "", &epoch, &format!("keys {number}"))?;
-        Ok(epoch)
-    }
-
-    fn kept_epoch(&self) -> Result<Option<Kept>, Error> {
-        let bytes = read(&self.folder.join("epoch"), MAX_EPOCH)?;
-        Ok(bytes.map(|bytes| Kept::from_bytes(&bytes)).transpose()?)
-    }
-
-    fn keep_epoch(&self, kept: &Kept) -> Result<(), Error> {
-        let path = self.folder.join("epoch");
-        let bytes = kept.to_bytes();
-        durable::write_now("coordinator.masked.epoch", || keyfile::replace_private(&path, &bytes))?;
-        Ok(())
+        self.epoch.get_or_try_init(|| epoch::set_up(network, &self.folder)).await.copied()
     }
 
     fn path_of(&self, round: &Digest) -> PathBuf {
@@ -181,11 +137,14 @@ impl Masked {
         network.journal("opened", &round, &spec.task_id, &Digest::default(), "")?;
         network.hub.start_round(spec, &network.key.sign(&round));
         network.events.tell(Event::opened(spec));
-        let sum = match self.exact_sites(network, spec) {
-            Ok(exact) => self.sum(network, spec, context, exact.as_ref(), &mut inbox).await,
-            Err(error) => Err(error),
+        let sum = async {
+            let exact = self.exact_sites(network, spec)?;
+            let sites = self.sites_of(&round);
+            Course::new(network, spec, &context, exact, &mut inbox)
+                .run(context.clone(), &sites)
+                .await
         };
-        let sum = sum.inspect_err(|error| board.close(&error.to_string()))?;
+        let sum = sum.await.inspect_err(|error| board.close(&error.to_string()))?;
         let bytes = sum.to_bytes();
         durable::write_now("coordinator.masked.sum", || keyfile::replace_private(&path, &bytes))?;
         board.close("the sum is released");
@@ -218,167 +177,6 @@ impl Masked {
     }
 }
 
-/// All sites' keys, then all pairs' secrets; the epoch's digest.
-async fn agree(
-    network: &Network,
-    context: &EpochContext,
-    roster: &Roster,
-    inbox: &mut mpsc::Receiver<Message>,
-    latest: Instant,
-) -> Result<Digest, Error> {
-    let board = &network.hub.board;
-    let all = roster.sites() as usize;
-    let until = Until { all, enough: all, patience: PATIENCE, latest };
-    let mut keys: Vec<Option<Advertisement>> = vec![None; all];
-    let came = gather(inbox, roster, Step::Keys, until, |site, bytes| {
-        let key = own(roster, site, &bytes, |key: &Advertisement| key.site)?;
-        context.check(&key)?;
-        if let Some(slot) = keys.get_mut(site as usize) {
-            slot.get_or_insert(key);
-        }
-        Ok::<_, Error>(())
-    });
-    absent(roster, &came.await, "advertised its key")?;
-    let keys: Vec<Advertisement> = keys.into_iter().flatten().collect();
-    let epoch = context.close(&keys)?;
-    board.post(Step::Keys, None, write_list(ADVERTISEMENTS, &keys));
-    let mut inboxes: Vec<Vec<Agreement>> = vec![Vec::new(); all];
-    let came = gather(inbox, roster, Step::Pairs, until, |site, bytes| {
-        let agreements = read_list::<Agreement>(AGREEMENTS, &bytes)?;
-        let to = agreements.iter().map(|agreement| (agreement.from, agreement.to));
-        if !to.eq((site + 1..roster.sites()).map(|to| (site, to))) {
-            return Err(Error::from(haima_crypto::secagg::Error::Invalid {
-                what: "list of agreements",
-                site: name(roster, site),
-            }));
-        }
-        for agreement in &agreements {
-            context.check_agreement(agreement, &epoch)?;
-        }
-        for agreement in agreements {
-            let inbox = inboxes.get_mut(agreement.to as usize);
-            if let Some(inbox) = inbox.filter(|inbox| inbox.iter().all(|a| a.from != site)) {
-                inbox.push(agreement);
-            }
-        }
-        Ok(())
-    });
-    absent(roster, &came.await, "agreed on its pair keys")?;
-    for (site, agreements) in (0..).zip(&inboxes) {
-        board.post(Step::Pairs, Some(&name(roster, site)), write_list(AGREEMENTS, agreements));
-    }
-    // Rounds begin when each has them on its disk, or one says what keeps it from that.
-    let came = gather(inbox, roster, Step::Ready, until, |site, bytes| {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let said: String =
-            String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).collect();
-        Err(Error::Stopped { party: name(roster, site), reason: said })
-    });
-    absent(
-        roster,
-        &came.await,
-        "stored its pair keys (see this coordinator's log for what it said)",
-    )?;
-    Ok(epoch)
-}
-
-impl Masked {
-    /// The sum of a round, from the sites' shares to the coordinator's signature.
-    async fn sum(
-        &self,
-        network: &Network,
-        spec: &RoundSpec,
-        context: RoundContext,
-        exact: Option<&BTreeSet<u32>>,
-        inbox: &mut mpsc::Receiver<Message>,
-    ) -> Result<MaskedSum, Error> {
-        let (manifest, board) = (&network.manifest, &network.hub.board);
-        let roster = context.roster().clone();
-        let threshold = context.terms().threshold as usize;
-        let left = Duration::from_millis(spec.deadline_ms.saturating_sub(unix_millis()));
-        let (now, grace) = (Instant::now(), Duration::from_millis(manifest.grace_ms));
-        let until = |all: usize, enough: usize, latest: Instant| Until {
-            all,
-            enough,
-            patience: PATIENCE.min(grace / 4),
-            latest,
-        };
-
-        let all = exact.map_or(roster.sites() as usize, BTreeSet::len);
-        let mut collecting = Collecting::new(context);
-        let half = until(all, all, now + left / 2);
-        let sharers = gather(inbox, &roster, Step::Shares, half, |site, bytes| {
-            if exact.is_some_and(|exact| !exact.contains(&site)) {
-                let (site, round) = (name(&roster, site), spec.digest().short());
-                let reason = "it is not in the first exact sum of the run (rule X2)".into();
-                return Err(Error::Refused { site, round, reason });
-            }
-            let origin = |shares: &SharesMessage| shares.header.origin.site;
-            Ok(collecting.add(own(&roster, site, &bytes, origin)?)?)
-        });
-        let sharers = sharers.await;
-        let relaying = collecting.close()?;
-        for site in &sharers {
-            let delivery = relaying.delivery(*site)?.to_bytes();
-            board.post(Step::Shares, Some(&name(&roster, *site)), delivery);
-        }
-
-        let mut summing = relaying.sum();
-        let deadline = until(sharers.len(), sharers.len(), now + left);
-        let add = |site, bytes: Vec<u8>| {
-            let vector = own(&roster, site, &bytes, |vector: &MaskedInput| vector.origin.site)?;
-            Ok::<_, Error>(summing.add(&vector)?)
-        };
-        gather(inbox, &roster, Step::Vector, deadline, add).await;
-        let mut confirming = summing.close()?;
-        let survivors = confirming.partition().survivors.clone();
-        check_survivors(manifest, spec, &roster, &survivors, exact)?;
-        board.post(Step::Vector, None, confirming.partition().to_bytes());
-
-        let all = survivors.len();
-        let half = until(all, threshold, now + left + grace / 2);
-        let add = |site, bytes: Vec<u8>| {
-            let signed = own(&roster, site, &bytes, |signed: &Confirmation| signed.origin.site)?;
-            Ok::<_, Error>(confirming.add(&signed)?)
-        };
-        gather(inbox, &roster, Step::Confirmation, half, add).await;
-        let mut unmasking = confirming.close()?;
-        if spec.event == RoundEvent::Exact {
-            // A site that answers will answer for no other sites in this run.
-            let (path, bytes) =
-                (self.sites_of(&spec.digest()), unmasking.request().partition.to_bytes());
-            durable::write_now("coordinator.masked.sites", || {
-                keyfile::replace_private(&path, &bytes)
-            })?;
-        }
-        board.post(Step::Confirmation, None, unmasking.request().to_bytes());
-
-        let latest = now + left + grace;
-        let mut wanted = until(all, threshold, latest);
-        let seeds = loop {
-            let add = |site, bytes: Vec<u8>| {
-                let answer =
-                    own(&roster, site, &bytes, |answer: &UnmaskShares| answer.origin.site)?;
-                Ok::<_, Error>(unmasking.add(&answer)?)
-            };
-            let came = gather(inbox, &roster, Step::Answer, wanted, add).await;
-            // More answers than t let wrong shares be found.
-            match unmasking.seeds(&mut rand::rng()) {
-                Ok(seeds) => break seeds,
-                Err(error) if came.is_empty() || unmasking.answered().count() >= all => {
-                    return Err(error.into());
-                }
-                Err(_) => wanted = until(1, 1, latest),
-            }
-        };
-        let (cohort, request) = (*unmasking.cohort(), unmasking.request().clone());
-        let sum = unmasking.unmask(seeds);
-        Ok(MaskedSum::sign(spec, cohort, request, sum, &network.key))
-    }
-}
-
 /// A message, which must be of the site by whose connection it came.
 fn own<M: Canonical>(
     roster: &Roster,
@@ -394,97 +192,6 @@ fn own<M: Canonical>(
         peer: name(roster, site),
         problem: format!("a message that is of {}", name(roster, origin(&message))),
     }))
-}
-
-/// The floor counts operators (rule R8), and exact sums are over one set of sites (rule X2): sites
-/// check the same before they confirm.
-fn check_survivors(
-    manifest: &Manifest,
-    spec: &RoundSpec,
-    roster: &Roster,
-    survivors: &BTreeSet<u32>,
-    exact: Option<&BTreeSet<u32>>,
-) -> Result<(), Error> {
-    let failed = |reason: String| {
-        Error::Node(haima_smpc_node::Error::RoundFailed {
-            round: spec.digest().short(),
-            party: manifest.coordinator.name.clone(),
-            reason,
-        })
-    };
-    let names: Vec<String> = survivors.iter().map(|site| name(roster, *site)).collect();
-    let operators = manifest.operators(names.iter().map(String::as_str));
-    if operators < spec.min_sites as usize {
-        let least = spec.min_sites;
-        return Err(failed(format!(
-            "{operators} operators' sites are left, below the floor {least}"
-        )));
-    }
-    // No other site's shares were taken in.
-    if let Some(missing) = exact.and_then(|exact| exact.symmetric_difference(survivors).next()) {
-        return Err(failed(format!(
-            "{} is missing, which is in the first exact sum of the run: all of them are over the same \
-             sites (rule X2)",
-            name(roster, *missing)
-        )));
-    }
-    Ok(())
-}
-
-/// Refuses unless all sites came.
-fn absent(roster: &Roster, came: &BTreeSet<u32>, what: &str) -> Result<(), Error> {
-    let missing = (0..roster.sites()).filter(|site| !came.contains(site));
-    let missing: Vec<String> = missing.map(|site| name(roster, site)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Stopped {
-        party: missing.join(", "),
-        reason: format!("has not {what}; all sites of masked mode must be there to agree on keys"),
-    })
-}
-
-/// The epoch that a coordinator keeps.
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    manifest: Digest,
-    number: u64,
-    epoch: Digest,
-}
-
-impl Canonical for Kept {
-    const LABEL: &'static str = "haima masked epoch 1";
-    fn encode_fields(&self, to: &mut Encoder) {
-        to.digest(&self.manifest).u64(self.number).digest(&self.epoch);
-    }
-    fn decode_fields(from: &mut Decoder<'_>) -> Result<Self, haima_crypto::Error> {
-        Ok(Self { manifest: from.digest()?, number: from.u64()?, epoch: from.digest()? })
-    }
-}
-
-/// Label of all sites' advertisements in the roster's order.
-pub(crate) const ADVERTISEMENTS: &str = "haima masked advertisements 1";
-/// Label of a site's agreements with those after it, and of those to it.
-pub(crate) const AGREEMENTS: &str = "haima masked agreements 1";
-
-/// A list of messages under a label.
-pub(crate) fn write_list<T: Canonical>(label: &str, items: &[T]) -> Vec<u8> {
-    let mut to = Encoder::new(label);
-    to.count(items.len());
-    for item in items {
-        to.bytes(&item.to_bytes());
-    }
-    to.finish()
-}
-
-/// Reads [`write_list`]: at most one item a site.
-pub(crate) fn read_list<T: Canonical>(label: &'static str, bytes: &[u8]) -> Result<Vec<T>, Error> {
-    let mut from = Decoder::new(label, bytes)?;
-    let count = from.count(haima_crypto::secagg::MAX_SITES, 4)?;
-    let items =
-        (0..count).map(|_| T::from_bytes(from.bytes(CONTROL)?)).collect::<Result<_, _>>()?;
-    from.finish()?;
-    Ok(items)
 }
 
 fn name(roster: &Roster, site: u32) -> String {
