@@ -65,15 +65,59 @@ fn too_few_sites_fail_the_attempt_by_name_and_the_next_one_works() {
     }
     let failed = running.until(|event| matches!(event, Event::Failed { .. }));
     let Event::Failed { reason, .. } = failed else { unreachable!() };
-    assert!(reason.contains('3') && reason.contains("shared"), "{reason}");
+    assert!(reason.contains("sites have shared: this round needs 3"), "{reason}");
+    assert!(reason.contains(LOST) && reason.contains("hospital-alfred-melbourne"), "{reason}");
     for name in [LOST, "hospital-alfred-melbourne"] {
         running.network.start(name).unwrap();
     }
     running.follow_to_end();
 }
 
-/// X2: all exact sums are over the sites of the first one. One that was away then is left out of the
-/// later ones, and one that is lost ends them, by name.
+/// Keys that are gone, with the memory of what was begun with them, are agreed anew by all.
+#[test]
+fn a_hospital_that_lost_its_keys_has_all_agree_again_when_the_coordinator_starts() {
+    let mut setup = private_study(3);
+    setup.timing.tick_ms = 100;
+    let mut running = setup.start();
+    assert!(released(&mut running, 0).0.is_empty());
+    running.kill_coordinator();
+    running.network.kill(LOST);
+    let masks = running.network.folder(LOST).unwrap().join("state/masks");
+    std::fs::remove_dir_all(masks).unwrap();
+    running.network.start(LOST).unwrap();
+    running.start_coordinator();
+    let (left_out, _) = released(&mut running, 2);
+    assert!(left_out.is_empty(), "{left_out:?} {}", running.logs());
+    running.follow_to_end();
+    assert!(running.log_says("coordinator", "have not the keys of the epoch"));
+}
+
+/// Journals of masked mode are held against one another: cut ones show.
+#[test]
+fn journals_of_a_masked_study_agree_and_one_that_was_cut_is_found() {
+    use haima_smpc_node::crosscheck::{Journal, first_disagreement};
+    let mut setup = private_study(2);
+    setup.timing.tick_ms = 50;
+    let mut running = setup.start();
+    running.follow_to_end();
+    let manifest = &running.network.manifest;
+    let names = running.network.site_names().chain(["coordinator".to_owned()]);
+    let journal = |party: String| {
+        let folder = running.network.folder(&party).unwrap();
+        let path = if party == "coordinator" { "out/audit.log" } else { "state/audit.log" };
+        let key = manifest.identity(&party).unwrap();
+        let records = haima_smpc_node::audit::read(&folder.join(path), &party, &key).unwrap();
+        Journal { party, records }
+    };
+    let mut journals: Vec<Journal> = names.map(journal).collect();
+    assert_eq!(first_disagreement(manifest, &journals), None);
+    let kept = journals[0].records.iter().position(|record| record.kind == "submitted").unwrap();
+    journals[0].records.truncate(kept);
+    let found = first_disagreement(manifest, &journals).unwrap().to_string();
+    assert!(found.contains("journal knows nothing"), "{found}");
+}
+
+/// X2: all exact sums of a run are over the sites of the first one; one that is lost ends them, by name.
 #[test]
 fn exact_sums_keep_to_the_sites_of_the_first() {
     let cox = "time = \"dfs_days\"\nevent = \"dfs_event\"\ncovariates = [\"patient_age\"]\n";

@@ -285,10 +285,14 @@ impl Manifest {
         if !(1..=100).contains(&self.hospitals_per_patient) {
             return Err(fault(Some("hospitals_per_patient"), "must be 1 to 100".into()));
         }
+        if self.mode == Mode::Masked && self.release_quorum.is_some() {
+            let problem = "masked mode has none: there are no nodes to release a sum";
+            return Err(fault(Some("release_quorum"), problem.into()));
+        }
         if let Some(quorum) = self.release_quorum
             && !(2..self.nodes.len()).contains(&(quorum as usize))
         {
-            let most = self.nodes.len().saturating_sub(1);
+            let most = self.nodes.len() - 1;
             let problem = format!("{quorum}; must be at least 2 and at most {most} of the nodes");
             return Err(fault(Some("release_quorum"), problem));
         }

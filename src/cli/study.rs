@@ -28,14 +28,15 @@ pub(super) enum Package {
         /// From opening a round to its deadline, in seconds.
         #[arg(long, default_value_t = 300)]
         round_s: u64,
-        /// Time for the nodes' agreement after a deadline, in seconds.
+        /// Time for the nodes' agreement, or in masked mode the sites' answers, after a deadline, in
+        /// seconds.
         #[arg(long, default_value_t = 60)]
         grace_s: u64,
         /// Sites submit on multiples of this, in milliseconds.
         #[arg(long, default_value_t = 1000)]
         tick_ms: u32,
-        /// Requests of the coordinator, of at least two nodes, and of the sites. Nodes keep the
-        /// order in which they are given.
+        /// Requests of the coordinator, of at least two nodes (none in masked mode), and of the sites.
+        /// Nodes keep the order in which they are given.
         #[arg(required = true)]
         requests: Vec<PathBuf>,
     },

@@ -212,6 +212,9 @@ impl Board {
 impl Posted {
     fn open(&self, scope: &Digest) -> Result<(), Closed> {
         match &self.over {
+            _ if self.scope.is_none() => {
+                Err(Closed::Scope("the coordinator has no round or epoch open".into()))
+            }
             _ if self.scope.as_ref() != Some(scope) => {
                 Err(Closed::Scope("the coordinator has another round or epoch open".into()))
             }

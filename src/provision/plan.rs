@@ -15,7 +15,7 @@ pub const FILE: &str = "plan.toml";
 
 const HEAD: &str = "\
 # Every private release that this study may make: steps and spare attempts of each task, and the
-# noise scale s of each node, sampling rate q, sensitivity D and delta of every attempt.
+# noise scale s of each node (in masked mode of each site), sampling rate q, sensitivity D and delta of every attempt.
 # The study's manifest names this plan by the digest";
 
 /// Writes the plan of a manifest into a folder.

@@ -283,7 +283,7 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
                     td.num { (numbers::epsilon(row.cost_spent)) " / " (numbers::epsilon(row.cost_limit)) br; span.quiet { (row.filter) } }
                     td.num { (numbers::scientific(row.delta)) }
                 } @else {
-                    td { span.quiet { "none charged" @if row.epsilon_limit > 0.0 { ", limit " (numbers::epsilon(row.epsilon_limit)) } } }
+                    td { span.quiet { "none charged" @if row.epsilon_limit > 1e-9 { ", limit " (numbers::epsilon(row.epsilon_limit)) } } }
                     td.num { "–" }
                     td.num { "–" }
                 }

@@ -160,8 +160,12 @@ impl Round<'_> {
         let coordinator = self.coordinator;
 
         let (shared, shares) = self.begin(context.clone())?;
-        let mut sent = heard(coordinator.put(at(Step::Shares), &shares.to_bytes()).await)?;
-        let delivery = coordinator.take(at(Step::Shares), CONTROL).await?;
+        let put = coordinator.put(at(Step::Shares), &shares.to_bytes()).await;
+        // Why it was not taken in, if so, says more than what is taken then.
+        let refused = put.as_ref().err().map(ToString::to_string);
+        let mut sent = heard(put)?;
+        let delivery = coordinator.take(at(Step::Shares), CONTROL).await;
+        let delivery = delivery.map_err(|error| refused.map_or(error, |why| self.refuse(why)))?;
         let ready = shared.receive(&Delivery::from_bytes(&delivery)?)?;
         tracing::info!(round = %round.short(), "the shares of all are here");
 

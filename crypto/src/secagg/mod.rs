@@ -1,5 +1,5 @@
-//! Masked aggregation: the sum of the vectors of 3 to 200 sites by one coordinator, who is trusted
-//! with nothing but to be there.
+//! Masked aggregation: the sum of the vectors of 3 to 200 sites by one coordinator, who
+//! learns that sum alone, and whose word it is.
 //!
 //! Bonawitz et al., "Practical Secure Aggregation for Privacy-Preserving Machine Learning" (CCS
 //! 2017), figure 4 with the parts for the malicious model, on the full graph. Sans-IO: each step is

@@ -121,7 +121,7 @@ impl Masked {
             })
         };
         if again {
-            return Err(failed("it was stopped in the middle of the round"));
+            return Err(failed("it has no sum from before this start"));
         }
         let context = context(&network.manifest, spec)?;
         let terms = context.terms();
