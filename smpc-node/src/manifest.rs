@@ -737,7 +737,7 @@ pub(crate) mod tests {
             |m| m.release_quorum = Some(2),
             |m| m.masking = Some(Masking { threshold: 3, ..Masking::of(3) }),
             |m| m.masking = Some(Masking { threshold: 2, ..Masking::of(3) }),
-            |m| m.masking = Some(Masking { corrupt: 1, ..Masking::of(3) }),
+            |m| m.masking = Some(Masking { corrupt: 0, ..Masking::of(3) }),
             |m| m.plan = "11".repeat(32),
             |m| m.coordinator.address.push('0'),
             |m| m.nodes[1].name.push('x'),
