@@ -2,7 +2,7 @@
 //! takes it and answers, and what it posts is handed out to sites that wait.
 //!
 //! One *scope* is open at a time, an epoch or a round, by its digest. What waits in memory is bounded:
-//! one message a site, a newer one in the place of the older, and [`ROOM`] bytes of all but their first
+//! one message a site, a newer one in the place of the older, and 512 MiB of all but their first
 //! pieces. Nothing here reads a message.
 
 use std::collections::BTreeMap;
