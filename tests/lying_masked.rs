@@ -12,7 +12,7 @@ mod played;
 use std::collections::BTreeSet;
 
 use haima::coordinator::board::Step;
-use haima::sum::masked::{MaskedSum, epoch_context};
+use haima::sum::masked::{ADVERTISEMENTS, AGREEMENTS, MaskedSum, epoch_context, write_list};
 use haima::sum::plan::query_bytes;
 use haima_crypto::encode::{Canonical, Digest, Encoder};
 use haima_crypto::identity::IdentityKey;
@@ -21,7 +21,7 @@ use haima_crypto::secagg::{Advertisement, Delivery, Error, Partition, Relaying};
 use haima_smpc_node::masking::{MaskSpec, Masking};
 use haima_smpc_node::spec::{Hiding, RoundSpec, ShareSpec};
 use haima_smpc_node::unix_millis;
-use played::{ADVERTISEMENTS, AGREEMENTS, ALL, Played, signed_again, write_list};
+use played::{ALL, Played, signed_again};
 
 fn partition(absent: &[u32], vanished: &[u32], survivors: &[u32]) -> Partition {
     let list = |sites: &[u32]| sites.iter().copied().collect::<BTreeSet<_>>();
@@ -334,8 +334,12 @@ async fn an_old_epoch_or_one_that_the_coordinator_did_not_sign_is_refused() {
     let mut played = Played::joined(|_| {}).await;
     played.epoch(7).await;
 
-    played.announce(6);
+    let told = played.announce(6).gather(Step::Ready, &ALL).await;
+    assert!(told.values().all(|text| !text.is_empty()));
     played.logged(&ALL, &["epoch 6 is not after epoch 7"]).await;
+    // It would be the last number ever.
+    played.announce(unix_millis() + 2 * 86_400_000);
+    played.logged(&ALL, &["over a day ahead of this site's clock"]).await;
     // The keys of this number are there: no site advertises, all say that they are ready.
     let scope = played.announce(7);
     scope.gather(Step::Ready, &ALL).await;

@@ -76,11 +76,13 @@ fn too_few_sites_fail_the_attempt_by_name_and_the_next_one_works() {
 /// Keys that are gone, with the memory of what was begun with them, are agreed anew by all.
 #[test]
 fn a_hospital_that_lost_its_keys_has_all_agree_again_when_the_coordinator_starts() {
-    let mut setup = private_study(3);
+    let mut setup = private_study(6);
     setup.timing.tick_ms = 100;
     let mut running = setup.start();
     assert!(released(&mut running, 0).0.is_empty());
     running.kill_coordinator();
+    let kept = running.network.folder("coordinator").unwrap().join("out/masked/epoch");
+    let first = std::fs::read(&kept).unwrap();
     running.network.kill(LOST);
     let masks = running.network.folder(LOST).unwrap().join("state/masks");
     std::fs::remove_dir_all(masks).unwrap();
@@ -88,8 +90,16 @@ fn a_hospital_that_lost_its_keys_has_all_agree_again_when_the_coordinator_starts
     running.start_coordinator();
     let (left_out, _) = released(&mut running, 2);
     assert!(left_out.is_empty(), "{left_out:?} {}", running.logs());
-    running.follow_to_end();
     assert!(running.log_says("coordinator", "have not the keys of the epoch"));
+    // As if it had crashed before it kept the second epoch, whose keys the sites have.
+    running.kill_coordinator();
+    let second = std::fs::read(&kept).unwrap();
+    assert_ne!(first, second);
+    std::fs::write(&kept, &first).unwrap();
+    running.start_coordinator();
+    running.follow_to_end();
+    let third = std::fs::read(&kept).unwrap();
+    assert!(third != first && third != second, "{}", running.logs());
 }
 
 /// Journals of masked mode are held against one another: cut ones show.

@@ -24,6 +24,8 @@ use crate::sum::masked::{
 };
 use crate::sum::plan::open_run;
 
+/// How far, in milliseconds, an epoch's number may be ahead of the clock, which it is taken from.
+const AHEAD: u64 = 86_400_000;
 /// How long a site tries to tell why it cannot finish an epoch.
 const TELLING: Duration = Duration::from_secs(1);
 
@@ -46,8 +48,26 @@ pub(super) async fn agree(
     key.verify(&scope, signature, "epoch of keys")?;
     let until = unix_millis().saturating_add(manifest.round_ms);
     let at = |step| Place { scope: &scope, step, until };
+    if number > unix_millis().saturating_add(AHEAD) {
+        // A number that far would be the last one ever.
+        let problem = format!("epoch {number} is over a day ahead of this site's clock");
+        return Err(Error::Node(haima_smpc_node::Error::Peer {
+            peer: manifest.coordinator.name.clone(),
+            problem,
+        }));
+    }
+    let tell = async |said: &str| {
+        let told = coordinator.put(at(Step::Ready), said.as_bytes());
+        let _ = tokio::time::timeout(TELLING, told).await;
+    };
     if !masks.has(number) {
-        let (advertising, advertisement) = masks.advertise(context, number, &hospital.key)?;
+        let (advertising, advertisement) = match masks.advertise(context, number, &hospital.key) {
+            Ok(advertised) => advertised,
+            Err(error) => {
+                tell("it cannot begin this epoch; its log says why").await;
+                return Err(error);
+            }
+        };
         heard(coordinator.put(at(Step::Keys), &advertisement.to_bytes()).await)?;
         let all = coordinator.take(at(Step::Keys), CONTROL).await?;
         let all = read_list(ADVERTISEMENTS, &all)?;
@@ -58,9 +78,7 @@ pub(super) async fn agree(
             Ok(keys) => keys,
             Err(error) => {
                 // The coordinator cannot see what is sealed: it is told whom to look at.
-                let said = error.to_string();
-                let told = coordinator.put(at(Step::Ready), said.as_bytes());
-                let _ = tokio::time::timeout(TELLING, told).await;
+                tell(&error.to_string()).await;
                 return Err(error);
             }
         };

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use haima::coordinator::board::{Message, Step};
 use haima::coordinator::hub::Hub;
 use haima::coordinator::study::serve;
-use haima::sum::masked::{MaskedSum, context, epoch_context};
+use haima::sum::masked::{
+    ADVERTISEMENTS, AGREEMENTS, MaskedSum, context, epoch_context, write_list,
+};
 use haima::sum::plan::{Place, absorbable, open_run, plan, query_bytes};
 use haima::sum::release::Release;
 use haima_crypto::encode::{Canonical, Decoder, Digest, Encoder};
@@ -441,21 +443,6 @@ pub(crate) fn signed_again(sum: &MaskedSum, key: &IdentityKey) -> MaskedSum {
     let mut to = Encoder::new("haima masked sum signed 1").finish();
     to.extend_from_slice(&bytes[label..bytes.len() - 64]);
     MaskedSum { signature: key.sign(&Digest::of(&to)), ..sum.clone() }
-}
-
-/// Label of a list of advertisements.
-pub(crate) const ADVERTISEMENTS: &str = "haima masked advertisements 1";
-/// Label of a list of agreements.
-pub(crate) const AGREEMENTS: &str = "haima masked agreements 1";
-
-/// A list as it crosses the wire.
-pub(crate) fn write_list<T: Canonical>(label: &str, items: &[T]) -> Vec<u8> {
-    let mut to = Encoder::new(label);
-    to.count(items.len());
-    for item in items {
-        to.bytes(&item.to_bytes());
-    }
-    to.finish()
 }
 
 fn read_list<T: Canonical>(label: &'static str, bytes: &[u8]) -> Vec<T> {

@@ -169,9 +169,12 @@ class Site:
         context = self.study.context(number)
         check = lambda value: verify(self.study.coordinator, context, value)  # noqa: E731
         self.read("epoch", signature, check)
-        require(number >= self.epoch_number, "a number below the last")
+        require(number <= (time.time() + 86_400) * 1000, "a number over a day ahead")
         roster, own, key = self.study.roster, self.position, self.key
         until = time.time() + self.study.manifest["round_ms"] / 1000
+        if number < self.epoch_number:
+            self.offer(context, READY, b"a number below the last", until)
+            raise Refused("a number below the last")
         if number == self.epoch_number:
             return self.offer(context, READY, b"", until)
         seed = secrets.token_bytes(32)

@@ -66,15 +66,15 @@ fn announce(
     Ok((context, roster(&network.manifest)?, inbox))
 }
 
-/// The sites that advertise a key for a kept epoch instead of saying that they have its keys. Those that
-/// are away say nothing.
+/// The sites that advertise a key for a kept epoch, or say that they have later keys, instead of being
+/// ready for it. Those that are away say nothing.
 async fn lacking(network: &Network, number: u64) -> Result<Vec<String>, Error> {
     let (_, roster, mut inbox) = announce(network, number)?;
     let latest = Instant::now() + ASKING;
     let (mut ready, mut lacking) = (BTreeSet::new(), Vec::new());
     while ready.len() + lacking.len() < roster.sites() as usize && lacking.is_empty() {
         let Ok(Some(message)) = tokio::time::timeout_at(latest, inbox.recv()).await else { break };
-        if message.step == Step::Keys {
+        if message.step == Step::Keys || !message.bytes.is_empty() {
             lacking.push(message.site);
         } else {
             ready.insert(message.site);
@@ -183,12 +183,13 @@ impl Canonical for Kept {
 }
 
 /// Label of all sites' advertisements in the roster's order.
-pub(crate) const ADVERTISEMENTS: &str = "haima masked advertisements 1";
+pub const ADVERTISEMENTS: &str = "haima masked advertisements 1";
 /// Label of a site's agreements with those after it, and of those to it.
-pub(crate) const AGREEMENTS: &str = "haima masked agreements 1";
+pub const AGREEMENTS: &str = "haima masked agreements 1";
 
 /// A list of messages under a label.
-pub(crate) fn write_list<T: Canonical>(label: &str, items: &[T]) -> Vec<u8> {
+#[must_use]
+pub fn write_list<T: Canonical>(label: &str, items: &[T]) -> Vec<u8> {
     let mut to = Encoder::new(label);
     to.count(items.len());
     for item in items {
