@@ -58,6 +58,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A predicate of a cohort that cannot be used.
+    #[error("cohort predicate `{expression}`: {reason}")]
+    Cohort {
+        /// The predicate's text.
+        expression: String,
+        /// What is wrong and what is possible.
+        reason: String,
+    },
+
     /// The iterate of a query has the wrong length.
     #[error("task {task}: the query carries {got} bytes of iterate instead of {expected}")]
     QueryBytes {

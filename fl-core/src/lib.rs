@@ -21,6 +21,7 @@ pub mod nn;
 pub mod registry;
 pub mod results;
 pub mod schema;
+pub mod selection;
 pub mod stat;
 pub mod sum;
 pub mod task;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::schema::Schema;
-use crate::task::{Run, start};
+use crate::selection::{self, Selection};
+use crate::task::{Run, select, start};
 use crate::tasks::{concordance, cox, hazard, km, logistic, table1};
 
 /// The tasks of this binary with their versions.
@@ -20,12 +21,25 @@ pub const KNOWN: [(&str, u32); 6] = [
     (concordance::NAME, concordance::VERSION),
 ];
 
-/// Starts a run of the named task. `finished` holds the outputs of the study's earlier tasks by
+/// Starts a run of the named task over the patients of its parameters' `cohort`. `finished` holds the outputs of the study's earlier tasks by
 /// their manifest id.
 ///
 /// # Errors
 /// [`Error::UnknownTask`], or why the parameters cannot be used with this schema.
 pub fn open(
+    task: &str,
+    version: u32,
+    params: &toml::Table,
+    schema: &Schema,
+    finished: &BTreeMap<String, serde_json::Value>,
+) -> Result<Box<dyn Run>, Error> {
+    let selection = Selection::of_params(params, schema)?;
+    let mut own = params.clone();
+    own.remove(selection::KEY);
+    Ok(select(open_task(task, version, &own, schema, finished)?, selection))
+}
+
+fn open_task(
     task: &str,
     version: u32,
     params: &toml::Table,

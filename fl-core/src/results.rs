@@ -104,6 +104,27 @@ pub struct Curve {
     pub hi: Vec<f64>,
     /// First time at which survival is at most 1/2, by R's rule; `None` when not reached.
     pub median: Option<f64>,
+    /// Where the lower end of the interval crosses 1/2: the lower end of the median's interval.
+    #[serde(default)]
+    pub median_lo: Option<f64>,
+    /// Where the upper end does.
+    #[serde(default)]
+    pub median_hi: Option<f64>,
+    /// Restricted mean survival time, where the task names `tau`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rmst: Option<Rmst>,
+}
+
+/// Mean survival time up to `tau`: the area under the curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rmst {
+    /// End of the area, in the data's time unit.
+    pub tau: f64,
+    /// The area.
+    pub mean: f64,
+    /// Its standard error.
+    #[serde(deserialize_with = "null_as_not_a_number")]
+    pub se: f64,
 }
 
 /// The k-sample log-rank test.
@@ -218,6 +239,11 @@ pub struct Concordance {
     pub c_index: f64,
     /// `"holdout"` or `"all"`.
     pub subset: String,
+}
+
+/// As [`null_as_nan`], for one number.
+fn null_as_not_a_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// Reads numbers that R would print as NA (the error of a curve at 0, the deviation of a single

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::cohort::Cohort;
 use crate::error::Error;
+use crate::selection::Selection;
 use crate::sum::Sum;
 
 /// A consecutive part of the vector with a fixed-point grid of its own.
@@ -50,6 +51,9 @@ pub struct Query {
     /// less for a task that trains on Poisson samples. Whoever runs the task draws the sample, and
     /// hands over a cohort of it alone.
     pub rate: f64,
+    /// Canonical text of the cohort that the question is about ([`crate::selection`]); empty for all
+    /// patients. Set by the registry, not by tasks: it is the same for every step of a run.
+    pub cohort: String,
     /// The public iterate (coefficients, weights), in the task's own little-endian layout.
     pub bytes: Vec<u8>,
 }
@@ -236,6 +240,38 @@ pub trait Run: Send {
     /// # Errors
     /// As [`Task::absorb`]; after an error the run is over.
     fn absorb(&mut self, sum: &Sum) -> Result<Option<serde_json::Value>, Error>;
+}
+
+/// A run over the patients of a selection: the task sees no other, and every query says so.
+struct Selected {
+    run: Box<dyn Run>,
+    selection: Selection,
+}
+
+/// Restricts a run to a selection of patients.
+#[must_use]
+pub fn select(run: Box<dyn Run>, selection: Selection) -> Box<dyn Run> {
+    if selection.is_all() { run } else { Box::new(Selected { run, selection }) }
+}
+
+impl Run for Selected {
+    fn query(&self) -> Option<Query> {
+        self.run.query().map(|query| Query { cohort: self.selection.to_string(), ..query })
+    }
+
+    fn contribute(
+        &self,
+        site: &Site<'_>,
+        state: &mut SiteState,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Contribution, Error> {
+        let patients = site.cohort.select(|i| self.selection.takes(site.cohort, i));
+        self.run.contribute(&Site { cohort: &patients, ..*site }, state, rng)
+    }
+
+    fn absorb(&mut self, sum: &Sum) -> Result<Option<serde_json::Value>, Error> {
+        self.run.absorb(sum)
+    }
 }
 
 struct Running<T: Task> {

@@ -219,6 +219,8 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
         trust_coordinator_sums: true,
         approved_reruns: Vec::new(),
         approved_other_sites: Vec::new(),
+        approved_cohorts: Vec::new(),
+        max_cohorts: 8,
         min_local_rows: 10,
         min_sites: study.min_sites,
         amendment: None,

@@ -32,6 +32,7 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
+use super::cohorts;
 use super::outbox::Outbox;
 use super::policy::Policy;
 use super::replay::{ABSORBED, Absorbed};
@@ -98,6 +99,15 @@ impl Hospital {
         if !self.policy.exact_tasks.contains(&spec.task_id) {
             let task = &spec.task_id;
             let reason = format!("policy does not allow {task} without noise (exact_tasks)");
+            return Err(self.refuse(spec, reason));
+        }
+        let cohorts = cohorts::number(&self.manifest)?;
+        if cohorts > self.policy.max_cohorts as usize {
+            let most = self.policy.max_cohorts;
+            let reason = format!(
+                "the study asks for exact sums over {cohorts} cohorts; this site's policy allows \
+                 {most} (max_cohorts, rule X2)"
+            );
             return Err(self.refuse(spec, reason));
         }
         let run = place_name(spec);
@@ -319,6 +329,13 @@ impl Hospital {
             tracing::info!(round = %spec.digest().short(), %note, "contributes nothing");
         }
         let mut values = contribution.values;
+        if spec.event == RoundEvent::Exact
+            && let Some(why) =
+                cohorts::too_close(&self.manifest, &spec.task_id, &self.cohort, &self.policy)?
+        {
+            tracing::info!(round = %spec.digest().short(), %why, "contributes nothing");
+            values.iter_mut().for_each(|value| *value = 0);
+        }
         let bound = u128::from(spec.bound);
         if haima_dp::norms::norm_squared(&values) > bound.saturating_mul(bound) {
             tracing::error!("the contribution passes its bound; zeros are sent instead");

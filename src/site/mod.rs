@@ -9,6 +9,7 @@
 //! sent, depends on them once policy has agreed (rule S5).
 
 mod answer;
+mod cohorts;
 mod config;
 mod coordinator;
 mod daemon;

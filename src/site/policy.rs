@@ -42,6 +42,13 @@ pub struct Policy {
     /// `task/run`. All exact sums of one run are over one set, whatever stands here (rule X2).
     #[serde(default)]
     pub approved_other_sites: Vec<String>,
+    /// Exact tasks that are answered although their cohort here differs from that of an earlier exact
+    /// task by fewer patients than `min_local_rows` (rule X2).
+    #[serde(default)]
+    pub approved_cohorts: Vec<String>,
+    /// Most different cohorts over which a study may have exact tasks (rule X2).
+    #[serde(default = "eight")]
+    pub max_cohorts: u32,
     /// A task with fewer complete rows here gets the zero vector.
     #[serde(default = "ten")]
     pub min_local_rows: u64,
@@ -78,6 +85,10 @@ fn ten() -> u64 {
 
 fn three() -> u32 {
     3
+}
+
+fn eight() -> u32 {
+    8
 }
 
 fn a_thousand() -> u32 {

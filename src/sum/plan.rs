@@ -45,12 +45,13 @@ pub fn query_digest(query: &Query) -> Digest {
 /// Canonical encoding of a query.
 #[must_use]
 pub fn query_bytes(query: &Query) -> Vec<u8> {
-    let mut to = Encoder::new("haima query 2");
+    let mut to = Encoder::new("haima query 3");
     to.str(&query.task).u32(query.version).count(query.blocks.len());
     for block in &query.blocks {
         to.str(&block.name).u32(block.len).u8(block.frac_bits).u64(block.patient_bound);
     }
-    to.u64(query.sensitivity.unwrap_or(0)).u64(query.rate.to_bits()).bytes(&query.bytes);
+    to.u64(query.sensitivity.unwrap_or(0)).u64(query.rate.to_bits());
+    to.str(&query.cohort).bytes(&query.bytes);
     to.finish()
 }
 

@@ -74,6 +74,8 @@ impl Setup {
             trust_coordinator_sums: true,
             approved_reruns: vec![],
             approved_other_sites: vec![],
+            approved_cohorts: Vec::new(),
+            max_cohorts: 8,
             min_local_rows: 1,
             min_sites: study.min_sites,
             amendment: None,

@@ -143,10 +143,10 @@ def manifest_digest(m):
 # Queries and sums.
 
 
-class Query(namedtuple("Query", "task version blocks sensitivity rate iterate")):
+class Query(namedtuple("Query", "task version blocks sensitivity rate cohort iterate")):
     @classmethod
     def parse(cls, canonical):
-        reader = Reader("haima query 2", canonical)
+        reader = Reader("haima query 3", canonical)
 
         def block():
             name, length, bits = reader.bytes(1 << 16).decode(), reader.u32(), reader.u8()
@@ -155,7 +155,8 @@ class Query(namedtuple("Query", "task version blocks sensitivity rate iterate"))
         task, version = reader.bytes(64).decode(), reader.u32()
         blocks, sensitivity = reader.list(1024, block), reader.u64()
         (rate,) = struct.unpack("<d", reader.array(8))
-        found = cls(task, version, blocks, sensitivity, rate, reader.bytes(1 << 30))
+        cohort = reader.bytes(1 << 17).decode()
+        found = cls(task, version, blocks, sensitivity, rate, cohort, reader.bytes(1 << 30))
         reader.finish()
         return found
 

@@ -225,6 +225,7 @@ impl Task for Concordance {
             }],
             sensitivity: (self.params.release == Release::Noised).then_some(1),
             rate: 1.0,
+            cohort: String::new(),
             bytes: layout::to_bytes(&self.weights),
         }
     }

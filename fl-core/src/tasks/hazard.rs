@@ -237,6 +237,7 @@ impl Task for Hazard {
             }],
             sensitivity: Some(self.sensitivity),
             rate: self.params.sample_rate,
+            cohort: String::new(),
             bytes: layout::to_bytes(&[state.weights(), &[stage]].concat()),
         }
     }

@@ -1,25 +1,42 @@
-//! Kaplan-Meier curves and the k-sample log-rank test, from one secure sum of counts.
+//! Kaplan-Meier curves and the k-sample log-rank test, from one secure sum.
 //!
 //! Kaplan and Meier, *JASA* 1958;53:457; Greenwood 1926; Mantel 1966 and Peto and Peto 1972 for
 //! the test, as in R's `survfit` and `survdiff`. Times are rounded *up* to a public grid, and each
-//! site counts events and censorings in each interval and group. On a grid as fine as the data's
-//! unit the result is R's to the last digit.
+//! site counts events, censorings and, under left truncation, entries in each interval and group.
+//! On a grid as fine as the data's unit the result is R's to the last digit.
 //!
-//! # Bound
-//! A patient adds 1 to a single count of the block `counts`: norm 1.
+//! Stratified by site (or site x column), the test needs risk sets of one stratum at a time, so each
+//! site works out its own observed and expected events and their covariance, and those are summed.
+//!
+//! With `release = "noised"` the counts alone are released, on a grid of 2^-10 so that noise is
+//! continuous in effect; no floor and no count of sites, for what a site sends may not jump with a
+//! patient (rule S2). Each of the intervals gets the noise, so a noised curve wants few of them.
+//!
+//! # Bounds
+//! * `counts`: a patient adds 1 to one count of events or censorings, and under left truncation 1
+//!   to one count of entries: norm 1, or sqrt(2). For noised counts that is D, exactly.
+//! * `expected`: each event adds shares of the risk set by group, non-negative with sum 1: norm at
+//!   most 1; a site of n patients has at most n events.
+//! * `covariance`: d (n - d) / (n - 1) <= d times diag(q) - q q', whose Frobenius norm is at most
+//!   its trace, at most 1: again 1 an event.
+
+mod curve;
+mod logrank;
 
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
-use super::layout::{self, refuse};
-use super::survival::{Groups, Survival};
+use super::layout::{self, Release, refuse};
+use super::survival::{Groups, Survival, check_time};
+use crate::cohort::Cohort;
 use crate::error::Error;
-use crate::linalg::Symmetric;
-use crate::results::{Curve, Curves, LogRank};
+use crate::linalg::triangle;
+use crate::results::Curves;
 use crate::schema::Schema;
-use crate::stat::{Z_975, chi_square_upper};
 use crate::sum::Sum;
 use crate::task::{Contribution, Next, Query, Site, SiteState, Task};
+use curve::{Kind, Table};
+use logrank::Excess;
 
 /// Name of the task.
 pub const NAME: &str = "km";
@@ -35,28 +52,44 @@ const EDGE: f64 = 1e-9;
 struct Params {
     time: String,
     event: String,
+    entry: Option<String>,
     by: Option<String>,
+    strata: Option<String>,
+    tau: Option<f64>,
     grid: f64,
+    #[serde(default)]
+    release: Release,
 }
 
 /// Curves by group on a public time grid.
 #[derive(Debug)]
 pub struct KaplanMeier {
     survival: Survival,
+    entry: Option<String>,
     groups: Groups,
+    /// Strata of the test within a site; `None` for the unstratified test.
+    strata: Option<Groups>,
+    tau: Option<f64>,
     grid: f64,
     /// Grid times, time 0 included.
     bins: usize,
+    release: Release,
 }
 
 impl KaplanMeier {
-    /// The curves of these parameters: `time`, `event`, `grid` and optionally `by`.
+    /// The curves of these parameters: `time`, `event`, `grid`, and optionally `entry` (left
+    /// truncation: at risk after this time), `by` (a flag or category), `strata = "site" | COLUMN`
+    /// (of the test: site, or site x column), `tau` (restricted mean up to this time) and
+    /// `release = "exact" | "noised"`.
     ///
     /// # Errors
     /// When a parameter or a column cannot be used.
     pub fn new(table: &toml::Table, schema: &Schema) -> Result<Self, Error> {
         let params: Params = layout::params(NAME, table)?;
         let survival = Survival::new(NAME, schema, &params.time, &params.event)?;
+        if let Some(entry) = &params.entry {
+            check_time(NAME, schema, entry)?;
+        }
         let groups = Groups::new(NAME, schema, params.by.as_deref())?;
         let intervals = survival.max_time / params.grid;
         if !(params.grid > 0.0 && params.grid.is_finite() && intervals <= MOST_INTERVALS) {
@@ -65,20 +98,78 @@ impl KaplanMeier {
                 format!("`grid` must be above 0 and give at most {MOST_INTERVALS} intervals"),
             ));
         }
+        if params.tau.is_some_and(|tau| !(tau > 0.0 && tau <= survival.max_time)) {
+            let reason = format!("`tau` must lie within the range of `{}`", params.time);
+            return Err(refuse(NAME, reason));
+        }
+        let strata = match params.strata.as_deref() {
+            None | Some("none") => None,
+            Some("site") => Some(Groups::new(NAME, schema, None)?),
+            column => Some(Groups::new(NAME, schema, column)?),
+        };
+        if strata.is_some() && (params.release == Release::Noised || groups.column.is_none()) {
+            let reason = "`strata` belong to an exact test between groups (`by`)";
+            return Err(refuse(NAME, reason));
+        }
         let bins = interval(survival.max_time, params.grid) + 1;
-        let task = Self { survival, groups, grid: params.grid, bins };
+        let (entry, tau, grid, release) = (params.entry, params.tau, params.grid, params.release);
+        let task = Self { survival, entry, groups, strata, tau, grid, bins, release };
         layout::check(NAME, &task.query(&()))?;
         Ok(task)
     }
 
-    /// Coordinate of a count: group, then bin, then event (0) or censoring (1).
-    fn place(&self, group: usize, bin: usize, event: bool) -> usize {
-        (group * self.bins + bin) * 2 + usize::from(!event)
+    /// Counts at each grid time.
+    fn kinds(&self) -> usize {
+        if self.entry.is_some() { 3 } else { 2 }
+    }
+
+    fn place(&self, group: usize, bin: usize, kind: Kind) -> usize {
+        (group * self.bins + bin) * self.kinds() + kind as usize
     }
 
     fn len(&self) -> usize {
-        self.groups.names.len() * self.bins * 2
+        self.groups.names.len() * self.bins * self.kinds()
     }
+
+    fn bin(&self, time: f64) -> usize {
+        interval(time, self.grid).min(self.bins - 1)
+    }
+
+    /// The counts of the complete rows that are in a stratum; all of them when it is `None`.
+    fn count(&self, cohort: &Cohort, stratum: Option<(&Groups, usize)>) -> Counts {
+        let mut out = Counts { patients: 0, events: 0, counts: vec![0.0; self.len()] };
+        for i in 0..cohort.len() {
+            let Some((time, event)) = self.survival.of(cohort, i) else { continue };
+            let Some(group) = self.groups.of(cohort, i) else { continue };
+            if stratum.is_some_and(|(strata, one)| strata.of(cohort, i) != Some(one)) {
+                continue;
+            }
+            if let Some(column) = &self.entry {
+                // R: an interval that is empty counts as missing.
+                let Some(entry) = cohort.value(column, i).filter(|entry| *entry < time) else {
+                    continue;
+                };
+                out.counts[self.place(group, self.bin(entry), Kind::Entry)] += 1.0;
+            }
+            out.patients += 1;
+            out.events += usize::from(event);
+            let kind = if event { Kind::Event } else { Kind::Censored };
+            out.counts[self.place(group, self.bin(time), kind)] += 1.0;
+        }
+        out
+    }
+
+    fn tables(&self, counts: &[f64]) -> Vec<Table> {
+        let kinds = self.kinds();
+        counts.chunks_exact(self.bins * kinds).map(|group| Table::new(group, kinds)).collect()
+    }
+}
+
+/// What one site counts.
+struct Counts {
+    patients: usize,
+    events: usize,
+    counts: Vec<f64>,
 }
 
 /// The number of the grid time to which `time` is rounded up.
@@ -97,12 +188,31 @@ impl Task for KaplanMeier {
     fn start(&self) {}
 
     fn query(&self, (): &()) -> Query {
+        let norm = if self.entry.is_some() { 2f64.sqrt() } else { 1.0 };
+        let groups = self.groups.names.len();
+        let (blocks, sensitivity) = match (self.release, &self.strata) {
+            (Release::Noised, _) => layout::noised(&[("counts", self.len())], norm * norm),
+            (Release::Exact, None) => {
+                (vec![layout::count_block(), layout::counts("counts", self.len(), norm)], None)
+            }
+            (Release::Exact, Some(_)) => {
+                let bits = layout::frac_bits(&[1.0, 1.0]);
+                let blocks = vec![
+                    layout::count_block(),
+                    layout::counts("counts", self.len(), norm),
+                    layout::reals("expected", groups, 1.0, bits),
+                    layout::reals("covariance", triangle(groups), 1.0, bits),
+                ];
+                (blocks, None)
+            }
+        };
         Query {
             task: NAME.to_owned(),
             version: VERSION,
-            blocks: vec![layout::count_block(), layout::counts("counts", self.len(), 1.0)],
-            sensitivity: None,
+            blocks,
+            sensitivity,
             rate: 1.0,
+            cohort: String::new(),
             bytes: Vec::new(),
         }
     }
@@ -115,172 +225,68 @@ impl Task for KaplanMeier {
         _rng: &mut dyn CryptoRng,
     ) -> Result<Contribution, Error> {
         layout::from_bytes(query, 0)?;
-        let (mut patients, mut events) = (0, 0);
-        let mut counts = vec![0.0; self.len()];
-        for i in 0..site.cohort.len() {
-            let Some((time, event)) = self.survival.of(site.cohort, i) else { continue };
-            let Some(group) = self.groups.of(site.cohort, i) else { continue };
-            let bin = interval(time, self.grid).min(self.bins - 1);
-            patients += 1;
-            events += usize::from(event);
-            counts[self.place(group, bin, event)] += 1.0;
+        let Counts { patients, events, counts } = self.count(site.cohort, None);
+        if self.release == Release::Noised {
+            return Ok(Contribution::encode(query, &[counts], site.max_patients));
         }
         if let Some(zero) = layout::floor(query, site, patients) {
             return Ok(zero);
         }
-        let blocks = [layout::count_values(patients, events), counts];
+        let mut blocks = vec![layout::count_values(patients, events), counts];
+        if let Some(strata) = &self.strata {
+            let mut excess = Excess::zero(self.groups.names.len());
+            for stratum in 0..strata.names.len() {
+                let counts = self.count(site.cohort, Some((strata, stratum))).counts;
+                excess.add(&self.tables(&counts));
+            }
+            blocks.extend([excess.expected, excess.covariance]);
+        }
         Ok(Contribution::encode(query, &blocks, site.max_patients))
     }
 
     fn absorb(&self, (): (), sum: &Sum) -> Result<Next<(), Curves>, Error> {
-        let counts = layout::read_counts(sum)?;
         let values = layout::block(sum, "counts", self.len())?;
-        let tables: Vec<Table> = values.chunks_exact(self.bins * 2).map(Table::new).collect();
-        let right = match &self.groups.column {
-            None => "1",
-            Some(column) => column,
+        let tables = self.tables(&values);
+        let noised = self.release == Release::Noised;
+        let (n, events, sites) = if noised {
+            let total = |part: fn(&Table) -> f64| tables.iter().map(part).sum::<f64>().round();
+            let events = total(|table| table.events.iter().sum());
+            (layout::whole(total(Table::patients)), layout::whole(events), sum.sites().into())
+        } else {
+            let counts = layout::read_counts(sum)?;
+            (counts.patients, counts.events, counts.sites)
         };
+        let names = &self.groups.names;
+        let curve = |(name, table): (&String, &Table)| match noised {
+            true => table.noised_curve(name, self.grid, self.tau),
+            false => table.curve(name, self.grid, self.tau),
+        };
+        let mut excess = Excess::zero(names.len());
+        excess.add(&tables);
+        if self.strata.is_some() {
+            excess.expected = layout::block(sum, "expected", names.len())?;
+            excess.covariance = layout::block(sum, "covariance", triangle(names.len()))?;
+        }
+        let present: Vec<bool> = tables.iter().map(|table| table.patients() > 0.0).collect();
+        let entry = self.entry.as_ref().map_or(String::new(), |entry| format!("{entry}, "));
+        let right = self.groups.column.as_deref().unwrap_or("1");
+        let strata = match &self.strata {
+            None => String::new(),
+            Some(Groups { column: None, .. }) => " + strata(site)".to_owned(),
+            Some(Groups { column: Some(column), .. }) => format!(" + strata(site, {column})"),
+        };
+        let Survival { time, event, .. } = &self.survival;
         Ok(Next::Done(Curves {
             schema: "haima.km/1".to_owned(),
-            formula: format!("Surv({}, {}) ~ {right}", self.survival.time, self.survival.event),
+            formula: format!("Surv({entry}{time}, {event}) ~ {right}{strata}"),
             grid: self.grid,
-            n: counts.patients,
-            events: counts.events,
-            sites: counts.sites,
-            curves: (self.groups.names.iter().zip(&tables))
-                .map(|(name, table)| table.curve(name, self.grid))
-                .collect(),
-            logrank: log_rank(&self.groups.names, &tables),
+            n,
+            events,
+            sites,
+            curves: names.iter().zip(&tables).map(curve).collect(),
+            logrank: if noised { None } else { excess.test(names, &present) },
         }))
     }
-}
-
-/// The counts of a group at each grid time.
-struct Table {
-    events: Vec<f64>,
-    censored: Vec<f64>,
-    /// At risk just before each grid time.
-    at_risk: Vec<f64>,
-}
-
-impl Table {
-    fn new(counts: &[f64]) -> Self {
-        let pick = |offset| counts.iter().copied().skip(offset).step_by(2).collect::<Vec<f64>>();
-        let (events, censored) = (pick(0), pick(1));
-        let mut at_risk: Vec<f64> = (events.iter().zip(&censored).rev())
-            .scan(0.0, |later, (event, censored)| {
-                *later += event + censored;
-                Some(*later)
-            })
-            .collect();
-        at_risk.reverse();
-        Self { events, censored, at_risk }
-    }
-
-    fn patients(&self) -> f64 {
-        self.at_risk.first().copied().unwrap_or(0.0)
-    }
-
-    /// Survival by the product limit, with Greenwood's standard error and R's default interval
-    /// on the log scale. Once nobody is left (survival 0) they are not numbers, as in R.
-    fn curve(&self, name: &str, grid: f64) -> Curve {
-        let mut curve = Curve {
-            group: name.to_owned(),
-            n: layout::whole(self.patients()),
-            time: Vec::new(),
-            n_risk: Vec::new(),
-            n_event: Vec::new(),
-            n_censor: Vec::new(),
-            surv: Vec::new(),
-            se: Vec::new(),
-            lo: Vec::new(),
-            hi: Vec::new(),
-            median: None,
-        };
-        let (mut surv, mut greenwood) = (1.0, 0.0);
-        let counts = self.events.iter().zip(&self.censored).zip(&self.at_risk);
-        for (bin, ((&events, &censored), &at_risk)) in counts.enumerate() {
-            if events == 0.0 && censored == 0.0 {
-                continue;
-            }
-            surv *= 1.0 - events / at_risk;
-            greenwood += events / (at_risk * (at_risk - events));
-            let log_se = if surv > 0.0 { f64::sqrt(greenwood) } else { f64::NAN };
-            curve.time.push(bin as f64 * grid);
-            curve.n_risk.push(layout::whole(at_risk));
-            curve.n_event.push(layout::whole(events));
-            curve.n_censor.push(layout::whole(censored));
-            curve.surv.push(surv);
-            curve.se.push(surv * log_se);
-            curve.lo.push(surv * libm::exp(-Z_975 * log_se));
-            let hi = surv * libm::exp(Z_975 * log_se);
-            curve.hi.push(if hi > 1.0 { 1.0 } else { hi });
-        }
-        curve.median = median(&curve.time, &curve.surv);
-        curve
-    }
-}
-
-/// R's median (`survival:::survmean`): the first time with survival at most 1/2; where the curve
-/// rests on 1/2, the middle of that stretch.
-fn median(times: &[f64], survival: &[f64]) -> Option<f64> {
-    let tolerance = f64::EPSILON.sqrt();
-    let mut low = times.iter().zip(survival).filter(|(_, s)| **s < 0.5 + tolerance);
-    let (first, level) = low.next()?;
-    let next = low.find(|(_, s)| *s < level).map(|(time, _)| time);
-    match next {
-        Some(next) if (level - 0.5).abs() < tolerance => Some((first + next) / 2.0),
-        _ => Some(*first),
-    }
-}
-
-/// The k-sample test: observed less expected events, with the hypergeometric covariance summed
-/// over times. Its rank is one below the number of groups, so one group is dropped. `None` with
-/// fewer than two groups at risk of any event.
-fn log_rank(names: &[String], tables: &[Table]) -> Option<LogRank> {
-    let present: Vec<(&String, &Table)> =
-        names.iter().zip(tables).filter(|(_, table)| table.patients() > 0.0).collect();
-    let k = present.len();
-    let observed: Vec<f64> = present.iter().map(|(_, table)| table.events.iter().sum()).collect();
-    let mut expected = vec![0.0; k];
-    let mut covariance = vec![vec![0.0; k]; k];
-    let bins = present.first().map_or(0, |(_, table)| table.events.len());
-    for bin in 0..bins {
-        let at_risk: Vec<f64> = present.iter().map(|(_, table)| table.at_risk[bin]).collect();
-        let events: f64 = present.iter().map(|(_, table)| table.events[bin]).sum();
-        let total: f64 = at_risk.iter().sum();
-        if events == 0.0 {
-            continue;
-        }
-        let spread = if total > 1.0 { events * (total - events) / (total - 1.0) } else { 0.0 };
-        for j in 0..k {
-            let share = at_risk[j] / total;
-            expected[j] += events * share;
-            for l in 0..k {
-                let same = f64::from(u8::from(j == l));
-                covariance[j][l] += spread * share * (same - at_risk[l] / total);
-            }
-        }
-    }
-    // R counts a group only when it was at risk at some event.
-    let tested: Vec<usize> = (0..k).filter(|&j| expected[j] > 0.0).collect();
-    let (_, kept) = tested.split_last()?;
-    let df = u32::try_from(kept.len()).ok()?;
-    let upper = kept.iter().enumerate().flat_map(|(a, &j)| {
-        let row = &covariance[j];
-        kept[a..].iter().map(move |&l| row[l])
-    });
-    let difference: Vec<f64> = kept.iter().map(|&j| observed[j] - expected[j]).collect();
-    let factor = Symmetric::new(kept.len(), upper.collect())?.cholesky(1e-12).ok()?;
-    let chisq = factor.solve(&difference).iter().zip(&difference).map(|(a, b)| a * b).sum();
-    (df > 0).then(|| LogRank {
-        groups: present.iter().map(|(name, _)| (*name).clone()).collect(),
-        observed,
-        expected,
-        chisq,
-        df,
-        p: chi_square_upper(chisq, df),
-    })
 }
 
 #[cfg(test)]
@@ -295,13 +301,5 @@ mod tests {
         {
             assert_eq!(interval(time, grid), bin, "{time} on {grid}");
         }
-    }
-
-    #[test]
-    fn a_curve_that_rests_on_a_half_has_its_median_in_the_middle() {
-        assert_eq!(median(&[1.0, 2.0, 4.0], &[0.75, 0.5, 0.25]), Some(3.0));
-        assert_eq!(median(&[1.0, 2.0], &[0.75, 0.5]), Some(2.0));
-        assert_eq!(median(&[1.0, 2.0], &[0.75, 0.4]), Some(2.0));
-        assert_eq!(median(&[1.0, 2.0], &[0.9, 0.8]), None);
     }
 }

@@ -4,6 +4,7 @@
 //! finest grid on which the bound of a site of 100,000 patients stays below 2^62, which the
 //! 128-bit field carries.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
@@ -62,6 +63,42 @@ pub(super) fn reals(name: &str, len: usize, patient_norm: f64, frac_bits: u8) ->
 /// (1, n, e), of norm at most sqrt(3) n.
 pub(super) fn count_block() -> Block {
     counts(COUNT, 3, 3f64.sqrt())
+}
+
+/// How a task's sum leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Release {
+    /// Without noise, under the exact class.
+    #[default]
+    Exact,
+    /// With noise, charged for the D that the query states.
+    Noised,
+}
+
+/// Grid of noised counts and bounded reals. Fine enough that rounding is nothing beside the noise
+/// (rule N2 asks for a scale of 2^10 steps), coarse enough for the 64-bit field.
+pub(super) const NOISED_BITS: u8 = 10;
+
+/// Blocks of a noised release, and its D: `norm_squared` bounds the squared L2 norm of all that one
+/// patient adds to all blocks together. All are on one grid, since all get one noise.
+pub(super) fn noised(blocks: &[(&str, usize)], norm_squared: f64) -> (Vec<Block>, Option<u64>) {
+    let steps = (1u64 << NOISED_BITS) as f64;
+    // Patients are truncated one by one and added in integers, so this is D itself (rule S2).
+    let distance = (norm_squared.sqrt() * steps).ceil() as u64;
+    let block = |(name, len): &(&str, usize)| Block {
+        name: (*name).to_owned(),
+        len: u32::try_from(*len).unwrap_or(u32::MAX),
+        frac_bits: NOISED_BITS,
+        patient_bound: distance,
+    };
+    (blocks.iter().map(block).collect(), Some(distance))
+}
+
+/// A patient's own value, truncated toward zero to the grid of noised releases.
+pub(super) fn on_noised_grid(value: f64) -> f64 {
+    let steps = (1u64 << NOISED_BITS) as f64;
+    (value * steps).trunc() / steps
 }
 
 /// The finest grid for blocks of these norms a patient.

@@ -66,6 +66,7 @@ impl Bounds {
             ],
             sensitivity: None,
             rate: 1.0,
+            cohort: String::new(),
             bytes: layout::to_bytes(&state.beta),
         }
     }

@@ -163,6 +163,7 @@ impl Task for Describe {
             blocks,
             sensitivity: None,
             rate: 1.0,
+            cohort: String::new(),
             bytes: Vec::new(),
         }
     }

@@ -1,0 +1,63 @@
+//! Differencing between exact cohorts (rule X2).
+//!
+//! Two exact sums over cohorts that differ by a few patients give away those patients. The cohorts
+//! of a study stand in its manifest, so a site can tell before it answers anything: it compares each
+//! exact task with the exact tasks before it, and where its own patients differ by some, but fewer
+//! than its floor, it answers the later task with zeros, whose shares look like any others (rule S5).
+//! How many cohorts there may be at all is a matter of the manifest alone, so that is refused aloud.
+//!
+//! Against whoever combines three or more cohorts, or several studies, this does not help; for that
+//! there is the cap, and noise.
+
+use std::collections::BTreeSet;
+
+use haima_fl_core::cohort::Cohort;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::selection::Selection;
+use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
+
+use super::policy::Policy;
+use crate::Error;
+
+fn selection(manifest: &Manifest, entry: &TaskEntry) -> Result<Selection, Error> {
+    let schema = Schema::from_toml(&manifest.schema)?;
+    Ok(Selection::of_params(&entry.params, &schema)?)
+}
+
+fn exact(manifest: &Manifest) -> impl Iterator<Item = &TaskEntry> {
+    manifest.tasks.iter().filter(|entry| entry.class == Class::Exact)
+}
+
+/// Number of different cohorts over which the manifest has exact tasks.
+pub(super) fn number(manifest: &Manifest) -> Result<usize, Error> {
+    let texts: Result<BTreeSet<String>, Error> =
+        exact(manifest).map(|entry| Ok(selection(manifest, entry)?.to_string())).collect();
+    Ok(texts?.len())
+}
+
+/// Why a site must not answer an exact task over its cohort: an earlier exact task of the manifest
+/// whose cohort here differs by too few patients. `None` when it may.
+pub(super) fn too_close(
+    manifest: &Manifest,
+    task: &str,
+    patients: &Cohort,
+    policy: &Policy,
+) -> Result<Option<String>, Error> {
+    if policy.approved_cohorts.iter().any(|approved| approved == task) {
+        return Ok(None);
+    }
+    let own = selection(manifest, manifest.task(task)?)?;
+    let floor = policy.min_local_rows;
+    for earlier in exact(manifest).take_while(|entry| entry.id != task) {
+        let other = selection(manifest, earlier)?;
+        let differ = own.differ(&other, patients) as u64;
+        if (1..floor).contains(&differ) {
+            return Ok(Some(format!(
+                "its cohort and that of `{}` differ here by fewer patients than this site's floor \
+                 of {floor}, and their difference would show (rule X2); `approved_cohorts` allows it",
+                earlier.id
+            )));
+        }
+    }
+    Ok(None)
+}
