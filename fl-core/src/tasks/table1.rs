@@ -5,22 +5,29 @@
 //! linear inside a bin. Flags and categories give counts. Group 0 is all patients; a patient whose
 //! grouping column is missing is in it alone.
 //!
+//! With `release = "noised"` all blocks share one grid of 2^-10 and there is no block `count` and no
+//! floor: what a site sends may not jump with a patient (rule S2). Noise falls on every number of
+//! the table, so means of small groups and tails of histograms are as uncertain as the noise is
+//! large beside the group.
+//!
 //! # Bounds
 //! A patient is in at most two groups (all, and one level). In each it adds, with c columns of
 //! which m are numeric: 1 to `groups`; at most c ones to `missing`; at most c ones to
 //! `histogram` (one bin or level a column); and m pairs (u, u^2) with |u| <= 1 to `moments`.
-//! Norms: sqrt(2), sqrt(2 c), sqrt(2 c), sqrt(4 m).
+//! Norms: sqrt(2), sqrt(2 c), sqrt(2 c), sqrt(4 m). A column adds to `missing` or to `histogram`, never
+//! to both, so all together the squared norm is at most 2 + 2 c + 4 m: D^2 of the noised form, in
+//! which each patient's moments are truncated to the grid alone.
 
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
-use super::layout::{self, refuse};
+use super::layout::{self, Release, refuse};
 use super::survival::Groups;
 use crate::error::Error;
 use crate::results::{Cells, Table1, TableRow};
 use crate::schema::{Column, Kind, Schema};
 use crate::sum::Sum;
-use crate::task::{Block, Contribution, Next, Query, Site, SiteState, Task};
+use crate::task::{Contribution, Next, Query, Site, SiteState, Task};
 
 /// Name of the task.
 pub const NAME: &str = "table1";
@@ -32,6 +39,8 @@ pub const VERSION: u32 = 1;
 struct Params {
     columns: Vec<String>,
     by: Option<String>,
+    #[serde(default)]
+    release: Release,
 }
 
 /// A description of columns by group.
@@ -39,6 +48,7 @@ struct Params {
 pub struct Describe {
     columns: Vec<Described>,
     by: Option<Groups>,
+    release: Release,
 }
 
 #[derive(Debug)]
@@ -53,7 +63,8 @@ struct Described {
 }
 
 impl Describe {
-    /// The table of these parameters: `columns`, and optionally `by` (a flag or a category).
+    /// The table of these parameters: `columns`, and optionally `by` (a flag or a category) and
+    /// `release = "exact" | "noised"`.
     ///
     /// # Errors
     /// When a parameter or a column cannot be used.
@@ -82,7 +93,7 @@ impl Describe {
             None => None,
             by => Some(Groups::new(NAME, schema, by)?),
         };
-        let task = Self { columns, by };
+        let task = Self { columns, by, release: params.release };
         layout::check(NAME, &task.query(&()))?;
         Ok(task)
     }
@@ -144,24 +155,36 @@ impl Task for Describe {
     fn query(&self, (): &()) -> Query {
         let (groups, columns) = (self.groups(), self.columns.len());
         let numeric = self.numeric();
-        let ones = (2.0 * columns as f64).sqrt();
-        let mut blocks: Vec<Block> = vec![
-            layout::count_block(),
-            layout::counts("groups", groups, 2f64.sqrt()),
-            layout::counts("missing", groups * columns, ones),
-            layout::counts("histogram", groups * self.cells(), ones),
+        let lengths = [
+            ("groups", groups),
+            ("missing", groups * columns),
+            ("histogram", groups * self.cells()),
+            ("moments", groups * numeric * 2),
         ];
-        if numeric > 0 {
-            let norm = 2.0 * (numeric as f64).sqrt();
-            // The counts' bounds enter as norms too: they are large beside those of a short block.
-            let bits = layout::frac_bits(&[norm, ones, ones]);
-            blocks.push(layout::reals("moments", groups * numeric * 2, norm, bits));
-        }
+        let lengths = if numeric > 0 { &lengths[..] } else { &lengths[..3] };
+        let (blocks, sensitivity) = match self.release {
+            Release::Noised => {
+                let squares = 2 + 2 * columns + 4 * numeric;
+                layout::noised(lengths, squares as f64)
+            }
+            Release::Exact => {
+                let ones = (2.0 * columns as f64).sqrt();
+                let norms = [2f64.sqrt(), ones, ones, 2.0 * (numeric as f64).sqrt()];
+                // The counts' bounds enter as norms too: they are large beside those of a short block.
+                let bits = layout::frac_bits(&norms[1..]);
+                let block = |((name, len), norm): (&(&str, usize), f64)| match *name {
+                    "moments" => layout::reals(name, *len, norm, bits),
+                    _ => layout::counts(name, *len, norm),
+                };
+                let blocks = lengths.iter().zip(norms).map(block);
+                (std::iter::once(layout::count_block()).chain(blocks).collect(), None)
+            }
+        };
         Query {
             task: NAME.to_owned(),
             version: VERSION,
             blocks,
-            sensitivity: None,
+            sensitivity,
             rate: 1.0,
             cohort: String::new(),
             bytes: Vec::new(),
@@ -176,9 +199,11 @@ impl Task for Describe {
         _rng: &mut dyn CryptoRng,
     ) -> Result<Contribution, Error> {
         layout::from_bytes(query, 0)?;
-        if let Some(zero) = layout::floor(query, site, site.cohort.len()) {
+        let noised = self.release == Release::Noised;
+        if !noised && let Some(zero) = layout::floor(query, site, site.cohort.len()) {
             return Ok(zero);
         }
+        let grid = |value: f64| if noised { layout::on_noised_grid(value) } else { value };
         let (columns, cells, numeric) = (self.columns.len(), self.cells(), self.numeric());
         let mut groups = vec![0.0; self.groups()];
         let mut missing = vec![0.0; self.groups() * columns];
@@ -197,16 +222,18 @@ impl Task for Describe {
                     if let Some(m) = described.moment {
                         let u = described.standardised(value);
                         let place = (group * numeric + m) * 2;
-                        moments[place] += u;
-                        moments[place + 1] += u * u;
+                        moments[place] += grid(u);
+                        moments[place + 1] += grid(u * u);
                     }
                 }
             }
         }
-        let count = layout::count_values(site.cohort.len(), 0);
-        let mut blocks = vec![count, groups, missing, histogram];
+        let mut blocks = vec![groups, missing, histogram];
         if numeric > 0 {
             blocks.push(moments);
+        }
+        if !noised {
+            blocks.insert(0, layout::count_values(site.cohort.len(), 0));
         }
         Ok(Contribution::encode(query, &blocks, site.max_patients))
     }
@@ -218,7 +245,9 @@ impl Task for Describe {
         let missing = layout::block(sum, "missing", groups * columns)?;
         let histogram = layout::block(sum, "histogram", groups * cells)?;
         let moments = layout::block(sum, "moments", groups * numeric * 2)?;
-        let whole = |values: Vec<f64>| values.into_iter().map(layout::whole).collect::<Vec<u64>>();
+        let whole = |values: Vec<f64>| {
+            values.into_iter().map(|v| layout::whole(v.round())).collect::<Vec<_>>()
+        };
 
         let row = |(c, described): (usize, &Described)| {
             let missing: Vec<f64> = (0..groups).map(|g| missing[g * columns + c]).collect();
@@ -249,7 +278,7 @@ impl Task for Describe {
                 _ => Cells::Categorical {
                     levels: described.column.levels().unwrap_or_default(),
                     counts: (0..described.cells)
-                        .map(|cell| (0..groups).map(|g| layout::whole(counts(g)[cell])).collect())
+                        .map(|cell| whole((0..groups).map(|g| counts(g)[cell]).collect()))
                         .collect(),
                 },
             };
@@ -265,7 +294,10 @@ impl Task for Describe {
         let levels = self.by.iter().flat_map(|groups| groups.names.iter().cloned());
         Ok(Next::Done(Table1 {
             schema: "haima.table1/1".to_owned(),
-            sites: layout::read_counts(sum)?.sites,
+            sites: match self.release {
+                Release::Exact => layout::read_counts(sum)?.sites,
+                Release::Noised => sum.sites().into(),
+            },
             groups: std::iter::once("all".to_owned()).chain(levels).collect(),
             n: whole(n),
             rows,

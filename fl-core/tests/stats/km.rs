@@ -4,7 +4,8 @@ use haima_fl_core::results::{Curve, Curves, LogRank};
 use serde_json::Value;
 
 use crate::common::{
-    BMT, LEUKSURV, MGUS2, close, cohorts, data, deal, numbers, oracle, run, schema, split,
+    BMT, LEUKSURV, MGUS2, MYELOMA, close, cohorts, data, deal, numbers, oracle, own_oracle, run,
+    schema, shared, split,
 };
 
 const TRUTH: &str = "truth/survival_r_curves.json";
@@ -102,7 +103,10 @@ fn medians_equal_r() {
     let Some(r) = oracle("truth/survival_r.json") else { return };
     let check = |ours: &Curves, r: &Value| {
         for curve in &ours.curves {
-            assert_eq!(curve.median, r[&curve.group]["median"].as_f64(), "{}", curve.group);
+            let theirs = &r[&curve.group];
+            assert_eq!(curve.median, theirs["median"].as_f64(), "{}", curve.group);
+            assert_eq!(curve.median_lo, theirs["0.95LCL"].as_f64(), "{}", curve.group);
+            assert_eq!(curve.median_hi, theirs["0.95UCL"].as_f64(), "{}", curve.group);
             assert_eq!(Some(curve.n), r[&curve.group]["records"].as_u64());
         }
     };
@@ -111,6 +115,80 @@ fn medians_equal_r() {
     let groups = r.as_object().expect("data sets").values().find_map(|set| set.get("km_group"));
     check(&bmt, groups.expect("medians of bmt"));
     assert_eq!(leuksurv("1.0", "").curves[0].median, r["leuksurv"]["km"][0]["median"].as_f64());
+}
+
+/// Stratified by site, over the sites themselves; its unstratified form differs by far more than
+/// the tolerance.
+#[test]
+fn the_stratified_log_rank_test_equals_r() {
+    let Some(r) = oracle(TRUTH) else { return };
+    for (key, plain, ours) in [
+        ("bmt_group_strat", "bmt_group", bmt("by = \"disease_group\"\nstrata = \"site\"")),
+        (
+            "leuksurv_male_strat",
+            "leuksurv_male",
+            leuksurv("1.0", "by = \"male\"\nstrata = \"site\""),
+        ),
+    ] {
+        let theirs = &r["logrank"][key];
+        let test = ours.logrank.expect("a test");
+        close(key, &test.observed, &numbers(&theirs["observed"]), 1e-6);
+        let expected = close(key, &test.expected, &numbers(&theirs["expected"]), 1e-5);
+        let chisq = theirs["chisq"].as_f64().expect("chisq");
+        let off = close(key, &[test.chisq], &[chisq], 1e-3);
+        close(key, &[test.p], &[theirs["p"].as_f64().expect("p")], 1e-6);
+        let unstratified = r["logrank"][plain]["chisq"].as_f64().expect("chisq");
+        assert!((test.chisq - unstratified).abs() > 0.1);
+        assert!(ours.formula.ends_with("+ strata(site)"), "{}", ours.formula);
+        eprintln!("log-rank {key}: chisq {off:.1e}, expected {expected:.1e}");
+    }
+}
+
+/// Left truncation: who enters late is not at risk before.
+#[test]
+fn the_left_truncated_curve_equals_r() {
+    let (Some(r), Some(path)) = (oracle("truth/survival_r.json"), shared("data/myeloma_mayo.csv"))
+    else {
+        return;
+    };
+    let files = deal(&std::fs::read_to_string(path).expect("myeloma"), 5);
+    let params = "time = \"futime\"\nevent = \"death\"\ngrid = 1.0";
+    for (key, entry) in [("km_ignoring_entry", ""), ("km_left_truncated", "\nentry = \"entry\"")] {
+        let ours = &curves(&format!("{params}{entry}"), MYELOMA, &files).curves[0];
+        let theirs = &r["myeloma_mayo"][key][0];
+        assert_eq!(ours.median, theirs["median"].as_f64(), "{key}");
+        assert_eq!(ours.median_lo, theirs["0.95LCL"].as_f64(), "{key}");
+        assert_eq!(ours.median_hi, theirs["0.95UCL"].as_f64(), "{key}");
+    }
+}
+
+#[test]
+fn the_restricted_mean_equals_r() {
+    let r = own_oracle("survival");
+    let ours = leuksurv("1.0", "by = \"male\"\ntau = 730.0");
+    for curve in &ours.curves {
+        let theirs = &r["rmst_leuksurv_730"][&curve.group];
+        let rmst = curve.rmst.as_ref().expect("a restricted mean");
+        let both = [theirs["mean"].as_f64().expect("mean"), theirs["se"].as_f64().expect("se")];
+        let off = close("rmst", &[rmst.mean, rmst.se], &both, 1e-6);
+        eprintln!("rmst {}: {off:.1e}", curve.group);
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let base = "time = \"time_days\"\nevent = \"death\"\ngrid = 30.0";
+    for (more, says) in [
+        ("strata = \"site\"", "between groups"),
+        ("by = \"male\"\nstrata = \"site\"\nrelease = \"noised\"", "exact test"),
+        ("tau = 6000.0", "`tau`"),
+        ("tau = 0.0", "`tau`"),
+        ("entry = \"death\"", "numeric column"),
+    ] {
+        let error = run("km", &format!("{base}\n{more}"), &schema(LEUKSURV), &[], 1);
+        let error = error.expect_err(more).to_string();
+        assert!(error.contains(says), "{more}: {error}");
+    }
 }
 
 #[test]

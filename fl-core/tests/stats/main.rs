@@ -9,5 +9,6 @@ mod golden;
 mod hostile;
 mod km;
 mod logistic;
+mod noised;
 mod rules;
 mod table1;
