@@ -3,10 +3,12 @@
 //! Field names follow R's `survival` where it has them. Units: times in the data's own unit on
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
+pub mod penalty;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A Cox, logistic or linear model. `schema` is `haima.fit/1`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A Cox or a generalised linear model. `schema` is `haima.fit/1`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// `haima.fit/1`.
     pub schema: String,
@@ -32,9 +34,12 @@ pub struct Fit {
     pub loglik_null: f64,
     /// Sums used.
     pub iterations: u32,
+    /// What held the coefficients back, if anything did. `loglik` is without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<penalty::Penalty>,
 }
 
-/// One coefficient with its Wald inference.
+/// One coefficient with its Wald inference, which is `null` (NaN) under a lasso.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
     /// Column, or column followed by the level (R's convention).
@@ -42,16 +47,21 @@ pub struct Term {
     /// Coefficient in raw units.
     pub coef: f64,
     /// Standard error, from the inverse information.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub se: f64,
     /// `exp(coef)`: hazard ratio or odds ratio.
     pub hr: f64,
     /// Lower end of the 95 % interval of `hr`.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub lo: f64,
     /// Upper end.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub hi: f64,
     /// `coef / se`.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub z: f64,
     /// Two-sided p value.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub p: f64,
 }
 
@@ -225,4 +235,9 @@ pub struct Concordance {
 fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let numbers = Vec::<Option<f64>>::deserialize(deserializer)?;
     Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+}
+
+/// The same for one number.
+fn one_null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }

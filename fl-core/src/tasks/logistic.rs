@@ -252,6 +252,7 @@ impl Task for Logistic {
             loglik: estimate.loglik,
             loglik_null: intercept_alone(counts),
             iterations: estimate.iterations,
+            penalty: estimate.penalty(|j| self.design.scale(j)),
         }))
     }
 }
