@@ -63,6 +63,13 @@ impl Symmetric {
         sum
     }
 
+    /// The matrix times a number.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        let upper = self.upper.iter().map(|element| element * factor).collect();
+        Self { size: self.size, upper }
+    }
+
     /// Factorises; a pivot below `tolerance` times its diagonal element counts as zero.
     ///
     /// # Errors
@@ -157,6 +164,7 @@ mod tests {
         assert_eq!([sum.get(0, 0), sum.get(1, 1), sum.get(2, 2)], [5.0, 10.5, 6.25]);
         assert_eq!([sum.get(0, 1), sum.get(0, 2), sum.get(1, 2)], [2.0, -2.0, 2.0]);
         assert_eq!(three().plus_diagonal(&[]), three());
+        assert_eq!(three().times(-0.5).get(2, 1), -1.0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Field names follow R's `survival` where it has them. Units: times in the data's own unit on
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
+pub mod noised;
 pub mod penalty;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,13 +13,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub struct Fit {
     /// `haima.fit/1`.
     pub schema: String,
-    /// `"cox"` or `"logistic"`.
+    /// `"cox"`, or a family: `"logistic"`, `"linear"` or `"poisson"`.
     pub model: String,
     /// Readable formula, e.g. `Surv(time_days, death) ~ age + male + strata(site)`.
     pub formula: String,
     /// Complete cases over all contributing sites.
     pub n: u64,
-    /// Events (deaths, cases) among them.
+    /// Events (deaths, cases; patients with a count above 0) among them; 0 in a linear model.
     pub events: u64,
     /// Sites whose contribution was not the zero vector.
     pub sites: u64,
@@ -29,14 +30,29 @@ pub struct Fit {
     /// One row a coefficient.
     pub terms: Vec<Term>,
     /// Log (partial) likelihood at the estimate.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub loglik: f64,
     /// The same at zero coefficients (Cox) or with the intercept alone.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub loglik_null: f64,
     /// Sums used.
     pub iterations: u32,
     /// What held the coefficients back, if anything did. `loglik` is without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub penalty: Option<penalty::Penalty>,
+    /// Deviance of a generalised linear model; a linear model's is the residual sum of squares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviance: Option<f64>,
+    /// Residual degrees of freedom: complete cases less coefficients, penalised or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub df_residual: Option<u64>,
+    /// Residual variance of a linear model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispersion: Option<f64>,
+    /// Present where the sums were noised: then `n`, `events` and `sites` are 0 and standard errors
+    /// and likelihoods `null`, as none of them was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noised: Option<noised::Noised>,
 }
 
 /// One coefficient with its Wald inference, which is `null` (NaN) under a lasso.
@@ -49,7 +65,8 @@ pub struct Term {
     /// Standard error, from the inverse information.
     #[serde(deserialize_with = "one_null_as_nan")]
     pub se: f64,
-    /// `exp(coef)`: hazard ratio or odds ratio.
+    /// `exp(coef)`: hazard, odds or rate ratio. In a linear model the coefficient itself, and `lo`
+    /// and `hi` are its interval.
     pub hr: f64,
     /// Lower end of the 95 % interval of `hr`.
     #[serde(deserialize_with = "one_null_as_nan")]

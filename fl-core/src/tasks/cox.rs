@@ -243,6 +243,7 @@ impl Task for Cox {
             loglik_null: estimate.loglik_null,
             iterations: estimate.iterations,
             penalty: estimate.penalty(|j| self.design.scale(j)),
+            ..Fit::default()
         }))
     }
 }

@@ -36,6 +36,8 @@ const SINGULAR: f64 = 1e-9;
 pub struct Newton {
     beta: Vec<f64>,
     penalty: Option<Penalty>,
+    /// What [`reach`] may come to.
+    ceiling: f64,
     /// The last iterate that did not make the likelihood fall, with its (penalised)
     /// log-likelihood.
     accepted: Option<(Vec<f64>, f64)>,
@@ -142,24 +144,56 @@ impl Newton {
 
     /// Starts at zero, to end at the maximum of the penalised likelihood.
     pub(super) fn penalised(width: usize, penalty: Option<Penalty>) -> Self {
-        Self { beta: vec![0.0; width], penalty, accepted: None, loglik_null: 0.0, used: 0 }
+        let beta = vec![0.0; width];
+        Self { beta, penalty, ceiling: CAP, accepted: None, loglik_null: 0.0, used: 0 }
+    }
+
+    /// The same, with iterates whose [`reach`] is at most `ceiling`.
+    pub(super) fn below(self, ceiling: f64) -> Self {
+        Self { ceiling, ..self }
+    }
+
+    /// Whether no sum has come in yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.used == 0
+    }
+
+    /// Moves the intercept of a model with a log link to where the means add up to the outcomes,
+    /// which is its maximum for these slopes, and the evaluation along with it: all means change by
+    /// one factor, so this takes no sum. Leaves a sum without means or outcomes alone.
+    pub(super) fn centre(&mut self, at: &mut Evaluation) {
+        let means = at.information.get(0, 0);
+        let outcomes = at.gradient.first().map_or(0.0, |residual| residual + means);
+        let factor = outcomes / means;
+        if !(factor.is_normal() && factor > 0.0) {
+            return;
+        }
+        let shift = libm::log(factor);
+        self.beta.iter_mut().take(1).for_each(|intercept| *intercept += shift);
+        for (j, residual) in at.gradient.iter_mut().enumerate() {
+            *residual += (1.0 - factor) * at.information.get(0, j);
+        }
+        at.loglik += outcomes * shift + (1.0 - factor) * means;
+        at.information = at.information.times(factor);
+    }
+
+    /// The maximum from this one sum, for a log-likelihood that *is* its quadratic model.
+    pub(super) fn solve(mut self, at: &Evaluation, rules: &Rules<'_>) -> Result<Estimate, Error> {
+        self.open(at, rules)?;
+        let (step, covariance) = self.step(at, rules)?;
+        let mut loglik = at.loglik;
+        for (j, move_) in step.iter().enumerate() {
+            let curvature: f64 =
+                step.iter().enumerate().map(|(k, other)| at.information.get(j, k) * other).sum();
+            loglik += move_ * (at.gradient.get(j).copied().unwrap_or(0.0) - curvature / 2.0);
+        }
+        let beta: Vec<f64> = self.beta.iter().zip(&step).map(|(b, s)| b + s).collect();
+        Ok(self.estimate(beta, covariance, loglik))
     }
 
     /// Takes in the sum at the current iterate.
     pub(super) fn absorb(mut self, at: &Evaluation, rules: &Rules<'_>) -> Result<Progress, Error> {
-        let finite = at.gradient.iter().all(|value| value.is_finite()) && at.loglik.is_finite();
-        if !finite {
-            return Err(unfit(rules.task, "the sum is not finite; some party broke the protocol"));
-        }
-        self.used += 1;
-        if self.used == 1 {
-            self.loglik_null = at.loglik;
-        }
-        let mut objective = at.loglik;
-        if let Some(penalty) = &mut self.penalty {
-            penalty.settle(self.beta.len(), at.spread.as_deref());
-            objective -= penalty.at(&self.beta);
-        }
+        let objective = self.open(at, rules)?;
         let tolerance = (LOGLIK_TOLERANCE * objective.abs()).max(at.truncation);
         if let Some((good, best)) = &self.accepted
             && objective < best - tolerance
@@ -174,19 +208,42 @@ impl Newton {
             if let Some(j) = (0..step.len()).find(|&j| runs_away(&self.beta, &step, j)) {
                 return Err(self.without_maximum(rules, j));
             }
-            return Ok(Progress::Done(Estimate {
-                beta: self.beta,
-                covariance,
-                loglik: at.loglik,
-                loglik_null: self.loglik_null,
-                iterations: self.used,
-                penalty: self.penalty,
-            }));
+            let beta = self.beta.clone();
+            return Ok(Progress::Done(self.estimate(beta, covariance, at.loglik)));
         }
-        let next = inside_cap(&self.beta, step)
-            .ok_or_else(|| self.without_maximum(rules, self.largest()))?;
+        let next =
+            self.inside_cap(step).ok_or_else(|| self.without_maximum(rules, self.largest()))?;
         self.accepted = Some((self.beta.clone(), objective));
         self.advance(next, rules)
+    }
+
+    /// Counts the sum, and returns the objective at the current iterate.
+    fn open(&mut self, at: &Evaluation, rules: &Rules<'_>) -> Result<f64, Error> {
+        let finite = at.gradient.iter().all(|value| value.is_finite()) && at.loglik.is_finite();
+        if !finite {
+            return Err(unfit(rules.task, "the sum is not finite; some party broke the protocol"));
+        }
+        self.used += 1;
+        if self.used == 1 {
+            self.loglik_null = at.loglik;
+        }
+        let mut objective = at.loglik;
+        if let Some(penalty) = &mut self.penalty {
+            penalty.settle(self.beta.len(), at.spread.as_deref());
+            objective -= penalty.at(&self.beta);
+        }
+        Ok(objective)
+    }
+
+    fn estimate(self, beta: Vec<f64>, covariance: Vec<Vec<f64>>, loglik: f64) -> Estimate {
+        Estimate {
+            beta,
+            covariance,
+            loglik,
+            loglik_null: self.loglik_null,
+            iterations: self.used,
+            penalty: self.penalty,
+        }
     }
 
     /// The step to the maximum of the quadratic model at the current iterate, and the covariance.
@@ -250,6 +307,18 @@ impl Newton {
         Ok(Progress::Continue(self))
     }
 
+    /// The iterate plus `step`, with the step halved until both caps hold.
+    fn inside_cap(&self, mut step: Vec<f64>) -> Option<Vec<f64>> {
+        for _ in 0..64 {
+            let next: Vec<f64> = self.beta.iter().zip(&step).map(|(b, s)| b + s).collect();
+            if within_cap(&next) && reach(&next) <= self.ceiling {
+                return Some(next);
+            }
+            step.iter_mut().for_each(|value| *value /= 2.0);
+        }
+        None
+    }
+
     fn largest(&self) -> usize {
         let size = |j: &usize| self.beta.get(*j).map_or(0.0, |value| value.abs());
         (0..self.beta.len()).max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(0)
@@ -261,16 +330,13 @@ pub(super) fn within_cap(beta: &[f64]) -> bool {
     beta.iter().map(|value| value.abs()).sum::<f64>() <= CAP
 }
 
-/// `beta + step`, with the step halved until the cap holds.
-fn inside_cap(beta: &[f64], mut step: Vec<f64>) -> Option<Vec<f64>> {
-    for _ in 0..64 {
-        let next: Vec<f64> = beta.iter().zip(&step).map(|(b, s)| b + s).collect();
-        if within_cap(&next) {
-            return Some(next);
-        }
-        step.iter_mut().for_each(|value| *value /= 2.0);
+/// The largest linear predictor that covariates in [-1, 1] can have, the first coefficient being
+/// the intercept's.
+pub(super) fn reach(beta: &[f64]) -> f64 {
+    match beta {
+        [intercept, slopes @ ..] => intercept + slopes.iter().map(|b| b.abs()).sum::<f64>(),
+        [] => 0.0,
     }
-    None
 }
 
 fn runs_away(beta: &[f64], step: &[f64], j: usize) -> bool {

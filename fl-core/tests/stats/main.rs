@@ -5,9 +5,9 @@ mod common;
 
 mod bounds;
 mod cox;
+mod glm;
 mod golden;
 mod hostile;
 mod km;
-mod logistic;
 mod rules;
 mod table1;

@@ -57,6 +57,9 @@ pub(in crate::tasks) struct Penalty {
     ridge: f64,
     lasso: f64,
     standardise: Standardise,
+    /// What the outcome was divided by: coefficients are that much smaller here, and the summed
+    /// squares its square, so the ridge stays and the lasso is divided by it.
+    outcome: f64,
     /// The first penalised coefficient: 1 after an intercept.
     first: usize,
     /// Scale of each coefficient, 0 for one that is not penalised; empty until it is known.
@@ -79,12 +82,21 @@ impl Penalty {
         let (ridge, lasso) = (ridge.unwrap_or(0.0), lasso.unwrap_or(0.0));
         if ridge > 0.0 || lasso > 0.0 {
             let standardise = standardise.unwrap_or_default();
-            Ok(Some(Self { ridge, lasso, standardise, first, scale: Vec::new() }))
+            Ok(Some(Self { ridge, lasso, standardise, outcome: 1.0, first, scale: Vec::new() }))
         } else if standardise.is_some() {
             Err(refuse(task, "`standardise` belongs to `ridge` or `lasso`, and neither is above 0"))
         } else {
             Ok(None)
         }
+    }
+
+    /// The same penalty for an outcome that was divided by `scale`, on half its summed squares.
+    pub(in crate::tasks) fn for_outcome(self, scale: f64) -> Self {
+        Self { outcome: scale, ..self }
+    }
+
+    fn lasso(&self) -> f64 {
+        self.lasso / self.outcome
     }
 
     /// The block that the first query asks for beside its own.
@@ -110,7 +122,7 @@ impl Penalty {
     pub(super) fn at(&self, beta: &[f64]) -> f64 {
         beta.iter()
             .zip(&self.scale)
-            .map(|(b, s)| self.ridge / 2.0 * (s * b) * (s * b) + self.lasso * (s * b).abs())
+            .map(|(b, s)| self.ridge / 2.0 * (s * b) * (s * b) + self.lasso() * (s * b).abs())
             .sum()
     }
 
@@ -154,7 +166,7 @@ impl Penalty {
                     continue;
                 }
                 let free = slope[j] + curvature * next[j];
-                let to = soft(free, self.lasso * self.scale[j]) / curvature;
+                let to = soft(free, self.lasso() * self.scale[j]) / curvature;
                 let move_ = to - next[j];
                 if move_ == 0.0 {
                     continue;
