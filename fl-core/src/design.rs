@@ -1,9 +1,14 @@
 //! Covariates as a design matrix, standardised by the *public* range of the schema (rule S4).
 //!
 //! A numeric column becomes `(x - middle) / half range`, so it lies in [-1, 1] for every patient
-//! that intake accepts: the closed-form bounds of the Cox and logistic tasks rest on that. Flags
-//! and the one-hot levels of a category stay 0 or 1. Names follow R's `model.matrix`: the column,
-//! or the column followed by the level, the first level being the reference.
+//! that intake accepts: the closed-form bounds of the regression tasks rest on that. Flags and the
+//! one-hot levels of a category stay 0 or 1. Names follow R's `model.matrix`: the column, or the
+//! column followed by the level, the first level being the reference.
+//!
+//! `a:b` is the interaction of two columns that are covariates themselves: the products of their
+//! terms *in raw units*, each standardised by the public range of the product. So every term is an
+//! affine function of a raw term, and the coefficients of main effects mean what R's mean: those
+//! where the other column is 0.
 
 use crate::cohort::Cohort;
 use crate::error::Error;
@@ -16,52 +21,73 @@ pub struct Design {
     terms: Vec<Term>,
 }
 
+/// A product of one or two raw factors, less `middle`, by `half_range`.
 #[derive(Clone, Debug, PartialEq)]
 struct Term {
-    column: String,
-    encoding: Encoding,
+    factors: Vec<Factor>,
+    middle: f64,
+    half_range: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Encoding {
-    Standardised { middle: f64, half_range: f64 },
-    Flag,
-    Level(usize),
+#[derive(Clone, Debug, PartialEq)]
+struct Factor {
+    name: String,
+    column: String,
+    /// The indicator of this level, or else the value as it is.
+    level: Option<usize>,
+    /// Lowest and highest value; `None` for an indicator or a flag.
+    range: Option<(f64, f64)>,
 }
 
 impl Design {
     /// The design of these covariates, in their order.
     ///
     /// # Errors
-    /// [`Error::UnknownColumn`], or [`Error::Schema`] for a covariate that is named twice.
+    /// [`Error::UnknownColumn`], or [`Error::Schema`] for a covariate that is named twice, an
+    /// interaction of what is no covariate, or one of more than two columns.
     pub fn new(schema: &Schema, covariates: &[String]) -> Result<Self, Error> {
         let mut design = Self { names: Vec::new(), terms: Vec::new() };
         for (position, name) in covariates.iter().enumerate() {
+            let refuse = |reason: String| Err(Error::Schema { reason });
             if covariates.iter().take(position).any(|earlier| earlier == name) {
-                return Err(Error::Schema {
-                    reason: format!("covariate `{name}` is named twice; keep one"),
-                });
+                return refuse(format!("covariate `{name}` is named twice; keep one"));
             }
-            match &schema.column(name)?.kind {
-                Kind::Numeric { range: (low, high), .. } => {
-                    let half_range = (high - low) / 2.0;
-                    let encoding = Encoding::Standardised { middle: low + half_range, half_range };
-                    design.push(name.clone(), name, encoding);
-                }
-                Kind::Flag => design.push(name.clone(), name, Encoding::Flag),
-                Kind::Category { levels } => {
-                    for (index, level) in levels.iter().enumerate().skip(1) {
-                        design.push(format!("{name}{level}"), name, Encoding::Level(index));
+            let columns: Vec<&str> = name.split(':').collect();
+            match columns.as_slice() {
+                [column] => design.extend(factors(schema, column)?.into_iter().map(|f| vec![f]))?,
+                [a, b] => {
+                    let main = |column: &str| covariates.iter().any(|other| other == column);
+                    if a == b || !main(a) || !main(b) {
+                        return refuse(format!(
+                            "`{name}`: an interaction needs two covariates; name `{a}` and `{b}` \
+                             as well"
+                        ));
                     }
+                    let (first, second) = (factors(schema, a)?, factors(schema, b)?);
+                    // R: the levels of the first column run fastest.
+                    design.extend(second.iter().flat_map(|outer| {
+                        first.iter().map(|inner| vec![inner.clone(), outer.clone()])
+                    }))?;
                 }
+                _ => return refuse(format!("`{name}`: at most two columns interact")),
             }
         }
         Ok(design)
     }
 
-    fn push(&mut self, name: String, column: &str, encoding: Encoding) {
-        self.names.push(name);
-        self.terms.push(Term { column: column.to_owned(), encoding });
+    fn extend(&mut self, terms: impl Iterator<Item = Vec<Factor>>) -> Result<(), Error> {
+        for factors in terms {
+            let names: Vec<&str> = factors.iter().map(|factor| factor.name.as_str()).collect();
+            let name = names.join(":");
+            let (middle, half_range) = standard(&factors);
+            if !(half_range.is_normal() && middle.is_finite()) {
+                let reason = format!("`{name}`: the product's range is out of a double's");
+                return Err(Error::Schema { reason });
+            }
+            self.names.push(name);
+            self.terms.push(Term { factors, middle, half_range });
+        }
+        Ok(())
     }
 
     /// Number of terms.
@@ -76,22 +102,22 @@ impl Design {
         &self.names
     }
 
-    /// What is subtracted from term `j` (0 for flags and levels).
+    /// What is subtracted from term `j` (0 for flags, levels and their products).
     #[must_use]
     pub fn center(&self, j: usize) -> f64 {
-        match self.terms.get(j).map(|term| term.encoding) {
-            Some(Encoding::Standardised { middle, .. }) => middle,
-            _ => 0.0,
-        }
+        self.terms.get(j).map_or(0.0, |term| term.middle)
     }
 
-    /// What term `j` is divided by (1 for flags and levels).
+    /// What term `j` is divided by (1 for flags, levels and their products).
     #[must_use]
     pub fn scale(&self, j: usize) -> f64 {
-        match self.terms.get(j).map(|term| term.encoding) {
-            Some(Encoding::Standardised { half_range, .. }) => half_range,
-            _ => 1.0,
-        }
+        self.terms.get(j).map_or(1.0, |term| term.half_range)
+    }
+
+    /// Whether term `j` is 0 or 1, and nothing else.
+    #[must_use]
+    pub fn is_indicator(&self, j: usize) -> bool {
+        self.terms.get(j).is_some_and(|term| term.factors.iter().all(|f| f.range.is_none()))
     }
 
     /// Writes patient `i`'s standardised terms, each in [-1, 1], into `out`, which has
@@ -100,18 +126,51 @@ impl Design {
     pub fn row(&self, cohort: &Cohort, i: usize, out: &mut [f64]) -> bool {
         debug_assert_eq!(out.len(), self.width());
         self.terms.iter().zip(out).all(|(term, place)| {
-            let Some(value) = cohort.value(&term.column, i) else { return false };
-            *place = match term.encoding {
-                // The clamp only catches the last bit of the division.
-                Encoding::Standardised { middle, half_range } => {
-                    ((value - middle) / half_range).clamp(-1.0, 1.0)
-                }
-                Encoding::Flag => value,
-                Encoding::Level(index) => f64::from(u8::from(value == index as f64)),
-            };
+            let mut product = 1.0;
+            for factor in &term.factors {
+                let Some(value) = cohort.value(&factor.column, i) else { return false };
+                product *= match factor.level {
+                    Some(index) => f64::from(u8::from(value == index as f64)),
+                    None => value,
+                };
+            }
+            // The clamp only catches the last bit of the division.
+            *place = ((product - term.middle) / term.half_range).clamp(-1.0, 1.0);
             true
         })
     }
+}
+
+/// The raw terms of a column.
+fn factors(schema: &Schema, column: &str) -> Result<Vec<Factor>, Error> {
+    let factor =
+        |name: String, level, range| Factor { name, column: column.to_owned(), level, range };
+    Ok(match &schema.column(column)?.kind {
+        Kind::Numeric { range, .. } => vec![factor(column.to_owned(), None, Some(*range))],
+        Kind::Flag => vec![factor(column.to_owned(), None, None)],
+        Kind::Category { levels } => {
+            let levels = levels.iter().enumerate().skip(1);
+            levels
+                .map(|(index, level)| factor(format!("{column}{level}"), Some(index), None))
+                .collect()
+        }
+    })
+}
+
+/// Middle and half range of a product; (0, 1) where it is 0 or 1.
+fn standard(factors: &[Factor]) -> (f64, f64) {
+    if factors.iter().all(|factor| factor.range.is_none()) {
+        return (0.0, 1.0);
+    }
+    let (mut low, mut high): (f64, f64) = (1.0, 1.0);
+    for factor in factors {
+        let (a, b) = factor.range.unwrap_or((0.0, 1.0));
+        let ends = [low * a, low * b, high * a, high * b];
+        low = ends.iter().copied().fold(f64::INFINITY, f64::min);
+        high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    }
+    let half_range = (high - low) / 2.0;
+    (low + half_range, half_range)
 }
 
 #[cfg(test)]
@@ -170,5 +229,26 @@ mod tests {
         assert!(matches!(twice, Err(Error::Schema { .. })));
         let unknown = Design::new(&schema(), &covariates(&["weight"]));
         assert!(matches!(unknown, Err(Error::UnknownColumn { column, .. }) if column == "weight"));
+    }
+
+    #[test]
+    fn interactions_are_products_of_raw_terms_named_as_r_names_them() {
+        let schema = schema();
+        let names = covariates(&["age", "male", "group", "male:age", "group:male"]);
+        let design = Design::new(&schema, &names).unwrap();
+        assert_eq!(design.names()[4..], ["male:age", "groupAML:male", "groupMDS:male"]);
+        assert_eq!((design.center(4), design.scale(4)), (50.0, 50.0));
+        assert_eq!((design.center(5), design.scale(5)), (0.0, 1.0));
+        let csv = "age,male,group\n40,1,MDS\n100,0,ALL\n";
+        let cohort = Cohort::from_reader("site.csv", csv.as_bytes(), &schema).unwrap();
+        let mut row = [f64::NAN; 7];
+        assert!(design.row(&cohort, 0, &mut row));
+        assert_eq!(row[4..], [-0.2, 0.0, 1.0]);
+        assert!(design.row(&cohort, 1, &mut row));
+        assert_eq!(row[4..], [-1.0, 0.0, 0.0]);
+        for bad in [&["age", "age:male"][..], &["age", "age:age"], &["age", "male", "age:male:age"]]
+        {
+            assert!(matches!(Design::new(&schema, &covariates(bad)), Err(Error::Schema { .. })));
+        }
     }
 }

@@ -51,6 +51,25 @@ impl Symmetric {
         self.upper.get(start + high - low).copied().unwrap_or(0.0)
     }
 
+    /// The matrix with these added to its diagonal; missing ones count as 0.
+    #[must_use]
+    pub fn plus_diagonal(&self, addends: &[f64]) -> Self {
+        let mut sum = self.clone();
+        let mut place = 0;
+        for (j, addend) in addends.iter().take(self.size).enumerate() {
+            sum.upper[place] += addend;
+            place += self.size - j;
+        }
+        sum
+    }
+
+    /// The matrix times a number.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        let upper = self.upper.iter().map(|element| element * factor).collect();
+        Self { size: self.size, upper }
+    }
+
     /// Factorises; a pivot below `tolerance` times its diagonal element counts as zero.
     ///
     /// # Errors
@@ -137,6 +156,15 @@ mod tests {
         assert_eq!([a.get(0, 2), a.get(2, 0), a.get(1, 2), a.get(2, 2)], [-2.0, -2.0, 2.0, 6.0]);
         assert_eq!(a.get(0, 3), 0.0);
         assert!(Symmetric::new(3, vec![1.0; 5]).is_none());
+    }
+
+    #[test]
+    fn a_diagonal_is_added_to_the_diagonal_alone() {
+        let sum = three().plus_diagonal(&[1.0, 0.5, 0.25]);
+        assert_eq!([sum.get(0, 0), sum.get(1, 1), sum.get(2, 2)], [5.0, 10.5, 6.25]);
+        assert_eq!([sum.get(0, 1), sum.get(0, 2), sum.get(1, 2)], [2.0, -2.0, 2.0]);
+        assert_eq!(three().plus_diagonal(&[]), three());
+        assert_eq!(three().times(-0.5).get(2, 1), -1.0);
     }
 
     #[test]

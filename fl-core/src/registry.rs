@@ -9,14 +9,14 @@ use crate::error::Error;
 use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
-use crate::tasks::{concordance, cox, hazard, km, logistic, table1};
+use crate::tasks::{concordance, cox, glm, hazard, km, table1};
 
 /// The tasks of this binary with their versions.
 pub const KNOWN: [(&str, u32); 6] = [
     (table1::NAME, table1::VERSION),
     (km::NAME, km::VERSION),
     (cox::NAME, cox::VERSION),
-    (logistic::NAME, logistic::VERSION),
+    (glm::NAME, glm::VERSION),
     (hazard::NAME, hazard::VERSION),
     (concordance::NAME, concordance::VERSION),
 ];
@@ -50,7 +50,7 @@ fn open_task(
         (table1::NAME, table1::VERSION) => Ok(start(table1::Describe::new(params, schema)?)),
         (km::NAME, km::VERSION) => Ok(start(km::KaplanMeier::new(params, schema)?)),
         (cox::NAME, cox::VERSION) => Ok(start(cox::Cox::new(params, schema)?)),
-        (logistic::NAME, logistic::VERSION) => Ok(start(logistic::Logistic::new(params, schema)?)),
+        (glm::NAME, glm::VERSION) => Ok(start(glm::Glm::new(params, schema)?)),
         (hazard::NAME, hazard::VERSION) => Ok(start(hazard::Hazard::new(params, schema)?)),
         (concordance::NAME, concordance::VERSION) => {
             Ok(start(concordance::Concordance::new(params, schema, finished)?))

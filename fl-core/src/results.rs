@@ -3,20 +3,23 @@
 //! Field names follow R's `survival` where it has them. Units: times in the data's own unit on
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
+pub mod noised;
+pub mod penalty;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A Cox, logistic or linear model. `schema` is `haima.fit/1`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A Cox or a generalised linear model. `schema` is `haima.fit/1`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// `haima.fit/1`.
     pub schema: String,
-    /// `"cox"` or `"logistic"`.
+    /// `"cox"`, or a family: `"logistic"`, `"linear"` or `"poisson"`.
     pub model: String,
     /// Readable formula, e.g. `Surv(time_days, death) ~ age + male + strata(site)`.
     pub formula: String,
     /// Complete cases over all contributing sites.
     pub n: u64,
-    /// Events (deaths, cases) among them.
+    /// Events (deaths, cases; patients with a count above 0) among them; 0 in a linear model.
     pub events: u64,
     /// Sites whose contribution was not the zero vector.
     pub sites: u64,
@@ -27,14 +30,32 @@ pub struct Fit {
     /// One row a coefficient.
     pub terms: Vec<Term>,
     /// Log (partial) likelihood at the estimate.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub loglik: f64,
     /// The same at zero coefficients (Cox) or with the intercept alone.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub loglik_null: f64,
     /// Sums used.
     pub iterations: u32,
+    /// What held the coefficients back, if anything did. `loglik` is without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<penalty::Penalty>,
+    /// Deviance of a generalised linear model; a linear model's is the residual sum of squares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviance: Option<f64>,
+    /// Residual degrees of freedom: complete cases less coefficients, penalised or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub df_residual: Option<u64>,
+    /// Residual variance of a linear model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispersion: Option<f64>,
+    /// Present where the sums were noised: then `n`, `events` and `sites` are 0 and standard errors
+    /// and likelihoods `null`, as none of them was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noised: Option<noised::Noised>,
 }
 
-/// One coefficient with its Wald inference.
+/// One coefficient with its Wald inference, which is `null` (NaN) under a lasso.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
     /// Column, or column followed by the level (R's convention).
@@ -42,16 +63,22 @@ pub struct Term {
     /// Coefficient in raw units.
     pub coef: f64,
     /// Standard error, from the inverse information.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub se: f64,
-    /// `exp(coef)`: hazard ratio or odds ratio.
+    /// `exp(coef)`: hazard, odds or rate ratio. In a linear model the coefficient itself, and `lo`
+    /// and `hi` are its interval.
     pub hr: f64,
     /// Lower end of the 95 % interval of `hr`.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub lo: f64,
     /// Upper end.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub hi: f64,
     /// `coef / se`.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub z: f64,
     /// Two-sided p value.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub p: f64,
 }
 
@@ -251,4 +278,9 @@ fn null_as_not_a_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f6
 fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let numbers = Vec::<Option<f64>>::deserialize(deserializer)?;
     Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+}
+
+/// The same for one number.
+fn one_null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }

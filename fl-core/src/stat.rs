@@ -2,6 +2,7 @@
 //!
 //! These numbers end in an output and never in a later query, so rule X3 does not bind them.
 
+use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::gamma::checked_gamma_ur;
 
 use crate::results::Term;
@@ -44,6 +45,21 @@ pub fn wald(name: &str, coef: f64, se: f64) -> Term {
         z,
         p: normal_two_sided(z),
     }
+}
+
+/// A coefficient of a linear model with its interval and test by Student's t. An effect on the
+/// outcome itself is no ratio, so `hr`, `lo` and `hi` are the coefficient and its interval.
+#[must_use]
+pub fn student(name: &str, coef: f64, se: f64, df: u64) -> Term {
+    let t = coef / se;
+    let (quantile, p) = match StudentsT::new(0.0, 1.0, df as f64) {
+        Ok(distribution) if t.is_finite() => {
+            (distribution.inverse_cdf(0.975), 2.0 * distribution.cdf(-t.abs()))
+        }
+        _ => (f64::NAN, f64::NAN),
+    };
+    let (lo, hi) = (coef - quantile * se, coef + quantile * se);
+    Term { name: name.to_owned(), coef, se, hr: coef, lo, hi, z: t, p }
 }
 
 #[cfg(test)]

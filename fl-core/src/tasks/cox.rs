@@ -24,7 +24,7 @@ use rand_core::CryptoRng;
 use serde::Deserialize;
 
 use super::layout::{self, refuse, unfit};
-use super::newton::{self, Bounds, Newton, Progress, Rules};
+use super::newton::{self, Bounds, Newton, Penalty, Progress, Rules, Standardise};
 use super::survival::{Groups, Survival, check_time};
 use crate::cohort::Cohort;
 use crate::design::Design;
@@ -64,6 +64,9 @@ struct Params {
     #[serde(default)]
     ties: Ties,
     strata: Option<String>,
+    ridge: Option<f64>,
+    lasso: Option<f64>,
+    standardise: Option<Standardise>,
     max_iterations: Option<u32>,
 }
 
@@ -75,6 +78,7 @@ pub struct Cox {
     design: Design,
     ties: Ties,
     strata: Groups,
+    penalty: Option<Penalty>,
     max_iterations: u32,
     formula: String,
 }
@@ -82,7 +86,9 @@ pub struct Cox {
 impl Cox {
     /// The model of these parameters: `time`, `event`, `covariates`, and optionally `entry` (left
     /// truncation: a patient is at risk after this time), `ties = "efron" | "breslow"`,
-    /// `strata = "site" | COLUMN` (site x column) and `max_iterations`.
+    /// `strata = "site" | COLUMN` (site x column), `ridge`, `lasso` and
+    /// `standardise = "pooled" | "public"` (penalties on the summed log partial likelihood), and
+    /// `max_iterations`.
     ///
     /// # Errors
     /// When a parameter or a column cannot be used.
@@ -128,6 +134,7 @@ impl Cox {
             entry: params.entry,
             ties: params.ties,
             strata,
+            penalty: Penalty::new(NAME, (params.ridge, params.lasso), params.standardise, 0)?,
             max_iterations,
         };
         layout::check(NAME, &task.query(&task.start()))?;
@@ -172,7 +179,7 @@ impl Task for Cox {
     type Output = Fit;
 
     fn start(&self) -> Newton {
-        Newton::new(self.design.width())
+        Newton::penalised(self.design.width(), self.penalty.clone())
     }
 
     fn query(&self, state: &Newton) -> Query {
@@ -196,7 +203,10 @@ impl Task for Cox {
         }
         let sums = rows.partial_likelihood(&beta, self.ties);
         let count = layout::count_values(rows.patients.len(), sums.events);
-        let blocks = [count, vec![sums.loglik], sums.gradient, sums.information];
+        let mut blocks = vec![count, vec![sums.loglik], sums.gradient, sums.information];
+        if newton::wants_moments(query) {
+            blocks.push(newton::moments(rows.width, rows.z.chunks_exact(rows.width)));
+        }
         Ok(Contribution::encode(query, &blocks, site.max_patients))
     }
 
@@ -232,6 +242,8 @@ impl Task for Cox {
             loglik: estimate.loglik,
             loglik_null: estimate.loglik_null,
             iterations: estimate.iterations,
+            penalty: estimate.penalty(|j| self.design.scale(j)),
+            ..Fit::default()
         }))
     }
 }

@@ -3,10 +3,10 @@
 
 pub mod concordance;
 pub mod cox;
+pub mod glm;
 pub mod hazard;
 pub mod km;
 mod layout;
-pub mod logistic;
 pub mod newton;
 mod survival;
 pub mod table1;

@@ -3,7 +3,7 @@
 
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::task::{Query, Site, SiteState, Task};
-use haima_fl_core::tasks::{cox::Cox, km::KaplanMeier, logistic::Logistic, table1::Describe};
+use haima_fl_core::tasks::{cox::Cox, glm::Glm, km::KaplanMeier, table1::Describe};
 use proptest::prelude::*;
 
 use crate::common::{LEUKSURV, cohort, rng, schema, table};
@@ -94,9 +94,9 @@ fn cox(ties: &str) -> Cox {
     Cox::new(&table(&params), &schema(LEUKSURV)).expect("cox")
 }
 
-fn logistic() -> Logistic {
+fn logistic() -> Glm {
     let params = format!("outcome = \"death\"\n{COVARIATES}");
-    Logistic::new(&table(&params), &schema(LEUKSURV)).expect("logistic")
+    Glm::new(&table(&params), &schema(LEUKSURV)).expect("glm")
 }
 
 proptest! {

@@ -10,7 +10,7 @@ const TASKS: [(&str, &str); 5] = [
     ("table1", "columns = [\"age\", \"wbc\", \"male\"]\nby = \"male\""),
     ("km", "time = \"time_days\"\nevent = \"death\"\ngrid = 250.0\nby = \"male\""),
     ("cox", "time = \"time_days\"\nevent = \"death\"\ncovariates = [\"age\", \"male\", \"wbc\"]"),
-    ("logistic", "outcome = \"death\"\ncovariates = [\"age\", \"male\", \"wbc\"]"),
+    ("glm", "outcome = \"death\"\ncovariates = [\"age\", \"male\", \"wbc\"]"),
     ("km", "time = \"time_days\"\nevent = \"death\"\ngrid = 5000"),
 ];
 
@@ -71,7 +71,7 @@ proptest! {
 
     #[test]
     fn no_parameters_panic_a_task(
-        name in "table1|km|cox|logistic|.{0,9}",
+        name in "table1|km|cox|glm|.{0,9}",
         keys in prop::collection::vec((
             prop_oneof![
                 Just("time"), Just("event"), Just("by"), Just("grid"), Just("covariates"),

@@ -5,10 +5,10 @@ mod common;
 
 mod bounds;
 mod cox;
+mod glm;
 mod golden;
 mod hostile;
 mod km;
-mod logistic;
 mod noised;
 mod rules;
 mod table1;

@@ -12,7 +12,7 @@ const TASKS: [(&str, &str); 4] = [
     ("table1", "columns = [\"age\", \"wbc\", \"male\"]\nby = \"male\""),
     ("km", "time = \"time_days\"\nevent = \"death\"\ngrid = 30.0\nby = \"male\""),
     ("cox", "time = \"time_days\"\nevent = \"death\"\ncovariates = [\"age\", \"male\", \"wbc\"]"),
-    ("logistic", "outcome = \"death\"\ncovariates = [\"age\", \"male\", \"wbc\"]"),
+    ("glm", "outcome = \"death\"\ncovariates = [\"age\", \"male\", \"wbc\"]"),
 ];
 
 fn task(name: &str, params: &str) -> Box<dyn Run> {
@@ -185,7 +185,7 @@ fn a_query_of_another_layout_is_refused() {
 #[test]
 fn an_iterate_past_the_cap_is_answered_by_zero() {
     use haima_fl_core::task::Task;
-    use haima_fl_core::tasks::{cox::Cox, logistic::Logistic};
+    use haima_fl_core::tasks::{cox::Cox, glm::Glm};
 
     fn check<T: Task>(task: &T, cohort: &Cohort) {
         for beta in [64.5, f64::NAN, f64::INFINITY, -1e300] {
@@ -210,7 +210,7 @@ fn an_iterate_past_the_cap_is_answered_by_zero() {
     let schema = schema(LEUKSURV);
     let params = |at: usize| TASKS[at].1.parse().expect("TOML");
     check(&Cox::new(&params(2), &schema).expect("cox"), &cohort);
-    check(&Logistic::new(&params(3), &schema).expect("logistic"), &cohort);
+    check(&Glm::new(&params(3), &schema).expect("glm"), &cohort);
 }
 
 #[test]

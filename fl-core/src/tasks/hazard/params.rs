@@ -129,6 +129,10 @@ impl Params {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let rules = [
             (self.covariates.is_empty(), "`covariates` is empty; name at least one column"),
+            (
+                self.covariates.iter().any(|name| name.contains(':')),
+                "the network finds interactions itself; name columns alone",
+            ),
             (!(1..=MOST_HIDDEN).contains(&self.hidden), "`hidden` must be 1 to 4096"),
             (!(1..=MOST_STEPS).contains(&self.steps), "`steps` must be 1 to 10000"),
             (!positive(self.learning_rate), "`learning_rate` must be above 0"),

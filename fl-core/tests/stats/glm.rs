@@ -10,7 +10,7 @@ use crate::common::{
 
 fn fit(params: &str, schema_text: &str, files: &[String]) -> Fit {
     let schema = schema(schema_text);
-    let output = run("logistic", params, &schema, &cohorts(&schema, files), 1).expect("fit");
+    let output = run("glm", params, &schema, &cohorts(&schema, files), 1).expect("fit");
     serde_json::from_value(output).expect("haima.fit/1")
 }
 
@@ -95,7 +95,7 @@ fn logistic_names_the_term_that_separates_the_outcomes() {
         text.push_str(&format!("{i},{},{},1,{},{},10,0\n", i + 1, i % 2, 40 + i, i % 2));
     }
     let params = "outcome = \"death\"\ncovariates = [\"age\", \"male\"]";
-    let error = run("logistic", params, &schema, &[cohort(&schema, &text)], 1).expect_err("no fit");
+    let error = run("glm", params, &schema, &[cohort(&schema, &text)], 1).expect_err("no fit");
     let Error::Fit { reason, .. } = error else { panic!("{error}") };
     assert!(reason.contains("`male`") || reason.contains("`(Intercept)`"), "{reason}");
 }
@@ -111,7 +111,7 @@ fn logistic_wants_one_outcome() {
         "covariates = []\noutcome = \"death\"",
         "covariates = [\"age\"]\noutcome = \"age\"",
     ] {
-        let error = run("logistic", params, &schema(LEUKSURV), &[], 1).expect_err(params);
+        let error = run("glm", params, &schema(LEUKSURV), &[], 1).expect_err(params);
         assert!(matches!(error, Error::Params { .. }), "{params}: {error}");
     }
 }
