@@ -11,8 +11,9 @@
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
-use super::layout::{self, refuse};
+use super::layout;
 use super::survival::{Groups, Survival};
+use super::time_grid::TimeGrid;
 use crate::error::Error;
 use crate::linalg::Symmetric;
 use crate::results::{Curve, Curves, LogRank};
@@ -26,15 +27,12 @@ pub const NAME: &str = "km";
 /// Version of its query.
 pub const VERSION: u32 = 1;
 
-const MOST_INTERVALS: f64 = 1e6;
-/// Share of an interval by which a time may pass an edge through rounding of `time / grid`.
-const EDGE: f64 = 1e-9;
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
     time: String,
     event: String,
+    cause: Option<String>,
     by: Option<String>,
     grid: f64,
 }
@@ -44,50 +42,34 @@ struct Params {
 pub struct KaplanMeier {
     survival: Survival,
     groups: Groups,
-    grid: f64,
-    /// Grid times, time 0 included.
-    bins: usize,
+    grid: TimeGrid,
 }
 
 impl KaplanMeier {
-    /// The curves of these parameters: `time`, `event`, `grid` and optionally `by`.
+    /// The curves of these parameters: `time`, `event`, `grid` and optionally `by` and `cause`
+    /// (a level of `event`, which then is a category: all other ends count as censored).
     ///
     /// # Errors
     /// When a parameter or a column cannot be used.
     pub fn new(table: &toml::Table, schema: &Schema) -> Result<Self, Error> {
         let params: Params = layout::params(NAME, table)?;
-        let survival = Survival::new(NAME, schema, &params.time, &params.event)?;
+        let survival =
+            Survival::of_cause(NAME, schema, &params.time, &params.event, params.cause.as_deref())?;
         let groups = Groups::new(NAME, schema, params.by.as_deref())?;
-        let intervals = survival.max_time / params.grid;
-        if !(params.grid > 0.0 && params.grid.is_finite() && intervals <= MOST_INTERVALS) {
-            return Err(refuse(
-                NAME,
-                format!("`grid` must be above 0 and give at most {MOST_INTERVALS} intervals"),
-            ));
-        }
-        let bins = interval(survival.max_time, params.grid) + 1;
-        let task = Self { survival, groups, grid: params.grid, bins };
+        let grid = TimeGrid::new(NAME, survival.max_time, params.grid)?;
+        let task = Self { survival, groups, grid };
         layout::check(NAME, &task.query(&()))?;
         Ok(task)
     }
 
     /// Coordinate of a count: group, then bin, then event (0) or censoring (1).
     fn place(&self, group: usize, bin: usize, event: bool) -> usize {
-        (group * self.bins + bin) * 2 + usize::from(!event)
+        (group * self.grid.bins + bin) * 2 + usize::from(!event)
     }
 
     fn len(&self) -> usize {
-        self.groups.names.len() * self.bins * 2
+        self.groups.names.len() * self.grid.bins * 2
     }
-}
-
-/// The number of the grid time to which `time` is rounded up.
-fn interval(time: f64, grid: f64) -> usize {
-    let share = time / grid;
-    let nearest = share.round();
-    let up =
-        if (share - nearest).abs() <= EDGE * nearest.max(1.0) { nearest } else { share.ceil() };
-    up as usize
 }
 
 impl Task for KaplanMeier {
@@ -120,7 +102,7 @@ impl Task for KaplanMeier {
         for i in 0..site.cohort.len() {
             let Some((time, event)) = self.survival.of(site.cohort, i) else { continue };
             let Some(group) = self.groups.of(site.cohort, i) else { continue };
-            let bin = interval(time, self.grid).min(self.bins - 1);
+            let bin = self.grid.bin(time);
             patients += 1;
             events += usize::from(event);
             counts[self.place(group, bin, event)] += 1.0;
@@ -135,20 +117,24 @@ impl Task for KaplanMeier {
     fn absorb(&self, (): (), sum: &Sum) -> Result<Next<(), Curves>, Error> {
         let counts = layout::read_counts(sum)?;
         let values = layout::block(sum, "counts", self.len())?;
-        let tables: Vec<Table> = values.chunks_exact(self.bins * 2).map(Table::new).collect();
+        let tables: Vec<Table> = values.chunks_exact(self.grid.bins * 2).map(Table::new).collect();
         let right = match &self.groups.column {
             None => "1",
             Some(column) => column,
         };
         Ok(Next::Done(Curves {
             schema: "haima.km/1".to_owned(),
-            formula: format!("Surv({}, {}) ~ {right}", self.survival.time, self.survival.event),
-            grid: self.grid,
+            formula: format!(
+                "Surv({}, {}) ~ {right}",
+                self.survival.time,
+                self.survival.event_term()
+            ),
+            grid: self.grid.width,
             n: counts.patients,
             events: counts.events,
             sites: counts.sites,
             curves: (self.groups.names.iter().zip(&tables))
-                .map(|(name, table)| table.curve(name, self.grid))
+                .map(|(name, table)| table.curve(name, &self.grid))
                 .collect(),
             logrank: log_rank(&self.groups.names, &tables),
         }))
@@ -183,7 +169,7 @@ impl Table {
 
     /// Survival by the product limit, with Greenwood's standard error and R's default interval
     /// on the log scale. Once nobody is left (survival 0) they are not numbers, as in R.
-    fn curve(&self, name: &str, grid: f64) -> Curve {
+    fn curve(&self, name: &str, grid: &TimeGrid) -> Curve {
         let mut curve = Curve {
             group: name.to_owned(),
             n: layout::whole(self.patients()),
@@ -206,7 +192,7 @@ impl Table {
             surv *= 1.0 - events / at_risk;
             greenwood += events / (at_risk * (at_risk - events));
             let log_se = if surv > 0.0 { f64::sqrt(greenwood) } else { f64::NAN };
-            curve.time.push(bin as f64 * grid);
+            curve.time.push(grid.time(bin));
             curve.n_risk.push(layout::whole(at_risk));
             curve.n_event.push(layout::whole(events));
             curve.n_censor.push(layout::whole(censored));
@@ -286,16 +272,6 @@ fn log_rank(names: &[String], tables: &[Table]) -> Option<LogRank> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_on_an_edge_stay_there_and_others_go_up() {
-        // 0.6 / 0.2 and 1.1 / 0.1 miss the integer by one bit, to either side.
-        for (time, grid, bin) in
-            [(0.0, 30.0, 0), (30.0, 30.0, 1), (30.1, 30.0, 2), (0.6, 0.2, 3), (1.1, 0.1, 11)]
-        {
-            assert_eq!(interval(time, grid), bin, "{time} on {grid}");
-        }
-    }
 
     #[test]
     fn a_curve_that_rests_on_a_half_has_its_median_in_the_middle() {

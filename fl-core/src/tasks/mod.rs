@@ -1,6 +1,7 @@
 //! The tasks that are compiled into this binary, one a file. [`crate::registry`] opens them by
 //! name and version.
 
+pub mod cif;
 pub mod concordance;
 pub mod cox;
 pub mod hazard;
@@ -10,3 +11,4 @@ pub mod logistic;
 pub mod newton;
 mod survival;
 pub mod table1;
+mod time_grid;

@@ -4,6 +4,7 @@
 mod common;
 
 mod bounds;
+mod competing;
 mod cox;
 mod golden;
 mod hostile;
