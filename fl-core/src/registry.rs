@@ -36,7 +36,7 @@ pub fn open(
     match (task, version) {
         (table1::NAME, table1::VERSION) => Ok(start(table1::Describe::new(params, schema)?)),
         (km::NAME, km::VERSION) => Ok(start(km::KaplanMeier::new(params, schema)?)),
-        (cox::NAME, cox::VERSION) => Ok(start(cox::Cox::new(params, schema)?)),
+        (cox::NAME, cox::VERSION) => cox::open(params, schema),
         (logistic::NAME, logistic::VERSION) => Ok(start(logistic::Logistic::new(params, schema)?)),
         (hazard::NAME, hazard::VERSION) => Ok(start(hazard::Hazard::new(params, schema)?)),
         (concordance::NAME, concordance::VERSION) => {

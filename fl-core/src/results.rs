@@ -4,6 +4,7 @@
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
 pub mod competing;
+pub mod gridded;
 
 use serde::{Deserialize, Deserializer, Serialize};
 

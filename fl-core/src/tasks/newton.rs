@@ -117,6 +117,11 @@ impl Newton {
         Self { beta: vec![0.0; width], accepted: None, loglik_null: 0.0, used: 0 }
     }
 
+    /// The current iterate.
+    pub(super) fn beta(&self) -> &[f64] {
+        &self.beta
+    }
+
     /// Takes in the sum at the current iterate.
     pub(super) fn absorb(mut self, at: &Evaluation, rules: &Rules<'_>) -> Result<Progress, Error> {
         let finite = at.gradient.iter().all(|value| value.is_finite()) && at.loglik.is_finite();

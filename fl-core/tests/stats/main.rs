@@ -7,6 +7,7 @@ mod bounds;
 mod competing;
 mod cox;
 mod golden;
+mod gridded_cox;
 mod hostile;
 mod km;
 mod logistic;
