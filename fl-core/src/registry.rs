@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::task::{Run, start};
-use crate::tasks::{cif, concordance, cox, hazard, km, logistic, table1};
+use crate::tasks::{cif, concordance, cox, finegray, hazard, km, logistic, multistate, table1};
 
 /// The tasks of this binary with their versions.
-pub const KNOWN: [(&str, u32); 7] = [
+pub const KNOWN: [(&str, u32); 9] = [
     (table1::NAME, table1::VERSION),
     (km::NAME, km::VERSION),
     (cox::NAME, cox::VERSION),
@@ -19,6 +19,8 @@ pub const KNOWN: [(&str, u32); 7] = [
     (hazard::NAME, hazard::VERSION),
     (concordance::NAME, concordance::VERSION),
     (cif::NAME, cif::VERSION),
+    (finegray::NAME, finegray::VERSION),
+    (multistate::NAME, multistate::VERSION),
 ];
 
 /// Starts a run of the named task. `finished` holds the outputs of the study's earlier tasks by
@@ -43,6 +45,10 @@ pub fn open(
             Ok(start(concordance::Concordance::new(params, schema, finished)?))
         }
         (cif::NAME, cif::VERSION) => Ok(start(cif::CumulativeIncidence::new(params, schema)?)),
+        (finegray::NAME, finegray::VERSION) => Ok(start(finegray::FineGray::new(params, schema)?)),
+        (multistate::NAME, multistate::VERSION) => {
+            Ok(start(multistate::IllnessDeath::new(params, schema)?))
+        }
         _ => {
             let known: Vec<String> =
                 KNOWN.iter().map(|(name, version)| format!("{name} {version}")).collect();

@@ -4,7 +4,9 @@
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
 pub mod competing;
+pub mod finegray;
 pub mod gridded;
+pub mod multistate;
 
 use serde::{Deserialize, Deserializer, Serialize};
 

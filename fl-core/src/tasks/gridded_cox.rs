@@ -220,7 +220,7 @@ impl GriddedCox {
     fn read_counts(&self, sum: &Sum) -> Result<Fitting, Error> {
         let counts = layout::read_counts(sum)?;
         let events = layout::block(sum, "events", self.grid.bins)?;
-        let events = risk_sets::whole_events(NAME, &events, counts.events)?;
+        let events = risk_sets::whole_counts(NAME, &events, counts.events)?;
         if counts.events == 0 {
             return Err(unfit(NAME, "no event at any answering site: there is nothing to fit"));
         }

@@ -4,11 +4,13 @@
 pub mod cif;
 pub mod concordance;
 pub mod cox;
+pub mod finegray;
 pub mod gridded_cox;
 pub mod hazard;
 pub mod km;
 mod layout;
 pub mod logistic;
+pub mod multistate;
 pub mod newton;
 mod risk_sets;
 mod survival;

@@ -97,6 +97,7 @@ pub(super) struct Rules<'a> {
 }
 
 /// The maximum, in standardised covariates.
+#[derive(Clone, Debug)]
 pub(super) struct Estimate {
     pub(super) beta: Vec<f64>,
     pub(super) covariance: Vec<Vec<f64>>,

@@ -223,10 +223,9 @@ fn cause_specific_cox_equals_r() {
         }
     }
     let Some(r) = oracle("truth/survival_r.json") else { return };
-    for (cause, key) in [
-        ("pcm", "pcm_age_sex_mspike_vignette"),
-        ("death", "death_noPCM_age_sex_mspike_vignette"),
-    ] {
+    for (cause, key) in
+        [("pcm", "pcm_age_sex_mspike_vignette"), ("death", "death_noPCM_age_sex_mspike_vignette")]
+    {
         let params = params(cause, "efron");
         equals_r(key, &fit(&across(&params), MGUS2_EVENT, &files), &r["mgus2"][key]);
         // A single hospital is a single stratum.
@@ -282,7 +281,11 @@ fn a_hospital_without_events_counts_in_the_risk_sets() {
     let censored = gather(text.lines().skip(1).filter(|line| !dead(line)).collect());
     let params = with(LEUKSURV_PARAMS, "grid = 1.0");
     let apart = fit(&params, LEUKSURV, &[events.clone(), censored]);
-    equals_r("no event at one site", &apart, &shipped_oracle("competing.json")["cox"]["leuksurv_efron"]);
+    equals_r(
+        "no event at one site",
+        &apart,
+        &shipped_oracle("competing.json")["cox"]["leuksurv_efron"],
+    );
     let alone = fit(&params, LEUKSURV, &[events]);
     assert!((alone.fit.terms[0].coef - apart.fit.terms[0].coef).abs() > 1e-3);
 }
@@ -296,12 +299,12 @@ fn cox_across_hospitals_names_what_cannot_be_fitted() {
              covariates = {covariates}"
         )
     };
-    let reason = |covariates: &str, files: &[String]| {
-        match try_fit(&params(covariates), MGUS2_EVENT, files) {
+    let reason =
+        |covariates: &str, files: &[String]| match try_fit(&params(covariates), MGUS2_EVENT, files)
+        {
             Err(Error::Fit { task, reason }) if task == "cox" => reason,
             other => panic!("{other:?}"),
-        }
-    };
+        };
     let without: Vec<String> =
         files.iter().map(|file| file.replace(",pcm\n", ",censored\n")).collect();
     assert!(reason("[\"age\"]", &without).contains("no event"));
