@@ -120,6 +120,29 @@ impl Design {
         self.terms.get(j).is_some_and(|term| term.factors.iter().all(|f| f.range.is_none()))
     }
 
+    /// The highest linear predictor `sum_j beta_j z_j` that any patient within the public ranges
+    /// can have; levels of a category exclude each other.
+    #[must_use]
+    pub fn highest(&self, beta: &[f64]) -> f64 {
+        let mut highest = 0.0;
+        let mut category = ("", 0.0);
+        for (term, &b) in self.terms.iter().zip(beta) {
+            highest += match term.factors.as_slice() {
+                [Factor { level: Some(_), column, .. }] => {
+                    if category.0 != column {
+                        category = (column, 0.0);
+                    }
+                    let above = (b - category.1).max(0.0);
+                    category.1 += above;
+                    above
+                }
+                factors if factors.iter().all(|factor| factor.range.is_none()) => b.max(0.0),
+                _ => b.abs(),
+            };
+        }
+        highest
+    }
+
     /// Writes patient `i`'s standardised terms, each in [-1, 1], into `out`, which has
     /// [`Design::width`] places. False, with `out` unspecified, when any covariate is missing.
     #[must_use]
@@ -221,6 +244,16 @@ mod tests {
         assert_eq!(row, [1.0, 0.0, 0.0, 0.0]);
         assert!(!design.row(&cohort, 2, &mut row), "a missing level");
         assert!(!design.row(&cohort, 3, &mut row), "no such patient");
+    }
+
+    #[test]
+    fn the_highest_linear_predictor_takes_one_level_of_a_category() {
+        let design = Design::new(&schema(), &covariates(&["age", "group", "male"])).unwrap();
+        // Age -1, the better of two levels, and not male.
+        assert_eq!(design.highest(&[-2.0, 0.5, 0.75, -4.0]), 2.75);
+        assert_eq!(design.highest(&[2.0, 0.75, 0.5, 4.0]), 6.75);
+        // Both levels below the reference.
+        assert_eq!(design.highest(&[0.0, -1.0, -2.0, 0.0]), 0.0);
     }
 
     #[test]

@@ -9,20 +9,37 @@ use crate::error::Error;
 use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
-use crate::tasks::{concordance, cox, glm, hazard, km, table1};
+use crate::tasks::{cif, concordance, cox, finegray, glm, hazard, km, multistate, table1};
 
-/// The tasks of this binary with their versions.
-pub const KNOWN: [(&str, u32); 6] = [
-    (table1::NAME, table1::VERSION),
-    (km::NAME, km::VERSION),
-    (cox::NAME, cox::VERSION),
-    (glm::NAME, glm::VERSION),
-    (hazard::NAME, hazard::VERSION),
-    (concordance::NAME, concordance::VERSION),
+/// Results of the study's earlier tasks, by their manifest id.
+pub type Finished = BTreeMap<String, serde_json::Value>;
+
+type Open = fn(&toml::Table, &Schema, &Finished) -> Result<Box<dyn Run>, Error>;
+
+/// The tasks of this binary: name, version, and how a run of it starts.
+const TASKS: [(&str, u32, Open); 9] = [
+    (table1::NAME, table1::VERSION, |p, s, _| Ok(start(table1::Describe::new(p, s)?))),
+    (km::NAME, km::VERSION, |p, s, _| Ok(start(km::KaplanMeier::new(p, s)?))),
+    (cif::NAME, cif::VERSION, |p, s, _| Ok(start(cif::CumulativeIncidence::new(p, s)?))),
+    (multistate::NAME, multistate::VERSION, |p, s, _| {
+        Ok(start(multistate::IllnessDeath::new(p, s)?))
+    }),
+    (cox::NAME, cox::VERSION, |p, s, _| cox::open(p, s)),
+    (finegray::NAME, finegray::VERSION, |p, s, _| Ok(start(finegray::FineGray::new(p, s)?))),
+    (glm::NAME, glm::VERSION, |p, s, _| Ok(start(glm::Glm::new(p, s)?))),
+    (hazard::NAME, hazard::VERSION, |p, s, _| Ok(start(hazard::Hazard::new(p, s)?))),
+    (concordance::NAME, concordance::VERSION, |p, s, finished| {
+        Ok(start(concordance::Concordance::new(p, s, finished)?))
+    }),
 ];
 
-/// Starts a run of the named task over the patients of its parameters' `cohort`. `finished` holds the outputs of the study's earlier tasks by
-/// their manifest id.
+/// The tasks of this binary with their versions.
+pub fn known() -> impl Iterator<Item = (&'static str, u32)> {
+    TASKS.iter().map(|(name, version, _)| (*name, *version))
+}
+
+/// Starts a run of the named task over the patients of its parameters' `cohort`. `finished` holds
+/// the outputs of the study's earlier tasks by their manifest id.
 ///
 /// # Errors
 /// [`Error::UnknownTask`], or why the parameters cannot be used with this schema.
@@ -31,34 +48,16 @@ pub fn open(
     version: u32,
     params: &toml::Table,
     schema: &Schema,
-    finished: &BTreeMap<String, serde_json::Value>,
+    finished: &Finished,
 ) -> Result<Box<dyn Run>, Error> {
+    let found = TASKS.iter().find(|(name, its, _)| (*name, *its) == (task, version));
+    let Some((_, _, open)) = found else {
+        let known: Vec<String> =
+            known().map(|(name, version)| format!("{name} {version}")).collect();
+        return Err(Error::UnknownTask { task: task.to_owned(), version, known: known.join(", ") });
+    };
     let selection = Selection::of_params(params, schema)?;
     let mut own = params.clone();
     own.remove(selection::KEY);
-    Ok(select(open_task(task, version, &own, schema, finished)?, selection))
-}
-
-fn open_task(
-    task: &str,
-    version: u32,
-    params: &toml::Table,
-    schema: &Schema,
-    finished: &BTreeMap<String, serde_json::Value>,
-) -> Result<Box<dyn Run>, Error> {
-    match (task, version) {
-        (table1::NAME, table1::VERSION) => Ok(start(table1::Describe::new(params, schema)?)),
-        (km::NAME, km::VERSION) => Ok(start(km::KaplanMeier::new(params, schema)?)),
-        (cox::NAME, cox::VERSION) => Ok(start(cox::Cox::new(params, schema)?)),
-        (glm::NAME, glm::VERSION) => Ok(start(glm::Glm::new(params, schema)?)),
-        (hazard::NAME, hazard::VERSION) => Ok(start(hazard::Hazard::new(params, schema)?)),
-        (concordance::NAME, concordance::VERSION) => {
-            Ok(start(concordance::Concordance::new(params, schema, finished)?))
-        }
-        _ => {
-            let known: Vec<String> =
-                KNOWN.iter().map(|(name, version)| format!("{name} {version}")).collect();
-            Err(Error::UnknownTask { task: task.to_owned(), version, known: known.join(", ") })
-        }
-    }
+    Ok(select(open(&own, schema, finished)?, selection))
 }

@@ -3,9 +3,9 @@
 //! Cox, *JRSS B* 1972;34:187; ties after Breslow (discussion of the same paper) or Efron, *JASA*
 //! 1977;72:557; stratification after Kalbfleisch and Prentice 2002, section 4.4. With a stratum a
 //! hospital the risk sets never leave it, and log partial likelihood, gradient and information are
-//! plain sums over hospitals: the federated fit *is* the pooled stratified fit, to the grid. An
-//! unstratified model would need risk sets across hospitals at every event time (WebDISCO, Lu et
-//! al. 2015), which discloses far more, so it is refused here.
+//! plain sums over hospitals: the federated fit *is* the pooled stratified fit, to the grid. The
+//! unstratified model needs risk sets across hospitals, on a public time grid: [`open`] gives it
+//! to [`super::gridded_cox`].
 //!
 //! # Bounds
 //! Each term of the three sums belongs to one event, and a site of n patients has at most n. Let
@@ -23,6 +23,7 @@ mod partial;
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
+use super::gridded_cox::GriddedCox;
 use super::layout::{self, refuse, unfit};
 use super::newton::{self, Bounds, Newton, Penalty, Progress, Rules, Standardise};
 use super::survival::{Groups, Survival, check_time};
@@ -33,7 +34,7 @@ use crate::results::Fit;
 use crate::schema::Schema;
 use crate::stat::wald;
 use crate::sum::Sum;
-use crate::task::{Contribution, Next, Query, Site, SiteState, Task};
+use crate::task::{Contribution, Next, Query, Run, Site, SiteState, Task, start};
 use partial::{Patient, Rows};
 
 /// Name of the task.
@@ -48,10 +49,20 @@ const MOST_ITERATIONS: u32 = 200;
 /// How events at the same time share their risk set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Ties {
+pub(super) enum Ties {
     Breslow,
     #[default]
     Efron,
+}
+
+impl Ties {
+    /// The parameter's value.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Ties::Breslow => "breslow",
+            Ties::Efron => "efron",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,6 +70,7 @@ enum Ties {
 struct Params {
     time: String,
     event: String,
+    cause: Option<String>,
     entry: Option<String>,
     covariates: Vec<String>,
     #[serde(default)]
@@ -83,9 +95,21 @@ pub struct Cox {
     formula: String,
 }
 
+/// Starts a run: across hospitals with `strata = "none"`, stratified by hospital otherwise.
+///
+/// # Errors
+/// When a parameter or a column cannot be used.
+pub fn open(table: &toml::Table, schema: &Schema) -> Result<Box<dyn Run>, Error> {
+    match table.get("strata").and_then(toml::Value::as_str) {
+        Some("none") => Ok(start(GriddedCox::new(table, schema)?)),
+        _ => Ok(start(Cox::new(table, schema)?)),
+    }
+}
+
 impl Cox {
-    /// The model of these parameters: `time`, `event`, `covariates`, and optionally `entry` (left
-    /// truncation: a patient is at risk after this time), `ties = "efron" | "breslow"`,
+    /// The model of these parameters: `time`, `event`, `covariates`, and optionally `cause` (a
+    /// level of `event`, which then is a category: all other ends count as censored), `entry`
+    /// (left truncation: a patient is at risk after this time), `ties = "efron" | "breslow"`,
     /// `strata = "site" | COLUMN` (site x column), `ridge`, `lasso` and
     /// `standardise = "pooled" | "public"` (penalties on the summed log partial likelihood), and
     /// `max_iterations`.
@@ -94,7 +118,8 @@ impl Cox {
     /// When a parameter or a column cannot be used.
     pub fn new(table: &toml::Table, schema: &Schema) -> Result<Self, Error> {
         let params: Params = layout::params(NAME, table)?;
-        let survival = Survival::new(NAME, schema, &params.time, &params.event)?;
+        let survival =
+            Survival::of_cause(NAME, schema, &params.time, &params.event, params.cause.as_deref())?;
         if let Some(entry) = &params.entry {
             check_time(NAME, schema, entry)?;
         }
@@ -104,11 +129,7 @@ impl Cox {
         let strata = match params.strata.as_deref() {
             None | Some("site") => Groups::new(NAME, schema, None)?,
             Some("none") => {
-                return Err(refuse(
-                    NAME,
-                    "strata = \"none\" needs risk sets across hospitals, which are not summed; \
-                     use \"site\", or a flag or category for site x column",
-                ));
+                return Err(refuse(NAME, "strata = \"none\" is the model across hospitals"));
             }
             column => Groups::new(NAME, schema, column)?,
         };
@@ -126,7 +147,7 @@ impl Cox {
             formula: format!(
                 "Surv({entry}{}, {}) ~ {} + strata(site{within})",
                 params.time,
-                params.event,
+                survival.event_term(),
                 params.covariates.join(" + ")
             ),
             design: Design::new(schema, &params.covariates)?,
@@ -233,10 +254,7 @@ impl Task for Cox {
             n: counts.patients,
             events: counts.events,
             sites: counts.sites,
-            ties: match self.ties {
-                Ties::Breslow => "breslow".to_owned(),
-                Ties::Efron => "efron".to_owned(),
-            },
+            ties: self.ties.name().to_owned(),
             strata: self.strata.column.clone().unwrap_or_else(|| "site".to_owned()),
             terms: self.design.names().iter().enumerate().map(term).collect(),
             loglik: estimate.loglik,

@@ -28,6 +28,7 @@ use serde::Deserialize;
 
 use super::layout::{self, Release, refuse};
 use super::survival::{Groups, Survival, check_time};
+use super::time_grid::TimeGrid;
 use crate::cohort::Cohort;
 use crate::error::Error;
 use crate::linalg::triangle;
@@ -43,15 +44,12 @@ pub const NAME: &str = "km";
 /// Version of its query.
 pub const VERSION: u32 = 1;
 
-const MOST_INTERVALS: f64 = 1e6;
-/// Share of an interval by which a time may pass an edge through rounding of `time / grid`.
-const EDGE: f64 = 1e-9;
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params {
     time: String,
     event: String,
+    cause: Option<String>,
     entry: Option<String>,
     by: Option<String>,
     strata: Option<String>,
@@ -70,14 +68,13 @@ pub struct KaplanMeier {
     /// Strata of the test within a site; `None` for the unstratified test.
     strata: Option<Groups>,
     tau: Option<f64>,
-    grid: f64,
-    /// Grid times, time 0 included.
-    bins: usize,
+    grid: TimeGrid,
     release: Release,
 }
 
 impl KaplanMeier {
-    /// The curves of these parameters: `time`, `event`, `grid`, and optionally `entry` (left
+    /// The curves of these parameters: `time`, `event`, `grid`, and optionally `cause` (a
+    /// level of `event`, which then is a category: all other ends count as censored), `entry` (left
     /// truncation: at risk after this time), `by` (a flag or category), `strata = "site" | COLUMN`
     /// (of the test: site, or site x column), `tau` (restricted mean up to this time) and
     /// `release = "exact" | "noised"`.
@@ -86,18 +83,12 @@ impl KaplanMeier {
     /// When a parameter or a column cannot be used.
     pub fn new(table: &toml::Table, schema: &Schema) -> Result<Self, Error> {
         let params: Params = layout::params(NAME, table)?;
-        let survival = Survival::new(NAME, schema, &params.time, &params.event)?;
+        let survival =
+            Survival::of_cause(NAME, schema, &params.time, &params.event, params.cause.as_deref())?;
         if let Some(entry) = &params.entry {
             check_time(NAME, schema, entry)?;
         }
         let groups = Groups::new(NAME, schema, params.by.as_deref())?;
-        let intervals = survival.max_time / params.grid;
-        if !(params.grid > 0.0 && params.grid.is_finite() && intervals <= MOST_INTERVALS) {
-            return Err(refuse(
-                NAME,
-                format!("`grid` must be above 0 and give at most {MOST_INTERVALS} intervals"),
-            ));
-        }
         if params.tau.is_some_and(|tau| !(tau > 0.0 && tau <= survival.max_time)) {
             let reason = format!("`tau` must lie within the range of `{}`", params.time);
             return Err(refuse(NAME, reason));
@@ -111,9 +102,9 @@ impl KaplanMeier {
             let reason = "`strata` belong to an exact test between groups (`by`)";
             return Err(refuse(NAME, reason));
         }
-        let bins = interval(survival.max_time, params.grid) + 1;
-        let (entry, tau, grid, release) = (params.entry, params.tau, params.grid, params.release);
-        let task = Self { survival, entry, groups, strata, tau, grid, bins, release };
+        let grid = TimeGrid::new(NAME, survival.max_time, params.grid)?;
+        let (entry, tau, release) = (params.entry, params.tau, params.release);
+        let task = Self { survival, entry, groups, strata, tau, grid, release };
         layout::check(NAME, &task.query(&()))?;
         Ok(task)
     }
@@ -124,15 +115,11 @@ impl KaplanMeier {
     }
 
     fn place(&self, group: usize, bin: usize, kind: Kind) -> usize {
-        (group * self.bins + bin) * self.kinds() + kind as usize
+        (group * self.grid.bins + bin) * self.kinds() + kind as usize
     }
 
     fn len(&self) -> usize {
-        self.groups.names.len() * self.bins * self.kinds()
-    }
-
-    fn bin(&self, time: f64) -> usize {
-        interval(time, self.grid).min(self.bins - 1)
+        self.groups.names.len() * self.grid.bins * self.kinds()
     }
 
     /// The counts of the complete rows that are in a stratum; all of them when it is `None`.
@@ -149,19 +136,19 @@ impl KaplanMeier {
                 let Some(entry) = cohort.value(column, i).filter(|entry| *entry < time) else {
                     continue;
                 };
-                out.counts[self.place(group, self.bin(entry), Kind::Entry)] += 1.0;
+                out.counts[self.place(group, self.grid.bin(entry), Kind::Entry)] += 1.0;
             }
             out.patients += 1;
             out.events += usize::from(event);
             let kind = if event { Kind::Event } else { Kind::Censored };
-            out.counts[self.place(group, self.bin(time), kind)] += 1.0;
+            out.counts[self.place(group, self.grid.bin(time), kind)] += 1.0;
         }
         out
     }
 
     fn tables(&self, counts: &[f64]) -> Vec<Table> {
         let kinds = self.kinds();
-        counts.chunks_exact(self.bins * kinds).map(|group| Table::new(group, kinds)).collect()
+        counts.chunks_exact(self.grid.bins * kinds).map(|group| Table::new(group, kinds)).collect()
     }
 }
 
@@ -170,15 +157,6 @@ struct Counts {
     patients: usize,
     events: usize,
     counts: Vec<f64>,
-}
-
-/// The number of the grid time to which `time` is rounded up.
-fn interval(time: f64, grid: f64) -> usize {
-    let share = time / grid;
-    let nearest = share.round();
-    let up =
-        if (share - nearest).abs() <= EDGE * nearest.max(1.0) { nearest } else { share.ceil() };
-    up as usize
 }
 
 impl Task for KaplanMeier {
@@ -258,8 +236,8 @@ impl Task for KaplanMeier {
         };
         let names = &self.groups.names;
         let curve = |(name, table): (&String, &Table)| match noised {
-            true => table.noised_curve(name, self.grid, self.tau),
-            false => table.curve(name, self.grid, self.tau),
+            true => table.noised_curve(name, self.grid.width, self.tau),
+            false => table.curve(name, self.grid.width, self.tau),
         };
         let mut excess = Excess::zero(names.len());
         excess.add(&tables);
@@ -275,31 +253,16 @@ impl Task for KaplanMeier {
             Some(Groups { column: None, .. }) => " + strata(site)".to_owned(),
             Some(Groups { column: Some(column), .. }) => format!(" + strata(site, {column})"),
         };
-        let Survival { time, event, .. } = &self.survival;
+        let (time, event) = (&self.survival.time, self.survival.event_term());
         Ok(Next::Done(Curves {
             schema: "haima.km/1".to_owned(),
             formula: format!("Surv({entry}{time}, {event}) ~ {right}{strata}"),
-            grid: self.grid,
+            grid: self.grid.width,
             n,
             events,
             sites,
             curves: names.iter().zip(&tables).map(curve).collect(),
             logrank: if noised { None } else { excess.test(names, &present) },
         }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_on_an_edge_stay_there_and_others_go_up() {
-        // 0.6 / 0.2 and 1.1 / 0.1 miss the integer by one bit, to either side.
-        for (time, grid, bin) in
-            [(0.0, 30.0, 0), (30.0, 30.0, 1), (30.1, 30.0, 2), (0.6, 0.2, 3), (1.1, 0.1, 11)]
-        {
-            assert_eq!(interval(time, grid), bin, "{time} on {grid}");
-        }
     }
 }

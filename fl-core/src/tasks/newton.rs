@@ -113,6 +113,7 @@ pub(super) struct Rules<'a> {
 }
 
 /// The maximum, in standardised covariates.
+#[derive(Clone, Debug)]
 pub(super) struct Estimate {
     pub(super) beta: Vec<f64>,
     /// The inverse of the (ridge-penalised) information; NaN under a lasso.
@@ -190,6 +191,11 @@ impl Newton {
         }
         let beta: Vec<f64> = self.beta.iter().zip(&step).map(|(b, s)| b + s).collect();
         Ok(self.estimate(beta, covariance, loglik))
+    }
+
+    /// The current iterate.
+    pub(super) fn beta(&self) -> &[f64] {
+        &self.beta
     }
 
     /// Takes in the sum at the current iterate.

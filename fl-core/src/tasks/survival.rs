@@ -12,6 +12,8 @@ pub(super) struct Survival {
     pub(super) event: String,
     /// The public upper end of the time column's range.
     pub(super) max_time: f64,
+    /// Index and name of the level of `event` that counts; `None` where `event` is a flag.
+    cause: Option<(usize, String)>,
 }
 
 impl Survival {
@@ -19,14 +21,41 @@ impl Survival {
     pub(super) fn new(task: &str, schema: &Schema, time: &str, event: &str) -> Result<Self, Error> {
         let max_time = check_time(task, schema, time)?;
         check_flag(task, schema, event)?;
-        Ok(Self { time: time.to_owned(), event: event.to_owned(), max_time })
+        Ok(Self { time: time.to_owned(), event: event.to_owned(), max_time, cause: None })
+    }
+
+    /// As [`Survival::new`]; with a cause, `event` is a category as in [`check_outcomes`], and the
+    /// event is that level alone: all other ends of follow-up count as censored.
+    pub(super) fn of_cause(
+        task: &str,
+        schema: &Schema,
+        time: &str,
+        event: &str,
+        cause: Option<&str>,
+    ) -> Result<Self, Error> {
+        let Some(cause) = cause else { return Self::new(task, schema, time, event) };
+        let max_time = check_time(task, schema, time)?;
+        let cause = Some((check_cause(task, schema, event, cause)?, cause.to_owned()));
+        Ok(Self { time: time.to_owned(), event: event.to_owned(), max_time, cause })
+    }
+
+    /// The event as a formula names it: `death`, or `event == death`.
+    pub(super) fn event_term(&self) -> String {
+        match &self.cause {
+            None => self.event.clone(),
+            Some((_, level)) => format!("{} == {level}", self.event),
+        }
     }
 
     /// Time and event of a patient; `None` when either is missing.
     pub(super) fn of(&self, cohort: &Cohort, patient: usize) -> Option<(f64, bool)> {
         let time = cohort.value(&self.time, patient)?;
         let event = cohort.value(&self.event, patient)?;
-        Some((time, event > 0.5))
+        let event = match &self.cause {
+            None => event > 0.5,
+            Some((level, _)) => event as usize == *level,
+        };
+        Some((time, event))
     }
 }
 
@@ -45,6 +74,45 @@ pub(super) fn check_flag(task: &str, schema: &Schema, name: &str) -> Result<(), 
     match &schema.column(name)?.kind {
         Kind::Flag => Ok(()),
         _ => Err(refuse(task, format!("`{name}` must be a column of kind flag"))),
+    }
+}
+
+/// The levels of a column of outcomes: a category whose first level means censored, each other
+/// level being a cause.
+pub(super) fn check_outcomes(
+    task: &str,
+    schema: &Schema,
+    name: &str,
+) -> Result<Vec<String>, Error> {
+    match &schema.column(name)?.kind {
+        Kind::Category { levels } => Ok(levels.clone()),
+        _ => Err(refuse(
+            task,
+            format!(
+                "`{name}` must be a category whose first level means censored and whose other \
+                 levels are causes"
+            ),
+        )),
+    }
+}
+
+/// The index of a cause among the levels of a column of outcomes, at least 1.
+pub(super) fn check_cause(
+    task: &str,
+    schema: &Schema,
+    event: &str,
+    cause: &str,
+) -> Result<usize, Error> {
+    let levels = check_outcomes(task, schema, event)?;
+    match levels.iter().position(|level| level == cause) {
+        Some(level) if level > 0 => Ok(level),
+        _ => {
+            let causes: Vec<&str> = levels.iter().skip(1).map(String::as_str).collect();
+            Err(refuse(
+                task,
+                format!("`{cause}` is no cause of `{event}`; it has {}", causes.join(", ")),
+            ))
+        }
     }
 }
 

@@ -113,6 +113,84 @@ pub(crate) const MGUS2: &str = r#"
     kind = "flag"
 "#;
 
+/// [`MGUS2`] with the first event of each patient, as [`mgus2_event`] derives it.
+pub(crate) const MGUS2_EVENT: &str = r#"
+    patient = "id"
+    ignore = ["dxyr"]
+    [[column]]
+    name = "age"
+    kind = "numeric"
+    range = [18, 110]
+    [[column]]
+    name = "sex"
+    kind = "category"
+    levels = ["F", "M"]
+    [[column]]
+    name = "hgb"
+    kind = "numeric"
+    range = [3, 22]
+    missing = true
+    [[column]]
+    name = "creat"
+    kind = "numeric"
+    range = [0, 30]
+    missing = true
+    [[column]]
+    name = "mspike"
+    kind = "numeric"
+    range = [0, 10]
+    missing = true
+    [[column]]
+    name = "ptime"
+    kind = "numeric"
+    range = [0, 480]
+    [[column]]
+    name = "pstat"
+    kind = "flag"
+    [[column]]
+    name = "futime"
+    kind = "numeric"
+    range = [0, 480]
+    [[column]]
+    name = "death"
+    kind = "flag"
+    [[column]]
+    name = "etime"
+    kind = "numeric"
+    range = [0, 480]
+    [[column]]
+    name = "event"
+    kind = "category"
+    levels = ["censored", "pcm", "death"]
+"#;
+
+/// Disease-free survival of bmt_klein with the event that ended it, as [`bmt_ending`] derives it.
+pub(crate) const BMT_ENDING: &str = r#"
+    one_row_per_patient = true
+    ignore = ["hospital", "patient_male", "donor_male", "patient_cmv", "donor_cmv", "wait_days",
+        "mtx_prophylaxis", "os_days", "death", "relapse", "agvhd_days", "agvhd", "cgvhd_days",
+        "cgvhd", "platelet_recovery_days", "platelet_recovery", "dfs_event", "donor_age"]
+    [[column]]
+    name = "dfs_days"
+    kind = "numeric"
+    range = [0, 3000]
+    [[column]]
+    name = "disease_group"
+    kind = "category"
+    levels = ["ALL", "AML_high_risk", "AML_low_risk"]
+    [[column]]
+    name = "fab_4_5_aml"
+    kind = "flag"
+    [[column]]
+    name = "patient_age"
+    kind = "numeric"
+    range = [0, 80]
+    [[column]]
+    name = "ending"
+    kind = "category"
+    levels = ["censored", "relapse", "death"]
+"#;
+
 pub(crate) const MYELOMA: &str = r#"
     patient = "id"
     [[column]]
@@ -171,6 +249,49 @@ pub(crate) fn own_oracle(name: &str) -> Value {
 pub(crate) fn data(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// An oracle that is part of the repository, in `tests/oracles/`.
+pub(crate) fn shipped_oracle(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/oracles").join(name);
+    let text = std::fs::read_to_string(path).expect("shipped oracle");
+    serde_json::from_str(&text).expect("JSON oracle")
+}
+
+/// A file with columns appended: `derive` makes them from each row.
+pub(crate) fn derived(
+    text: &str,
+    columns: &str,
+    derive: impl Fn(&BTreeMap<String, String>) -> String,
+) -> String {
+    let header = text.lines().next().expect("header");
+    let rows = text.lines().skip(1).zip(records(text));
+    std::iter::once(format!("{header},{columns}\n"))
+        .chain(rows.map(|(line, record)| format!("{line},{}\n", derive(&record))))
+        .collect()
+}
+
+/// mgus2 with `etime` and `event`, progression or else death, as in survival's vignette `compete`.
+pub(crate) fn mgus2_event() -> String {
+    derived(&data("mgus2.csv"), "etime,event", |row| {
+        match (row["pstat"].as_str(), row["death"].as_str()) {
+            ("1", _) => format!("{},pcm", row["ptime"]),
+            (_, "1") => format!("{},death", row["futime"]),
+            _ => format!("{},censored", row["futime"]),
+        }
+    })
+}
+
+/// bmt_klein with `ending`: relapse, or else death, or else censored.
+pub(crate) fn bmt_ending() -> String {
+    derived(&data("bmt_klein.csv"), "ending", |row| {
+        let ending = match (row["relapse"].as_str(), row["dfs_event"].as_str()) {
+            ("1", _) => "relapse",
+            (_, "1") => "death",
+            _ => "censored",
+        };
+        ending.to_owned()
+    })
 }
 
 /// Rows of a file as maps from column to text.

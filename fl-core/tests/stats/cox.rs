@@ -251,15 +251,6 @@ fn inverse(mut a: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     a.into_iter().map(|row| row[p..].to_vec()).collect()
 }
 
-#[test]
-fn cox_refuses_an_unstratified_model_and_says_what_is_possible() {
-    let params = format!("strata = \"none\"\n{BMT_PARAMS}");
-    let error = run("cox", &params, &schema(BMT), &[], 1).expect_err("refused");
-    let Error::Params { task, reason } = error else { panic!("{error}") };
-    assert_eq!(task, "cox");
-    assert!(reason.contains("\"site\"") && reason.contains("site x column"), "{reason}");
-}
-
 /// Patients of a made-up hospital: time, event, and two covariates.
 fn made_up(rows: &[(u32, u8, u32, u8)]) -> String {
     let mut text = "patient,time_days,death,district,age,male,wbc,tpi\n".to_owned();

@@ -4,11 +4,15 @@
 mod common;
 
 mod bounds;
+mod competing;
 mod cox;
+mod finegray;
 mod glm;
 mod golden;
+mod gridded_cox;
 mod hostile;
 mod km;
+mod multistate;
 mod noised;
 mod rules;
 mod table1;
