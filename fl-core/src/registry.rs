@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::task::{Run, start};
-use crate::tasks::{concordance, cox, hazard, km, logistic, table1};
+use crate::tasks::{clusters, concordance, cox, hazard, km, logistic, pca, table1};
 
 /// The tasks of this binary with their versions.
-pub const KNOWN: [(&str, u32); 6] = [
+pub const KNOWN: [(&str, u32); 8] = [
     (table1::NAME, table1::VERSION),
     (km::NAME, km::VERSION),
     (cox::NAME, cox::VERSION),
     (logistic::NAME, logistic::VERSION),
     (hazard::NAME, hazard::VERSION),
     (concordance::NAME, concordance::VERSION),
+    (pca::NAME, pca::VERSION),
+    (clusters::NAME, clusters::VERSION),
 ];
 
 /// Starts a run of the named task. `finished` holds the outputs of the study's earlier tasks by
@@ -41,6 +43,8 @@ pub fn open(
         (concordance::NAME, concordance::VERSION) => {
             Ok(start(concordance::Concordance::new(params, schema, finished)?))
         }
+        (pca::NAME, pca::VERSION) => Ok(start(pca::Pca::new(params, schema)?)),
+        (clusters::NAME, clusters::VERSION) => Ok(start(clusters::Clusters::new(params, schema)?)),
         _ => {
             let known: Vec<String> =
                 KNOWN.iter().map(|(name, version)| format!("{name} {version}")).collect();

@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub mod clusters;
+pub mod pca;
+
 /// A Cox, logistic or linear model. `schema` is `haima.fit/1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {

@@ -1,6 +1,8 @@
 //! The tasks that are compiled into this binary, one a file. [`crate::registry`] opens them by
 //! name and version.
 
+pub mod clusters;
+mod columns;
 pub mod concordance;
 pub mod cox;
 pub mod hazard;
@@ -8,5 +10,6 @@ pub mod km;
 mod layout;
 pub mod logistic;
 pub mod newton;
+pub mod pca;
 mod survival;
 pub mod table1;

@@ -238,3 +238,10 @@ pub(crate) fn numbers(value: &Value) -> Vec<f64> {
     let array = value.as_array().unwrap_or_else(|| panic!("no array: {value}"));
     array.iter().map(|item| item.as_f64().unwrap_or(f64::NAN)).collect()
 }
+
+/// An oracle that is part of the repository, made by the R script of the same name.
+pub(crate) fn shipped_oracle(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/oracles").join(name);
+    let text = std::fs::read_to_string(&path).expect("shipped oracle");
+    serde_json::from_str(&text).expect("JSON oracle")
+}

@@ -4,10 +4,14 @@
 mod common;
 
 mod bounds;
+mod clusters;
 mod cox;
 mod golden;
 mod hostile;
 mod km;
 mod logistic;
+mod many_columns;
+mod pca;
+mod planted;
 mod rules;
 mod table1;
