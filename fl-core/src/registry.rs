@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::task::{Run, start};
-use crate::tasks::{clusters, concordance, cox, hazard, km, logistic, pca, table1};
+use crate::tasks::{
+    clusters, comutation, concordance, cox, hazard, km, logistic, pca, scan, table1,
+};
 
 /// The tasks of this binary with their versions.
-pub const KNOWN: [(&str, u32); 8] = [
+pub const KNOWN: [(&str, u32); 10] = [
     (table1::NAME, table1::VERSION),
     (km::NAME, km::VERSION),
     (cox::NAME, cox::VERSION),
@@ -20,6 +22,8 @@ pub const KNOWN: [(&str, u32); 8] = [
     (concordance::NAME, concordance::VERSION),
     (pca::NAME, pca::VERSION),
     (clusters::NAME, clusters::VERSION),
+    (scan::NAME, scan::VERSION),
+    (comutation::NAME, comutation::VERSION),
 ];
 
 /// Starts a run of the named task. `finished` holds the outputs of the study's earlier tasks by
@@ -45,6 +49,10 @@ pub fn open(
         }
         (pca::NAME, pca::VERSION) => Ok(start(pca::Pca::new(params, schema)?)),
         (clusters::NAME, clusters::VERSION) => Ok(start(clusters::Clusters::new(params, schema)?)),
+        (scan::NAME, scan::VERSION) => Ok(start(scan::Scan::new(params, schema)?)),
+        (comutation::NAME, comutation::VERSION) => {
+            Ok(start(comutation::Comutation::new(params, schema)?))
+        }
         _ => {
             let known: Vec<String> =
                 KNOWN.iter().map(|(name, version)| format!("{name} {version}")).collect();

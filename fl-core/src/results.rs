@@ -6,7 +6,9 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub mod clusters;
+pub mod comutation;
 pub mod pca;
+pub mod scan;
 
 /// A Cox, logistic or linear model. `schema` is `haima.fit/1`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

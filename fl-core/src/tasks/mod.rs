@@ -3,6 +3,7 @@
 
 pub mod clusters;
 mod columns;
+pub mod comutation;
 pub mod concordance;
 pub mod cox;
 pub mod hazard;
@@ -11,5 +12,6 @@ mod layout;
 pub mod logistic;
 pub mod newton;
 pub mod pca;
+pub mod scan;
 mod survival;
 pub mod table1;

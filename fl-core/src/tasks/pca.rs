@@ -72,7 +72,7 @@ impl Pca {
     }
 
     /// The covariance matrix of the standardised columns, from the sums of n complete rows.
-    fn covariance(&self, n: f64, sums: &[f64], products: Symmetric) -> Result<Symmetric, Error> {
+    fn covariance(&self, n: f64, sums: &[f64], products: &Symmetric) -> Result<Symmetric, Error> {
         let p = self.design.width();
         let mut upper = Vec::with_capacity(triangle(p));
         for j in 0..p {
@@ -165,7 +165,7 @@ impl Task for Pca {
             ));
         }
         let n = counts.patients as f64;
-        let covariance = self.covariance(n, &sums, products)?;
+        let covariance = self.covariance(n, &sums, &products)?;
         let square = |of: &dyn Fn(usize, usize) -> f64| -> Vec<Vec<f64>> {
             (0..p).map(|j| (0..p).map(|k| of(j, k)).collect()).collect()
         };

@@ -5,13 +5,16 @@ mod common;
 
 mod bounds;
 mod clusters;
+mod comutation;
 mod cox;
 mod golden;
 mod hostile;
 mod km;
 mod logistic;
 mod many_columns;
+mod panel;
 mod pca;
 mod planted;
 mod rules;
+mod scan;
 mod table1;

@@ -43,7 +43,7 @@ const SCHEMA: &str = r#"
     missing = true
 "#;
 
-const TASKS: [(&str, &str); 4] = [
+const TASKS: [(&str, &str); 7] = [
     ("pca", "columns = [\"age\", \"hb\", \"a\"]"),
     ("clusters", "method = \"kmeans\"\ncolumns = [\"age\", \"hb\"]\nk = 3\nseed = 1"),
     ("clusters", "method = \"gmm\"\ncolumns = [\"age\", \"hb\", \"a\"]\nk = 2\nseed = 1"),
@@ -52,6 +52,17 @@ const TASKS: [(&str, &str); 4] = [
         "method = \"gmm\"\ncovariance = \"diagonal\"\ncolumns = [\"age\", \"hb\"]\n\
          k = 2\nseed = 1",
     ),
+    (
+        "scan",
+        "outcome = \"case\"\ncovariates = [\"age\", \"sex\"]\nvariants = [\"a\", \"b\", \"dose\"]\n\
+         burden = { set = [\"a\", \"b\"] }",
+    ),
+    (
+        "scan",
+        "outcome = \"hb\"\ncovariates = [\"age\"]\nvariants = [\"a\", \"dose\"]\n\
+         burden = { set = [\"a\", \"b\"] }",
+    ),
+    ("comutation", "genes = [\"a\", \"b\", \"case\"]\nby = \"sex\""),
 ];
 
 const HEADER: &str = "id,case,age,hb,sex,a,b,dose\n";
@@ -279,6 +290,11 @@ fn an_iterate_of_another_length_is_refused() {
     }
     let schema = schema(SCHEMA);
     check(&tasks::pca::Pca::new(&table(TASKS[0].1), &schema).expect("pca"));
+    for (_, params) in &TASKS[4..6] {
+        check(&tasks::scan::Scan::new(&table(params), &schema).expect("scan"));
+    }
+    let comutation = tasks::comutation::Comutation::new(&table(TASKS[6].1), &schema);
+    check(&comutation.expect("comutation"));
     for (_, params) in &TASKS[1..4] {
         check(&tasks::clusters::Clusters::new(&table(params), &schema).expect("clusters"));
     }

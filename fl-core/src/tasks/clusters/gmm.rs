@@ -182,7 +182,7 @@ impl Rules {
         let loglik: f64 = layout::block(sum, "loglik", 1)?.iter().sum();
         let size: Vec<f64> = size.iter().map(|size| size.max(0.0)).collect();
         let n: f64 = size.iter().sum();
-        if !(n > 0.0) {
+        if n <= 0.0 {
             return Err(unfit(NAME, "no patient belongs to any component; check the start"));
         }
         let mut components = Vec::with_capacity(k);
