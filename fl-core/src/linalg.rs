@@ -1,9 +1,12 @@
-//! Cholesky factorisation of a small symmetric matrix, scalar and in one fixed order.
+//! Cholesky factorisation and eigenvalues of a small symmetric matrix, scalar and in one fixed
+//! order.
 //!
 //! Newton steps decide the next public iterate, which every site replays bit for bit (rule X3).
 //! A library that picks SIMD kernels by the machine it runs on (faer, LAPACK) adds in another
 //! order on another machine and so gives another last bit; at p below 100 there is nothing to win
 //! from it either. Algorithm: Golub and Van Loan, *Matrix Computations*, section 4.2.
+
+pub mod eigen;
 
 /// A symmetric matrix, stored as its upper triangle row by row:
 /// `(0,0) (0,1) .. (0,p-1) (1,1) ..`.
@@ -31,6 +34,16 @@ impl Symmetric {
     #[must_use]
     pub fn new(size: usize, upper: Vec<f64>) -> Option<Self> {
         (upper.len() == triangle(size)).then_some(Self { size, upper })
+    }
+
+    /// The diagonal matrix of these elements.
+    #[must_use]
+    pub fn diagonal(elements: &[f64]) -> Self {
+        let size = elements.len();
+        let row = |(j, x): (usize, &f64)| {
+            std::iter::once(*x).chain(std::iter::repeat_n(0.0, size - 1 - j))
+        };
+        Self { size, upper: elements.iter().enumerate().flat_map(row).collect() }
     }
 
     /// Rows.
@@ -129,6 +142,12 @@ impl Cholesky {
         x
     }
 
+    /// The logarithm of the determinant of A.
+    #[must_use]
+    pub fn log_determinant(&self) -> f64 {
+        self.lower.iter().enumerate().map(|(j, row)| 2.0 * libm::log(row[j])).sum()
+    }
+
     /// The inverse of A, column by column.
     #[must_use]
     pub fn inverse(&self) -> Vec<Vec<f64>> {
@@ -155,6 +174,10 @@ mod tests {
         let a = three();
         assert_eq!([a.get(0, 2), a.get(2, 0), a.get(1, 2), a.get(2, 2)], [-2.0, -2.0, 2.0, 6.0]);
         assert_eq!(a.get(0, 3), 0.0);
+        let diagonal = Symmetric::new(3, vec![2.0, 0.0, 0.0, 3.0, 0.0, 5.0]).unwrap();
+        assert_eq!(Symmetric::diagonal(&[2.0, 3.0, 5.0]), diagonal);
+        let determinant = diagonal.cholesky(0.0).unwrap().log_determinant();
+        assert!((determinant - 30f64.ln()).abs() < 1e-14);
         assert!(Symmetric::new(3, vec![1.0; 5]).is_none());
     }
 

@@ -9,7 +9,10 @@ use crate::error::Error;
 use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
-use crate::tasks::{cif, concordance, cox, finegray, glm, hazard, km, multistate, table1};
+use crate::tasks::{
+    cif, clusters, comutation, concordance, cox, finegray, glm, hazard, km, multistate, pca, scan,
+    table1,
+};
 
 /// Results of the study's earlier tasks, by their manifest id.
 pub type Finished = BTreeMap<String, serde_json::Value>;
@@ -17,7 +20,7 @@ pub type Finished = BTreeMap<String, serde_json::Value>;
 type Open = fn(&toml::Table, &Schema, &Finished) -> Result<Box<dyn Run>, Error>;
 
 /// The tasks of this binary: name, version, and how a run of it starts.
-const TASKS: [(&str, u32, Open); 9] = [
+const TASKS: &[(&str, u32, Open)] = &[
     (table1::NAME, table1::VERSION, |p, s, _| Ok(start(table1::Describe::new(p, s)?))),
     (km::NAME, km::VERSION, |p, s, _| Ok(start(km::KaplanMeier::new(p, s)?))),
     (cif::NAME, cif::VERSION, |p, s, _| Ok(start(cif::CumulativeIncidence::new(p, s)?))),
@@ -30,6 +33,12 @@ const TASKS: [(&str, u32, Open); 9] = [
     (hazard::NAME, hazard::VERSION, |p, s, _| Ok(start(hazard::Hazard::new(p, s)?))),
     (concordance::NAME, concordance::VERSION, |p, s, finished| {
         Ok(start(concordance::Concordance::new(p, s, finished)?))
+    }),
+    (pca::NAME, pca::VERSION, |p, s, _| Ok(start(pca::Pca::new(p, s)?))),
+    (clusters::NAME, clusters::VERSION, |p, s, _| Ok(start(clusters::Clusters::new(p, s)?))),
+    (scan::NAME, scan::VERSION, |p, s, _| Ok(start(scan::Scan::new(p, s)?))),
+    (comutation::NAME, comutation::VERSION, |p, s, _| {
+        Ok(start(comutation::Comutation::new(p, s)?))
     }),
 ];
 

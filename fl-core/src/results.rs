@@ -3,12 +3,16 @@
 //! Field names follow R's `survival` where it has them. Units: times in the data's own unit on
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
+pub mod clusters;
 pub mod competing;
+pub mod comutation;
 pub mod finegray;
 pub mod gridded;
 pub mod multistate;
 pub mod noised;
+pub mod pca;
 pub mod penalty;
+pub mod scan;
 
 use serde::{Deserialize, Deserializer, Serialize};
 

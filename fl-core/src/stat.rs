@@ -2,6 +2,8 @@
 //!
 //! These numbers end in an output and never in a later query, so rule X3 does not bind them.
 
+pub mod fisher;
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::gamma::checked_gamma_ur;
 

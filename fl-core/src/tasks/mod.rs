@@ -2,6 +2,9 @@
 //! name and version.
 
 pub mod cif;
+pub mod clusters;
+mod columns;
+pub mod comutation;
 pub mod concordance;
 pub mod cox;
 pub mod finegray;
@@ -12,7 +15,9 @@ pub mod km;
 mod layout;
 pub mod multistate;
 pub mod newton;
+pub mod pca;
 mod risk_sets;
+pub mod scan;
 mod survival;
 pub mod table1;
 mod time_grid;

@@ -237,14 +237,6 @@ pub(crate) fn oracle(what: &str) -> Option<Value> {
     Some(serde_json::from_str(&text).expect("JSON oracle"))
 }
 
-/// What R says, by a script of `tests/oracles` whose output is in the repository.
-pub(crate) fn own_oracle(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/oracles");
-    let path = path.join(format!("{name}.json"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).expect("JSON oracle")
-}
-
 /// A shipped data file.
 pub(crate) fn data(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data").join(name);

@@ -4,8 +4,8 @@ use haima_fl_core::results::{Curve, Curves, LogRank};
 use serde_json::Value;
 
 use crate::common::{
-    BMT, LEUKSURV, MGUS2, MYELOMA, close, cohorts, data, deal, numbers, oracle, own_oracle, run,
-    schema, shared, split,
+    BMT, LEUKSURV, MGUS2, MYELOMA, close, cohorts, data, deal, numbers, oracle, run, schema,
+    shared, shipped_oracle, split,
 };
 
 const TRUTH: &str = "truth/survival_r_curves.json";
@@ -164,7 +164,7 @@ fn the_left_truncated_curve_equals_r() {
 
 #[test]
 fn the_restricted_mean_equals_r() {
-    let r = own_oracle("survival");
+    let r = shipped_oracle("survival.json");
     let ours = leuksurv("1.0", "by = \"male\"\ntau = 730.0");
     for curve in &ours.curves {
         let theirs = &r["rmst_leuksurv_730"][&curve.group];

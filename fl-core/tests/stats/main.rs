@@ -4,7 +4,9 @@
 mod common;
 
 mod bounds;
+mod clusters;
 mod competing;
+mod comutation;
 mod cox;
 mod finegray;
 mod glm;
@@ -12,7 +14,12 @@ mod golden;
 mod gridded_cox;
 mod hostile;
 mod km;
+mod many_columns;
 mod multistate;
 mod noised;
+mod panel;
+mod pca;
+mod planted;
 mod rules;
+mod scan;
 mod table1;
