@@ -25,7 +25,7 @@ pub(super) struct TimeAxis {
 }
 
 impl TimeAxis {
-    fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
+    pub(super) fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
         let last = |curve: &&Curve| drawn(curve, min_cell).last().map(|row| row.time);
         let end = curves.iter().filter_map(last).fold(0.0, f64::max);
         let (divisor, unit) = match wording.time_unit.as_str() {
@@ -40,9 +40,9 @@ impl TimeAxis {
 
 /// One row of a curve.
 #[derive(Clone, Copy)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Time, data units.
-    pub(super) time: f64,
+    pub(crate) time: f64,
     at_risk: u64,
     censored: u64,
     /// Survival after `time`.
@@ -70,24 +70,24 @@ fn rows(curve: &Curve) -> impl Iterator<Item = Row> + '_ {
 }
 
 /// The rows that are drawn.
-pub(super) fn drawn(curve: &Curve, min_cell: u64) -> impl Iterator<Item = Row> + '_ {
+pub(crate) fn drawn(curve: &Curve, min_cell: u64) -> impl Iterator<Item = Row> + '_ {
     rows(curve).take_while(move |row| row.at_risk >= min_cell.max(1))
 }
 
 /// Patients at risk just before `time`, and censored earlier.
-pub(super) fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
+pub(crate) fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
     let censored = rows(curve).take_while(|row| row.time < time).map(|row| row.censored).sum();
     let next = rows(curve).find(|row| row.time >= time);
     (next.map_or(0, |row| row.at_risk), censored)
 }
 
 /// Events of a curve, under the display rule.
-pub(super) fn events_cell(curve: &Curve, min_cell: u64) -> String {
+pub(crate) fn events_cell(curve: &Curve, min_cell: u64) -> String {
     numbers::cell(curve.n_event.iter().sum(), min_cell)
 }
 
 /// Survival at `time` with its interval, as text, while the curve is drawn.
-fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
+pub(crate) fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
     let reached = drawn(curve, min_cell).last().is_some_and(|last| last.time >= time);
     let row = rows(curve).take_while(|row| row.time <= time).last();
     match row {
