@@ -32,7 +32,7 @@ enum Command {
     /// Run a whole network of hospitals and nodes on this machine, on real patients.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
-    /// One analysis over the hospitals of a pooled file, beside R's conventions.
+    /// One clinical analysis over sums of the hospitals of a pooled file, by R's conventions.
     #[cfg(feature = "demo")]
     Stats(stats::Stats),
     /// Make rows of docs/results.md: our figures beside those of others.

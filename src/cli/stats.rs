@@ -67,7 +67,7 @@ struct Common {
     /// Tables show no count of patients below this (a rule of display; the JSON has all counts).
     #[arg(long, value_name = "N", default_value_t = 5)]
     min_cell: u64,
-    /// Write the figure as SVG: km, cox, glm and gwas have one.
+    /// Write the figure as SVG: curves, forest plot, or Manhattan and QQ plot.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Print one JSON object.
@@ -111,9 +111,10 @@ fn option(parameter: &'static Parameter, needed: bool) -> Arg {
         arg = arg.conflicts_with("task");
     }
     arg = match parameter.kind {
-        Kind::Column | Kind::ColumnOr(_) => arg.value_name("COLUMN"),
+        Kind::Column => arg.value_name("COLUMN"),
+        Kind::ColumnOr(_) => arg.value_name("site|none|COLUMN"),
         Kind::Columns => arg.value_name("COLUMNS").value_delimiter(','),
-        Kind::Word(words) => arg.value_parser(PossibleValuesParser::new(words)),
+        Kind::Word(words) => arg.value_name("WORD").value_parser(PossibleValuesParser::new(words)),
         Kind::Text => arg.value_name("TEXT"),
         Kind::Number | Kind::Grid => arg.value_name("X").value_parser(clap::value_parser!(f64)),
         Kind::Whole => arg.value_name("N").value_parser(clap::value_parser!(i64)),

@@ -15,17 +15,17 @@ use super::survival_figure::Figure;
 use super::words;
 
 /// Times in the unit of the axis.
-pub(super) struct TimeAxis {
+pub(crate) struct TimeAxis {
     /// Data units in one axis unit.
-    pub(super) divisor: f64,
+    pub(crate) divisor: f64,
     /// Name of the axis unit, plural.
-    pub(super) unit: String,
+    pub(crate) unit: String,
     /// Last time drawn, axis units.
     pub(super) end: f64,
 }
 
 impl TimeAxis {
-    pub(super) fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
+    pub(crate) fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
         let last = |curve: &&Curve| drawn(curve, min_cell).last().map(|row| row.time);
         let end = curves.iter().filter_map(last).fold(0.0, f64::max);
         let (divisor, unit) = match wording.time_unit.as_str() {
@@ -35,6 +35,14 @@ impl TimeAxis {
             unit => (1.0, unit),
         };
         Self { divisor, unit: unit.to_owned(), end: end / divisor }
+    }
+
+    /// Round times for a table, in axis units.
+    pub(crate) fn marks(&self) -> Vec<f64> {
+        if self.unit == "years" {
+            return [1.0, 2.0, 5.0, 10.0].into_iter().filter(|mark| *mark <= self.end).collect();
+        }
+        plot::ticks(self.end, 4).into_iter().skip(1).collect()
     }
 }
 
@@ -141,11 +149,7 @@ fn caption(result: &Curves, wording: &Wording, min_cell: u64) -> Markup {
 
 /// Median and survival at round times.
 fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
-    let marks: Vec<f64> = if axis.unit == "years" {
-        [1.0, 2.0, 5.0, 10.0].into_iter().filter(|mark| *mark <= axis.end).collect()
-    } else {
-        plot::ticks(axis.end, 4).into_iter().skip(1).collect()
-    };
+    let marks = axis.marks();
     let unit = |mark: f64| match mark {
         1.0 => axis.unit.trim_end_matches('s'),
         _ => axis.unit.as_str(),

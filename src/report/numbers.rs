@@ -153,7 +153,7 @@ pub(crate) fn p_cell(p: f64) -> String {
 }
 
 /// A share as a whole percentage; one decimal below 1 % and above 99 %.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let value = share * 100.0;
     let near_end = (value > 0.0 && value < 1.0) || (value > 99.0 && value < 100.0);
     format!("{}%", decimal(value, usize::from(near_end)))

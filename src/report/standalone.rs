@@ -33,12 +33,24 @@ pub(crate) fn forest(fit: &Fit, wording: &Wording) -> Option<String> {
     forest::page(fit, wording).map(file)
 }
 
-/// A drawing as a file: with its name space, its style and a white ground.
+/// Room around a drawing.
+const MARGIN: f64 = 14.0;
+
+/// A drawing as a file: with its name space, its style, and a white ground with room around it.
 fn file(drawing: Markup) -> String {
     let drawing = drawing.into_string();
-    let Some((head, rest)) = drawing.split_once('>') else { return drawing };
-    let head = head.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"760\"", 1);
+    let parts = drawing.split_once("viewBox=\"0 0 ").and_then(|(head, rest)| {
+        let (size, rest) = rest.split_once('"')?;
+        let (width, height) = size.split_once(' ')?;
+        Some((head, width.parse::<f64>().ok()?, height.parse::<f64>().ok()?, rest.split_once('>')?))
+    });
+    let Some((head, width, height, (attributes, shapes))) = parts else { return drawing };
+    let head = head.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);
+    let (width, height) = (width + 2.0 * MARGIN, height + 2.0 * MARGIN);
+    let (x, y) = (-MARGIN, -MARGIN);
     format!(
-        "{head}><style>{STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{rest}\n"
+        "{head}width=\"{width}\" height=\"{height}\" viewBox=\"{x} {y} {width} {height}\"{attributes}>\
+         <style>{STYLE}</style>\
+         <rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>{shapes}\n"
     )
 }

@@ -65,7 +65,7 @@ parameters! {
     EVENT: "event", Kind::Column, "Column that says whether the event ended it (0 or 1)";
     STATES: "event", Kind::Column, "Column that says how it ended: censored first, then each cause";
     ENTRY: "entry", Kind::Column, "Column of times from which a patient is at risk (left truncation)";
-    CAUSE: "cause", Kind::Text, "Level of the event column that is meant";
+    CAUSE: "cause", Kind::Text, "Level of the event column that counts; others end follow-up";
     BY: "by", Kind::Column, "Column of the groups";
     STRATA: "strata", Kind::ColumnOr(&["site", "none"]), "Strata: site, none or a column [default: site]";
     TEST_STRATA: "strata", Kind::ColumnOr(&["site", "none"]), "Strata of the log-rank test: site, none or a column [default: none]";
@@ -104,7 +104,7 @@ pub const ANALYSES: [Analysis; 10] = [
         version: 1,
         about: "Kaplan-Meier curves, with the log-rank test between groups",
         needs: &[&TIME, &EVENT, &GRID],
-        takes: &[&BY, &TEST_STRATA, &ENTRY, &TAU],
+        takes: &[&BY, &CAUSE, &TEST_STRATA, &ENTRY, &TAU],
     },
     Analysis {
         name: "logrank",
@@ -120,7 +120,7 @@ pub const ANALYSES: [Analysis; 10] = [
         version: 1,
         about: "Cox proportional hazards: hazard ratios",
         needs: &[&TIME, &EVENT, &COVARIATES],
-        takes: &[&ENTRY, &STRATA, &TIES, &GRID, &RIDGE, &LASSO, &MAX_ITERATIONS],
+        takes: &[&CAUSE, &ENTRY, &STRATA, &TIES, &GRID, &RIDGE, &LASSO, &MAX_ITERATIONS],
     },
     Analysis {
         name: "cif",
@@ -177,8 +177,8 @@ pub const ANALYSES: [Analysis; 10] = [
         task: "meta",
         version: 1,
         about: "Random-effects meta-analysis of each hospital's own model",
-        needs: &[&COVARIATES],
-        takes: &[&MODEL, &TERM, &TIME, &EVENT, &OUTCOME],
+        needs: &[&MODEL, &COVARIATES],
+        takes: &[&TERM, &TIME, &EVENT, &OUTCOME, &HORIZON, &TIES],
     },
 ];
 

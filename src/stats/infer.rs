@@ -26,7 +26,9 @@ pub(super) struct Roles {
     pub(super) used: BTreeSet<String>,
     /// Of these, columns of times: their range starts at 0.
     pub(super) times: BTreeSet<String>,
-    /// Of these, columns whose values are levels also where they are numbers.
+    /// Of these, columns whose values are levels also where they are numbers, but for flags.
+    pub(super) groups: BTreeSet<String>,
+    /// Of these, columns whose values are levels whatever they are.
     pub(super) levels: BTreeSet<String>,
 }
 
@@ -84,9 +86,11 @@ fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Err
     if known.is_empty() {
         return Err(fault("has no value; leave it out".into()));
     }
-    let flags = numbers.len() == known.len() && numbers.iter().all(|x| *x == 0.0 || *x == 1.0);
+    let forced = roles.levels.contains(name);
+    let only = |flags: &[f64]| flags.iter().all(|x| *x == 0.0 || *x == 1.0);
+    let flags = numbers.len() == known.len() && only(&numbers) && !forced;
     // A few texts among numbers are faults, which intake names with their line.
-    let numeric = 2 * numbers.len() > known.len() && !roles.levels.contains(name);
+    let numeric = 2 * numbers.len() > known.len() && !forced && !roles.groups.contains(name);
     if flags {
         column.insert("kind".into(), "flag".into());
     } else if numeric {
@@ -105,6 +109,8 @@ fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Err
         if levels.iter().all(|level| number(level).is_some()) {
             levels.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
         }
+        // Of how follow-up ended, censored is what the first level means.
+        levels.sort_by_key(|level| !level.to_lowercase().starts_with("cens"));
         if let [only] = levels.as_slice() {
             return Err(fault(format!("has the one value `{only}`; leave it out")));
         }

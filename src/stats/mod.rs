@@ -232,13 +232,21 @@ fn roles(table: &Table, task: &Task, categories: &[String]) -> Result<infer::Rol
     }
     let column = |key: &str| task.text(key).map(str::to_owned);
     let mut levels: BTreeSet<String> = categories.iter().cloned().collect();
-    levels.extend(["by", "strata"].into_iter().filter_map(column));
-    if matches!(task.name.as_str(), "cif" | "finegray") {
+    let several_ends = matches!(task.name.as_str(), "cif" | "finegray");
+    if several_ends || task.params.contains_key("cause") {
         levels.extend(column("event"));
     }
+    let used: BTreeSet<String> =
+        table.columns().filter(|name| task.names(name)).map(str::to_owned).collect();
+    if used.is_empty() {
+        let all: Vec<&str> = table.columns().collect();
+        let problem = format!("the question names none of its columns: {}", all.join(", "));
+        return Err(Error::config(table.path(), problem));
+    }
     Ok(infer::Roles {
-        used: table.columns().filter(|name| task.names(name)).map(str::to_owned).collect(),
+        used,
         times: ["time", "entry"].into_iter().filter_map(column).collect(),
+        groups: ["by", "strata"].into_iter().filter_map(column).collect(),
         levels,
     })
 }

@@ -33,7 +33,7 @@ pub(super) fn run(request: &Request, prepared: &Prepared) -> Result<Value, Error
     let plan = plan(request, prepared, root.path())?;
     let mut network = Network::make(&plan)?;
     let parties = match plan.nodes {
-        0 => format!("{} sites, masked", plan.cohorts.len()),
+        0 => format!("{} sites (masked)", plan.cohorts.len()),
         nodes => format!("{nodes} nodes, {} sites", plan.cohorts.len()),
     };
     eprintln!("{parties} and a coordinator, each its own process");

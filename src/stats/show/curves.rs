@@ -7,11 +7,9 @@ use haima_fl_core::results::{Curve, Curves, LogRank};
 use serde_json::Value;
 
 use super::text;
-use crate::report::{curves as drawn, numbers, plot, words};
+use crate::report::curves::{self as drawn, TimeAxis};
+use crate::report::{numbers, plot, words};
 use crate::stats::Answer;
-
-/// Round times in a table, at most.
-const TIMES: usize = 5;
 
 pub(super) fn show(result: &Curves, answer: &Answer) -> String {
     let (wording, min_cell) = (&answer.wording, answer.min_cell);
@@ -34,11 +32,12 @@ pub(super) fn show(result: &Curves, answer: &Answer) -> String {
         ]);
     }
     shown.push_str(&text::columns(&rows));
-    let times = times(&result.curves, min_cell);
-    if !times.is_empty() {
-        let unit = words::or(&wording.time_unit, "time units");
-        let _ = writeln!(shown, "\nSurvival (95% CI), and patients still at risk, after {unit}:");
-        shown.push_str(&at_times(&result.curves, &times, answer));
+    let curves: Vec<&Curve> = result.curves.iter().collect();
+    let axis = TimeAxis::new(&curves, wording, min_cell);
+    if !axis.marks().is_empty() {
+        let _ =
+            writeln!(shown, "\nSurvival (95% CI), and patients still at risk, by {}:", axis.unit);
+        shown.push_str(&at_marks(&curves, &axis, answer));
     }
     if let Some(test) = &result.logrank {
         let _ = writeln!(shown, "\n{}", verdict(test));
@@ -52,22 +51,16 @@ pub(super) fn show(result: &Curves, answer: &Answer) -> String {
     shown
 }
 
-/// Round times while any curve is shown.
-fn times(curves: &[Curve], min_cell: u64) -> Vec<f64> {
-    let last = |curve: &Curve| drawn::drawn(curve, min_cell).last().map(|row| row.time);
-    let end = curves.iter().filter_map(last).fold(0.0, f64::max);
-    plot::ticks(end, TIMES).into_iter().skip(1).collect()
-}
-
-fn at_times(curves: &[Curve], times: &[f64], answer: &Answer) -> String {
-    let heading = times.iter().map(|time| plot::tick_text(*time));
+fn at_marks(curves: &[&Curve], axis: &TimeAxis, answer: &Answer) -> String {
+    let marks = axis.marks();
+    let heading = marks.iter().map(|mark| plot::tick_text(*mark));
     let mut rows = vec![std::iter::once(String::new()).chain(heading).collect::<Vec<_>>()];
     for curve in curves {
         let mut survival = vec![words::group(&answer.wording, &curve.group)];
         let mut at_risk = vec!["  at risk".to_owned()];
-        for time in times {
-            survival.push(drawn::survival(curve, *time, answer.min_cell));
-            at_risk.push(numbers::cell(drawn::at_risk(curve, *time).0, answer.min_cell));
+        for time in marks.iter().map(|mark| mark * axis.divisor) {
+            survival.push(drawn::survival(curve, time, answer.min_cell));
+            at_risk.push(numbers::cell(drawn::at_risk(curve, time).0, answer.min_cell));
         }
         rows.extend([survival, at_risk]);
     }

@@ -4,6 +4,7 @@
 
 mod curves;
 mod fit;
+mod meta;
 mod other;
 mod table1;
 mod text;
@@ -23,6 +24,9 @@ pub fn show(answer: &Answer) -> String {
         Some("haima.fit/1") => read(answer).map(|fit| fit::show(&fit, answer)),
         Some("haima.km/1") => read(answer).map(|curves| curves::show(&curves, answer)),
         Some("haima.logrank/1") => curves::show_test(answer),
+        Some("haima.meta/1") => meta::show(answer),
+        Some("haima.pca/1") => meta::components(answer),
+        Some("haima.cif/1") => meta::incidence(answer),
         Some("haima.table1/1") => read(answer).map(|table| table1::show(&table, answer)),
         _ => None,
     }
