@@ -34,7 +34,7 @@ enum Command {
     Demo(crate::demo::Options),
     /// One clinical analysis over sums of the hospitals of a pooled file, by R's conventions.
     #[cfg(feature = "demo")]
-    Stats(stats::Stats),
+    Stats(Box<stats::Stats>),
     /// Make rows of docs/results.md: our figures beside those of others.
     #[cfg(feature = "demo")]
     Reproduce(reproduce::Reproduce),

@@ -285,7 +285,7 @@ fn value(
     })
 }
 
-/// Columns by name or by the beginning of their names.
+/// Columns by name or by the beginning of their names, and interactions of columns.
 fn columns<'a>(
     names: impl Iterator<Item = &'a String>,
     table: &Table,
@@ -293,7 +293,7 @@ fn columns<'a>(
     let mut found = Vec::new();
     for name in names {
         let Some(prefix) = name.strip_suffix('*') else {
-            table.has(name)?;
+            name.split(':').try_for_each(|column| table.has(column))?;
             found.push(name.clone());
             continue;
         };

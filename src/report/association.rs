@@ -226,7 +226,7 @@ fn alternative(scan: &Scan) -> String {
 mod tests {
     use super::*;
 
-    fn scan(rows: Value) -> Option<Scan> {
+    fn scan(rows: &Value) -> Option<Scan> {
         let Value::Object(result) = serde_json::json!({ "n": 3, "variants": rows }) else {
             return None;
         };
@@ -241,7 +241,7 @@ mod tests {
             { "name": "t_8_21", "p": 0.5, "chisq": 0.454_936_423_119_572_7 },
             { "name": "t_6_9", "p": null },
         ]);
-        let scan = scan(rows).unwrap();
+        let scan = scan(&rows).unwrap();
         assert_eq!(groups(&scan), [0, 0, 1]);
         let svg = figure(&scan);
         assert!(svg.contains(">mut_TP53<") && !svg.contains(">mut_NPM1<"), "{svg}");
@@ -251,8 +251,8 @@ mod tests {
 
     #[test]
     fn names_are_escaped_and_a_result_without_p_values_has_no_figure() {
-        let svg = figure(&scan(serde_json::json!([{ "name": "a<b", "p": 0.0 }])).unwrap());
+        let svg = figure(&scan(&serde_json::json!([{ "name": "a<b", "p": 0.0 }])).unwrap());
         assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
-        assert!(scan(serde_json::json!([{ "name": "a" }])).is_none());
+        assert!(scan(&serde_json::json!([{ "name": "a" }])).is_none());
     }
 }

@@ -14,6 +14,8 @@ pub(crate) mod curves;
 mod fits;
 mod forest;
 mod hazard;
+#[cfg(feature = "demo")]
+pub(crate) mod incidence;
 mod model;
 pub(crate) mod numbers;
 mod page;

@@ -99,6 +99,10 @@ impl Ratio {
     pub(crate) fn of(fit: &Fit) -> Self {
         match fit.model.as_str() {
             "logistic" => Self { short: "OR", long: "Odds ratio", of: "odds" },
+            "poisson" => Self { short: "RR", long: "Rate ratio", of: "rate" },
+            "finegray" => {
+                Self { short: "SHR", long: "Subdistribution hazard ratio", of: "incidence" }
+            }
             _ => Self { short: "HR", long: "Hazard ratio", of: "hazard" },
         }
     }

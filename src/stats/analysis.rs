@@ -69,11 +69,11 @@ parameters! {
     BY: "by", Kind::Column, "Column of the groups";
     STRATA: "strata", Kind::ColumnOr(&["site", "none"]), "Strata: site, none or a column [default: site]";
     TEST_STRATA: "strata", Kind::ColumnOr(&["site", "none"]), "Strata of the log-rank test: site, none or a column [default: none]";
-    COVARIATES: "covariates", Kind::Columns, "Columns of the model, separated by commas";
+    COVARIATES: "covariates", Kind::Columns, "Columns of the model, separated by commas; A:B is an interaction";
     TIES: "ties", Kind::Word(&["efron", "breslow"]), "How tied events share their risk set [default: efron]";
     RIDGE: "ridge", Kind::Number, "L2 penalty on the coefficients";
     LASSO: "lasso", Kind::Number, "L1 penalty on the coefficients";
-    FAMILY: "family", Kind::Word(&["binomial", "gaussian", "poisson"]), "Distribution of the outcome";
+    FAMILY: "family", Kind::Word(&["logistic", "linear", "poisson"]), "Kind of regression [default: logistic]";
     OUTCOME: "outcome", Kind::Column, "Column of the outcome";
     EXPOSURE: "exposure", Kind::Column, "Column of the time at risk (Poisson)";
     HORIZON: "horizon", Kind::Number, "Outcome: the event by this time";
@@ -135,8 +135,8 @@ pub const ANALYSES: [Analysis; 10] = [
         task: "finegray",
         version: 1,
         about: "Fine-Gray model: subdistribution hazard ratios",
-        needs: &[&TIME, &STATES, &COVARIATES, &GRID],
-        takes: &[&CAUSE, &MAX_ITERATIONS],
+        needs: &[&TIME, &STATES, &CAUSE, &COVARIATES, &GRID],
+        takes: &[&MAX_ITERATIONS],
     },
     Analysis {
         name: "glm",
@@ -162,7 +162,7 @@ pub const ANALYSES: [Analysis; 10] = [
         version: 1,
         about: "Association scan: a score test for every variant",
         needs: &[&OUTCOME, &VARIANTS],
-        takes: &[&COVARIATES],
+        takes: &[&COVARIATES, &MAX_ITERATIONS],
     },
     Analysis {
         name: "pca",

@@ -11,11 +11,12 @@ use crate::stats::Answer;
 
 pub(super) fn show(fit: &Fit, answer: &Answer) -> String {
     let name = Ratio::of(fit);
-    let has_ratio = fit.model != "gaussian";
+    let has_ratio = fit.model != "linear";
     let model = match fit.model.as_str() {
         "cox" => "Cox proportional hazards model",
-        "logistic" | "binomial" => "Logistic regression",
-        "gaussian" => "Linear regression",
+        "finegray" => "Fine-Gray model",
+        "logistic" => "Logistic regression",
+        "linear" => "Linear regression",
         "poisson" => "Poisson regression",
         other => other,
     };
@@ -34,7 +35,7 @@ pub(super) fn show(fit: &Fit, answer: &Answer) -> String {
         numbers::counted(fit.iterations.into(), "secure sum", "secure sums"),
     );
     let ratio = format!("{} (95% CI)", name.short);
-    let heading = ["", "Coefficient", "SE", if has_ratio { &ratio } else { "z" }, "p"];
+    let heading = ["", "Coefficient", "SE", if has_ratio { &ratio } else { "statistic" }, "p"];
     let mut rows = vec![text::row(heading)];
     for term in &fit.terms {
         let (estimate, interval) = numbers::ratio(term.hr, term.lo, term.hi);

@@ -6,6 +6,7 @@ mod curves;
 mod fit;
 mod meta;
 mod other;
+mod scan;
 mod table1;
 mod text;
 
@@ -27,6 +28,7 @@ pub fn show(answer: &Answer) -> String {
         Some("haima.meta/1") => meta::show(answer),
         Some("haima.pca/1") => meta::components(answer),
         Some("haima.cif/1") => meta::incidence(answer),
+        Some("haima.scan/1") => scan::show(answer),
         Some("haima.table1/1") => read(answer).map(|table| table1::show(&table, answer)),
         _ => None,
     }
