@@ -20,8 +20,15 @@ const AREA: (f64, f64) = (70.0, 735.0);
 struct Line {
     name: String,
     n: u64,
-    /// Time, incidence and, where there is an interval, its ends.
-    points: Vec<(f64, f64, Option<(f64, f64)>)>,
+    points: Vec<Point>,
+}
+
+/// Incidence by a time. Before the first event there is no interval: its ends are the incidence.
+struct Point {
+    time: f64,
+    cif: f64,
+    lo: f64,
+    hi: f64,
 }
 
 /// All curves of a result.
@@ -44,11 +51,12 @@ impl Groups {
             for cause in curve.get("causes")?.as_array()? {
                 let of_cause = cause.get("cause")?.as_str()?;
                 let [cif, lo, hi] = ["cif", "lo", "hi"].map(|key| list(cause, key));
-                let band = lo
-                    .into_iter()
-                    .zip(hi)
-                    .map(|(lo, hi)| (lo.is_finite() && hi.is_finite()).then_some((lo, hi)));
-                let points = times.iter().zip(cif).zip(band).take(shown);
+                let ends = lo.into_iter().zip(hi);
+                let point = |((&time, cif), (lo, hi)): ((&f64, f64), (f64, f64))| {
+                    let or_cif = |end: f64| if end.is_finite() { end } else { cif };
+                    Point { time, cif, lo: or_cif(lo), hi: or_cif(hi) }
+                };
+                let points = times.iter().zip(cif).zip(ends).take(shown);
                 let name = match group {
                     "all" => of_cause.to_owned(),
                     _ => format!("{of_cause}, {group}"),
@@ -56,7 +64,7 @@ impl Groups {
                 lines.push(Line {
                     name,
                     n: curve.get("n").and_then(Value::as_u64).unwrap_or(0),
-                    points: points.map(|((time, cif), band)| (*time, cif, band)).collect(),
+                    points: points.map(point).collect(),
                 });
             }
         }
@@ -68,8 +76,8 @@ impl Groups {
 /// The figure.
 pub(crate) fn figure(groups: &Groups, wording: &Wording) -> String {
     let all = || groups.lines.iter().flat_map(|line| &line.points);
-    let end = all().map(|point| point.0).fold(0.0, f64::max);
-    let high = all().map(|(_, cif, band)| band.map_or(*cif, |(_, hi)| hi)).fold(0.0, f64::max);
+    let end = all().map(|point| point.time).fold(0.0, f64::max);
+    let high = all().map(|point| point.hi).fold(0.0, f64::max);
     let (divisor, time_unit) = match wording.time_unit.as_str() {
         "days" if end > 900.0 => (365.25, "years"),
         "months" if end > 36.0 => (12.0, "years"),
@@ -111,14 +119,12 @@ fn drawn(line: &Line, index: usize, divisor: f64, x: &Scale, y: &Scale) -> Marku
     let mut upper = start;
     let mut lower = Vec::new();
     let mut before = 0.0;
-    for (time, cif, band) in &line.points {
+    for Point { time, cif, lo, hi } in &line.points {
         let at = x.text(time / divisor);
         steps.push_str(&format!("H{at}V{}", y.text(*cif)));
-        // Before the first event there is no interval, and the band has no width.
-        let (lo, hi) = band.unwrap_or((*cif, *cif));
-        upper.push_str(&format!("H{at}V{}", y.text(hi)));
-        lower.push(format!("L{at} {}L{at} {}", y.text(lo), y.text(before)));
-        before = lo;
+        upper.push_str(&format!("H{at}V{}", y.text(*hi)));
+        lower.push(format!("L{at} {}L{at} {}", y.text(*lo), y.text(before)));
+        before = *lo;
     }
     lower.reverse();
     let name_y = 40.0 + 20.0 * index as f64;
