@@ -11,7 +11,10 @@
 //! | [`coordinator`] | the study's daemon: runs tasks, serves sites |
 //! | [`provision`] | keys, certificates and the manifest of a new study |
 //! | [`budget`] | what a plan costs |
+//! | [`pooled`] | one CSV dealt out to local hospitals |
 //! | [`report`] | the study's report |
+//! | [`stats`] | one analysis over local hospitals (feature `demo`) |
+//! | [`reproduce`] | the rows of `docs/results.md` (feature `demo`) |
 //! | [`bench_load`] | rounds as fast as they go (feature `demo`) |
 //! | [`demo`] | a whole network on one machine (feature `demo`) |
 //! | [`cli`] | the command line (feature `cli`) |
@@ -28,9 +31,14 @@ pub mod coordinator;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod error;
+pub mod pooled;
 pub mod provision;
 pub mod report;
+#[cfg(feature = "demo")]
+pub mod reproduce;
 pub mod site;
+#[cfg(feature = "demo")]
+pub mod stats;
 pub mod sum;
 #[cfg(feature = "demo")]
 mod throttle;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{program, repository};
-use haima::demo::split;
+use haima::pooled::split;
 use haima_smpc_node::manifest::Manifest;
 
 /// Runs `haima` with these words.

@@ -3,6 +3,10 @@
 
 mod audit;
 mod budget;
+#[cfg(feature = "demo")]
+mod reproduce;
+#[cfg(feature = "demo")]
+mod stats;
 mod study;
 
 use std::ffi::OsString;
@@ -28,6 +32,12 @@ enum Command {
     /// Run a whole network of hospitals and nodes on this machine, on real patients.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
+    /// One clinical analysis over sums of the hospitals of a pooled file, by R's conventions.
+    #[cfg(feature = "demo")]
+    Stats(Box<stats::Stats>),
+    /// Make rows of docs/results.md: our figures beside those of others.
+    #[cfg(feature = "demo")]
+    Reproduce(reproduce::Reproduce),
     /// Rounds as fast as they go: real nodes on this machine, simulated sites.
     #[cfg(feature = "demo")]
     BenchLoad(crate::bench_load::Options),
@@ -111,6 +121,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(&options),
+        #[cfg(feature = "demo")]
+        Command::Stats(command) => stats::run(&command),
+        #[cfg(feature = "demo")]
+        Command::Reproduce(command) => reproduce::run(&command),
         #[cfg(feature = "demo")]
         Command::Poisoner { config } => poisoner(&config),
         #[cfg(feature = "demo")]

@@ -1,17 +1,17 @@
 //! A whole network on one machine: every party its own process, real TLS, real stores, throwaway
 //! keys in a temporary folder.
 //!
-//! `network` makes and runs the parties, and is what the end-to-end tests use too; `split` deals a
-//! pooled CSV out to sites; `poison` is a hospital that cheats; `run` is the command `haima demo`; `screen` is what it shows.
+//! `network` makes and runs the parties, and is what the end-to-end tests and `haima stats` use too;
+//! `follow` runs a study to its end; `poison` is a hospital that cheats; `run` is the command
+//! `haima demo`; `screen` is what it shows.
 //!
 //! One machine and one operator run every party here, so *nothing* is private against whoever
 //! runs the demo; the report says so first.
 
+pub(crate) mod follow;
 pub mod network;
 pub mod poison;
-mod run;
+pub(crate) mod run;
 mod screen;
-mod split;
 
 pub use run::{Options, run};
-pub use split::split;

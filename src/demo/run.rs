@@ -1,13 +1,7 @@
 //! The command `haima demo`: makes a network, runs its study, shows what came of it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Child;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
 
 use clap::Args;
 use haima_dp::units::{Epsilon, Order};
@@ -17,12 +11,13 @@ use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, drive};
 use haima_smpc_node::masking::Mode;
 
+use super::follow;
 use super::network::{Network, Plan};
 use super::screen::Screen;
-use super::split::split;
 use crate::Error;
 use crate::budget;
 use crate::coordinator::events::Event;
+use crate::pooled::{site_name, split};
 use crate::provision::{Study, Timing};
 use crate::report::{Comparison, StepResult, StudyReport};
 use crate::site::Policy;
@@ -60,7 +55,7 @@ pub struct Options {
     poison: bool,
 }
 
-const TIMING: Timing = Timing { round_ms: 15_000, grace_ms: 5_000, tick_ms: 100 };
+pub(crate) const TIMING: Timing = Timing { round_ms: 15_000, grace_ms: 5_000, tick_ms: 100 };
 const DEFAULT_DATA: &str = "data/leuksurv.csv";
 
 /// Runs the demonstration.
@@ -69,7 +64,7 @@ const DEFAULT_DATA: &str = "data/leuksurv.csv";
 /// When data or study cannot be used, a party falls, or the user interrupts; all processes have
 /// ended and the temporary folder is gone then.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let interrupted = watch_for_interrupt()?;
+    let interrupted = follow::watch_for_interrupt()?;
     let data = match &options.data {
         Some(data) => data.clone(),
         None => shipped(DEFAULT_DATA)?,
@@ -87,15 +82,10 @@ pub fn run(options: &Options) -> Result<(), Error> {
 
     let mut network = Network::make(&plan)?;
     let screen = Screen::new(&plan, &data, cohorts.iter().map(Cohort::len).sum());
-    network.start_all()?;
-    let mut coordinator = network.start_coordinator()?;
-    let watched = watch(&mut coordinator, &mut network, &screen, &interrupted);
-    if watched.is_err() {
-        let _ = coordinator.kill();
-    }
-    let _ = coordinator.wait();
-    watched?;
-    network.stop(Duration::from_secs(2));
+    follow::to_the_end(&mut network, &interrupted, |event| match event {
+        Event::Done => screen.done(),
+        event => screen.show(event),
+    })?;
     crate::provision::plan::write(&options.out, &network.manifest)?;
     let report = network.folder("coordinator")?.join("out/report.json");
     let mut report: StudyReport = read_json(&report)?;
@@ -108,35 +98,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sets the flag on Ctrl-C or SIGTERM, so that everything is cleared away on the way out.
-fn watch_for_interrupt() -> Result<Arc<AtomicBool>, Error> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let fault = |e: std::io::Error| Error::Stopped { party: "demo".into(), reason: e.to_string() };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fault)?;
-    let set = Arc::clone(&flag);
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            #[cfg(unix)]
-            {
-                use tokio::signal::unix::{SignalKind, signal};
-                if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-                    tokio::select! {
-                        _ = tokio::signal::ctrl_c() => {}
-                        _ = terminate.recv() => {}
-                    }
-                    return;
-                }
-            }
-            let _ = tokio::signal::ctrl_c().await;
-        });
-        set.store(true, Ordering::SeqCst);
-    });
-    Ok(flag)
-}
-
 /// A file of the source folder: from the working directory, or above this program.
-fn shipped(name: &str) -> Result<PathBuf, Error> {
+pub(crate) fn shipped(name: &str) -> Result<PathBuf, Error> {
     let program = std::env::current_exe().unwrap_or_default();
     std::iter::once(PathBuf::from("."))
         .chain(program.ancestors().map(Path::to_path_buf))
@@ -145,7 +108,7 @@ fn shipped(name: &str) -> Result<PathBuf, Error> {
         .ok_or_else(|| {
             Error::config(
                 Path::new(name),
-                "not found; run the demo in the source folder, or give --data FILE",
+                "not found; run this in the source folder, or give --data FILE",
             )
         })
 }
@@ -233,20 +196,6 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
     Ok(Plan { program, root, study, cohorts, nodes, policy, timing, wait_s: 30, poisoner })
 }
 
-/// `district-07` of prefix, value and the width of the longest value.
-fn site_name(prefix: &str, value: &str, width: usize) -> String {
-    let value = match value.parse::<u64>() {
-        Ok(number) => format!("{number:0width$}"),
-        Err(_) => value.to_owned(),
-    };
-    format!("{prefix}-{value}")
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '-' })
-        .take(64)
-        .collect()
-}
-
 fn read_cohorts(plan: &Plan, data: &Path) -> Result<Vec<Cohort>, Error> {
     let schema = Schema::from_toml(&plan.study.schema)?;
     let dealt = plan.cohorts.iter().map(|(name, text)| {
@@ -261,57 +210,6 @@ fn locate(plan: &Plan, data: &Path) -> Option<Error> {
     let mut schema = Schema::from_toml(&plan.study.schema).ok()?;
     schema.ignore.push(plan.study.site_column.clone());
     Cohort::read_csv(data, &schema).err().map(Error::from)
-}
-
-/// Follows the coordinator's events to the end of the study.
-fn watch(
-    coordinator: &mut Child,
-    network: &mut Network,
-    screen: &Screen,
-    interrupted: &AtomicBool,
-) -> Result<(), Error> {
-    let stopped = |network: &Network| Error::Stopped {
-        party: "coordinator".into(),
-        reason: network.last_line("coordinator"),
-    };
-    let Some(output) = coordinator.stdout.take() else { return Err(stopped(network)) };
-    let (sender, events) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if let Ok(event) = serde_json::from_str::<Event>(&line)
-                && sender.send(event).is_err()
-            {
-                return;
-            }
-        }
-    });
-    follow(&events, network, screen, interrupted)?.ok_or_else(|| stopped(network))
-}
-
-/// `None` when the events end without the study's end.
-fn follow(
-    events: &Receiver<Event>,
-    network: &mut Network,
-    screen: &Screen,
-    interrupted: &AtomicBool,
-) -> Result<Option<()>, Error> {
-    loop {
-        match events.recv_timeout(Duration::from_millis(100)) {
-            Ok(Event::Done) => {
-                screen.done();
-                return Ok(Some(()));
-            }
-            Ok(event) => screen.show(&event),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(None),
-        }
-        if interrupted.load(Ordering::SeqCst) {
-            return Err(Error::Interrupted);
-        }
-        if let Some(error) = network.fallen() {
-            return Err(error);
-        }
-    }
 }
 
 fn read_json(path: &Path) -> Result<StudyReport, Error> {

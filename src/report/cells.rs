@@ -9,7 +9,7 @@ use super::numbers;
 
 /// How one count is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     /// In full.
     Count(u64),
     /// As `<min_cell`.
@@ -20,7 +20,7 @@ pub(super) enum Shown {
 
 impl Shown {
     /// Text of the cell, with the share of `total` where the count is printed.
-    pub(super) fn text(self, min_cell: u64, total: Option<u64>) -> String {
+    pub(crate) fn text(self, min_cell: u64, total: Option<u64>) -> String {
         match (self, total) {
             (Self::Count(count), Some(total)) if total > 0 => {
                 let share = numbers::percent(count as f64 / total as f64);
@@ -40,7 +40,7 @@ impl Shown {
 
 /// Decides for a table of counts `[line][group]` in which every line adds up to its first entry
 /// (`all`), and, if `columns_add_up`, every column adds up to a printed number of patients.
-pub(super) fn suppress(
+pub(crate) fn suppress(
     counts: &[Vec<u64>],
     columns_add_up: bool,
     min_cell: u64,

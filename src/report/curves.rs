@@ -15,17 +15,17 @@ use super::survival_figure::Figure;
 use super::words;
 
 /// Times in the unit of the axis.
-pub(super) struct TimeAxis {
+pub(crate) struct TimeAxis {
     /// Data units in one axis unit.
-    pub(super) divisor: f64,
+    pub(crate) divisor: f64,
     /// Name of the axis unit, plural.
-    pub(super) unit: String,
+    pub(crate) unit: String,
     /// Last time drawn, axis units.
     pub(super) end: f64,
 }
 
 impl TimeAxis {
-    fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
+    pub(crate) fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
         let last = |curve: &&Curve| drawn(curve, min_cell).last().map(|row| row.time);
         let end = curves.iter().filter_map(last).fold(0.0, f64::max);
         let (divisor, unit) = match wording.time_unit.as_str() {
@@ -36,13 +36,21 @@ impl TimeAxis {
         };
         Self { divisor, unit: unit.to_owned(), end: end / divisor }
     }
+
+    /// Round times for a table, in axis units.
+    pub(crate) fn marks(&self) -> Vec<f64> {
+        if self.unit == "years" {
+            return [1.0, 2.0, 5.0, 10.0].into_iter().filter(|mark| *mark <= self.end).collect();
+        }
+        plot::ticks(self.end, 4).into_iter().skip(1).collect()
+    }
 }
 
 /// One row of a curve.
 #[derive(Clone, Copy)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Time, data units.
-    pub(super) time: f64,
+    pub(crate) time: f64,
     at_risk: u64,
     censored: u64,
     /// Survival after `time`.
@@ -70,24 +78,24 @@ fn rows(curve: &Curve) -> impl Iterator<Item = Row> + '_ {
 }
 
 /// The rows that are drawn.
-pub(super) fn drawn(curve: &Curve, min_cell: u64) -> impl Iterator<Item = Row> + '_ {
+pub(crate) fn drawn(curve: &Curve, min_cell: u64) -> impl Iterator<Item = Row> + '_ {
     rows(curve).take_while(move |row| row.at_risk >= min_cell.max(1))
 }
 
 /// Patients at risk just before `time`, and censored earlier.
-pub(super) fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
+pub(crate) fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
     let censored = rows(curve).take_while(|row| row.time < time).map(|row| row.censored).sum();
     let next = rows(curve).find(|row| row.time >= time);
     (next.map_or(0, |row| row.at_risk), censored)
 }
 
 /// Events of a curve, under the display rule.
-pub(super) fn events_cell(curve: &Curve, min_cell: u64) -> String {
+pub(crate) fn events_cell(curve: &Curve, min_cell: u64) -> String {
     numbers::cell(curve.n_event.iter().sum(), min_cell)
 }
 
 /// Survival at `time` with its interval, as text, while the curve is drawn.
-fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
+pub(crate) fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
     let reached = drawn(curve, min_cell).last().is_some_and(|last| last.time >= time);
     let row = rows(curve).take_while(|row| row.time <= time).last();
     match row {
@@ -141,11 +149,7 @@ fn caption(result: &Curves, wording: &Wording, min_cell: u64) -> Markup {
 
 /// Median and survival at round times.
 fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
-    let marks: Vec<f64> = if axis.unit == "years" {
-        [1.0, 2.0, 5.0, 10.0].into_iter().filter(|mark| *mark <= axis.end).collect()
-    } else {
-        plot::ticks(axis.end, 4).into_iter().skip(1).collect()
-    };
+    let marks = axis.marks();
     let unit = |mark: f64| match mark {
         1.0 => axis.unit.trim_end_matches('s'),
         _ => axis.unit.as_str(),

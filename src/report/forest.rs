@@ -23,7 +23,20 @@ const ENDS: (f64, f64) = (0.05, 20.0);
 
 /// The figure, both sizes; nothing when no coefficient was estimated.
 pub(super) fn figure(fit: &Fit, wording: &Wording) -> Markup {
-    let rows: Vec<Row> = words::covariates(fit)
+    let rows = rows(fit, wording);
+    let name = Ratio::of(fit);
+    html! { @if !rows.is_empty() { (plot::both(|size| draw(&rows, &name, size))) } }
+}
+
+/// The figure for a page; `None` when no coefficient was estimated.
+#[cfg(feature = "demo")]
+pub(super) fn page(fit: &Fit, wording: &Wording) -> Option<Markup> {
+    let rows = rows(fit, wording);
+    (!rows.is_empty()).then(|| draw(&rows, &Ratio::of(fit), Size::Page))
+}
+
+fn rows(fit: &Fit, wording: &Wording) -> Vec<Row> {
+    words::covariates(fit)
         .map(|term| {
             let (ratio, lo, hi) = words::scaled(term, wording);
             let (estimate, interval) = numbers::ratio(ratio, lo, hi);
@@ -37,9 +50,7 @@ pub(super) fn figure(fit: &Fit, wording: &Wording) -> Markup {
             }
         })
         .filter(|row| row.ratio.is_finite() && row.ratio > 0.0)
-        .collect();
-    let name = Ratio::of(fit);
-    html! { @if !rows.is_empty() { (plot::both(|size| draw(&rows, &name, size))) } }
+        .collect()
 }
 
 fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {

@@ -5,24 +5,30 @@
 //! Numbers appear as clinical papers print them, small cells are hidden by a display rule
 //! (`min_cell`), and what carries no differential privacy says so (rule X1).
 
+#[cfg(feature = "demo")]
+pub(crate) mod association;
 #[cfg(feature = "cli")]
 pub(crate) mod budget_figure;
-mod cells;
-mod curves;
+pub(crate) mod cells;
+pub(crate) mod curves;
 mod fits;
 mod forest;
 mod hazard;
+#[cfg(feature = "demo")]
+pub(crate) mod incidence;
 mod model;
-mod numbers;
+pub(crate) mod numbers;
 mod page;
-mod plot;
+pub(crate) mod plot;
 mod privacy;
 mod promises;
 mod record;
+#[cfg(feature = "demo")]
+pub(crate) mod standalone;
 mod style;
 mod survival_figure;
-mod table1;
-mod words;
+pub(crate) mod table1;
+pub(crate) mod words;
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

@@ -7,7 +7,7 @@
 pub(super) const NOT_ESTIMATED: &str = "not estimated";
 
 /// `1043` as `1,043`.
-pub(super) fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -20,7 +20,7 @@ pub(super) fn count(value: u64) -> String {
 }
 
 /// A count of patients under the display rule: 1 up to `min_cell - 1` as `<min_cell`.
-pub(super) fn cell(value: u64, min_cell: u64) -> String {
+pub(crate) fn cell(value: u64, min_cell: u64) -> String {
     if is_small(value, min_cell) { format!("<{min_cell}") } else { count(value) }
 }
 
@@ -30,18 +30,18 @@ pub(super) fn is_small(value: u64, min_cell: u64) -> bool {
 }
 
 /// `count noun`, with the plural beyond one.
-pub(super) fn counted(value: u64, singular: &str, plural: &str) -> String {
+pub(crate) fn counted(value: u64, singular: &str, plural: &str) -> String {
     format!("{} {}", count(value), if value == 1 { singular } else { plural })
 }
 
 /// The same for patients, under the display rule.
-pub(super) fn counted_cell(value: u64, min_cell: u64, singular: &str, plural: &str) -> String {
+pub(crate) fn counted_cell(value: u64, min_cell: u64, singular: &str, plural: &str) -> String {
     let one = value == 1 && !is_small(value, min_cell);
     format!("{} {}", cell(value, min_cell), if one { singular } else { plural })
 }
 
 /// Fixed decimals with a true minus sign; never `-0.0`.
-pub(super) fn decimal(value: f64, digits: usize) -> String {
+pub(crate) fn decimal(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return NOT_ESTIMATED.to_owned();
     }
@@ -54,7 +54,7 @@ pub(super) fn decimal(value: f64, digits: usize) -> String {
 }
 
 /// About three significant digits, without an exponent: coefficients, standard errors, grid steps.
-pub(super) fn significant(value: f64) -> String {
+pub(crate) fn significant(value: f64) -> String {
     let size = value.abs();
     if (1000.0..1e15).contains(&size) {
         let sign = if value < 0.0 { "−" } else { "" };
@@ -86,7 +86,7 @@ pub(super) fn epsilon(value: f64) -> String {
 }
 
 /// `9.6e-7` as `9.6×10⁻⁷`.
-pub(super) fn scientific(value: f64) -> String {
+pub(crate) fn scientific(value: f64) -> String {
     let text = format!("{value:.1e}");
     let Some((mantissa, exponent)) = text.split_once('e') else {
         return NOT_ESTIMATED.to_owned();
@@ -110,7 +110,7 @@ pub(super) fn scientific(value: f64) -> String {
 }
 
 /// The ratio and its interval: `("1.03", "1.03 to 1.04")`.
-pub(super) fn ratio(estimate: f64, lo: f64, hi: f64) -> (String, String) {
+pub(crate) fn ratio(estimate: f64, lo: f64, hi: f64) -> (String, String) {
     let mut digits = match estimate {
         _ if estimate >= 100.0 => 0,
         _ if estimate >= 10.0 => 1,
@@ -132,7 +132,7 @@ pub(super) fn ratio(estimate: f64, lo: f64, hi: f64) -> (String, String) {
 }
 
 /// `p<0.001`, `p=0.004`, `p=0.42`.
-pub(super) fn p_value(p: f64) -> String {
+pub(crate) fn p_value(p: f64) -> String {
     let text = p_cell(p);
     match text.chars().next() {
         Some('<' | '>') => format!("p{text}"),
@@ -142,7 +142,7 @@ pub(super) fn p_value(p: f64) -> String {
 }
 
 /// The same under a column headed `p`. Three decimals where two would blur 0.05.
-pub(super) fn p_cell(p: f64) -> String {
+pub(crate) fn p_cell(p: f64) -> String {
     match p {
         _ if !p.is_finite() => NOT_ESTIMATED.to_owned(),
         _ if p < 0.001 => "<0.001".to_owned(),
@@ -153,7 +153,7 @@ pub(super) fn p_cell(p: f64) -> String {
 }
 
 /// A share as a whole percentage; one decimal below 1 % and above 99 %.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let value = share * 100.0;
     let near_end = (value > 0.0 && value < 1.0) || (value > 99.0 && value < 100.0);
     format!("{}%", decimal(value, usize::from(near_end)))

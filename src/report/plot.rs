@@ -34,7 +34,7 @@ impl Size {
     }
 
     /// The larger of two numbers of ticks fits the page.
-    pub(super) fn ticks(self, page: usize, phone: usize) -> usize {
+    pub(crate) fn ticks(self, page: usize, phone: usize) -> usize {
         match self {
             Self::Page => page,
             Self::Phone => phone,
@@ -89,7 +89,7 @@ pub(super) fn unit(value: f64) -> String {
 }
 
 /// Round values from 0 up to `max`, at most `most` steps of 1, 2, 4 or 5 times a power of ten.
-pub(super) fn ticks(max: f64, most: usize) -> Vec<f64> {
+pub(crate) fn ticks(max: f64, most: usize) -> Vec<f64> {
     if !max.is_finite() || max <= 0.0 {
         return vec![0.0];
     }
@@ -124,7 +124,7 @@ fn nice_step(raw: f64, digits: &[f64]) -> f64 {
 }
 
 /// A tick value with just the decimals it needs.
-pub(super) fn tick_text(value: f64) -> String {
+pub(crate) fn tick_text(value: f64) -> String {
     let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -114,7 +114,7 @@ fn body_of(row: &TableRow, table: &Table1, wording: &Wording, min_cell: u64) -> 
 
 /// Whether means and quartiles of a group are printed: not where it has no or few known values,
 /// nor in the group beside a small one whose mean would give that one's away.
-fn prints_statistics(known: &[Shown], group: usize) -> bool {
+pub(crate) fn prints_statistics(known: &[Shown], group: usize) -> bool {
     match known.get(group) {
         None | Some(Shown::Small | Shown::Count(0)) => false,
         Some(Shown::Protecting) => !known.contains(&Shown::Small),
@@ -144,7 +144,7 @@ fn level_label(column: &str, level: &str, wording: &Wording) -> String {
 }
 
 /// Decimals that a standard deviation of this size deserves.
-fn decimals(sd: &[f64]) -> usize {
+pub(crate) fn decimals(sd: &[f64]) -> usize {
     match sd.iter().copied().filter(|sd| sd.is_finite() && *sd > 0.0).fold(f64::MAX, f64::min) {
         sd if sd >= 1.0 => 1,
         sd if sd >= 0.1 => 2,

@@ -9,7 +9,7 @@ use super::model::{Class, StepResult, StudyReport, Wording};
 use super::numbers;
 
 /// The text, or the fallback when it is empty.
-pub(super) fn or<'a>(text: &'a str, fallback: &'a str) -> &'a str {
+pub(crate) fn or<'a>(text: &'a str, fallback: &'a str) -> &'a str {
     if text.is_empty() { fallback } else { text }
 }
 
@@ -39,7 +39,7 @@ pub(super) fn events(wording: &Wording, count: u64, min_cell: u64) -> String {
 }
 
 /// Label of a group (`male=1`).
-pub(super) fn group(wording: &Wording, key: &str) -> String {
+pub(crate) fn group(wording: &Wording, key: &str) -> String {
     match wording.labels.get(key) {
         Some(label) => label.clone(),
         None if key == "all" => "All patients".to_owned(),
@@ -56,7 +56,7 @@ pub(super) fn term(wording: &Wording, key: &str) -> String {
 const CI: &str = "95% CI ";
 
 /// `194 days`.
-pub(super) fn time(value: f64, wording: &Wording) -> String {
+pub(crate) fn time(value: f64, wording: &Wording) -> String {
     let digits = usize::from(value.fract().abs() > 1e-9);
     let number = match numbers::decimal(value, digits) {
         text if digits == 0 && value >= 1000.0 => text.parse().map_or(text, numbers::count),
@@ -69,7 +69,7 @@ pub(super) fn time(value: f64, wording: &Wording) -> String {
 
 /// `194 days (165 to 224)`, with `before` inside the bracket, the interval by inverting the pointwise one (Brookmeyer and Crowley
 /// 1982, as R's `survfit` does); an end that is not reached says so.
-pub(super) fn median(curve: &Curve, wording: &Wording, before: &str) -> String {
+pub(crate) fn median(curve: &Curve, wording: &Wording, before: &str) -> String {
     let Some(median) = curve.median else { return "not reached".to_owned() };
     let crossing = |bound: &[f64]| {
         let mut pairs = curve.time.iter().zip(bound);
@@ -85,20 +85,24 @@ pub(super) fn median(curve: &Curve, wording: &Wording, before: &str) -> String {
 }
 
 /// Hazard ratio or odds ratio.
-pub(super) struct Ratio {
+pub(crate) struct Ratio {
     /// Short name: `HR` or `OR`.
-    pub(super) short: &'static str,
+    pub(crate) short: &'static str,
     /// Long name, for headings and axes.
-    pub(super) long: &'static str,
+    pub(crate) long: &'static str,
     /// What goes up: `hazard` or `odds`.
     pub(super) of: &'static str,
 }
 
 impl Ratio {
     /// That of a fit.
-    pub(super) fn of(fit: &Fit) -> Self {
+    pub(crate) fn of(fit: &Fit) -> Self {
         match fit.model.as_str() {
             "logistic" => Self { short: "OR", long: "Odds ratio", of: "odds" },
+            "poisson" => Self { short: "RR", long: "Rate ratio", of: "rate" },
+            "finegray" => {
+                Self { short: "SHR", long: "Subdistribution hazard ratio", of: "incidence" }
+            }
             _ => Self { short: "HR", long: "Hazard ratio", of: "hazard" },
         }
     }

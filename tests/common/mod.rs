@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use haima::coordinator::events::Event;
 use haima::demo::network::{Network, Plan};
-use haima::demo::split;
+use haima::pooled::split;
 use haima::provision::Study;
 pub(crate) use haima::provision::Timing;
 use haima::site::Policy;

@@ -1,0 +1,258 @@
+//! An association scan in two drawings: Manhattan plot and QQ plot, side by side.
+//!
+//! Variants stand in the order in which they were given; where the data have no chromosomes the
+//! colour changes with the first part of the name (`mut_TP53` and `mut_NPM1` are of one group,
+//! `t_8_21` of another). The broken line is Bonferroni's threshold at 0.05. The QQ plot has the
+//! pointwise 95 % band of ordered uniform p values and genomic control's lambda, the median
+//! chi-square over that of 1 degree of freedom (Devlin and Roeder, *Biometrics* 1999;55:997).
+
+use maud::{Markup, html};
+use serde_json::{Map, Value};
+
+use super::numbers;
+use super::plot::{self, Scale, unit};
+use super::standalone::STYLE;
+use super::words;
+
+const HEIGHT: f64 = 400.0;
+const WIDTH: f64 = 1040.0;
+const TOP: f64 = 46.0;
+const BOTTOM: f64 = 340.0;
+/// Ends of the two areas.
+const MANHATTAN: (f64, f64) = (58.0, 640.0);
+const QQ: (f64, f64) = (720.0, 1020.0);
+/// Names that are written beside their points, at most.
+const NAMED: usize = 8;
+/// Median of chi-square with 1 degree of freedom (R: `qchisq(0.5, 1)`).
+const MEDIAN: f64 = 0.454_936_423_119_572_7;
+
+/// A variant with its p value.
+struct Variant {
+    name: String,
+    /// -log10 p.
+    height: f64,
+}
+
+/// What is drawn.
+pub(crate) struct Scan {
+    variants: Vec<Variant>,
+    /// Variants without a p value, which are not drawn.
+    untested: usize,
+    lambda: Option<f64>,
+}
+
+impl Scan {
+    /// Reads the first list of objects with a name and a p value in a result.
+    pub(crate) fn of(result: &Map<String, Value>) -> Option<Self> {
+        let name = |row: &Value| {
+            let keys = ["name", "variant", "term", "column"];
+            keys.iter().find_map(|key| row.get(key)?.as_str()).map(str::to_owned)
+        };
+        let rows = result.values().filter_map(Value::as_array).find(|rows| {
+            rows.first().is_some_and(|row| name(row).is_some() && row.get("p").is_some())
+        })?;
+        let mut scan = Self { variants: Vec::new(), untested: 0, lambda: None };
+        for row in rows {
+            match (name(row), row.get("p").and_then(Value::as_f64)) {
+                (Some(name), Some(p)) if (0.0..=1.0).contains(&p) => {
+                    // A p value that underflowed is drawn at the least that a double has.
+                    let height = -p.max(f64::MIN_POSITIVE).log10();
+                    scan.variants.push(Variant { name, height });
+                }
+                _ => scan.untested += 1,
+            }
+        }
+        scan.lambda = result.get("lambda").and_then(Value::as_f64).or_else(|| {
+            let mut squares: Vec<f64> = rows
+                .iter()
+                .filter_map(|row| row.get("chisq").or_else(|| row.get("chi2"))?.as_f64())
+                .collect();
+            squares.sort_by(f64::total_cmp);
+            squares.get(squares.len() / 2).map(|median| median / MEDIAN)
+        });
+        (!scan.variants.is_empty()).then_some(scan)
+    }
+
+    fn top(&self) -> f64 {
+        self.variants.iter().map(|variant| variant.height).fold(self.threshold(), f64::max) * 1.06
+    }
+
+    /// Bonferroni's, as a height.
+    fn threshold(&self) -> f64 {
+        -(0.05 / self.variants.len().max(1) as f64).log10()
+    }
+}
+
+/// Both drawings as one SVG file.
+pub(crate) fn figure(scan: &Scan) -> String {
+    let y = Scale::new((0.0, scan.top()), (BOTTOM, TOP));
+    let title = format!(
+        "Association of {}, Manhattan and QQ plot",
+        numbers::counted(scan.variants.len() as u64, "variant", "variants")
+    );
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}"))
+            width=(WIDTH) height=(HEIGHT) role="img" aria-label=(alternative(scan)) {
+            title { (title) }
+            style { (STYLE) }
+            rect width=(WIDTH) height=(HEIGHT) fill="#fff" {}
+            (manhattan(scan, &y))
+            (qq(scan, &y))
+        }
+    };
+    svg.into_string()
+}
+
+fn axes(scan: &Scan, y: &Scale, (left, right): (f64, f64), heading: &str, below: &str) -> Markup {
+    html! {
+        text.label.strong x=(unit(left)) y="22" { (heading) }
+        @for tick in plot::ticks(scan.top(), 6) {
+            line.grid x1=(unit(left)) x2=(unit(right)) y1=(y.text(tick)) y2=(y.text(tick)) {}
+            text.tick x=(unit(left - 8.0)) y=(unit(y.at(tick) + 4.0)) text-anchor="end" { (plot::tick_text(tick)) }
+        }
+        line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(BOTTOM)) y2=(unit(BOTTOM)) {}
+        text.label x=(unit((left + right) / 2.0)) y=(unit(BOTTOM + 42.0)) text-anchor="middle" { (below) }
+        text.tick x=(unit(left - 40.0)) y=(unit(TOP - 8.0)) { "−log10 p" }
+    }
+}
+
+fn manhattan(scan: &Scan, y: &Scale) -> Markup {
+    let (left, right) = MANHATTAN;
+    let x = Scale::new((-0.5, scan.variants.len() as f64 - 0.5), (left, right));
+    let threshold = scan.threshold();
+    let mut above: Vec<usize> = (0..scan.variants.len()).collect();
+    let height = |i: usize| scan.variants.get(i).map_or(0.0, |variant| variant.height);
+    above.sort_by(|a, b| height(*b).total_cmp(&height(*a)));
+    above.retain(|i| height(*i) >= threshold);
+    above.truncate(NAMED);
+    let below = match scan.untested {
+        0 => "Variants in the order given".to_owned(),
+        _ => format!("Variants in the order given ({} not tested)", scan.untested),
+    };
+    html! {
+        (axes(scan, y, MANHATTAN, "Association by variant", &below))
+        line.one x1=(unit(left)) x2=(unit(right)) y1=(y.text(threshold)) y2=(y.text(threshold)) {}
+        text.tick x=(unit(right)) y=(unit(y.at(threshold) - 5.0)) text-anchor="end" {
+            "0.05 / " (numbers::count(scan.variants.len() as u64))
+        }
+        @for ((i, variant), group) in scan.variants.iter().enumerate().zip(groups(scan)) {
+            circle cx=(x.text(i as f64)) cy=(y.text(variant.height)) r="3.4" fill=(plot::stroke(group % 2).0) {}
+        }
+        @for i in above {
+            @let at_end = x.at(i as f64) > right - 110.0;
+            text.small x=(unit(x.at(i as f64) + if at_end { -6.0 } else { 6.0 })) y=(unit(y.at(height(i)) + 4.0))
+                text-anchor=(if at_end { "end" } else { "start" }) {
+                (words::shorten(scan.variants.get(i).map_or("", |variant| &variant.name), 16))
+            }
+        }
+    }
+}
+
+/// Number of each variant's group: the next one where the first part of the name changes.
+fn groups(scan: &Scan) -> Vec<usize> {
+    let mut group = 0;
+    let mut before: Option<&str> = None;
+    scan.variants
+        .iter()
+        .map(|variant| {
+            let part = variant.name.split(['_', '.', ':', '-']).next().unwrap_or_default();
+            if before.is_some_and(|before| before != part) {
+                group += 1;
+            }
+            before = Some(part);
+            group
+        })
+        .collect()
+}
+
+fn qq(scan: &Scan, y: &Scale) -> Markup {
+    let mut heights: Vec<f64> = scan.variants.iter().map(|variant| variant.height).collect();
+    heights.sort_by(|a, b| b.total_cmp(a));
+    let n = heights.len() as f64;
+    // The i-th smallest of n uniform p values has the mean i / (n + 1).
+    let expected = |i: usize| -((i + 1) as f64 / (n + 1.0)).log10();
+    let x = Scale::new((0.0, expected(0) * 1.06), QQ);
+    let end = expected(0).min(scan.top());
+    let heading = match scan.lambda {
+        Some(lambda) => format!("QQ plot, λ = {}", numbers::decimal(lambda, 2)),
+        None => "QQ plot".to_owned(),
+    };
+    html! {
+        (axes(scan, y, QQ, &heading, "−log10 p, expected"))
+        @for tick in plot::ticks(expected(0) * 1.06, 4) {
+            text.tick x=(x.text(tick)) y=(unit(BOTTOM + 18.0)) text-anchor="middle" { (plot::tick_text(tick)) }
+        }
+        path d=(band(heights.len(), &x, y)) fill="#667683" fill-opacity="0.16" {}
+        line.one x1=(x.text(0.0)) x2=(x.text(end)) y1=(y.text(0.0)) y2=(y.text(end)) {}
+        @for (i, height) in heights.iter().enumerate() {
+            circle cx=(x.text(expected(i))) cy=(y.text(*height)) r="3" fill=(plot::stroke(0).0) {}
+        }
+    }
+}
+
+/// The pointwise 95 % band of the ordered p values. The i-th of n is a Beta(i, n + 1 - i) variable;
+/// its logarithm is close to normal, with the variance that the delta method gives.
+fn band(n: usize, x: &Scale, y: &Scale) -> String {
+    let n = n as f64;
+    let point = |i: f64, side: f64| {
+        let mean = i / (n + 1.0);
+        let spread = ((1.0 - mean) / (mean * (n + 2.0))).sqrt() / std::f64::consts::LN_10;
+        (-mean.log10(), (-mean.log10() + side * 1.96 * spread).max(0.0))
+    };
+    let ranks: Vec<f64> = (1..=n as usize).map(|i| i as f64).collect();
+    let upper = ranks.iter().map(|i| point(*i, 1.0));
+    let lower = ranks.iter().rev().map(|i| point(*i, -1.0));
+    let points: Vec<String> =
+        upper.chain(lower).map(|(a, b)| format!("{} {}", x.text(a), y.text(b))).collect();
+    format!("M{}Z", points.join("L"))
+}
+
+fn alternative(scan: &Scan) -> String {
+    let threshold = scan.threshold();
+    let mut best: Vec<&Variant> =
+        scan.variants.iter().filter(|variant| variant.height >= threshold).collect();
+    best.sort_by(|a, b| b.height.total_cmp(&a.height));
+    let names: Vec<&str> = best.iter().take(NAMED).map(|variant| variant.name.as_str()).collect();
+    format!(
+        "Manhattan and QQ plot of {}; {} pass Bonferroni's threshold{}{}.",
+        numbers::counted(scan.variants.len() as u64, "variant", "variants"),
+        best.len(),
+        if names.is_empty() { "" } else { ": " },
+        names.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(rows: &Value) -> Option<Scan> {
+        let Value::Object(result) = serde_json::json!({ "n": 3, "variants": rows }) else {
+            return None;
+        };
+        Scan::of(&result)
+    }
+
+    #[test]
+    fn the_strongest_variant_is_named_and_the_untested_one_counted() {
+        let rows = serde_json::json!([
+            { "name": "mut_TP53", "p": 1e-12, "chisq": 50.0 },
+            { "name": "mut_NPM1", "p": 0.4, "chisq": 0.7 },
+            { "name": "t_8_21", "p": 0.5, "chisq": 0.454_936_423_119_572_7 },
+            { "name": "t_6_9", "p": null },
+        ]);
+        let scan = scan(&rows).unwrap();
+        assert_eq!(groups(&scan), [0, 0, 1]);
+        let svg = figure(&scan);
+        assert!(svg.contains(">mut_TP53<") && !svg.contains(">mut_NPM1<"), "{svg}");
+        assert!(svg.contains("(1 not tested)") && svg.contains("λ = 1.54"), "{svg}");
+        assert!(svg.matches("<circle").count() == 6 && !svg.contains("NaN"));
+    }
+
+    #[test]
+    fn names_are_escaped_and_a_result_without_p_values_has_no_figure() {
+        let svg = figure(&scan(&serde_json::json!([{ "name": "a<b", "p": 0.0 }])).unwrap());
+        assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
+        assert!(scan(&serde_json::json!([{ "name": "a" }])).is_none());
+    }
+}

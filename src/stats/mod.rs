@@ -1,0 +1,354 @@
+//! One analysis over local hospitals: a CSV is split by a column, each part becomes a hospital, and
+//! a task runs over sums of them. What `haima stats` and `haima reproduce` share.
+//!
+//! With [`Summing::Plain`] the sums are added in this process, which is a simulation and says so;
+//! with [`Summing::Nodes`] and [`Summing::Masked`] every party is a process of its own and the sums
+//! are the protocol's ([`crate::demo::network`]). Either way the class is exact: no noise, and no
+//! privacy against whoever runs it, since all rows are on this machine.
+//!
+//! # The pooled answer
+//! [`Request::pooled`] computes the same from all rows in one place: *one* hospital that holds the
+//! rows of all that took part, so no sum over hospitals is in it. A model that is stratified by
+//! hospital stays so: its strata are then a column of the pooled rows (hospital, or hospital x
+//! column), and Cox finds its risk sets within them. What is compared are all numbers of both
+//! results but counts of sites and sums.
+
+pub mod analysis;
+mod compare;
+mod figure;
+mod infer;
+mod protocol;
+mod show;
+mod task_file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use haima_fl_core::cohort::Cohort;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::sum::{PlainSum, drive};
+use haima_fl_core::task::{Run, Site, SiteState};
+use serde_json::{Map, Value, json};
+
+use crate::Error;
+use crate::pooled::Table;
+use crate::report::{Excluded, Floors, Wording};
+pub use figure::figure;
+pub use show::show;
+pub use task_file::Task;
+
+/// What to compute, from what, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Pooled CSV of all hospitals.
+    pub data: PathBuf,
+    /// How rows become hospitals.
+    pub sites: Sites,
+    /// The question.
+    pub task: Task,
+    /// The public time grid is as fine as the times of the data.
+    pub exact_grid: bool,
+    /// A schema (TOML), or a study's template; inferred from the data without it.
+    pub schema: Option<PathBuf>,
+    /// Columns of numbers that are levels, as R's `factor` says it.
+    pub categories: Vec<String>,
+    /// Fewest hospitals in a sum, fewest rows of one, and the display rule.
+    pub floors: Floors,
+    /// How the sums are made.
+    pub summing: Summing,
+    /// Computes the same from all rows in one place, too.
+    pub pooled: bool,
+}
+
+/// How rows become hospitals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sites {
+    /// By the values of a column.
+    Column(String),
+    /// Dealt out in turn to so many.
+    Deal(usize),
+}
+
+/// How sums are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Summing {
+    /// Added in this process: a simulation.
+    Plain,
+    /// By so many node processes.
+    Nodes(usize),
+    /// Under masks, by a coordinator.
+    Masked,
+}
+
+impl Summing {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Plain => "simulation: plain sums in one process",
+            Self::Nodes(_) => "nodes",
+            Self::Masked => "masked",
+        }
+    }
+}
+
+/// What came out.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The task's result with `mode`, `excluded`, `privacy`, `notes` and, where asked, `pooled`.
+    pub result: Map<String, Value>,
+    /// Words for readers.
+    pub wording: Wording,
+    /// The display rule.
+    pub min_cell: u64,
+}
+
+/// The hospitals of a request, ready to run.
+struct Prepared {
+    table: Table,
+    task: Task,
+    /// The schema as the manifest would have it, and read.
+    schema_text: toml::Table,
+    schema: Schema,
+    /// Hospital of each row.
+    of_row: Vec<String>,
+    /// Rows of each hospital as CSV.
+    texts: BTreeMap<String, String>,
+    cohorts: BTreeMap<String, Cohort>,
+    /// Public cap on the patients of each.
+    max_patients: u64,
+    notes: Vec<String>,
+}
+
+/// Computes what a request asks for.
+///
+/// # Errors
+/// When data, schema or task do not fit one another (with file, column and what to do), too few
+/// hospitals have enough patients, or the task cannot be answered from these data.
+pub fn run(request: &Request) -> Result<Answer, Error> {
+    let prepared = prepare(request)?;
+    let (taken, excluded) = floors(&prepared, &request.floors)?;
+    let result = match request.summing {
+        Summing::Plain => {
+            let cohorts: Vec<&Cohort> =
+                taken.iter().filter_map(|name| prepared.cohorts.get(name)).collect();
+            plain(
+                &prepared.task,
+                &prepared.schema,
+                &cohorts,
+                prepared.max_patients,
+                &request.floors,
+            )?
+        }
+        Summing::Nodes(_) | Summing::Masked => protocol::run(request, &prepared)?,
+    };
+    let Value::Object(mut result) = result else {
+        return Err(fault(&request.task, "its result is no JSON object".into()));
+    };
+    let pooled = match request.pooled {
+        true => Some(compare::pooled(request, &prepared, &taken, &result)?),
+        false => None,
+    };
+    result.insert("mode".into(), request.summing.mode().into());
+    result.insert("excluded".into(), json!(excluded));
+    result.insert(
+        "privacy".into(),
+        json!({ "class": "exact", "note": "exact: no differential privacy" }),
+    );
+    result.insert("notes".into(), prepared.notes.clone().into());
+    result.extend(pooled.map(|pooled| ("pooled".to_owned(), pooled)));
+    let wording = wording(&prepared);
+    Ok(Answer { result, wording, min_cell: request.floors.min_cell })
+}
+
+fn prepare(request: &Request) -> Result<Prepared, Error> {
+    let table = Table::read(&request.data)?;
+    let mut notes = Vec::new();
+    let site = match &request.sites {
+        Sites::Column(column) => Some(column.as_str()),
+        Sites::Deal(_) => None,
+    };
+    let of_row: Vec<String> = match &request.sites {
+        Sites::Column(column) => table.column(column)?.map(|site| site.trim().to_owned()).collect(),
+        Sites::Deal(0) => return Err(fault(&request.task, "deal rows to at least one".into())),
+        Sites::Deal(sites) => (0..table.len()).map(|row| (row % sites + 1).to_string()).collect(),
+    };
+    let mut task = request.task.clone();
+    if request.exact_grid {
+        task.params.insert("grid".into(), exact_grid(&table, &task)?.into());
+    }
+    let schema_text = match &request.schema {
+        Some(path) => read_schema(path)?,
+        None => {
+            notes.push(
+                "the schema was inferred from the data: fine on one machine, not in a study".into(),
+            );
+            infer::schema(&table, site, &roles(&table, &task, &request.categories)?)?
+        }
+    };
+    let schema = Schema::from_toml(&schema_text)?;
+    // Before any patient is read: a parameter that does not fit is told with the file's columns.
+    open(&task, &schema).map_err(|error| with_columns(error, &table))?;
+    // All rows at once, so that a fault is told with its line in this file.
+    let mut whole = schema.clone();
+    whole.ignore.extend(site.map(str::to_owned));
+    Cohort::read_csv(&request.data, &whole)?;
+    let parts = match site {
+        Some(column) => table.split(column)?,
+        None => distinct(&of_row)
+            .map(|name| {
+                (name.to_owned(), table.select(|row| of_row.get(row).is_some_and(|of| of == name)))
+            })
+            .collect(),
+    };
+    let (mut texts, mut cohorts) = (BTreeMap::new(), BTreeMap::new());
+    for (name, part) in parts {
+        let text = part.text()?;
+        let file = format!("{}, {name}", request.data.display());
+        cohorts.insert(name.clone(), Cohort::from_reader(&file, text.as_bytes(), &schema)?);
+        texts.insert(name, text);
+    }
+    let max_patients = round_up(cohorts.values().map(Cohort::len).max().unwrap_or(0));
+    Ok(Prepared { table, task, schema_text, schema, of_row, texts, cohorts, max_patients, notes })
+}
+
+fn distinct(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().map(String::as_str).collect::<BTreeSet<&str>>().into_iter()
+}
+
+/// The schema of a file that holds one, or of a study's template or manifest.
+fn read_schema(path: &std::path::Path) -> Result<toml::Table, Error> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let mut file: toml::Table =
+        text.parse().map_err(|e: toml::de::Error| Error::config(path, e.to_string()))?;
+    match file.remove("schema") {
+        Some(toml::Value::Table(schema)) => Ok(schema),
+        _ => Ok(file),
+    }
+}
+
+/// Columns that a task's parameters name, by what they are for.
+fn roles(table: &Table, task: &Task, categories: &[String]) -> Result<infer::Roles, Error> {
+    for column in categories {
+        table.has(column)?;
+    }
+    let column = |key: &str| task.text(key).map(str::to_owned);
+    let mut levels: BTreeSet<String> = categories.iter().cloned().collect();
+    let several_ends = matches!(task.name.as_str(), "cif" | "finegray");
+    if several_ends || task.params.contains_key("cause") {
+        levels.extend(column("event"));
+    }
+    let used: BTreeSet<String> =
+        table.columns().filter(|name| task.names(name)).map(str::to_owned).collect();
+    if used.is_empty() {
+        let all: Vec<&str> = table.columns().collect();
+        let problem = format!("the question names none of its columns: {}", all.join(", "));
+        return Err(Error::config(table.path(), problem));
+    }
+    Ok(infer::Roles {
+        used,
+        times: ["time", "entry"].into_iter().filter_map(column).collect(),
+        groups: ["by", "strata"].into_iter().filter_map(column).collect(),
+        levels,
+    })
+}
+
+fn exact_grid(table: &Table, task: &Task) -> Result<f64, Error> {
+    let mut grid: f64 = 1.0;
+    for column in ["time", "entry"].into_iter().filter_map(|key| task.text(key)) {
+        let exact = infer::exact_grid(table.column(column)?).ok_or_else(|| {
+            let problem = format!("column `{column}` has times finer than 0.001; give --grid W");
+            Error::config(table.path(), problem)
+        })?;
+        grid = grid.min(exact);
+    }
+    Ok(grid)
+}
+
+fn open(task: &Task, schema: &Schema) -> Result<Box<dyn Run>, haima_fl_core::Error> {
+    let none = BTreeMap::new();
+    haima_fl_core::registry::open(&task.name, task.version, &task.params, schema, &none)
+}
+
+/// An unknown column with the columns of the file, of which the inferred schema has but some.
+fn with_columns(error: haima_fl_core::Error, table: &Table) -> Error {
+    match &error {
+        haima_fl_core::Error::UnknownColumn { column, .. } => match table.has(column) {
+            Err(unknown) => unknown,
+            Ok(()) => error.into(),
+        },
+        _ => error.into(),
+    }
+}
+
+fn fault(task: &Task, problem: String) -> Error {
+    Error::Config { file: format!("task {}", task.name), problem }
+}
+
+/// The least of 1, 2 and 5 times a power of ten that is at least `count`: public and round.
+fn round_up(count: usize) -> u64 {
+    let count = count as u64;
+    let tens = std::iter::successors(Some(1u64), |ten| ten.checked_mul(10));
+    tens.flat_map(|ten| [1, 2, 5].map(|digit| digit * ten))
+        .find(|round| *round >= count.max(10))
+        .unwrap_or(u64::MAX)
+}
+
+/// Hospitals whose answers count, and those that are left out with the reason. A hospital learns it
+/// from its own rows and never tells; here all of them are this machine's.
+fn floors(prepared: &Prepared, floors: &Floors) -> Result<(Vec<String>, Vec<Excluded>), Error> {
+    let (mut taken, mut excluded) = (Vec::new(), Vec::new());
+    for (name, cohort) in &prepared.cohorts {
+        let run = open(&prepared.task, &prepared.schema)?;
+        let site = Site {
+            cohort,
+            capacity: 0,
+            max_patients: prepared.max_patients,
+            min_local_rows: floors.min_local_rows,
+        };
+        let answer = run.contribute(&site, &mut SiteState::default(), &mut rand::rng())?;
+        match &answer.note {
+            None => taken.push(name.clone()),
+            Some(note) => {
+                let reason = format!("{note} ({} rows in all)", cohort.len());
+                excluded.push(Excluded { site: name.clone(), reason });
+            }
+        }
+    }
+    if (taken.len() as u64) < u64::from(floors.min_sites) {
+        let without: String =
+            excluded.iter().map(|out| format!("; {}: {}", out.site, out.reason)).collect();
+        let problem = format!(
+            "{} of {} hospitals have enough patients, and a sum needs {} (--min-sites){without}",
+            taken.len(),
+            prepared.cohorts.len(),
+            floors.min_sites
+        );
+        return Err(Error::config(prepared.table.path(), problem));
+    }
+    Ok((taken, excluded))
+}
+
+/// A task over plain sums.
+fn plain(
+    task: &Task,
+    schema: &Schema,
+    cohorts: &[&Cohort],
+    max_patients: u64,
+    floors: &Floors,
+) -> Result<Value, Error> {
+    let all: Vec<Cohort> = cohorts.iter().map(|cohort| cohort.select(|_| true)).collect();
+    let replay = || open(task, schema);
+    let mut run = open(task, schema)?;
+    let mut sums = PlainSum::new(&all, max_patients, floors.min_local_rows, rand::rng(), replay)?;
+    Ok(drive(run.as_mut(), &mut sums)?)
+}
+
+/// Words that the schema and the names of columns give.
+fn wording(prepared: &Prepared) -> Wording {
+    let mut wording = Wording::default();
+    if let Some(time) = prepared.task.text("time")
+        && let Ok(column) = prepared.schema.column(time)
+    {
+        wording.time_unit = column.unit().to_owned();
+    }
+    wording
+}
