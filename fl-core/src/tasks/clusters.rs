@@ -4,7 +4,7 @@
 //! k-means after Lloyd, *IEEE Trans. Inf. Theory* 1982;28:129; the mixture by
 //! expectation-maximisation, Dempster, Laird and Rubin, *JRSS B* 1977;39:1 and McLachlan and Peel,
 //! *Finite Mixture Models*, 2000, section 3.2. A step of either is a function of sums over patients
-//! ([`kmeans`], [`gmm`]), so the federated iteration is the pooled one, to the grid. Columns are
+//! (`kmeans`, `gmm`), so the federated iteration is the pooled one, to the grid. Columns are
 //! standardised by their *public* ranges, and k-means measures its distances there: narrow a
 //! column's range to let it weigh more. A mixture does not depend on it, but for its floor.
 //!

@@ -2,9 +2,9 @@
 //!
 //! Rao 1948; McCullagh and Nelder 1989, section 4.4; in the form of genome-wide scans, Zhou et al.
 //! (SAIGE), *Nature Genetics* 2018;50:1335; genomic control after Devlin and Roeder, *Biometrics*
-//! 1999;55:997. The null model without variants is fitted once ([`null`]): a logistic one by
+//! 1999;55:997. The null model without variants is fitted once (`null`): a logistic one by
 //! Newton's method over sums, a linear one from a single sum. One more sum then gives the score and
-//! the information of every variant ([`score`]), so the rounds do not grow with their number.
+//! the information of every variant (`score`), so the rounds do not grow with their number.
 //!
 //! The null model is that of patients whose outcome and covariates are known. A patient whose
 //! dosage is missing is left out of that variant alone, nothing is imputed: score and information

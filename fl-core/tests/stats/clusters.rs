@@ -2,9 +2,13 @@
 
 use haima_fl_core::Error;
 use haima_fl_core::results::clusters::Clusters;
+use haima_fl_core::task::{Contribution, Query, Site, SiteState, Task};
+use haima_fl_core::tasks::clusters::Clusters as Search;
 use serde_json::Value;
 
-use crate::common::{MGUS2, close, cohorts, data, deal, numbers, run, schema, shipped_oracle};
+use crate::common::{
+    MGUS2, close, cohort, cohorts, data, deal, numbers, rng, run, schema, shipped_oracle, table,
+};
 use crate::planted::{Normal, PLANE, file};
 
 const COLUMNS: &str = "columns = [\"age\", \"hgb\", \"creat\"]\nk = 3";
@@ -212,6 +216,62 @@ fn a_hospital_without_complete_rows_changes_nothing() {
         assert_eq!(clusters(&params, PLANE, &files), Ok(without), "{method}");
         let none = clusters(&params, PLANE, &files[2..]).expect_err("nobody");
         assert!(matches!(none, Error::Fit { .. }), "{none}");
+    }
+}
+
+/// What a site of 30 patients in the corner (-1, -1) answers to an iterate.
+fn at_iterate(params: &str, iterate: &[f64]) -> (Query, Contribution) {
+    let schema = schema(PLANE);
+    let task = Search::new(&table(params), &schema).expect("task");
+    let mut query = task.query(&task.start());
+    query.bytes = iterate.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let cohort = cohort(&schema, &file(&[[-100.0, -100.0]; 30]));
+    let site = Site { cohort: &cohort, capacity: 0, max_patients: 30, min_local_rows: 1 };
+    let answer = task.contribute(&query, &site, &mut SiteState::default(), &mut rng());
+    (query, answer.expect("an answer"))
+}
+
+/// S5: patients in one corner and a centre in the other come near the bounds and stay below.
+#[test]
+fn the_worst_cohort_comes_near_the_bound_and_stays_below() {
+    let columns = "columns = [\"x\", \"y\"]\nk = 1\nseed = 1";
+    for (params, iterate) in [
+        (format!("method = \"kmeans\"\n{columns}"), vec![1.0, 1.0]),
+        (format!("method = \"gmm\"\n{columns}"), vec![1.0, 1.0, 1.0, 1e-6, 0.0, 1e-6]),
+    ] {
+        let (query, answer) = at_iterate(&params, &iterate);
+        assert_eq!(answer.note, None, "{params}");
+        let last = query.blocks.last().expect("blocks");
+        let value = answer.values.last().expect("values").unsigned_abs() as f64;
+        let bound = last.patient_bound as f64 * 30.0;
+        assert!(value <= bound && value > 0.99 * bound, "{params}: {value} {bound}");
+        assert!(query.site_bound(100_000).is_ok_and(|bound| bound < 1 << 62));
+    }
+}
+
+/// S5: iterates for which the bounds do not hold are answered by zero.
+#[test]
+fn an_iterate_past_its_limits_is_answered_by_zero() {
+    let columns = "columns = [\"x\", \"y\"]\nk = 1\nseed = 1";
+    let kmeans = format!("method = \"kmeans\"\n{columns}");
+    let full = format!("method = \"gmm\"\n{columns}");
+    let diagonal = format!("{full}\ncovariance = \"diagonal\"");
+    for (params, iterate) in [
+        (&kmeans, vec![0.0, 1.5]),
+        (&kmeans, vec![f64::NAN, 0.0]),
+        (&full, vec![0.5, 0.0, 0.0, 0.1, 0.0, 0.1]),
+        (&full, vec![2.0, 0.0, 0.0, 0.1, 0.0, 0.1]),
+        (&full, vec![1.0, 0.0, 1.5, 0.1, 0.0, 0.1]),
+        (&full, vec![1.0, 0.0, 0.0, 0.1, 0.1, 0.1]),
+        (&full, vec![1.0, 0.0, 0.0, 0.1, f64::NAN, 0.1]),
+        (&full, vec![1.0, 0.0, 0.0, 9.0, 0.0, 0.1]),
+        (&diagonal, vec![1.0, 0.0, 0.0, 0.1, 1e-9]),
+        (&diagonal, vec![1.0, 0.0, 0.0, -0.1, 0.1]),
+        (&diagonal, vec![f64::NAN, 0.0, 0.0, 0.1, 0.1]),
+    ] {
+        let (_, answer) = at_iterate(params, &iterate);
+        let zero = answer.values.iter().all(|value| *value == 0);
+        assert!(zero && answer.note.is_some(), "{iterate:?}");
     }
 }
 

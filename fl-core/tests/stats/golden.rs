@@ -8,8 +8,8 @@ use haima_fl_core::task::Run;
 
 use crate::common::{LEUKSURV, open, schema};
 
-/// Integers on the grid of each block: counts, log-likelihood, gradient, information.
-fn sum(run: &dyn Run, blocks: [&[f64]; 4]) -> Sum {
+/// Integers on the grid of each block.
+fn sum(run: &dyn Run, blocks: &[&[f64]]) -> Sum {
     let query = run.query().expect("running");
     let mut integers = Vec::new();
     for (block, values) in query.blocks.iter().zip(blocks) {
@@ -35,7 +35,7 @@ fn bits(task: &str, params: &str) -> Vec<u64> {
     let mut all = iterate(run.as_ref());
     // A Newton step, another, and a fall that halves the last one.
     for loglik in [start, rise, fall] {
-        let sum = sum(run.as_ref(), [counts, loglik, gradient, information]);
+        let sum = sum(run.as_ref(), &[counts, loglik, gradient, information]);
         assert_eq!(run.absorb(&sum), Ok(None));
         all.extend(iterate(run.as_ref()));
     }
@@ -58,4 +58,54 @@ const GOLDEN: [u64; 12] = [
     0x3fed_9b54_6a40_e5f0, 0xbff3_f205_7c33_6b14, 0x3fea_78bf_40c7_9754,
     0x3ffd_9b54_6a40_e5f0, 0xc003_f205_7c33_6b14, 0x3ffa_78bf_40c7_9754,
     0x3ff6_347f_4fb0_ac74, 0xbffd_eb08_3a4d_209e, 0x3ff3_da8f_7095_b17f,
+];
+
+/// The iterate that follows one sum.
+fn next(task: &str, params: &str, blocks: &[&[f64]]) -> Vec<u64> {
+    let mut run = open(task, params, &schema(LEUKSURV)).expect("task");
+    let sum = sum(run.as_ref(), blocks);
+    assert_eq!(run.absorb(&sum), Ok(None), "{task}");
+    iterate(run.as_ref())
+}
+
+/// Two components, the second one singular, so that its covariance is floored; the two means as
+/// centres; the coefficients of a linear null model.
+#[test]
+fn the_next_clusters_and_null_model_are_the_same_on_every_machine() {
+    let counts: &[f64] = &[3.0, 40.0, 0.0];
+    let (size, means): (&[f64], &[f64]) = (&[30.0, 10.0], &[3.0, -6.25, 2.0, 4.0]);
+    let products: &[f64] = &[7.8, 0.3, 4.2, 0.8, 1.6, 3.2];
+    let columns = "columns = [\"age\", \"wbc\"]\nk = 2\nseed = 9";
+    let gmm = next(
+        "clusters",
+        &format!("method = \"gmm\"\n{columns}"),
+        &[counts, size, means, products, &[-31.5]],
+    );
+    let kmeans = next(
+        "clusters",
+        &format!("method = \"kmeans\"\n{columns}"),
+        &[counts, size, means, &[9.5, 1.25]],
+    );
+    let linear = next(
+        "scan",
+        "outcome = \"age\"\ncovariates = [\"wbc\"]\nvariants = [\"male\"]",
+        &[counts, &[40.0, -11.5, 3.25, 21.0, -2.75, 9.5]],
+    );
+    let start = open("clusters", &format!("method = \"kmeans\"\n{columns}"), &schema(LEUKSURV));
+    let start = iterate(start.expect("task").as_ref());
+    let all = [start, gmm, kmeans, linear].concat();
+    assert_eq!(all, GOLDEN_CLUSTERS);
+}
+
+#[rustfmt::skip]
+const GOLDEN_CLUSTERS: [u64; 22] = [
+    0x3fd7_57a9_7f5f_3830, 0x3fe0_0b62_97a1_ebfa, 0xbfde_09ea_0d5d_a53c,
+    0x3fe2_3a63_35a5_cc58,
+    0x3fe8_0000_0000_0000, 0x3fb9_9999_9999_999a, 0xbfca_aaaa_aaaa_aaab,
+    0x3fcf_ffff_ffff_fc96, 0x3f9f_92c5_f92c_4445, 0x3fb8_ba98_7654_305a,
+    0x3fd0_0000_0000_0000, 0x3fc9_9999_9999_999a, 0x3fd9_9999_9999_999a,
+    0x3fa4_7afc_1fa0_8e71, 0x3fb4_7ada_91b1_5c61, 0x3fc4_7ae2_f52d_3c18,
+    0x3fb9_9999_9999_999a, 0xbfca_aaaa_aaaa_aaab, 0x3fc9_9999_9999_999a,
+    0x3fd9_9999_9999_999a,
+    0x3faa_7ec7_7b9d_40d6, 0xbfba_44e7_db1b_09ad,
 ];
