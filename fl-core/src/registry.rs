@@ -8,16 +8,17 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::task::{Run, start};
-use crate::tasks::{concordance, cox, hazard, km, logistic, table1};
+use crate::tasks::{concordance, cox, hazard, km, logistic, table1, validate};
 
 /// The tasks of this binary with their versions.
-pub const KNOWN: [(&str, u32); 6] = [
+pub const KNOWN: [(&str, u32); 7] = [
     (table1::NAME, table1::VERSION),
     (km::NAME, km::VERSION),
     (cox::NAME, cox::VERSION),
     (logistic::NAME, logistic::VERSION),
     (hazard::NAME, hazard::VERSION),
     (concordance::NAME, concordance::VERSION),
+    (validate::NAME, validate::VERSION),
 ];
 
 /// Starts a run of the named task. `finished` holds the outputs of the study's earlier tasks by
@@ -41,6 +42,7 @@ pub fn open(
         (concordance::NAME, concordance::VERSION) => {
             Ok(start(concordance::Concordance::new(params, schema, finished)?))
         }
+        (validate::NAME, validate::VERSION) => validate::open(params, schema, finished),
         _ => {
             let known: Vec<String> =
                 KNOWN.iter().map(|(name, version)| format!("{name} {version}")).collect();

@@ -19,7 +19,7 @@
 //! by that number when one patient leaves (rule S2). Noise falls on every cell, so a noised table
 //! must be small beside the patients: a handful of bins and intervals.
 
-mod pairs;
+pub(super) mod pairs;
 
 use std::collections::BTreeMap;
 

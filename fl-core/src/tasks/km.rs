@@ -82,7 +82,7 @@ impl KaplanMeier {
 }
 
 /// The number of the grid time to which `time` is rounded up.
-fn interval(time: f64, grid: f64) -> usize {
+pub(super) fn interval(time: f64, grid: f64) -> usize {
     let share = time / grid;
     let nearest = share.round();
     let up =

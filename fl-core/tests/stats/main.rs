@@ -11,3 +11,5 @@ mod km;
 mod logistic;
 mod rules;
 mod table1;
+mod validate;
+mod validate_bounds;
