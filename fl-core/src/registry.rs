@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::task::{Run, start};
-use crate::tasks::{concordance, cox, hazard, km, logistic, table1, validate};
+use crate::tasks::{concordance, cox, hazard, km, logistic, meta, table1, validate};
 
 /// The tasks of this binary with their versions.
-pub const KNOWN: [(&str, u32); 7] = [
+pub const KNOWN: [(&str, u32); 8] = [
     (table1::NAME, table1::VERSION),
     (km::NAME, km::VERSION),
     (cox::NAME, cox::VERSION),
@@ -19,6 +19,7 @@ pub const KNOWN: [(&str, u32); 7] = [
     (hazard::NAME, hazard::VERSION),
     (concordance::NAME, concordance::VERSION),
     (validate::NAME, validate::VERSION),
+    (meta::NAME, meta::VERSION),
 ];
 
 /// Starts a run of the named task. `finished` holds the outputs of the study's earlier tasks by
@@ -43,6 +44,7 @@ pub fn open(
             Ok(start(concordance::Concordance::new(params, schema, finished)?))
         }
         (validate::NAME, validate::VERSION) => validate::open(params, schema, finished),
+        (meta::NAME, meta::VERSION) => Ok(start(meta::Meta::new(params, schema)?)),
         _ => {
             let known: Vec<String> =
                 KNOWN.iter().map(|(name, version)| format!("{name} {version}")).collect();

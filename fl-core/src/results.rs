@@ -3,6 +3,7 @@
 //! Field names follow R's `survival` where it has them. Units: times in the data's own unit on
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
+pub mod meta;
 pub mod validation;
 
 use serde::{Deserialize, Deserializer, Serialize};

@@ -8,6 +8,7 @@ pub mod km;
 mod layout;
 mod linear_predictor;
 pub mod logistic;
+pub mod meta;
 pub mod newton;
 mod survival;
 pub mod table1;

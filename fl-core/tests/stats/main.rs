@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod km;
 mod logistic;
+mod meta;
 mod rules;
 mod table1;
 mod validate;
