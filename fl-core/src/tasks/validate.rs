@@ -1,8 +1,8 @@
 //! Validation of a prediction at hospitals that did not make it, by counts and bounded sums.
 //!
 //! The score is a column (`score`), or the linear predictor of an earlier Cox or logistic fit of
-//! the study (`model`). The outcome is a flag ([`binary`]: discrimination, calibration, decision
-//! curve) or a survival time ([`survival`]: Harrell's C, and by horizon the area under the curve
+//! the study (`model`). The outcome is a flag (`binary`: discrimination, calibration, decision
+//! curve) or a survival time (`survival`: Harrell's C, and by horizon the area under the curve
 //! and the Brier score). Ranking is by public bins of the score; all else is exact, to the grid.
 //! The bounds are proven in the heads of the two modules.
 
