@@ -10,8 +10,8 @@ use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
 use crate::tasks::{
-    cif, clusters, comutation, concordance, cox, finegray, glm, hazard, km, multistate, pca, scan,
-    table1,
+    cif, clusters, comutation, concordance, cox, finegray, glm, hazard, km, meta, multistate, pca,
+    scan, table1, validate,
 };
 
 /// Results of the study's earlier tasks, by their manifest id.
@@ -34,6 +34,8 @@ const TASKS: &[(&str, u32, Open)] = &[
     (concordance::NAME, concordance::VERSION, |p, s, finished| {
         Ok(start(concordance::Concordance::new(p, s, finished)?))
     }),
+    (meta::NAME, meta::VERSION, |p, s, _| Ok(start(meta::Meta::new(p, s)?))),
+    (validate::NAME, validate::VERSION, validate::open),
     (pca::NAME, pca::VERSION, |p, s, _| Ok(start(pca::Pca::new(p, s)?))),
     (clusters::NAME, clusters::VERSION, |p, s, _| Ok(start(clusters::Clusters::new(p, s)?))),
     (scan::NAME, scan::VERSION, |p, s, _| Ok(start(scan::Scan::new(p, s)?))),

@@ -8,11 +8,13 @@ pub mod competing;
 pub mod comutation;
 pub mod finegray;
 pub mod gridded;
+pub mod meta;
 pub mod multistate;
 pub mod noised;
 pub mod pca;
 pub mod penalty;
 pub mod scan;
+pub mod validation;
 
 use serde::{Deserialize, Deserializer, Serialize};
 

@@ -19,7 +19,7 @@
 //! by that number when one patient leaves (rule S2). Noise falls on every cell, so a noised table
 //! must be small beside the patients: a handful of bins and intervals.
 
-mod pairs;
+pub(super) mod pairs;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 use super::hazard::Trained;
 use super::hazard::model::Predictor;
 use super::hazard::split::Split;
+pub use super::layout::Release;
 use super::layout::{self, refuse, unfit};
 use super::survival::Survival;
 use crate::cohort::Cohort;
@@ -101,17 +102,6 @@ pub enum Subset {
     Holdout,
     /// All.
     All,
-}
-
-/// The class in which the table is released.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Release {
-    /// Without noise, under the exact class.
-    #[default]
-    Exact,
-    /// With noise, charged for D = 1.
-    Noised,
 }
 
 /// The task; see the module's head.

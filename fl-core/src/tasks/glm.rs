@@ -21,8 +21,7 @@ mod outcome;
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
-use super::concordance::Release;
-use super::layout::{self, refuse, unfit};
+use super::layout::{self, Release, refuse, unfit};
 use super::newton::{self, Newton, Penalty, Progress, Rules, Standardise};
 use crate::cohort::Cohort;
 use crate::design::Design;

@@ -68,7 +68,7 @@ pub(super) fn count_block() -> Block {
 /// How a task's sum leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Release {
+pub enum Release {
     /// Without noise, under the exact class.
     #[default]
     Exact,

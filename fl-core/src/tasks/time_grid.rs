@@ -39,7 +39,7 @@ impl TimeGrid {
     }
 }
 
-fn interval(time: f64, width: f64) -> usize {
+pub(super) fn interval(time: f64, width: f64) -> usize {
     let share = time / width;
     let nearest = share.round();
     let up =

@@ -3,7 +3,7 @@
 /// Edges of a public time axis: 0, then intervals as wide as `width` or, further out, as the share
 /// `growth` of their left edge, up to `end`. Deaths of acute disease crowd near 0; intervals of one
 /// width would put them into few and lose the pairs within. `None` past `most` intervals.
-pub(super) fn edges(end: f64, width: f64, growth: f64, most: usize) -> Option<Vec<f64>> {
+pub(in crate::tasks) fn edges(end: f64, width: f64, growth: f64, most: usize) -> Option<Vec<f64>> {
     let mut edges = vec![0.0];
     let mut right = 0.0;
     while right < end {
@@ -17,16 +17,16 @@ pub(super) fn edges(end: f64, width: f64, growth: f64, most: usize) -> Option<Ve
 }
 
 /// Pairs of a table, those tied in risk counting a half in `concordant`.
-pub(super) struct Pairs {
-    pub(super) comparable: f64,
-    pub(super) concordant: f64,
+pub(in crate::tasks) struct Pairs {
+    pub(in crate::tasks) comparable: f64,
+    pub(in crate::tasks) concordant: f64,
 }
 
 impl Pairs {
     /// Counts over cells `(bin * intervals + interval) * 2 + event`. From the last interval to the
     /// first: a pair is an event and a patient who outlived it, by time or by being censored in the
     /// same interval.
-    pub(super) fn count(table: &[f64], bins: usize, intervals: usize) -> Self {
+    pub(in crate::tasks) fn count(table: &[f64], bins: usize, intervals: usize) -> Self {
         let cell = |bin: usize, interval: usize, event: usize| {
             table.get((bin * intervals + interval) * 2 + event).copied().unwrap_or(0.0)
         };

@@ -28,7 +28,7 @@
 use haima_dp::fixed::{ClippedSum, Grid};
 use zeroize::Zeroizing;
 
-use super::super::concordance::Release;
+use super::super::layout::Release;
 use super::super::layout::{self, refuse, unfit};
 use super::family::Family;
 use super::{Glm, NAME, Params, State, VERSION};
