@@ -35,8 +35,15 @@ struct Factor {
     column: String,
     /// The indicator of this level, or else the value as it is.
     level: Option<usize>,
-    /// Lowest and highest value; `None` for an indicator or a flag.
-    range: Option<(f64, f64)>,
+    values: Values,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Values {
+    /// From the lowest to the highest.
+    Range(f64, f64),
+    /// 0 or 1, which is one of so many levels.
+    Indicator(usize),
 }
 
 impl Design {
@@ -114,10 +121,15 @@ impl Design {
         self.terms.get(j).map_or(1.0, |term| term.half_range)
     }
 
-    /// Whether term `j` is 0 or 1, and nothing else.
+    /// Where term `j` is 0 or 1 and nothing else: the share of ones if all levels were equally
+    /// frequent, a public middle. `None` for other terms.
     #[must_use]
-    pub fn is_indicator(&self, j: usize) -> bool {
-        self.terms.get(j).is_some_and(|term| term.factors.iter().all(|f| f.range.is_none()))
+    pub fn even_share(&self, j: usize) -> Option<f64> {
+        let factors = &self.terms.get(j)?.factors;
+        factors.iter().try_fold(1.0, |share, factor| match factor.values {
+            Values::Indicator(levels) => Some(share / levels as f64),
+            Values::Range(..) => None,
+        })
     }
 
     /// The highest linear predictor `sum_j beta_j z_j` that any patient within the public ranges
@@ -167,27 +179,33 @@ impl Design {
 /// The raw terms of a column.
 fn factors(schema: &Schema, column: &str) -> Result<Vec<Factor>, Error> {
     let factor =
-        |name: String, level, range| Factor { name, column: column.to_owned(), level, range };
+        |name: String, level, values| Factor { name, column: column.to_owned(), level, values };
     Ok(match &schema.column(column)?.kind {
-        Kind::Numeric { range, .. } => vec![factor(column.to_owned(), None, Some(*range))],
-        Kind::Flag => vec![factor(column.to_owned(), None, None)],
+        Kind::Numeric { range: (low, high), .. } => {
+            vec![factor(column.to_owned(), None, Values::Range(*low, *high))]
+        }
+        Kind::Flag => vec![factor(column.to_owned(), None, Values::Indicator(2))],
         Kind::Category { levels } => {
-            let levels = levels.iter().enumerate().skip(1);
-            levels
-                .map(|(index, level)| factor(format!("{column}{level}"), Some(index), None))
-                .collect()
+            let indicator = |(index, level): (usize, &String)| {
+                let values = Values::Indicator(levels.len());
+                factor(format!("{column}{level}"), Some(index), values)
+            };
+            levels.iter().enumerate().skip(1).map(indicator).collect()
         }
     })
 }
 
 /// Middle and half range of a product; (0, 1) where it is 0 or 1.
 fn standard(factors: &[Factor]) -> (f64, f64) {
-    if factors.iter().all(|factor| factor.range.is_none()) {
+    if factors.iter().all(|factor| matches!(factor.values, Values::Indicator(_))) {
         return (0.0, 1.0);
     }
     let (mut low, mut high): (f64, f64) = (1.0, 1.0);
     for factor in factors {
-        let (a, b) = factor.range.unwrap_or((0.0, 1.0));
+        let (a, b) = match factor.values {
+            Values::Range(low, high) => (low, high),
+            Values::Indicator(_) => (0.0, 1.0),
+        };
         let ends = [low * a, low * b, high * a, high * b];
         low = ends.iter().copied().fold(f64::INFINITY, f64::min);
         high = ends.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -272,6 +290,9 @@ mod tests {
         assert_eq!(design.names()[4..], ["male:age", "groupAML:male", "groupMDS:male"]);
         assert_eq!((design.center(4), design.scale(4)), (50.0, 50.0));
         assert_eq!((design.center(5), design.scale(5)), (0.0, 1.0));
+        let shares: Vec<Option<f64>> = (0..7).map(|j| design.even_share(j)).collect();
+        let (half, third, sixth) = (Some(0.5), Some(1.0 / 3.0), Some(1.0 / 3.0 / 2.0));
+        assert_eq!(shares, [None, half, third, third, None, sixth, sixth]);
         let csv = "age,male,group\n40,1,MDS\n100,0,ALL\n";
         let cohort = Cohort::from_reader("site.csv", csv.as_bytes(), &schema).unwrap();
         let mut row = [f64::NAN; 7];

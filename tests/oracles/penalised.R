@@ -138,10 +138,18 @@ p3 <- glm(death ~ age + male + offset(log(time_days)), family = poisson, data = 
 null_poisson <- as.numeric(logLik(glm(death ~ 1 + offset(log(time_days)), family = poisson,
   data = d, control = ctl)))
 
+# What the noised forms estimate where there is no noise: rows x = (1/2, z) with z by public ranges,
+# flags less 1/2, weighted by 1 / |x| (logistic) and 1 / |x|^2 (linear).
+norm <- with(d, sqrt(0.25 + ((age - 55) / 55)^2 + (male - 0.5)^2 + ((tpi - 2.5) / 12.5)^2))
+weighted <- list(
+  logistic = list(coef = as.list(coef(glm(death ~ age + male + tpi, family = quasibinomial,
+    weights = 1 / norm, data = d, control = ctl)))),
+  linear = list(coef = as.list(coef(lm(wbc ~ age + male + tpi, weights = 1 / norm^2, data = d)))))
+
 versions <- list(R = as.character(getRversion()),
   survival = as.character(packageVersion("survival")),
   glmnet = as.character(packageVersion("glmnet")))
 write_json(list(versions = versions, sd = as.list(sds), cox = cox, logistic = logistic,
   poisson = poisson_net, linear = linear, interaction = interaction,
-  poisson_loglik_null = null_poisson),
+  poisson_loglik_null = null_poisson, weighted = weighted),
   "tests/oracles/penalised.json", digits = 15, auto_unbox = TRUE, pretty = TRUE)

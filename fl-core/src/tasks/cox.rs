@@ -200,7 +200,7 @@ impl Task for Cox {
     type Output = Fit;
 
     fn start(&self) -> Newton {
-        Newton::penalised(self.design.width(), self.penalty.clone())
+        Newton::new(self.design.width(), self.penalty.clone())
     }
 
     fn query(&self, state: &Newton) -> Query {

@@ -262,7 +262,7 @@ impl Task for Glm {
         match &self.plan {
             Some(_) => State::Noised(Noised::new(self.terms.len())),
             None => {
-                let newton = Newton::penalised(self.terms.len(), self.penalty.clone());
+                let newton = Newton::new(self.terms.len(), self.penalty.clone());
                 let newton = newton.below(self.outcome.ceiling());
                 State::Exact { newton, saturated: 0.0 }
             }

@@ -24,6 +24,10 @@ pub(super) const CAP: f64 = 64.0;
 
 /// Relative change of the log-likelihood that ends the iteration (R: 1e-9).
 const LOGLIK_TOLERANCE: f64 = 1e-12;
+/// Gain that the quadratic model promises of one more step, relative to the log-likelihood, below
+/// which the step is taken without another sum: it moves no coefficient by more than about 1e-5 of
+/// its error, and Newton's error after it is the square of that.
+const GAIN_TOLERANCE: f64 = 1e-13;
 /// Largest coordinate of a Newton step that ends it.
 const STEP_TOLERANCE: f64 = 1e-10;
 /// A step of this size where the likelihood stands still means that it has no maximum.
@@ -132,6 +136,14 @@ impl Estimate {
     }
 }
 
+/// The way to the maximum of the quadratic model.
+struct Step {
+    step: Vec<f64>,
+    covariance: Vec<Vec<f64>>,
+    /// What the model promises; infinite where it is not known (lasso).
+    gain: f64,
+}
+
 /// What follows a sum.
 pub(super) enum Progress {
     Continue(Newton),
@@ -139,13 +151,8 @@ pub(super) enum Progress {
 }
 
 impl Newton {
-    /// Starts at zero.
-    pub(super) fn new(width: usize) -> Self {
-        Self::penalised(width, None)
-    }
-
-    /// Starts at zero, to end at the maximum of the penalised likelihood.
-    pub(super) fn penalised(width: usize, penalty: Option<Penalty>) -> Self {
+    /// Starts at zero, to end at the maximum of the (penalised) likelihood.
+    pub(super) fn new(width: usize, penalty: Option<Penalty>) -> Self {
         let beta = vec![0.0; width];
         Self { beta, penalty, ceiling: CAP, accepted: None, loglik_null: 0.0, used: 0 }
     }
@@ -182,7 +189,7 @@ impl Newton {
     /// The maximum from this one sum, for a log-likelihood that *is* its quadratic model.
     pub(super) fn solve(mut self, at: &Evaluation, rules: &Rules<'_>) -> Result<Estimate, Error> {
         self.open(at, rules)?;
-        let (step, covariance) = self.step(at, rules)?;
+        let Step { step, covariance, .. } = self.step(at, rules)?;
         let mut loglik = at.loglik;
         for (j, move_) in step.iter().enumerate() {
             let curvature: f64 =
@@ -208,14 +215,15 @@ impl Newton {
             let middle = good.iter().zip(&self.beta).map(|(a, b)| a + (b - a) / 2.0).collect();
             return self.advance(middle, rules);
         }
-        let (step, covariance) = self.step(at, rules)?;
+        let Step { step, covariance, gain } = self.step(at, rules)?;
         let stands =
             self.accepted.as_ref().is_some_and(|(_, best)| (objective - best).abs() <= tolerance);
-        if stands || step.iter().all(|move_| move_.abs() < STEP_TOLERANCE) {
+        let nothing_to_gain = gain <= GAIN_TOLERANCE * objective.abs();
+        if stands || nothing_to_gain || step.iter().all(|move_| move_.abs() < STEP_TOLERANCE) {
             if let Some(j) = (0..step.len()).find(|&j| runs_away(&self.beta, &step, j)) {
                 return Err(self.without_maximum(rules, j));
             }
-            let beta = self.beta.clone();
+            let beta = self.beta.iter().zip(&step).map(|(b, s)| b + s).collect();
             return Ok(Progress::Done(self.estimate(beta, covariance, at.loglik)));
         }
         let next =
@@ -253,8 +261,8 @@ impl Newton {
         }
     }
 
-    /// The step to the maximum of the quadratic model at the current iterate, and the covariance.
-    fn step(&self, at: &Evaluation, rules: &Rules<'_>) -> Result<(Vec<f64>, Vec<Vec<f64>>), Error> {
+    /// The step to the maximum of the quadratic model at the current iterate.
+    fn step(&self, at: &Evaluation, rules: &Rules<'_>) -> Result<Step, Error> {
         let solve = |gradient: &[f64], information: &Symmetric| {
             let factor = information.cholesky(SINGULAR).map_err(|fault| {
                 let reason = format!(
@@ -265,7 +273,9 @@ impl Newton {
                 );
                 unfit(rules.task, reason)
             })?;
-            Ok((factor.solve(gradient), factor.inverse()))
+            let step = factor.solve(gradient);
+            let gain = step.iter().zip(gradient).map(|(s, g)| s * g).sum::<f64>() / 2.0;
+            Ok(Step { step, covariance: factor.inverse(), gain })
         };
         let Some(penalty) = &self.penalty else {
             return solve(&at.gradient, &at.information);
@@ -278,7 +288,7 @@ impl Newton {
             unfit(rules.task, "the sum is no information matrix; some party broke the protocol")
         })?;
         let p = self.beta.len();
-        Ok((step, vec![vec![f64::NAN; p]; p]))
+        Ok(Step { step, covariance: vec![vec![f64::NAN; p]; p], gain: f64::INFINITY })
     }
 
     fn more_ridge(&self) -> &'static str {
@@ -304,9 +314,10 @@ impl Newton {
             return Err(unfit(
                 rules.task,
                 format!(
-                    "no maximum after {} sums; look at `{name}`, whose coefficient is the largest, \
-                     or raise `max_iterations`",
-                    self.used
+                    "no maximum after {} sums; look at `{name}`, whose coefficient is the largest: \
+                     raise `max_iterations`, or {}",
+                    self.used,
+                    self.more_ridge()
                 ),
             ));
         }

@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::results::{Fit, Term};
 use crate::stat::{student, wald};
 
-/// Share of the outcome's public variance below which it does not vary at all.
+/// Share of the outcome's public variance below which, beside what the grid took off the sums, it
+/// does not vary at all.
 const NO_VARIATION: f64 = 1e-15;
 
 impl Glm {
@@ -50,7 +51,8 @@ impl Glm {
                 let unit = self.outcome.scale() * self.outcome.scale();
                 let mean = at.gradient.first().copied().unwrap_or(0.0) / n;
                 let total = -2.0 * at.loglik - n * mean * mean;
-                if !(total > NO_VARIATION * n) {
+                let varies = total > NO_VARIATION * n + 4.0 * at.truncation;
+                if !varies {
                     return Err(unfit(NAME, "the outcome is the same for all patients"));
                 }
                 // At a perfect fit nothing but rounding is left.

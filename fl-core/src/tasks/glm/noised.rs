@@ -1,27 +1,37 @@
 //! Regression from noised sums: patient-level differential privacy in a few steps.
 //!
-//! A patient's row is x = (1, z') with z' in [-1, 1] by the public ranges, flags and levels as -1
-//! and 1, and enters through its direction u = x / |x|. Scaling a row by 1 / |x| is a weight that
+//! A patient's row is x = (1/2, z') with z' in [-1, 1] by the public ranges, flags less 1/2 and each
+//! of k levels less 1/k, and enters through its direction u = x / |x|. Scaling a row by 1 / |x| is a weight that
 //! depends on covariates alone, so the estimating equations stay unbiased (Mallows' form of a
 //! generalised M-estimator: Kuensch, Stefanski and Carroll, *JASA* 1989;84:460), and every patient
 //! spends the whole sensitivity.
 //!
 //! * **Logistic**: `steps` sums of `(y - mu(x' beta)) u`, each clipped to `clip`. At the start
 //!   |y - mu| = 1/2, so the default of 1/2 clips nobody there, and later only those whom the model
-//!   gets wrong: a bound on the pull of an outlier. After each sum, `beta += learning_rate (sum -
-//!   ridge beta) / expected_patients`, gradient descent with a public step: noisy gradients need no
-//!   noisy curvature (Bassily, Smith and Thakurta, *FOCS* 2014). The result is the mean of the
-//!   last half of the iterates, if there are more than two.
-//! * **Linear**: a single sum of `y u / |x|` and the upper triangle of `u u'` with the elements off
+//!   gets wrong: a bound on the pull of an outlier. After each sum, `beta += learning_rate p
+//!   (sum - ridge beta) / expected_patients` for p coefficients, u u' having a mean eigenvalue of
+//!   1/p: gradient descent with a public step, as noisy gradients need no noisy curvature (Bassily,
+//!   Smith and Thakurta, *FOCS* 2014). The result is the mean of the last half of the iterates, if
+//!   there are more than two.
+//! * **Linear**: a single sum of `y u / (2 |x|)` and the upper triangle of `u u'` with the elements off
 //!   the diagonal times sqrt(2): noisy sufficient statistics (Vu and Slavkovic, *ICDM Workshops*
 //!   2009; Wang, *UAI* 2018). `beta` solves the normal equations with `ridge` on the diagonal,
 //!   doubled until they are positive definite, as noise can break that.
 //!
 //! # Bounds
 //! D = ceil(C / g) for a clip C and a grid step g: each patient's vector is clipped and truncated
-//! alone and added in integers (rule S2, [`haima_dp::fixed`]). Linear: |y| <= 1 <= |x| and
-//! |u| = 1, so `|y u / |x||^2 + |u u'|_F^2 <= 2` and C = sqrt(2). No floor on rows applies, no count
-//! is sent, and nothing is divided by one (rules S2, S4, S6).
+//! alone and added in integers (rule S2, [`haima_dp::fixed`]). Linear: |y| <= 1 <= 2 |x| and
+//! |u| = 1, so the squared norm is at most 2 and C = sqrt(2) by default. No floor on rows applies,
+//! no count is sent, and nothing is divided by one (rules S2, S4, S6).
+//!
+//! # Defaults
+//! Chosen on made-up cohorts of 486 patients under three nodes' noise, by accuracy on fresh patients
+//! (12 worlds with random means, spreads and coefficients; five numeric columns and eight flags). At
+//! (1, 1e-3) 8 steps had 0.722, 0.729 and 0.727 with a `learning_rate` of 0.7, 1.4 and 2.1, where
+//! 1.4 without noise had 0.743; with a category of 20 or of 40 levels among the columns 1.4 was
+//! stable, too. In an earlier search 12 steps were no better, 4 steps a point worse, one sum eight
+//! points, and a noisy information matrix beside the first gradient two. At (0.1, 1e-4) one or two
+//! short steps were best: `steps = 2` with `learning_rate = 0.4`, 0.606 against 0.572.
 //!
 //! What is *not* released: numbers of patients, standard errors, likelihoods.
 
@@ -40,6 +50,11 @@ use crate::task::{Block, Contribution, Next, Query, Site};
 
 const BLOCK: &str = "clipped";
 const MOST_STEPS: u32 = 1000;
+/// Steps and step size of a logistic model: see the head.
+const STEPS: u32 = 8;
+const LEARNING_RATE: f64 = 1.4;
+/// What a patient's row has for the intercept.
+const INTERCEPT: f64 = 0.5;
 /// Doublings of a ridge of at least 1 that outgrow any sum.
 const MOST_DOUBLINGS: u32 = 256;
 
@@ -94,7 +109,7 @@ impl Plan {
         }
         let (linear, half) = (params.family == Family::Linear, 0.5);
         let positive = |value: f64| value > 0.0 && value <= 1e6;
-        let steps = params.steps.unwrap_or(if linear { 1 } else { 8 });
+        let steps = params.steps.unwrap_or(if linear { 1 } else { STEPS });
         let clip = params.clip.unwrap_or(if linear { std::f64::consts::SQRT_2 } else { half });
         let learning_rate = params.learning_rate.unwrap_or(LEARNING_RATE);
         let ridge = params.ridge.unwrap_or(1.0);
@@ -179,7 +194,7 @@ impl Plan {
             Ok(sum) => sum,
             Err(error) => return Ok(Contribution::zero(query, error.to_string())),
         };
-        let mut x = Zeroizing::new(vec![1.0; beta.len()]);
+        let mut x = Zeroizing::new(vec![INTERCEPT; beta.len()]);
         for i in 0..site.cohort.len() {
             let Some(known) = task.outcome.of(site.cohort, i) else { continue };
             if task.design.row(site.cohort, i, &mut x[1..]) {
@@ -192,11 +207,11 @@ impl Plan {
 
     /// A patient's vector before clipping: a function of this patient and the iterate alone.
     fn vector(&self, x: &[f64], beta: &[f64], y: f64) -> Zeroizing<Vec<f64>> {
-        // At least 1, by the intercept.
+        // At least 1/2, by the intercept.
         let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
         let eta: f64 = x.iter().zip(beta).map(|(x, b)| x * b).sum();
         let weight = match self.family {
-            Family::Linear => y / (norm * norm),
+            Family::Linear => y / (2.0 * norm * norm),
             Family::Logistic | Family::Poisson => self.family.at(y, eta).residual / norm,
         };
         let mut vector = Zeroizing::new(Vec::with_capacity(self.dimension(x.len())));
@@ -252,7 +267,8 @@ impl Plan {
     }
 
     fn descend(&self, state: &mut Noised, gradient: &[f64]) {
-        let rate = self.learning_rate / self.expected_patients as f64;
+        let terms = state.beta.len() as f64;
+        let rate = self.learning_rate * terms / self.expected_patients as f64;
         for (j, (beta, g)) in state.beta.iter_mut().zip(gradient).enumerate() {
             let ridge = if j > 0 { self.ridge * *beta } else { 0.0 };
             *beta += rate * (g - ridge);
@@ -284,7 +300,8 @@ impl Plan {
             let free = ridge - self.ridge;
             let weights: Vec<f64> = (0..p).map(|j| if j == 0 { free } else { ridge }).collect();
             if let Ok(factor) = gram.plus_diagonal(&weights).cholesky(1e-9) {
-                return Ok(factor.solve(cross));
+                let cross: Vec<f64> = cross.iter().map(|half| 2.0 * half).collect();
+                return Ok(factor.solve(&cross));
             }
             ridge = (2.0 * ridge).max(1.0);
         }
@@ -293,28 +310,22 @@ impl Plan {
 }
 
 impl Glm {
-    /// Flags and levels from 0 and 1 to -1 and 1, the middle of their public range becoming 0, as
-    /// that of numeric columns is.
+    /// Takes the public middle off flags and levels, as it is off numeric columns.
     fn about_the_middle(&self, terms: &mut [f64]) {
         for (j, term) in terms.iter_mut().enumerate() {
-            if self.design.is_indicator(j) {
-                *term = 2.0 * *term - 1.0;
-            }
+            *term -= self.design.even_share(j).unwrap_or(0.0);
         }
     }
 
-    /// Coefficients of terms about their middle as those of the design's terms.
+    /// Coefficients of rows about their middle as those of (1, the design's terms).
     fn about_zero(&self, beta: &[f64]) -> Vec<f64> {
         let mut out = beta.to_vec();
-        for j in 1..out.len() {
-            if self.design.is_indicator(j - 1) {
-                out[0] -= out[j];
-                out[j] *= 2.0;
+        if let Some((intercept, slopes)) = out.split_first_mut() {
+            *intercept *= INTERCEPT;
+            for (j, slope) in slopes.iter().enumerate() {
+                *intercept -= self.design.even_share(j).unwrap_or(0.0) * slope;
             }
         }
         out
     }
 }
-
-/// Step size of a logistic model.
-const LEARNING_RATE: f64 = 4.0;

@@ -33,8 +33,7 @@ const MOST: f64 = 1e12;
 const MOMENTS: &str = "moments";
 /// Grid of the moments: 2^55 at 100,000 patients and the widest design.
 const MOMENT_BITS: u8 = 32;
-/// A variance below this, in units of half the public range squared, is none: the column is
-/// constant to the rounding of its sums.
+/// A variance below this, in units of half the public range squared, is none.
 const NO_SPREAD: f64 = 1e-12;
 const MOST_SWEEPS: u32 = 10_000;
 /// Largest move of a coordinate in a sweep that ends the descent.
@@ -162,7 +161,9 @@ impl Penalty {
             let mut largest: f64 = 0.0;
             for j in 0..p {
                 let curvature = information.get(j, j);
-                if !(curvature > 0.0) {
+                // Written so that NaN is left out, too.
+                let curved = curvature > 0.0;
+                if !curved {
                     continue;
                 }
                 let free = slope[j] + curvature * next[j];
@@ -177,7 +178,7 @@ impl Penalty {
                 }
                 largest = largest.max(move_.abs());
             }
-            if !(largest > SWEEP_TOLERANCE) {
+            if largest <= SWEEP_TOLERANCE {
                 break;
             }
         }
@@ -240,11 +241,15 @@ pub(super) fn spread(sum: &crate::sum::Sum, patients: u64) -> Option<Vec<f64>> {
     }
     let n = (patients as f64).max(1.0);
     let (first, second) = moments.split_at(moments.len() / 2);
+    // Truncation takes less than a step a site off either sum, so less than three off n times the
+    // variance of a constant.
+    let truncation = 4.0 * f64::from(sum.sites()) / (1u64 << MOMENT_BITS) as f64;
+    let none = NO_SPREAD.max(truncation / n);
     let deviation = |(sum, square): (&f64, &f64)| {
         let mean = sum / n;
         let variance = square / n - mean * mean;
         // Written so that NaN counts as no spread. Terms lie in [-1, 1], so no variance passes 1.
-        if variance > NO_SPREAD { variance.min(1.0).sqrt() } else { 1.0 }
+        if variance > none { variance.min(1.0).sqrt() } else { 1.0 }
     };
     Some(first.iter().zip(second).map(deviation).collect())
 }
