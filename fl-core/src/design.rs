@@ -46,6 +46,12 @@ enum Values {
     Indicator(usize),
 }
 
+impl Factor {
+    fn is_indicator(&self) -> bool {
+        matches!(self.values, Values::Indicator(_))
+    }
+}
+
 impl Design {
     /// The design of these covariates, in their order.
     ///
@@ -148,7 +154,7 @@ impl Design {
                     category.1 += above;
                     above
                 }
-                factors if factors.iter().all(|factor| factor.range.is_none()) => b.max(0.0),
+                factors if factors.iter().all(Factor::is_indicator) => b.max(0.0),
                 _ => b.abs(),
             };
         }
@@ -197,7 +203,7 @@ fn factors(schema: &Schema, column: &str) -> Result<Vec<Factor>, Error> {
 
 /// Middle and half range of a product; (0, 1) where it is 0 or 1.
 fn standard(factors: &[Factor]) -> (f64, f64) {
-    if factors.iter().all(|factor| matches!(factor.values, Values::Indicator(_))) {
+    if factors.iter().all(Factor::is_indicator) {
         return (0.0, 1.0);
     }
     let (mut low, mut high): (f64, f64) = (1.0, 1.0);

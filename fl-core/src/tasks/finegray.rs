@@ -210,7 +210,7 @@ impl FineGray {
             counts,
             timeline,
             covariates: layout::block(sum, "covariates", self.design.width())?,
-            newton: Newton::new(self.design.width()),
+            newton: Newton::new(self.design.width(), None),
         })
     }
 

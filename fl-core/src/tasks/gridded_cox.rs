@@ -230,7 +230,7 @@ impl GriddedCox {
             events: marks.iter().map(|mark| events[*mark]).collect(),
             marks,
             covariates: layout::block(sum, "covariates", self.design.width())?,
-            newton: Newton::new(self.design.width()),
+            newton: Newton::new(self.design.width(), None),
         })
     }
 

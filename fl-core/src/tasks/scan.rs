@@ -279,7 +279,7 @@ impl Task for Scan {
 
     fn start(&self) -> State {
         let stage = match self.family {
-            Family::Logistic => Stage::Newton(Newton::new(self.terms.len())),
+            Family::Logistic => Stage::Newton(Newton::new(self.terms.len(), None)),
             Family::Linear { .. } => Stage::Linear,
         };
         State { stage, used: 0 }

@@ -205,7 +205,7 @@ impl Binary {
 
     /// Goes on with the given model from its start.
     fn recalibrate(result: Box<Validation>, model: Model) -> Next<State, Validation> {
-        let newton = Newton::new(model.width());
+        let newton = Newton::new(model.width(), None);
         Next::Continue(State::Recalibrating { result, model, newton })
     }
 }
