@@ -1,4 +1,5 @@
-//! A hospital's patients in memory: numbers by column, one row a patient (rule S1).
+//! A hospital's patients in memory: numbers by column, one row a patient (rule S1), or several where
+//! the schema allows it; then a "patient" below is a row, and [`Cohort::key`] says whose.
 //!
 //! Built by intake from a file that was checked against the public schema, so every
 //! value here lies in its public range. Values are zeroised on drop; copies that a growing vector

@@ -233,6 +233,14 @@ pub enum IntakeProblem {
         /// The schema's levels.
         levels: String,
     },
+    /// More rows of one patient than the schema allows.
+    #[error("row {max} + 1 of this patient, first seen on line {first}; the schema allows {max}")]
+    TooManyRowsOfPatient {
+        /// The schema's `rows_per_patient`.
+        max: u32,
+        /// Where the patient was first seen.
+        first: u64,
+    },
     /// A patient key that stood on an earlier line (rule S1).
     #[error("the patient of line {first} again; keep one row a patient")]
     DuplicateKey {

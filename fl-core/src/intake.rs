@@ -67,6 +67,7 @@ struct Intake<'a, R> {
     /// Name and role of each field, in the header's order.
     layout: Vec<(String, Role<'a>)>,
     one_row: bool,
+    rows_per_patient: u32,
 }
 
 impl<'a, R: Read> Intake<'a, R> {
@@ -78,7 +79,8 @@ impl<'a, R: Read> Intake<'a, R> {
             .flexible(true)
             .from_reader(Guard::new(reader, starts.clone()));
         let one_row = schema.patient == PatientKey::OneRow;
-        let mut intake = Self { file, rows, starts, layout: Vec::new(), one_row };
+        let rows_per_patient = schema.rows_per_patient;
+        let mut intake = Self { file, rows, starts, layout: Vec::new(), one_row, rows_per_patient };
 
         let mut header = ByteRecord::new();
         let Some(line) = intake.next_row(&mut header)? else {
@@ -129,8 +131,13 @@ impl<'a, R: Read> Intake<'a, R> {
                     Role::Ignored => {}
                     Role::Key => {
                         let key = check_key(field).map_err(|p| self.fault(line, name, p))?;
-                        if let Some(first) = seen.key(key, line) {
-                            return Err(self.fault(line, name, Problem::DuplicateKey { first }));
+                        let (first, rows) = seen.key(key, line);
+                        if rows > self.rows_per_patient {
+                            let problem = match self.rows_per_patient {
+                                1 => Problem::DuplicateKey { first },
+                                max => Problem::TooManyRowsOfPatient { max, first },
+                            };
+                            return Err(self.fault(line, name, problem));
                         }
                         keys.push(key.to_owned());
                     }
@@ -237,7 +244,8 @@ fn quoted(field: &[u8]) -> String {
 /// Lines on which keys, or whole rows of a file without keys, were first seen (rule S1).
 #[derive(Default)]
 struct Seen {
-    keys: HashMap<String, u64>,
+    /// The first line of a key, and how many rows it has.
+    keys: HashMap<String, (u64, u32)>,
     /// Rows by two independently keyed 64-bit hashes, so that no row is stored twice in memory
     /// and a false match is as good as impossible.
     rows: HashMap<(u64, u64), u64>,
@@ -245,8 +253,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn key(&mut self, key: &str, line: u64) -> Option<u64> {
-        first(self.keys.entry(key.to_owned()), line)
+    fn key(&mut self, key: &str, line: u64) -> (u64, u32) {
+        let seen = self.keys.entry(key.to_owned()).or_insert((line, 0));
+        seen.1 += 1;
+        *seen
     }
 
     fn row(&mut self, row: &ByteRecord, line: u64) -> Option<u64> {

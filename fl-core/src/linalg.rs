@@ -161,6 +161,25 @@ impl Cholesky {
     }
 }
 
+/// The diagonal of the sandwich `A^-1 M A^-1`, the inverse given row by row; `None` when the sizes
+/// differ. (Huber 1967; White 1982.)
+#[must_use]
+pub fn sandwich(inverse: &[Vec<f64>], meat: &Symmetric) -> Option<Vec<f64>> {
+    if meat.size() != inverse.len() {
+        return None;
+    }
+    let of = |row: &Vec<f64>| {
+        let mut sum = 0.0;
+        for (j, a) in row.iter().enumerate() {
+            for (k, b) in row.iter().enumerate() {
+                sum += a * meat.get(j, k) * b;
+            }
+        }
+        sum
+    };
+    Some(inverse.iter().map(of).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

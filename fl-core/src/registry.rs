@@ -27,7 +27,7 @@ const TASKS: &[(&str, u32, Open)] = &[
     (multistate::NAME, multistate::VERSION, |p, s, _| {
         Ok(start(multistate::IllnessDeath::new(p, s)?))
     }),
-    (cox::NAME, cox::VERSION, |p, s, _| cox::open(p, s)),
+    (cox::NAME, cox::VERSION, cox::open),
     (finegray::NAME, finegray::VERSION, |p, s, _| Ok(start(finegray::FineGray::new(p, s)?))),
     (glm::NAME, glm::VERSION, |p, s, _| Ok(start(glm::Glm::new(p, s)?))),
     (hazard::NAME, hazard::VERSION, |p, s, _| Ok(start(hazard::Hazard::new(p, s)?))),
@@ -67,6 +67,14 @@ pub fn open(
             known().map(|(name, version)| format!("{name} {version}")).collect();
         return Err(Error::UnknownTask { task: task.to_owned(), version, known: known.join(", ") });
     };
+    if schema.rows_per_patient > 1 && task != cox::NAME {
+        return Err(Error::Params {
+            task: task.to_owned(),
+            reason: "the schema lets a patient have several rows (`rows_per_patient`), which only \
+                     the Cox model reads; give this task one row a patient"
+                .to_owned(),
+        });
+    }
     let selection = Selection::of_params(params, schema)?;
     let mut own = params.clone();
     own.remove(selection::KEY);

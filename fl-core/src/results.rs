@@ -59,6 +59,9 @@ pub struct Fit {
     /// Residual variance of a linear model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dispersion: Option<f64>,
+    /// Standard errors of the terms by the inverse information, where `se` is robust (the sandwich).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub naive_se: Option<Vec<f64>>,
     /// Present where the sums were noised: then `n`, `events` and `sites` are 0 and standard errors
     /// and likelihoods `null`, as none of them was released.
     #[serde(default, skip_serializing_if = "Option::is_none")]

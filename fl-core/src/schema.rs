@@ -13,6 +13,7 @@ use crate::error::Error;
 /// Bins of a numeric column's histogram where the schema names none.
 const DEFAULT_BINS: u32 = 20;
 const MAX_COLUMNS: usize = 4096;
+const MAX_ROWS_PER_PATIENT: u32 = 1000;
 const MAX_LEVELS: usize = 1024;
 const MAX_EDGES: usize = 10_001;
 const MAX_NAME: usize = 128;
@@ -87,6 +88,9 @@ impl Column {
 pub struct Schema {
     /// How patients are told apart.
     pub patient: PatientKey,
+    /// Most rows that a patient may have: 1, or more under a key, for covariates that change with
+    /// time (start-stop rows). All rows of a key are one patient (rule S1).
+    pub rows_per_patient: u32,
     /// The columns, in the schema's order.
     pub columns: Vec<Column>,
     /// Columns that a file may have and that are never read.
@@ -114,6 +118,13 @@ impl Schema {
                 ));
             }
         };
+        let rows_per_patient = raw.rows_per_patient.unwrap_or(1);
+        if !(1..=MAX_ROWS_PER_PATIENT).contains(&rows_per_patient) {
+            return Err(refuse(format!("`rows_per_patient` must be 1 to {MAX_ROWS_PER_PATIENT}")));
+        }
+        if rows_per_patient > 1 && patient == PatientKey::OneRow {
+            return Err(refuse("`rows_per_patient` needs a patient key (`patient = \"...\"`)"));
+        }
         if raw.column.is_empty() || raw.column.len() > MAX_COLUMNS {
             return Err(refuse(format!("between 1 and {MAX_COLUMNS} [[column]] entries")));
         }
@@ -131,7 +142,7 @@ impl Schema {
                 return Err(refuse(format!("`{name}` stands twice; name each column once")));
             }
         }
-        Ok(Self { patient, columns, ignore: raw.ignore })
+        Ok(Self { patient, rows_per_patient, columns, ignore: raw.ignore })
     }
 
     /// The column of that name.
@@ -152,6 +163,7 @@ struct RawSchema {
     patient: Option<String>,
     #[serde(default)]
     one_row_per_patient: bool,
+    rows_per_patient: Option<u32>,
     #[serde(default)]
     ignore: Vec<String>,
     column: Vec<RawColumn>,

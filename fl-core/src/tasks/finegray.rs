@@ -28,7 +28,7 @@ use super::time_grid::TimeGrid;
 use crate::cohort::Cohort;
 use crate::design::Design;
 use crate::error::Error;
-use crate::linalg::triangle;
+use crate::linalg::{self, Symmetric, triangle};
 use crate::results::Fit;
 use crate::results::finegray::SubdistributionFit;
 use crate::schema::Schema;
@@ -255,7 +255,8 @@ impl FineGray {
 
     fn output(&self, closing: &Closing, meat: &[f64]) -> Result<SubdistributionFit, Error> {
         let estimate = &closing.estimate;
-        let variance = sandwich::variance(&estimate.covariance, meat)
+        let variance = Symmetric::new(self.design.width(), meat.to_vec())
+            .and_then(|meat| linalg::sandwich(&estimate.covariance, &meat))
             .ok_or_else(|| unfit(NAME, "an outer product of wrong size"))?;
         let terms = (self.design.names().iter().zip(&estimate.beta).zip(variance).enumerate()).map(
             |(j, ((name, beta), variance))| {

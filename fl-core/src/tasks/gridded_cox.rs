@@ -98,6 +98,10 @@ impl GriddedCox {
     /// When a parameter or a column cannot be used.
     pub fn new(table: &toml::Table, schema: &Schema) -> Result<Self, Error> {
         let params: Params = layout::params(NAME, table)?;
+        if schema.rows_per_patient > 1 {
+            let reason = "several rows a patient need strata = \"site\" or a column";
+            return Err(refuse(NAME, reason));
+        }
         if params.strata != "none" {
             return Err(refuse(NAME, "risk sets across hospitals need strata = \"none\""));
         }

@@ -24,3 +24,4 @@ mod survival;
 pub mod table1;
 mod time_grid;
 pub mod validate;
+mod weights;

@@ -21,7 +21,6 @@ use super::super::risk_sets::Moments;
 use super::timeline::{Tick, Timeline};
 use super::{OUTCOMES, Outcome};
 use crate::error::Error;
-use crate::linalg::Symmetric;
 use crate::task::Query;
 
 const ORDER: [Outcome; OUTCOMES] = [Outcome::Censored, Outcome::Cause, Outcome::Competing];
@@ -263,20 +262,4 @@ impl<'a> Walk<'a> {
             self.next_mark += 1;
         }
     }
-}
-
-/// The diagonal of `I^-1 meat I^-1`; `None` when the sizes differ.
-pub(super) fn variance(inverse: &[Vec<f64>], meat: &[f64]) -> Option<Vec<f64>> {
-    let p = inverse.len();
-    let meat = Symmetric::new(p, meat.to_vec())?;
-    let of = |row: &Vec<f64>| {
-        let mut sum = 0.0;
-        for (j, a) in row.iter().enumerate() {
-            for (k, b) in row.iter().enumerate() {
-                sum += a * meat.get(j, k) * b;
-            }
-        }
-        sum
-    };
-    Some(inverse.iter().map(of).collect())
 }
