@@ -13,5 +13,6 @@ mod hostile;
 mod km;
 mod logistic;
 mod multistate;
+mod risk_sets;
 mod rules;
 mod table1;
