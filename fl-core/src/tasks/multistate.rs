@@ -88,18 +88,18 @@ impl IllnessDeath {
 
     /// What happens to a patient, with grid times: falling ill if it does, and leaving. `None`
     /// when something is missing or the illness comes after the end.
-    fn steps(&self, cohort: &Cohort, i: usize) -> Option<(Option<(usize, Step)>, (usize, Step))> {
+    fn steps(&self, cohort: &Cohort, i: usize) -> Option<Vec<(usize, Step)>> {
         let (time, death) = self.survival.of(cohort, i)?;
         let end = self.grid.bin(time);
         if cohort.value(&self.illness, i)? < 0.5 {
             let step = if death { Step::HealthyDies } else { Step::HealthyCensored };
-            return Some((None, (end, step)));
+            return Some(vec![(end, step)]);
         }
         let ill = cohort.value(&self.illness_time, i).filter(|ill| *ill <= time)?;
         let ill = self.grid.bin(ill);
         let first = if ill < end { Step::Ill } else { Step::IllAtTheEnd };
         let step = if death { Step::IllDies } else { Step::IllCensored };
-        Some((Some((ill, first)), (end, step)))
+        Some(vec![(ill, first), (end, step)])
     }
 }
 
@@ -133,10 +133,10 @@ impl Task for IllnessDeath {
         let (mut patients, mut deaths) = (0, 0);
         let mut counts = vec![0.0; self.grid.bins * STEPS];
         for i in 0..site.cohort.len() {
-            let Some((first, last)) = self.steps(site.cohort, i) else { continue };
+            let Some(steps) = self.steps(site.cohort, i) else { continue };
             patients += 1;
-            deaths += usize::from(matches!(last.1, Step::HealthyDies | Step::IllDies));
-            for (bin, step) in first.into_iter().chain([last]) {
+            for (bin, step) in steps {
+                deaths += usize::from(matches!(step, Step::HealthyDies | Step::IllDies));
                 counts[bin * STEPS + step as usize] += 1.0;
             }
         }

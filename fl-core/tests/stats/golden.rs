@@ -6,7 +6,7 @@
 use haima_fl_core::sum::Sum;
 use haima_fl_core::task::Run;
 
-use crate::common::{LEUKSURV, open, schema};
+use crate::common::{LEUKSURV, MGUS2_EVENT, open, schema};
 
 /// Integers on the grid of each block.
 fn sum(run: &dyn Run, blocks: &[&[f64]]) -> Sum {
@@ -108,4 +108,59 @@ const GOLDEN_CLUSTERS: [u64; 22] = [
     0x3fb9_9999_9999_999a, 0xbfca_aaaa_aaaa_aaab, 0x3fc9_9999_9999_999a,
     0x3fd9_9999_9999_999a,
     0x3faa_7ec7_7b9d_40d6, 0xbfba_44e7_db1b_09ad,
+];
+
+/// The same for the tasks whose risk sets span hospitals: three events of six patients, then
+/// moments. Those of Fine-Gray have a gradient of 0, so its second question carries the factors of
+/// the sandwich.
+#[test]
+fn the_next_query_over_risk_sets_is_the_same_on_every_machine() {
+    let survival = "time = \"etime\"\nevent = \"event\"\ncause = \"pcm\"\ngrid = 240.0";
+    let covariates = "covariates = [\"age\"]";
+    let cox = format!("strata = \"none\"\n{survival}\n{covariates}");
+    let finegray = format!("{survival}\n{covariates}");
+    let of_cox: &[f64] = &[1.5, 0.375, 1.25, 0.875, -0.25, 0.4375];
+    let of_gray: &[f64] = &[1.0, 0.25, 0.5, 1.0, 0.5, 0.5];
+    let last: &[f64] = &[0.5, 0.125, 0.25, 0.0, 0.0, 0.0];
+    let counts: &[f64] = &[2.0, 6.0, 3.0];
+    let events: &[f64] = &[0.0, 2.0, 1.0];
+    let outcomes: &[f64] = &[0.0, 0.0, 0.0, 1.0, 2.0, 1.0, 1.0, 1.0, 0.0];
+    let mut bits = Vec::new();
+    for (task, params, first, covariate, moments, rounds) in [
+        ("cox", &cox, events, 0.4375, of_cox, 3),
+        ("finegray", &finegray, outcomes, 0.75 + 29.0 / 68.0, of_gray, 2),
+    ] {
+        let mut run = open(task, params, &schema(MGUS2_EVENT)).expect("task");
+        let covariate = [covariate];
+        let mut blocks = vec![counts, first, &covariate];
+        for _ in 0..rounds {
+            let query = run.query().expect("running");
+            let mut integers = Vec::new();
+            for (block, values) in query.blocks.iter().zip(&blocks) {
+                assert_eq!(block.len as usize, values.len());
+                let steps = (1u64 << block.frac_bits) as f64;
+                integers.extend(values.iter().map(|value| (value * steps) as i128));
+            }
+            let sum = Sum::new(&query, integers, 2).expect("length");
+            assert_eq!(run.absorb(&sum), Ok(None));
+            bits.extend(iterate(run.as_ref()));
+            blocks = vec![counts, moments, last];
+        }
+    }
+    assert_eq!(bits, RISK_SETS, "{bits:#x?}");
+}
+
+#[rustfmt::skip]
+const RISK_SETS: [u64; 33] = [
+    0, 0x3ff0_0000_0000_0000, 0x4000_0000_0000_0000,
+    0x3fd6_0e24_63fd_fced, 0x3ff0_0000_0000_0000, 0x4000_0000_0000_0000,
+    0x3fc6_0e24_63fd_fced, 0x3ff0_0000_0000_0000, 0x4000_0000_0000_0000,
+    0, 0x3ff0_0000_0000_0000, 0x4000_0000_0000_0000,
+    0, 0x3ff0_0000_0000_0000, 0x4000_0000_0000_0000,
+    0x3ff0_0000_0000_0000, 0x3fd8_0000_0000_0000, 0,
+    0x3ff0_0000_0000_0000, 0x3fd8_0000_0000_0000, 0xbfd8_0000_0000_0000,
+    0x3ff9_6969_6969_696a, 0x3fe4_0716_2534_4352, 0,
+    0x3ffb_4b4b_4b4b_4b4b, 0x3fe5_a21a_930b_83fc, 0xbf8a_930b_83fc_74ea,
+    0x3ffb_4b4b_4b4b_4b4b, 0x3fe5_a21a_930b_83fc, 0xbfda_76b2_ef2b_67a3,
+    0x3ffb_4b4b_4b4b_4b4b, 0x3fe5_a21a_930b_83fc, 0x3f8a_930b_83fc_74ea,
 ];

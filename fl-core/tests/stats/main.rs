@@ -25,6 +25,7 @@ mod panel;
 mod pca;
 mod penalised;
 mod planted;
+mod risk_sets;
 mod rules;
 mod scan;
 mod table1;
