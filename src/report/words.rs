@@ -84,13 +84,13 @@ pub(super) fn median(curve: &Curve, wording: &Wording, before: &str) -> String {
     format!("{} ({before}{lo} to {hi})", time(median, wording))
 }
 
-/// Hazard ratio or odds ratio.
+/// What a model's coefficients come to: a ratio of hazards, odds or rates, or an effect as it is.
 pub(super) struct Ratio {
-    /// Short name: `HR` or `OR`.
+    /// Short name, e.g. `HR`.
     pub(super) short: &'static str,
     /// Long name, for headings and axes.
     pub(super) long: &'static str,
-    /// What goes up: `hazard` or `odds`.
+    /// What goes up, e.g. `odds`.
     pub(super) of: &'static str,
 }
 
@@ -99,6 +99,8 @@ impl Ratio {
     pub(super) fn of(fit: &Fit) -> Self {
         match fit.model.as_str() {
             "logistic" => Self { short: "OR", long: "Odds ratio", of: "odds" },
+            "poisson" => Self { short: "RR", long: "Rate ratio", of: "rate" },
+            "linear" => Self { short: "Effect", long: "Effect", of: "outcome" },
             _ => Self { short: "HR", long: "Hazard ratio", of: "hazard" },
         }
     }
@@ -172,8 +174,9 @@ const MOST_TERMS: usize = 4;
 fn of_fit(fit: &Fit, wording: &Wording) -> Vec<String> {
     let name = Ratio::of(fit);
     let event = or(&wording.event, "the event");
-    // A logistic model repeats the Cox model's story at one time; its table suffices.
-    if fit.model == "logistic" {
+    // A logistic model repeats the Cox model's story at one time; its table suffices, as it does for
+    // other models than of survival.
+    if fit.model != "cox" {
         return Vec::new();
     }
     let mut terms: Vec<&Term> = covariates(fit).filter(|term| term.p < 0.05).collect();

@@ -8,6 +8,7 @@ mod cox;
 mod glm;
 mod glm_families;
 mod glm_noised;
+mod glm_rules;
 mod golden;
 mod heart;
 mod hostile;
