@@ -25,7 +25,7 @@ fn every_task() -> String {
         ),
         task("km", "km", 1, &format!("{SURVIVAL}by = \"disease_group\"\ngrid = 1.0")),
         task("cox", "cox", 25, &format!("{SURVIVAL}{covariates}")),
-        task("logistic", "logistic", 25, &format!("{SURVIVAL}{covariates}horizon = 365.0")),
+        task("logistic", "glm", 25, &format!("{SURVIVAL}{covariates}horizon = 365.0")),
         bmt_hazard("hazard", 3, None),
         task(
             "concordance",

@@ -68,7 +68,8 @@ pub struct Fit {
     pub noised: Option<noised::Noised>,
 }
 
-/// One coefficient with its Wald inference, which is `null` (NaN) under a lasso.
+/// One coefficient with its Wald inference, which is `null` (NaN) under a lasso or noise, as is a
+/// ratio that no double holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
     /// Column, or column followed by the level (R's convention).
@@ -80,6 +81,7 @@ pub struct Term {
     pub se: f64,
     /// `exp(coef)`: hazard, odds or rate ratio. In a linear model the coefficient itself, and `lo`
     /// and `hi` are its interval.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub hr: f64,
     /// Lower end of the 95 % interval of `hr`.
     #[serde(deserialize_with = "one_null_as_nan")]

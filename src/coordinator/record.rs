@@ -198,7 +198,7 @@ fn typed(task: &str, value: &serde_json::Value) -> Option<StepResult> {
     match task {
         "table1" => serde_json::from_value(value).ok().map(StepResult::Table1),
         "km" => serde_json::from_value(value).ok().map(StepResult::Curves),
-        "cox" | "logistic" => serde_json::from_value(value).ok().map(StepResult::Fit),
+        "cox" | "glm" => serde_json::from_value(value).ok().map(StepResult::Fit),
         "hazard" => serde_json::from_value(value).ok().map(StepResult::Hazard),
         "concordance" => serde_json::from_value(value).ok().map(StepResult::Concordance),
         _ => None,

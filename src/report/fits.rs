@@ -1,4 +1,4 @@
-//! Cox and logistic models: the forest plot, then every coefficient in raw units.
+//! Cox and generalised linear models: the forest plot, then every coefficient in raw units.
 
 use haima_fl_core::results::Fit;
 use maud::{Markup, html};
@@ -15,7 +15,8 @@ pub(super) fn section(step: &Step, fit: &Fit, wording: &Wording, floors: &Floors
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         figure {
-            (forest::figure(fit, wording))
+            // A log axis is for ratios.
+            @if fit.model != "linear" { (forest::figure(fit, wording)) }
             figcaption { (caption(fit, &name, wording, floors.min_cell)) }
         }
         details.print {
@@ -25,6 +26,11 @@ pub(super) fn section(step: &Step, fit: &Fit, wording: &Wording, floors: &Floors
                 "Formula: " code { (fit.formula) } ". Log-likelihood "
                 (numbers::decimal(fit.loglik, 2)) ", without covariates " (numbers::decimal(fit.loglik_null, 2))
                 ". SE: standard error; CI and p: Wald. Ratios are per one unit of the column."
+                @if let Some(penalty) = &fit.penalty {
+                    " Coefficients were held back by a penalty on the summed log-likelihood (ridge "
+                    (numbers::significant(penalty.ridge)) ", lasso " (numbers::significant(penalty.lasso))
+                    "), and errors are those of the penalised fit."
+                }
             }
         }
     }
@@ -44,8 +50,17 @@ fn caption(fit: &Fit, name: &Ratio, wording: &Wording, min_cell: u64) -> Markup 
     let model = match fit.model.as_str() {
         "cox" => "Cox proportional hazards model",
         "logistic" => "Logistic regression",
+        "linear" => "Linear regression",
+        "poisson" => "Poisson regression",
         other => other,
     };
+    if let Some(noised) = &fit.noised {
+        return html! {
+            (name.long) "s, each adjusted for the others. " (model) " from "
+            (numbers::counted(noised.steps.into(), "noised sum", "noised sums"))
+            ": numbers of patients and standard errors were not released."
+        };
+    }
     html! {
         (name.long) "s, each adjusted for the others. " (model) (strata) (ties) ": "
         (numbers::counted_cell(fit.n, min_cell, "complete case", "complete cases")) ", "

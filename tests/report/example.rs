@@ -193,6 +193,7 @@ fn fit(model: &str, n: u64, events: u64, terms: &[(&str, f64, f64, f64)]) -> Ste
         loglik: if cox { -2691.6637 } else { -563.4118 },
         loglik_null: if cox { -2822.9720 } else { -662.4122 },
         iterations: 5,
+        ..Fit::default()
     })
 }
 

@@ -388,8 +388,12 @@ impl Task for Cox {
             State::Closing(closing) => return self.close(&closing, sum),
         };
         let evaluation = self.bounds().read(NAME, sum, self.design.width())?;
-        let rules =
-            Rules { task: NAME, terms: self.design.names(), max_iterations: self.max_iterations };
+        let rules = Rules {
+            task: NAME,
+            terms: self.design.names(),
+            max_iterations: self.max_iterations,
+            at_last_sum: false,
+        };
         Ok(match newton.absorb(&evaluation, &rules)? {
             Progress::Continue(newton) => Next::Continue(State::Fitting(newton)),
             Progress::Done(estimate) if self.robust => {

@@ -406,6 +406,7 @@ impl Task for FineGray {
                     task: NAME,
                     terms: self.design.names(),
                     max_iterations: self.max_iterations,
+                    at_last_sum: true,
                 };
                 match fitting.newton.clone().absorb(&partial.evaluation(NAME)?, &rules)? {
                     Progress::Continue(newton) => State::Fitting(Fitting { newton, ..fitting }),

@@ -214,7 +214,12 @@ impl Glm {
         let bounds = self.family.bounds(self.terms.len(), &self.outcome);
         let mut at = bounds.read(NAME, sum, self.terms.len())?;
         saturated += sum.block(SATURATED).iter().sum::<f64>();
-        let rules = Rules { task: NAME, terms: &self.terms, max_iterations: self.max_iterations };
+        let rules = Rules {
+            task: NAME,
+            terms: &self.terms,
+            max_iterations: self.max_iterations,
+            at_last_sum: false,
+        };
         let progress = match self.family {
             Family::Logistic => {
                 if counts.events == 0 || counts.events >= counts.patients {

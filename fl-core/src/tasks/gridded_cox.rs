@@ -381,8 +381,12 @@ impl Task for GriddedCox {
         };
         risk_sets::same_rows(NAME, &fitting.counts, &layout::read_counts(sum)?)?;
         let partial = self.partial(&fitting, sum)?;
-        let rules =
-            Rules { task: NAME, terms: self.design.names(), max_iterations: self.max_iterations };
+        let rules = Rules {
+            task: NAME,
+            terms: self.design.names(),
+            max_iterations: self.max_iterations,
+            at_last_sum: true,
+        };
         match fitting.newton.clone().absorb(&partial.evaluation(NAME)?, &rules)? {
             Progress::Continue(newton) => {
                 Ok(Next::Continue(State::Fitting(Fitting { newton, ..fitting })))

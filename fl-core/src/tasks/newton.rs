@@ -114,6 +114,9 @@ pub(super) struct Rules<'a> {
     pub(super) task: &'a str,
     pub(super) terms: &'a [String],
     pub(super) max_iterations: u32,
+    /// Whether the estimate must be the iterate of the last sum, because the task reads more of that
+    /// sum (a baseline hazard). Otherwise a last small step may follow it.
+    pub(super) at_last_sum: bool,
 }
 
 /// The maximum, in standardised covariates.
@@ -218,12 +221,13 @@ impl Newton {
         let Step { step, covariance, gain } = self.step(at, rules)?;
         let stands =
             self.accepted.as_ref().is_some_and(|(_, best)| (objective - best).abs() <= tolerance);
-        let nothing_to_gain = gain <= GAIN_TOLERANCE * objective.abs();
+        let nothing_to_gain = !rules.at_last_sum && gain <= GAIN_TOLERANCE * objective.abs();
         if stands || nothing_to_gain || step.iter().all(|move_| move_.abs() < STEP_TOLERANCE) {
             if let Some(j) = (0..step.len()).find(|&j| runs_away(&self.beta, &step, j)) {
                 return Err(self.without_maximum(rules, j));
             }
-            let beta = self.beta.iter().zip(&step).map(|(b, s)| b + s).collect();
+            let last = |(b, s): (&f64, &f64)| if rules.at_last_sum { *b } else { b + s };
+            let beta = self.beta.iter().zip(&step).map(last).collect();
             return Ok(Progress::Done(self.estimate(beta, covariance, at.loglik)));
         }
         let next =

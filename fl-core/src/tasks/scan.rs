@@ -360,8 +360,12 @@ impl Task for Scan {
                     ));
                 }
                 let evaluation = null::bounds(p).read(NAME, sum, p)?;
-                let rules =
-                    Rules { task: NAME, terms: &self.terms, max_iterations: self.max_iterations };
+                let rules = Rules {
+                    task: NAME,
+                    terms: &self.terms,
+                    max_iterations: self.max_iterations,
+                    at_last_sum: false,
+                };
                 match newton.absorb(&evaluation, &rules)? {
                     Progress::Continue(newton) => {
                         return Ok(Next::Continue(State { stage: Stage::Newton(newton), used }));

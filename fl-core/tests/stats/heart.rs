@@ -212,3 +212,11 @@ fn logistic_on_fed_heart_at_epsilon_a_tenth_beats_federated_averaging() {
         assert!(mean > 0.606, "{mean}");
     }
 }
+
+/// The figures above would be worth nothing if the noise did not reach the fit.
+#[test]
+fn noise_that_drowns_the_sum_leaves_no_accuracy() {
+    if let Some((mean, _)) = under_noise((1e-3, 1e-6), "") {
+        assert!((0.3..0.66).contains(&mean), "{mean}");
+    }
+}

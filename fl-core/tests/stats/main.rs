@@ -12,6 +12,7 @@ mod finegray;
 mod glm;
 mod glm_families;
 mod glm_noised;
+mod glm_rules;
 mod golden;
 mod gridded_cox;
 mod heart;

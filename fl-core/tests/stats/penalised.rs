@@ -128,7 +128,10 @@ fn a_vanishing_penalty_changes_nothing_and_a_huge_one_leaves_nothing() {
     }
 }
 
-fn made_up(rows: &[(u32, u8, u32, u8)]) -> String {
+/// Time, death, age, male.
+type Row = (u32, u8, u32, u8);
+
+fn made_up(rows: &[Row]) -> String {
     let mut text = "patient,time_days,death,district,age,male,wbc,tpi\n".to_owned();
     for (i, (time, event, age, male)) in rows.iter().enumerate() {
         text.push_str(&format!("{i},{time},{event},1,{age},{male},10,0\n"));
@@ -144,7 +147,7 @@ fn what_has_no_maximum_is_offered_a_ridge_and_fitted_with_it() {
     let twins = [(1, 1, 50, 1), (2, 1, 60, 0), (3, 0, 50, 1), (4, 0, 60, 0), (5, 1, 50, 1)];
     let few = [(1, 1, 50, 1), (2, 0, 60, 0)];
     let schema = schema(LEUKSURV);
-    let cases: [(&str, &[(u32, u8, u32, u8)], &str, &str); 4] = [
+    let cases: [(&str, &[Row], &str, &str); 4] = [
         ("separation", &separated, "[\"age\", \"male\"]", "`male`"),
         ("constant", &twins, "[\"age\", \"wbc\"]", "`wbc`"),
         ("twins", &twins, "[\"age\", \"male\"]", "`male`"),

@@ -71,7 +71,12 @@ impl Model {
     ) -> Result<ControlFlow<Found, Newton>, Error> {
         let evaluation = self.bounds().read(NAME, sum, self.width())?;
         let terms = ["(Intercept)".to_owned(), format!("logit({})", score.name)];
-        let rules = Rules { task: NAME, terms: &terms, max_iterations: MOST_ITERATIONS };
+        let rules = Rules {
+            task: NAME,
+            terms: &terms,
+            max_iterations: MOST_ITERATIONS,
+            at_last_sum: false,
+        };
         let estimate = match state.absorb(&evaluation, &rules)? {
             Progress::Continue(state) => return Ok(ControlFlow::Continue(state)),
             Progress::Done(estimate) => estimate,
