@@ -308,7 +308,8 @@ fn floors(prepared: &Prepared, floors: &Floors) -> Result<(Vec<String>, Vec<Excl
         match &answer.note {
             None => taken.push(name.clone()),
             Some(note) => {
-                let reason = format!("{note} ({} rows in all)", cohort.len());
+                let rows = if cohort.len() == 1 { "row" } else { "rows" };
+                let reason = format!("{note} ({} {rows} in all)", cohort.len());
                 excluded.push(Excluded { site: name.clone(), reason });
             }
         }
