@@ -58,7 +58,10 @@ pub fn show(answer: &Answer) -> String {
             at => format!(" (at {at})"),
         };
         let size = if value == 0.0 { "0".to_owned() } else { numbers::scientific(value) };
-        let _ = writeln!(text, "All rows in one place: largest difference {size}{place}.");
+        let _ = writeln!(
+            text,
+            "All rows in one place: largest difference {size}{place}, relative beyond 1."
+        );
     }
     text
 }
