@@ -84,13 +84,13 @@ pub(crate) fn median(curve: &Curve, wording: &Wording, before: &str) -> String {
     format!("{} ({before}{lo} to {hi})", time(median, wording))
 }
 
-/// Hazard ratio or odds ratio.
+/// What a model's coefficients come to: a ratio of hazards, odds or rates, or an effect as it is.
 pub(crate) struct Ratio {
-    /// Short name: `HR` or `OR`.
+    /// Short name, e.g. `HR`.
     pub(crate) short: &'static str,
     /// Long name, for headings and axes.
     pub(crate) long: &'static str,
-    /// What goes up: `hazard` or `odds`.
+    /// What goes up, e.g. `odds`.
     pub(super) of: &'static str,
 }
 
@@ -103,6 +103,7 @@ impl Ratio {
             "finegray" => {
                 Self { short: "SHR", long: "Subdistribution hazard ratio", of: "incidence" }
             }
+            "linear" => Self { short: "Effect", long: "Effect", of: "outcome" },
             _ => Self { short: "HR", long: "Hazard ratio", of: "hazard" },
         }
     }
