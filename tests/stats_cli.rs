@@ -9,6 +9,7 @@ use serde_json::Value;
 
 const CURVES: &str = "truth/survival_r_curves.json";
 const BMT: &str = "--data data/bmt_klein.csv --site hospital --time dfs_days --event dfs_event";
+const BMT_ROWS: &str = "--data data/bmt_klein.csv --site hospital";
 const LEUKSURV: &str = "--data data/leuksurv.csv --site district --time time_days --event death";
 const MGUS2: &str = "--data data/mgus2.csv --deal 5";
 
@@ -299,6 +300,129 @@ fn figures_are_svg_files_of_their_own() {
         folder.path().display()
     ));
     assert!(log.contains("no figure"), "{log}");
+}
+
+/// Whether this program has a task: each is tested here as soon as it has it.
+fn has(task: &str) -> bool {
+    let there = haima_fl_core::registry::KNOWN.iter().any(|(name, _)| *name == task);
+    if !there {
+        println!("TASK absent: {task}");
+    }
+    there
+}
+
+#[test]
+fn regression_equals_r() {
+    let Some(r) = oracle(CURVES).filter(|_| has("glm")) else { return };
+    let fit = stats(&format!("glm {LEUKSURV} --horizon 365 --covariates age,male,wbc,tpi"));
+    let truth = &r["glm"]["leuksurv_1y_logistic"];
+    equals_r("logistic", &fit, truth);
+    let linear = "--family linear --outcome hgb --covariates age,sex,creat,mspike";
+    equals_r("linear", &stats(&format!("glm {MGUS2} {linear}")), &r["glm"]["mgus2_hgb_linear"]);
+}
+
+/// mgus2 with one column of how follow-up ended: malignancy first, else death, else censored.
+fn competing_risks(folder: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(repository("data/mgus2.csv")).unwrap();
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let mut out = "id,age,sex,hgb,mspike,months,end\n".to_owned();
+    for line in lines {
+        let fields: Vec<&str> = line.split(',').collect();
+        let of = |name: &str| fields[header.iter().position(|column| *column == name).unwrap()];
+        let (time, end) = match (of("pstat"), of("death")) {
+            ("1", _) => (of("ptime"), "pcm"),
+            (_, "1") => (of("futime"), "death"),
+            _ => (of("futime"), "censored"),
+        };
+        let row = ["id", "age", "sex", "hgb", "mspike"].map(of).join(",");
+        out.push_str(&format!("{row},{time},{end}\n"));
+    }
+    let path = folder.join("competing.csv");
+    std::fs::write(&path, out).unwrap();
+    format!("--data {} --deal 5 --time months --event end --exact-grid", path.display())
+}
+
+#[test]
+fn cumulative_incidence_equals_r() {
+    let Some(r) = oracle("truth/survival_r.json").filter(|_| has("cif")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let data = competing_risks(folder.path());
+    let json = stats(&format!("cif {data}"));
+    let times = numbers(&json["curves"][0]["time"]);
+    for cause in json["curves"][0]["causes"].as_array().unwrap() {
+        let truth = &r["mgus2"]["aalen_johansen"];
+        let cif = numbers(&cause["cif"]);
+        let at = |month: f64| cif[times.iter().take_while(|time| **time <= month).count() - 1];
+        let ours: Vec<f64> = numbers(&truth["months"]).into_iter().map(at).collect();
+        let name = cause["cause"].as_str().unwrap();
+        close(name, &ours, &numbers(&truth[name]), 1e-6);
+    }
+    let figure = folder.path().join("cif.svg");
+    let shown = text(&format!("stats cif {data} --by sex --plot {}", figure.display()));
+    assert!(shown.contains("Gray's test of pcm") && shown.contains("10"), "{shown}");
+    assert!(std::fs::read_to_string(figure).unwrap().contains("pcm, sex=F"));
+}
+
+#[test]
+fn cox_without_strata_equals_r() {
+    let Some(r) = oracle("truth/survival_r.json").filter(|_| has("cif")) else { return };
+    let cox = format!("cox {LEUKSURV} --covariates age,male,wbc,tpi --strata none --exact-grid");
+    equals_r("leuksurv", &stats(&cox), &r["leuksurv"]["pooled"]);
+    let folder = tempfile::tempdir().unwrap();
+    let data = competing_risks(folder.path());
+    let cox = format!("cox {data} --cause pcm --covariates age,sex,mspike --strata none");
+    equals_r("pcm", &stats(&cox), &r["mgus2"]["pcm_age_sex_mspike_vignette"]);
+}
+
+#[test]
+fn fine_gray_equals_r() {
+    let Some(r) = oracle(CURVES).filter(|_| has("finegray")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let data = competing_risks(folder.path());
+    let fit = stats(&format!("finegray {data} --cause pcm --covariates age,sex,hgb,mspike"));
+    let truth = &r["fine_gray"]["mgus2_pcm"];
+    for term in fit["terms"].as_array().unwrap() {
+        let name = term["name"].as_str().unwrap();
+        close(
+            name,
+            &[term["coef"].as_f64().unwrap()],
+            &[truth["coef"][name].as_f64().unwrap()],
+            1e-5,
+        );
+    }
+    assert_eq!(fit["n"], truth["n"]);
+}
+
+/// A scan of R's data would need an oracle of its own, which the task has; here the way through the
+/// command line is what is tested.
+#[test]
+fn scans_components_and_meta_analyses_have_tables_and_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let figure = folder.path().join("figure.svg");
+    if has("scan") {
+        let scan = format!(
+            "gwas {BMT_ROWS} --outcome death --variants patient_m*,patient_c*,donor_m*,donor_c* --covariates disease_group"
+        );
+        assert_eq!(stats(&scan)["variants"].as_array().unwrap().len(), 4);
+        let shown = text(&format!("stats {scan} --plot {}", figure.display()));
+        assert!(shown.contains("4 variants tested") && shown.contains("donor_cmv"), "{shown}");
+        let svg = std::fs::read_to_string(&figure).unwrap();
+        assert!(svg.contains("QQ plot") && svg.contains("Association by variant"));
+    }
+    if has("pca") {
+        let pca = format!("pca {MGUS2} --columns age,hgb,creat,mspike --scale");
+        let values = numbers(&stats(&pca)["eigenvalues"]);
+        close("trace of the correlation", &[values.iter().sum()], &[4.0], 1e-9);
+        assert!(text(&format!("stats {pca}")).contains("variance explained"));
+    }
+    if has("meta") {
+        let meta = format!("stats meta {LEUKSURV} --model cox --covariates age,wbc");
+        let shown = text(&format!("{meta} --plot {}", figure.display()));
+        assert!(shown.contains("Random effects") && shown.contains("age"), "{shown}");
+        assert!(std::fs::read_to_string(&figure).unwrap().contains("age, random effects"));
+        assert!(refusal(&format!("{meta} --pooled")).contains("no pooled form"));
+    }
 }
 
 /// Every command of the guide's section on statistics.

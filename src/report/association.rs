@@ -132,7 +132,7 @@ fn manhattan(scan: &Scan, y: &Scale) -> Markup {
     html! {
         (axes(scan, y, MANHATTAN, "Association by variant", &below))
         line.one x1=(unit(left)) x2=(unit(right)) y1=(y.text(threshold)) y2=(y.text(threshold)) {}
-        text.tick x=(unit(right)) y=(unit(y.at(threshold) - 5.0)) text-anchor="end" {
+        text.tick x=(unit(left + 4.0)) y=(unit(y.at(threshold) - 5.0)) {
             "0.05 / " (numbers::count(scan.variants.len() as u64))
         }
         @for ((i, variant), group) in scan.variants.iter().enumerate().zip(groups(scan)) {

@@ -21,13 +21,17 @@ pub(crate) struct TimeAxis {
     /// Name of the axis unit, plural.
     pub(crate) unit: String,
     /// Last time drawn, axis units.
-    pub(super) end: f64,
+    pub(crate) end: f64,
 }
 
 impl TimeAxis {
     pub(crate) fn new(curves: &[&Curve], wording: &Wording, min_cell: u64) -> Self {
         let last = |curve: &&Curve| drawn(curve, min_cell).last().map(|row| row.time);
-        let end = curves.iter().filter_map(last).fold(0.0, f64::max);
+        Self::until(curves.iter().filter_map(last).fold(0.0, f64::max), wording)
+    }
+
+    /// The axis of times up to `end`, in data units.
+    pub(crate) fn until(end: f64, wording: &Wording) -> Self {
         let (divisor, unit) = match wording.time_unit.as_str() {
             "days" if end > 900.0 => (365.25, "years"),
             "months" if end > 36.0 => (12.0, "years"),

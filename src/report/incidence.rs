@@ -6,6 +6,7 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
+use super::curves::TimeAxis;
 use super::model::Wording;
 use super::numbers;
 use super::plot::{self, Scale, stroke, unit};
@@ -78,14 +79,9 @@ pub(crate) fn figure(groups: &Groups, wording: &Wording) -> String {
     let all = || groups.lines.iter().flat_map(|line| &line.points);
     let end = all().map(|point| point.time).fold(0.0, f64::max);
     let high = all().map(|point| point.hi).fold(0.0, f64::max);
-    let (divisor, time_unit) = match wording.time_unit.as_str() {
-        "days" if end > 900.0 => (365.25, "years"),
-        "months" if end > 36.0 => (12.0, "years"),
-        "" => (1.0, "time units"),
-        unit => (1.0, unit),
-    };
+    let axis = TimeAxis::until(end, wording);
     let top = 40.0 + 20.0 * groups.lines.len() as f64;
-    let x = Scale::new((0.0, end / divisor), AREA);
+    let x = Scale::new((0.0, axis.end), AREA);
     let y = Scale::new((0.0, (high * 1.05).min(1.0)), (BOTTOM, top));
     let height = BOTTOM + 60.0;
     let svg = html! {
@@ -98,13 +94,13 @@ pub(crate) fn figure(groups: &Groups, wording: &Wording) -> String {
                 line.grid x1=(unit(AREA.0)) x2=(unit(AREA.1)) y1=(y.text(tick)) y2=(y.text(tick)) {}
                 text.tick x=(unit(AREA.0 - 8.0)) y=(unit(y.at(tick) + 4.0)) text-anchor="end" { (numbers::percent(tick)) }
             }
-            @for tick in plot::ticks(end / divisor, 8) {
+            @for tick in plot::ticks(axis.end, 8) {
                 text.tick x=(x.text(tick)) y=(unit(BOTTOM + 19.0)) text-anchor="middle" { (plot::tick_text(tick)) }
             }
             line.axis x1=(unit(AREA.0)) x2=(unit(AREA.1)) y1=(unit(BOTTOM)) y2=(unit(BOTTOM)) {}
-            text.label x=(unit((AREA.0 + AREA.1) / 2.0)) y=(unit(BOTTOM + 42.0)) text-anchor="middle" { (words::capital(time_unit)) }
+            text.label x=(unit((AREA.0 + AREA.1) / 2.0)) y=(unit(BOTTOM + 42.0)) text-anchor="middle" { (words::capital(&axis.unit)) }
             @for (index, line) in groups.lines.iter().enumerate() {
-                (drawn(line, index, divisor, &x, &y))
+                (drawn(line, index, axis.divisor, &x, &y))
             }
         }
     };

@@ -90,7 +90,8 @@ fn near(a: &str, b: &str) -> Option<bool> {
         (!whole).then(|| 10_f64.powi(exponent - i32::try_from(decimals).unwrap_or(0)))
     };
     let (x, y): (f64, f64) = (a.parse().ok()?, b.parse().ok()?);
-    Some((x - y).abs() <= 1.001 * unit(a)?.max(unit(b)?))
+    unit(b)?;
+    Some((x - y).abs() <= 1.001 * unit(a)?)
 }
 
 #[cfg(test)]

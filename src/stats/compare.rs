@@ -13,7 +13,8 @@ const STRATUM: &str = "pooled.stratum";
 /// What differs by nature: who took part and how often, and names of strata.
 const NOT_COMPARED: [&str; 5] = ["sites", "iterations", "formula", "strata", "schema"];
 
-/// The pooled result with `max_difference: {value, at}`.
+/// The pooled result with `max_difference: {value, at}`, relative where the pooled number is beyond
+/// 1.
 pub(super) fn pooled(
     request: &Request,
     prepared: &Prepared,
@@ -115,7 +116,9 @@ impl Worst {
             }
             (Value::Number(ours), Value::Number(theirs)) => {
                 let (ours, theirs) = (ours.as_f64(), theirs.as_f64());
-                self.see(ours.zip(theirs).map_or(f64::MAX, |(a, b)| (a - b).abs()), path);
+                // Beyond 1 it is relative: a likelihood of thousands has no more digits than others.
+                let difference = |(a, b): (f64, f64)| (a - b).abs() / b.abs().max(1.0);
+                self.see(ours.zip(theirs).map_or(f64::MAX, difference), path);
             }
             _ if ours == theirs => {}
             // Something that the other has not.
@@ -140,7 +143,7 @@ mod tests {
         let theirs = json!({ "n": 3, "terms": [{ "coef": 1.0 }, { "coef": 2.5 }], "sites": 1 });
         let mut worst = Worst::default();
         worst.value(&ours, &theirs, "");
-        assert_eq!((worst.value, worst.at.as_str()), (0.5, "terms.1.coef"));
+        assert_eq!((worst.value, worst.at.as_str()), (0.2, "terms.1.coef"));
         let mut worst = Worst::default();
         worst.value(&json!([1.0]), &json!([1.0, 2.0]), "curve");
         assert_eq!(worst.value, f64::MAX, "another length is no agreement");

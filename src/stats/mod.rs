@@ -11,7 +11,7 @@
 //! rows of all that took part, so no sum over hospitals is in it. A model that is stratified by
 //! hospital stays so: its strata are then a column of the pooled rows (hospital, or hospital x
 //! column), and Cox finds its risk sets within them. What is compared are all numbers of both
-//! results but counts of sites and sums.
+//! results but counts of sites and sums; beyond 1 the difference is relative.
 
 pub mod analysis;
 mod compare;
@@ -308,7 +308,8 @@ fn floors(prepared: &Prepared, floors: &Floors) -> Result<(Vec<String>, Vec<Excl
         match &answer.note {
             None => taken.push(name.clone()),
             Some(note) => {
-                let reason = format!("{note} ({} rows in all)", cohort.len());
+                let rows = if cohort.len() == 1 { "row" } else { "rows" };
+                let reason = format!("{note} ({} {rows} in all)", cohort.len());
                 excluded.push(Excluded { site: name.clone(), reason });
             }
         }

@@ -4,8 +4,8 @@
 
 mod curves;
 mod fit;
-mod meta;
 mod other;
+mod outcomes;
 mod scan;
 mod table1;
 mod text;
@@ -25,9 +25,9 @@ pub fn show(answer: &Answer) -> String {
         Some("haima.fit/1") => read(answer).map(|fit| fit::show(&fit, answer)),
         Some("haima.km/1") => read(answer).map(|curves| curves::show(&curves, answer)),
         Some("haima.logrank/1") => curves::show_test(answer),
-        Some("haima.meta/1") => meta::show(answer),
-        Some("haima.pca/1") => meta::components(answer),
-        Some("haima.cif/1") => meta::incidence(answer),
+        Some("haima.meta/1") => outcomes::show(answer),
+        Some("haima.pca/1") => outcomes::components(answer),
+        Some("haima.cif/1") => outcomes::incidence(answer),
         Some("haima.scan/1") => scan::show(answer),
         Some("haima.table1/1") => read(answer).map(|table| table1::show(&table, answer)),
         _ => None,
@@ -38,9 +38,18 @@ pub fn show(answer: &Answer) -> String {
     let words = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("").to_owned();
     let class = words(field("privacy").and_then(|privacy| privacy.get("note")));
     let _ = writeln!(text, "Sums: {}. Privacy: {class}.", words(field("mode")));
-    for out in field("excluded").and_then(Value::as_array).into_iter().flatten() {
-        let [site, reason] = ["site", "reason"].map(|key| words(out.get(key)));
-        let _ = writeln!(text, "Left out: {site}, {reason}.");
+    let excluded: Vec<[String; 2]> = field("excluded")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|out| ["site", "reason"].map(|key| words(out.get(key))))
+        .collect();
+    if !excluded.is_empty() {
+        let hospitals = numbers::counted(excluded.len() as u64, "hospital", "hospitals");
+        let _ = writeln!(text, "Left out: {hospitals}.");
+    }
+    for [site, reason] in excluded {
+        let _ = writeln!(text, "  {site}: {reason}");
     }
     if let Some(worst) = field("pooled").and_then(|pooled| pooled.get("max_difference")) {
         let value = worst.get("value").and_then(Value::as_f64).unwrap_or(f64::NAN);
@@ -49,7 +58,10 @@ pub fn show(answer: &Answer) -> String {
             at => format!(" (at {at})"),
         };
         let size = if value == 0.0 { "0".to_owned() } else { numbers::scientific(value) };
-        let _ = writeln!(text, "All rows in one place: largest difference {size}{place}.");
+        let _ = writeln!(
+            text,
+            "All rows in one place: largest difference {size}{place}, relative beyond 1."
+        );
     }
     text
 }

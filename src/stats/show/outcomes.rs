@@ -7,7 +7,8 @@ use haima_fl_core::results::Term;
 use serde_json::Value;
 
 use super::text;
-use crate::report::numbers;
+use crate::report::curves::TimeAxis;
+use crate::report::{numbers, plot, words};
 use crate::stats::Answer;
 
 fn number(value: &Value, key: &str) -> f64 {
@@ -92,29 +93,23 @@ pub(super) fn incidence(answer: &Answer) -> Option<String> {
     let mut shown = heading(answer, "Cumulative incidence (Aalen-Johansen)");
     let end = list(answer, "curves").filter_map(|curve| last_shown(curve, answer.min_cell));
     let end = end.fold(0.0, f64::max);
-    let (divisor, unit) = match answer.wording.time_unit.as_str() {
-        "days" if end > 900.0 => (365.25, "years"),
-        "months" if end > 36.0 => (12.0, "years"),
-        "" => (1.0, "time units"),
-        unit => (1.0, unit),
-    };
-    let marks: Vec<f64> =
-        crate::report::plot::ticks(end / divisor, 4).into_iter().skip(1).collect();
-    let marks_text = marks.iter().map(|mark| crate::report::plot::tick_text(*mark));
+    let axis = TimeAxis::until(end, &answer.wording);
+    let marks = axis.marks();
+    let marks_text = marks.iter().map(|mark| plot::tick_text(*mark));
     let mut rows = vec![std::iter::once(String::new()).chain(marks_text).collect::<Vec<_>>()];
     for curve in list(answer, "curves") {
         let group = curve.get("group").and_then(Value::as_str).unwrap_or_default();
         let n = curve.get("n").and_then(Value::as_u64).unwrap_or(0);
-        let name = crate::report::words::group(&answer.wording, group);
+        let name = words::group(&answer.wording, group);
         rows.push(vec![format!("{name}, n={}", numbers::cell(n, answer.min_cell))]);
         let until = last_shown(curve, answer.min_cell).unwrap_or(0.0);
         for cause in curve.get("causes").and_then(Value::as_array).into_iter().flatten() {
             let mut row = vec![format!("  {}", cause.get("cause").and_then(Value::as_str)?)];
-            row.extend(marks.iter().map(|mark| at(curve, cause, mark * divisor, until)));
+            row.extend(marks.iter().map(|mark| at(curve, cause, mark * axis.divisor, until)));
             rows.push(row);
         }
     }
-    let _ = writeln!(shown, "Probability (95% CI), by {unit}:");
+    let _ = writeln!(shown, "Probability (95% CI), by {}:", axis.unit);
     shown.push_str(&text::columns(&rows));
     for test in list(answer, "tests") {
         let df = test.get("df").and_then(Value::as_u64).unwrap_or(0);
