@@ -104,6 +104,8 @@ fn plan(request: &Request, prepared: &Prepared, root: &std::path::Path) -> Resul
         trust_coordinator_sums: true,
         approved_reruns: Vec::new(),
         approved_other_sites: Vec::new(),
+        approved_cohorts: Vec::new(),
+        max_cohorts: 8,
         min_local_rows: request.floors.min_local_rows,
         min_sites: study.min_sites,
         amendment: None,
