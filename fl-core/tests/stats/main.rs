@@ -32,3 +32,4 @@ mod scan;
 mod table1;
 mod validate;
 mod validate_bounds;
+mod weighted;
