@@ -180,6 +180,35 @@ fn few_hospitals_are_refused_and_a_small_one_is_left_out_by_name() {
     assert!(log.contains("1 of 4 hospitals") && log.contains("Alfred_Melbourne"), "{log}");
 }
 
+/// A cohort restricts the patients: the fit is that of a file with the others cut out.
+#[test]
+fn a_cohort_is_the_file_without_the_others() {
+    let cox = "--site hospital --time dfs_days --event dfs_event --covariates donor_age \
+               --min-local-rows 1";
+    let folder = tempfile::tempdir().unwrap();
+    let all = std::fs::read_to_string(repository("data/bmt_klein.csv")).unwrap();
+    let at = |name: &str| all.lines().next().unwrap().split(',').position(|c| c == name).unwrap();
+    let (age, male) = (at("patient_age"), at("patient_male"));
+    let kept: Vec<&str> = all
+        .lines()
+        .enumerate()
+        .filter(|(i, line)| {
+            let fields: Vec<&str> = line.split(',').collect();
+            *i == 0 || (fields[age].parse::<f64>().unwrap() > 25.0 && fields[male] != "1")
+        })
+        .map(|(_, line)| line)
+        .collect();
+    let path = folder.path().join("bmt.csv");
+    std::fs::write(&path, kept.join("\n")).unwrap();
+    let cut = stats(&format!("cox --data {} {cox}", path.display()));
+    let whole = "--data data/bmt_klein.csv --include patient_age>25 --exclude patient_male=1";
+    let selected = stats(&format!("cox {whole} {cox}"));
+    assert!(cut["n"].as_u64() < Some(60), "{}", cut["n"]);
+    assert_eq!(selected["n"], cut["n"]);
+    let coefficient = |fit: &Value| fit["terms"][0]["coef"].as_f64().unwrap();
+    close("coef", &[coefficient(&selected)], &[coefficient(&cut)], 1e-9);
+}
+
 #[test]
 fn what_does_not_fit_is_refused_with_file_and_column() {
     for (arguments, expected) in [
@@ -191,7 +220,8 @@ fn what_does_not_fit_is_refused_with_file_and_column() {
         (format!("km {BMT} --grid 30 --exact-grid"), "cannot be used with"),
         (format!("logrank {BMT} --by patient_male"), "--grid"),
         (format!("cox {BMT} --covariates disease_group --ties exact"), "efron, breslow"),
-        (format!("cox {BMT} --covariates patient_age --include age>>1"), "cohort"),
+        (format!("cox {BMT} --covariates patient_age --include patient_age>>1"), "cohort predicate `patient_age>>1`"),
+        (format!("cox {BMT} --covariates patient_age --include age>1"), "no column \"age\""),
         ("km --data data/bmt_klein.csv --site hospital --time dfs_days --event disease_group --exact-grid".into(), "disease_group"),
         ("table1 --data data/bmt_klein.csv --columns death".into(), "--site"),
     ] {
