@@ -203,6 +203,11 @@ impl Running {
     /// To the end of the study; results by task id.
     pub(crate) fn finish(mut self) -> BTreeMap<String, serde_json::Value> {
         self.follow_to_end();
+        self.ended()
+    }
+
+    /// Results so far, by task id.
+    pub(crate) fn ended(&self) -> BTreeMap<String, serde_json::Value> {
         let results = self.seen.iter().filter_map(|event| match event {
             Event::TaskDone { task, result } => Some((task.clone(), result.clone())),
             _ => None,
