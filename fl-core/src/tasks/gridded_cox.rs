@@ -65,7 +65,7 @@ pub enum State {
     /// Events are counted on the grid.
     Counting,
     /// Newton steps.
-    Fitting(Fitting),
+    Fitting(Box<Fitting>),
 }
 
 /// What the first sum told, and the iterate.
@@ -375,7 +375,7 @@ impl Task for GriddedCox {
 
     fn absorb(&self, state: State, sum: &Sum) -> Result<Next<State, GriddedFit>, Error> {
         let State::Fitting(fitting) = state else {
-            let state = State::Fitting(self.read_counts(sum)?);
+            let state = State::Fitting(Box::new(self.read_counts(sum)?));
             layout::check(NAME, &self.query(&state))?;
             return Ok(Next::Continue(state));
         };
@@ -389,7 +389,7 @@ impl Task for GriddedCox {
         };
         match fitting.newton.clone().absorb(&partial.evaluation(NAME)?, &rules)? {
             Progress::Continue(newton) => {
-                Ok(Next::Continue(State::Fitting(Fitting { newton, ..fitting })))
+                Ok(Next::Continue(State::Fitting(Box::new(Fitting { newton, ..*fitting }))))
             }
             Progress::Done(estimate) => {
                 Ok(Next::Done(self.output(&fitting, &estimate, &partial.hazard)))

@@ -2,7 +2,9 @@
 //! they may be.
 
 use haima_fl_core::cohort::Cohort;
-use haima_fl_core::task::{Query, Site, SiteState, Task};
+use haima_fl_core::results::Fit;
+use haima_fl_core::sum::Sum;
+use haima_fl_core::task::{Next, Query, Site, SiteState, Task};
 use haima_fl_core::tasks::{cox::Cox, glm::Glm, km::KaplanMeier, table1::Describe};
 use proptest::prelude::*;
 
@@ -70,10 +72,15 @@ fn within_bounds<T: Task>(task: &T, iterate: Option<&[f64]>, cohort: &Cohort) ->
     if let Some(beta) = iterate {
         query.bytes = beta.iter().flat_map(|b| b.to_le_bytes()).collect();
     }
+    answer_within(task, &query, cohort)
+}
+
+/// The same for a query of any step.
+fn answer_within<T: Task>(task: &T, query: &Query, cohort: &Cohort) -> Vec<i64> {
     let n = cohort.len() as u64;
     let site = Site { cohort, capacity: 0, max_patients: n, min_local_rows: 1 };
     let answer =
-        task.contribute(&query, &site, &mut SiteState::default(), &mut rng()).expect("own query");
+        task.contribute(query, &site, &mut SiteState::default(), &mut rng()).expect("own query");
     assert_eq!(answer.note, None);
     assert_eq!(answer.values.len(), query.dimension());
     let norm = |values: &[i64]| values.iter().map(|v| (*v as f64).powi(2)).sum::<f64>().sqrt();
@@ -92,6 +99,54 @@ fn within_bounds<T: Task>(task: &T, iterate: Option<&[f64]>, cohort: &Cohort) ->
 fn cox(ties: &str) -> Cox {
     let params = format!("{SURVIVAL}\n{COVARIATES}\nties = \"{ties}\"");
     Cox::new(&table(&params), &schema(LEUKSURV)).expect("cox")
+}
+
+/// A model with robust standard errors; its propensity model is a made-up one that reaches far.
+fn robust(ties: &str, weighted: bool) -> Cox {
+    let terms: Vec<_> = [("(Intercept)", -1.0), ("age", 0.2), ("tpi", -0.3)]
+        .map(|(name, coef)| haima_fl_core::stat::wald(name, coef, 0.1))
+        .into();
+    let model = Fit {
+        schema: "haima.fit/1".to_owned(),
+        model: "logistic".to_owned(),
+        terms,
+        ..Fit::default()
+    };
+    let finished = [("ps".to_owned(), serde_json::to_value(model).expect("JSON"))].into();
+    let weights = match weighted {
+        true => "weights = { propensity = \"ps\", treatment = \"male\", cap = 50.0 }",
+        false => "robust = true",
+    };
+    let params = format!("{SURVIVAL}\n{COVARIATES}\nties = \"{ties}\"\n{weights}");
+    Cox::weighted(&table(&params), &schema(LEUKSURV), &finished).expect("cox")
+}
+
+/// The last question of a run, which asks for outer products.
+fn closing_query(task: &Cox) -> Query {
+    let patients: Vec<Patient> = (0..60)
+        .map(|i| {
+            let at = f64::from(i * 37 % 60);
+            let (event, male) = (i % 3 > 0, i * 5 % 7 < 3);
+            let (wbc, tpi) = (f64::from(i * i * 7 % 101), f64::from(i * 13 % 11));
+            Patient { time: 10 + i, event, age: 20.0 + at, male, wbc, tpi }
+        })
+        .collect();
+    let cohort = hospital(&patients);
+    let site = Site { cohort: &cohort, capacity: 0, max_patients: 60, min_local_rows: 1 };
+    let mut state = task.start();
+    loop {
+        let query = task.query(&state);
+        if query.blocks.len() == 2 {
+            return query;
+        }
+        let answer = task.contribute(&query, &site, &mut SiteState::default(), &mut rng());
+        let integers = answer.expect("own query").values.iter().map(|z| i128::from(*z)).collect();
+        let sum = Sum::new(&query, integers, 1).expect("its length");
+        state = match task.absorb(state, &sum).expect("a step") {
+            Next::Continue(state) => state,
+            Next::Done(_) => panic!("done without outer products"),
+        };
+    }
 }
 
 fn logistic() -> Glm {
@@ -116,6 +171,21 @@ proptest! {
         within_bounds(&cox(ties), Some(&beta), &hospital(&patients));
     }
 
+    /// S5, for outer products of score residuals, weighted by the treatment.
+    #[test]
+    fn no_cohort_passes_the_bound_of_the_sandwich(
+        patients in prop::collection::vec(patient(), 1..40),
+        beta in coefficients(4),
+        ties in prop_oneof![Just("breslow"), Just("efron")],
+        weighted in any::<bool>(),
+    ) {
+        let task = robust(ties, weighted);
+        let mut query = closing_query(&task);
+        query.bytes = beta.iter().flat_map(|b| b.to_le_bytes()).collect();
+        answer_within(&task, &query, &hospital(&patients));
+        within_bounds(&task, Some(&beta), &hospital(&patients));
+    }
+
     /// S5, for the logistic task.
     #[test]
     fn no_cohort_passes_the_bound_of_logistic(
@@ -132,6 +202,8 @@ proptest! {
         let schema = schema(LEUKSURV);
         let km = format!("{SURVIVAL}\ngrid = 30.0\nby = \"male\"");
         within_bounds(&KaplanMeier::new(&table(&km), &schema).expect("km"), None, &hospital);
+        let stratified = format!("{km}\nstrata = \"site\"");
+        within_bounds(&KaplanMeier::new(&table(&stratified), &schema).expect("km"), None, &hospital);
         let table1 = "columns = [\"age\", \"wbc\", \"tpi\", \"male\", \"death\"]\nby = \"male\"";
         within_bounds(&Describe::new(&table(table1), &schema).expect("table1"), None, &hospital);
     }
