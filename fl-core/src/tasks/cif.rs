@@ -2,7 +2,7 @@
 //!
 //! Aalen and Johansen, *Scand J Statist* 1978;5:141, for two or more absorbing states, with the
 //! variance that R's `cmprsk::cuminc` prints (Aalen 1978 with a correction for ties), and Gray's
-//! k-sample test ([`gray`]). Times are rounded *up* to a public grid; each site counts, by group
+//! k-sample test (`gray`). Times are rounded *up* to a public grid; each site counts, by group
 //! and grid time, those censored and the events of each cause. On a grid as fine as the data's
 //! unit the result is R's.
 //!

@@ -18,7 +18,7 @@
 //!   least d e^-A, and d - l of its d parts stay) and n e^A: at most 2 A + log n in size, n being
 //!   at most the 10^7 rows that intake reads.
 //!
-//! With weights w in [1e-6, cap] ([`super::weights`]) each event's term counts at most cap times, and
+//! With weights w in [1e-6, cap] (`weights`) each event's term counts at most cap times, and
 //! log S0 is lower by at most log 10^6: all three bounds times cap, the last with 14 more.
 //!
 //! A patient may have several rows, each from `entry` to `time`, where the schema allows it

@@ -4,15 +4,15 @@
 //! cause at T stays in the risk sets of later times t with weight G(t-) / G(T-), where G is the
 //! Kaplan-Meier estimate of being uncensored. Times are rounded *up* to a public grid.
 //! * The first sum counts events of the cause, of other causes and censorings on the grid; G
-//!   follows from them ([`timeline`]).
-//! * Each Newton step sums moments by grid time ([`super::risk_sets`]), of all patients and of
+//!   follows from them (`timeline`).
+//! * Each Newton step sums moments by grid time (`risk_sets`), of all patients and of
 //!   those with a competing event. The coordinator weighs the latter by G: no site needs it.
-//! * The last sum is that of outer products for the sandwich ([`sandwich`]).
+//! * The last sum is that of outer products for the sandwich (`sandwich`).
 //!
 //! # Bounds
 //! * `outcomes`: a patient adds 1 to a single count; `covariates`: z of an event, at most sqrt(p);
 //! * `exit`, `competing`: the moments of a patient in one bin each (see `risk_sets`);
-//! * `meat`: the outer product of a score whose norm [`sandwich`] bounds.
+//! * `meat`: the outer product of a score whose norm `sandwich` bounds.
 
 mod sandwich;
 mod timeline;

@@ -5,13 +5,13 @@
 //! Newton step a sum (equal to iteratively reweighted least squares, both links being canonical);
 //! a linear model is solved from a single sum.
 //!
-//! Outcomes ([`outcome`]): a flag, or "the event by a horizon" made of a survival time (logistic);
+//! Outcomes (`outcome`): a flag, or "the event by a horizon" made of a survival time (logistic);
 //! a numeric column (linear); a flag or a numeric column of counts, over an `exposure` if there is
-//! one (Poisson). Penalties: [`super::newton`]. Bounds: [`family`].
+//! one (Poisson). Penalties: [`super::newton`]. Bounds: `family`.
 //!
 //! In the exact class a run answers with what R's `glm` and `lm` print. With `release = "noised"`
 //! it takes other sums, of clipped vectors a patient, and answers with coefficients alone
-//! ([`noised`]).
+//! (`noised`).
 
 mod family;
 mod fit;

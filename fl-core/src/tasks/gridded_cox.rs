@@ -2,7 +2,7 @@
 //!
 //! Cox, *JRSS B* 1972;34:187; ties after Breslow or Efron as in [`super::cox`]. Times are rounded
 //! *up* to the grid. The first sum counts the events at each grid time; each further one is a
-//! Newton step over [`super::risk_sets`] at the times with events. On a grid as fine as the data's
+//! Newton step over `risk_sets` at the times with events. On a grid as fine as the data's
 //! unit the fit is R's `coxph` of the pooled rows, to the grid of the sums. Beyond the stratified
 //! fit, the sums tell how many events fell on each grid time and what the risk sets' mean
 //! covariates were; a coarser grid tells less and ties more.

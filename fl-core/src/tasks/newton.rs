@@ -3,7 +3,7 @@
 //! The iterate is public and every site replays it (rule X3): plain scalar arithmetic in a fixed
 //! order, no clock, no randomness. Steps are halved while the log-likelihood falls, as in R's
 //! `coxph` and `glm`. The start is zero in standardised covariates, so the first sum is the
-//! likelihood without covariates. With a penalty (see [`penalty`]) all of this holds for the
+//! likelihood without covariates. With a penalty (see `penalty`) all of this holds for the
 //! penalised log-likelihood; what is reported is the log-likelihood itself.
 
 mod penalty;
