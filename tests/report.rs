@@ -1,12 +1,19 @@
-//! Claims about the study report, made on an example built from `data/leuksurv.csv`.
+//! Claims about the study report, made on an example built from `data/leuksurv.csv`, and on one of
+//! every task.
 
+mod common;
+#[path = "exactness/every_task.rs"]
+mod every_task;
 #[path = "report/example.rs"]
 mod example;
+#[path = "report/further.rs"]
+mod further;
 
 use std::fs;
 use std::path::Path;
 
 use example::example;
+use further::further;
 use haima::report::{Class, StepResult, StudyReport, Wording, render, write};
 
 #[test]
@@ -18,6 +25,125 @@ fn the_page_is_self_contained() {
     // To look at: the page of the example.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     assert!(write(&dir, &example()).unwrap().ends_with("index.html"));
+}
+
+#[test]
+fn every_result_has_its_part_of_the_page() {
+    let report = further();
+    for step in &report.steps {
+        let is_other = matches!(step.result, Some(StepResult::Other(_)));
+        assert_eq!(is_other, step.id == "tomorrow", "{}", step.id);
+    }
+    let page = render(&report);
+    for expected in [
+        "Mean up to 1,000 days (95% CI)",
+        "Gray's test of relapse",
+        "Probability of the state",
+        "Subdistribution hazard ratio",
+        "had an event of another cause",
+        "Rate ratio",
+        "Residual standard deviation",
+        "There is no row for a hospital",
+        "Prediction interval",
+        "Genomic control: λ=",
+        "burden of patient_cmv, donor_cmv",
+        "Mutated genes a patient",
+        "Odds ratio (95% CI)",
+        "PC1",
+        "Correlations (Pearson)",
+        "k-means",
+        "Gaussian mixture",
+        "AUC (95% CI)",
+        "Calibration slope",
+        "Decision curve",
+        "C-index (95% CI)",
+        "This page has no drawing of a result <code>haima.tomorrow/1</code>",
+    ] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    for wrong in ["NaN", ">inf", "gave no result", "http"] {
+        assert!(!page.contains(wrong), "{wrong}");
+    }
+    assert_eq!(page.matches("exact: no differential privacy").count(), report.steps.len());
+
+    // The JSON beside the page holds all of it.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("further");
+    let path = write(&dir, &report).unwrap();
+    let json = fs::read_to_string(path.with_file_name("report.json")).unwrap();
+    assert!(json.contains("haima.tomorrow/1") && json.contains("\"baseline\""));
+    assert_eq!(render(&serde_json::from_str(&json).unwrap()), page);
+}
+
+/// The cells of the table row that starts with this header.
+fn row<'a>(page: &'a str, header: &str) -> &'a str {
+    let start = page.find(header).unwrap_or_else(|| panic!("no row {header}"));
+    &page[start..start + page[start..].find("</tr>").unwrap()]
+}
+
+#[test]
+fn a_small_count_of_a_pair_hides_what_would_give_it_away() {
+    let mut report = further();
+    let Some(StepResult::Comutation(table)) =
+        report.steps.iter_mut().find_map(|step| match &step.result {
+            Some(StepResult::Comutation(_)) => step.result.as_mut(),
+            _ => None,
+        })
+    else {
+        panic!("no table");
+    };
+    let pair = &mut table.groups[0].pairs[0];
+    (pair.both, pair.only_a, pair.only_b, pair.neither) = (3, 40, 50, 44);
+    (pair.odds_ratio, pair.se, pair.p) = (Some(0.066), Some(0.63), 1e-7);
+    let page = render(&report);
+    let hidden = row(&page, ">CMV, patient and CMV, donor<");
+    assert!(hidden.contains("&lt;5") && hidden.matches("not shown").count() == 2, "{hidden}");
+    assert!(!hidden.contains("0.07") && !hidden.contains(">3<") && !hidden.contains(">0<"));
+
+    report.floors.min_cell = 0;
+    let page = render(&report);
+    let open = row(&page, ">CMV, patient and CMV, donor<");
+    assert!(open.contains(">3<") && open.contains("0.07 (0.02 to 0.23)"), "{open}");
+}
+
+#[test]
+fn a_small_cluster_has_no_centre_and_is_not_found_by_subtraction() {
+    let mut report = further();
+    for step in &mut report.steps {
+        if let Some(StepResult::Clusters(clusters)) = &mut step.result {
+            clusters.clusters.truncate(2);
+            (clusters.clusters[0].size, clusters.clusters[1].size) = (2.0, 135.0);
+            clusters.clusters[0].centre = vec![77.7, 77.7];
+        }
+    }
+    let page = render(&report);
+    assert!(!page.contains("77.7") && !page.contains(">135 ("));
+    let start = page.find("Clusters of patients").unwrap();
+    let table = &page[start..start + page[start..].find("</table>").unwrap()];
+    assert!(table.contains("&lt;5") && table.contains("≥5") && table.contains("not shown"));
+}
+
+#[test]
+fn a_bin_of_few_outcomes_is_not_drawn() {
+    let mut report = further();
+    let mut bins = 0;
+    for step in &mut report.steps {
+        let Some(StepResult::Validation(validation)) = &mut step.result else { continue };
+        let Some(binary) = &mut validation.binary else { continue };
+        let calibration = &mut binary.probability.as_mut().unwrap().calibration;
+        calibration.truncate(3);
+        bins = calibration.len();
+        for (bin, (n, observed)) in calibration.iter_mut().zip([(40, 0.05), (50, 0.4), (48, 0.5)]) {
+            (bin.n, bin.observed, bin.predicted) = (n, observed, 0.33);
+        }
+    }
+    assert_eq!(bins, 3);
+    let page = render(&report);
+    let start = page.find("Calibration by predicted probability").unwrap();
+    let table = &page[start..start + page[start..].find("</table>").unwrap()];
+    // Two of 40 are hidden, and 20 of 50 with them, for all outcomes are known.
+    assert!(table.contains(">40<") && !table.contains("5%<") && !table.contains("40%<"), "{table}");
+    assert!(table.contains(">50%<"), "{table}");
+    assert!(!page.contains("observed 5%"));
 }
 
 #[test]
@@ -177,7 +303,12 @@ fn numbers_that_do_not_exist_are_named_so() {
 
 #[test]
 fn every_header_has_a_scope_and_every_drawing_a_name() {
-    let page = render(&example());
+    for report in [example(), further()] {
+        headers_and_drawings(&render(&report));
+    }
+}
+
+fn headers_and_drawings(page: &str) {
     let tags = |name: &str| -> Vec<String> {
         let open = format!("<{name} ");
         let bare = format!("<{name}>");

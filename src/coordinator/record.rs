@@ -112,12 +112,8 @@ fn mode(manifest: &Manifest, masked: Option<&MaskedTerms>) -> (String, Vec<Promi
 }
 
 fn title(report: &StudyReport, subject: &str, hospitals: usize) -> String {
-    let patients = report.steps.iter().find_map(|step| match step.result.as_ref()? {
-        StepResult::Table1(table) => table.n.first().copied(),
-        StepResult::Curves(curves) => Some(curves.n),
-        StepResult::Fit(fit) => Some(fit.n),
-        StepResult::Hazard(_) | StepResult::Concordance(_) => None,
-    });
+    let counts = |step: &Step| step.result.as_ref()?.counts();
+    let patients = report.steps.iter().find_map(counts).map(|(n, _)| n);
     let subject = if subject.is_empty() { "patients" } else { subject };
     match patients {
         Some(n) => format!("{} {subject}, {hospitals} hospitals", thousands(n)),
@@ -189,20 +185,8 @@ fn step(
         bytes_sent_by_sites: sent,
         bytes_received_by_nodes: sent,
         bytes_released: released,
-        result: result.and_then(|value| typed(&entry.task, value)),
+        result: result.map(StepResult::read),
     })
-}
-
-fn typed(task: &str, value: &serde_json::Value) -> Option<StepResult> {
-    let value = value.clone();
-    match task {
-        "table1" => serde_json::from_value(value).ok().map(StepResult::Table1),
-        "km" => serde_json::from_value(value).ok().map(StepResult::Curves),
-        "cox" | "glm" => serde_json::from_value(value).ok().map(StepResult::Fit),
-        "hazard" => serde_json::from_value(value).ok().map(StepResult::Hazard),
-        "concordance" => serde_json::from_value(value).ok().map(StepResult::Concordance),
-        _ => None,
-    }
 }
 
 /// The guarantee of a private task: its whole plan of steps and spare attempts, whatever number of
@@ -368,13 +352,10 @@ fn absences(network: &Network, log: &[Event]) -> (Vec<Excluded>, Vec<String>) {
 /// A site below its own floor sends zeros and is not told apart; exact results count how many did.
 fn contributed_nothing(network: &Network, steps: &[Step]) -> Vec<String> {
     let all = network.manifest.sites.len() as u64;
-    let counted = steps.iter().filter_map(|step| {
-        let sites = match step.result.as_ref()? {
-            StepResult::Table1(table) => table.sites,
-            StepResult::Curves(curves) => curves.sites,
-            StepResult::Fit(fit) => fit.sites,
-            StepResult::Hazard(_) | StepResult::Concordance(_) => return None,
-        };
+    // Sums under noise release no count of sites.
+    let exact = steps.iter().filter(|step| step.class == Class::Exact);
+    let counted = exact.filter_map(|step| {
+        let (_, sites) = step.result.as_ref()?.counts()?;
         (sites < all).then(|| {
             format!(
                 "{} of {all} hospitals added nothing to \"{}\": fewer complete rows than their own \

@@ -165,6 +165,7 @@ impl Screen {
                     "  C-index {:.3} over {} {} patients, {} events",
                     c.c_index, c.n, c.subset, c.events
                 ),
+                Some(_) => println!("  in the report"),
                 None => println!("  no result"),
             }
         }

@@ -6,24 +6,34 @@
 //! pointwise 95 % band of ordered uniform p values and genomic control's lambda, the median
 //! chi-square over that of 1 degree of freedom (Devlin and Roeder, *Biometrics* 1999;55:997).
 
+use haima_fl_core::results::scan;
 use maud::{Markup, html};
+#[cfg(feature = "demo")]
 use serde_json::{Map, Value};
 
 use super::numbers;
-use super::plot::{self, Scale, unit};
-use super::standalone::STYLE;
+use super::plot::{self, Scale, Size, unit};
 use super::words;
 
-const HEIGHT: f64 = 400.0;
-const WIDTH: f64 = 1040.0;
-const TOP: f64 = 46.0;
-const BOTTOM: f64 = 340.0;
-/// Ends of the two areas.
-const MANHATTAN: (f64, f64) = (58.0, 640.0);
-const QQ: (f64, f64) = (720.0, 1020.0);
+/// Where one of the two drawings goes, drawing units.
+#[derive(Clone, Copy)]
+struct Area {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Area {
+    fn y(&self, scan: &Scan) -> Scale {
+        Scale::new((0.0, scan.top()), (self.bottom, self.top))
+    }
+}
+
 /// Names that are written beside their points, at most.
 const NAMED: usize = 8;
 /// Median of chi-square with 1 degree of freedom (R: `qchisq(0.5, 1)`).
+#[cfg(feature = "demo")]
 const MEDIAN: f64 = 0.454_936_423_119_572_7;
 
 /// A variant with its p value.
@@ -42,7 +52,18 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
+    /// The scan of a study; `None` where nothing could be tested.
+    pub(super) fn new(result: &scan::Scan) -> Option<Self> {
+        let tested = result.variants.iter().filter_map(|variant| Some((variant, variant.p?)));
+        let variants: Vec<Variant> = tested
+            .map(|(variant, p)| Variant { name: variant.name.clone(), height: height(p) })
+            .collect();
+        let untested = result.variants.len() - variants.len();
+        (!variants.is_empty()).then_some(Self { variants, untested, lambda: result.lambda })
+    }
+
     /// Reads the first list of objects with a name and a p value in a result.
+    #[cfg(feature = "demo")]
     pub(crate) fn of(result: &Map<String, Value>) -> Option<Self> {
         let name = |row: &Value| {
             let keys = ["name", "variant", "term", "column"];
@@ -55,9 +76,7 @@ impl Scan {
         for row in rows {
             match (name(row), row.get("p").and_then(Value::as_f64)) {
                 (Some(name), Some(p)) if (0.0..=1.0).contains(&p) => {
-                    // A p value that underflowed is drawn at the least that a double has.
-                    let height = -p.max(f64::MIN_POSITIVE).log10();
-                    scan.variants.push(Variant { name, height });
+                    scan.variants.push(Variant { name, height: height(p) });
                 }
                 _ => scan.untested += 1,
             }
@@ -83,41 +102,52 @@ impl Scan {
     }
 }
 
-/// Both drawings as one SVG file.
-pub(crate) fn figure(scan: &Scan) -> String {
-    let y = Scale::new((0.0, scan.top()), (BOTTOM, TOP));
-    let title = format!(
-        "Association of {}, Manhattan and QQ plot",
-        numbers::counted(scan.variants.len() as u64, "variant", "variants")
-    );
-    let svg = html! {
-        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {HEIGHT}"))
-            width=(WIDTH) height=(HEIGHT) role="img" aria-label=(alternative(scan)) {
-            title { (title) }
-            style { (STYLE) }
-            rect width=(WIDTH) height=(HEIGHT) fill="#fff" {}
-            (manhattan(scan, &y))
-            (qq(scan, &y))
-        }
-    };
-    svg.into_string()
+/// A p value that underflowed is drawn at the least that a double has.
+fn height(p: f64) -> f64 {
+    -p.max(f64::MIN_POSITIVE).log10()
 }
 
-fn axes(scan: &Scan, y: &Scale, (left, right): (f64, f64), heading: &str, below: &str) -> Markup {
+/// Both drawings as one SVG file.
+#[cfg(feature = "demo")]
+pub(crate) fn figure(scan: &Scan) -> String {
+    super::standalone::file(draw(scan, Size::Page))
+}
+
+/// Both drawings: side by side on a page, one under the other on a telephone.
+pub(super) fn draw(scan: &Scan, size: Size) -> Markup {
+    let (width, height) = (size.width(), size.ticks(400, 760) as f64);
+    let area = |left, right, top| Area { left, right, top, bottom: top + 294.0 };
+    let (by_variant, against_chance) = match size {
+        Size::Page => (area(40.0, 470.0, 46.0), area(530.0, width - 14.0, 46.0)),
+        Size::Phone => (area(36.0, width - 12.0, 46.0), area(36.0, width - 12.0, 416.0)),
+    };
     html! {
-        text.label.strong x=(unit(left)) y="22" { (heading) }
+        svg class=(size.class()) viewBox=(format!("0 0 {width} {height}")) role="img"
+            aria-label=(alternative(scan)) {
+            (manhattan(scan, by_variant))
+            (qq(scan, against_chance))
+        }
+    }
+}
+
+fn axes(scan: &Scan, area: Area, heading: &str, below: &str) -> Markup {
+    let Area { left, right, top, bottom } = area;
+    let y = area.y(scan);
+    html! {
+        text.label.strong x=(unit(left)) y=(unit(top - 28.0)) { (heading) }
         @for tick in plot::ticks(scan.top(), 6) {
             line.grid x1=(unit(left)) x2=(unit(right)) y1=(y.text(tick)) y2=(y.text(tick)) {}
             text.tick x=(unit(left - 8.0)) y=(unit(y.at(tick) + 4.0)) text-anchor="end" { (plot::tick_text(tick)) }
         }
-        line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(BOTTOM)) y2=(unit(BOTTOM)) {}
-        text.label x=(unit((left + right) / 2.0)) y=(unit(BOTTOM + 42.0)) text-anchor="middle" { (below) }
-        text.tick x=(unit(left - 40.0)) y=(unit(TOP - 8.0)) { "−log10 p" }
+        line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(bottom)) y2=(unit(bottom)) {}
+        text.label x=(unit((left + right) / 2.0)) y=(unit(bottom + 42.0)) text-anchor="middle" { (below) }
+        text.tick x=(unit(left - 32.0)) y=(unit(top - 8.0)) { "−log10 p" }
     }
 }
 
-fn manhattan(scan: &Scan, y: &Scale) -> Markup {
-    let (left, right) = MANHATTAN;
+fn manhattan(scan: &Scan, area: Area) -> Markup {
+    let Area { left, right, .. } = area;
+    let y = area.y(scan);
     let x = Scale::new((-0.5, scan.variants.len() as f64 - 0.5), (left, right));
     let threshold = scan.threshold();
     let mut above: Vec<usize> = (0..scan.variants.len()).collect();
@@ -130,7 +160,7 @@ fn manhattan(scan: &Scan, y: &Scale) -> Markup {
         _ => format!("Variants in the order given ({} not tested)", scan.untested),
     };
     html! {
-        (axes(scan, y, MANHATTAN, "Association by variant", &below))
+        (axes(scan, area, "Association by variant", &below))
         line.one x1=(unit(left)) x2=(unit(right)) y1=(y.text(threshold)) y2=(y.text(threshold)) {}
         text.tick x=(unit(left + 4.0)) y=(unit(y.at(threshold) - 5.0)) {
             "0.05 / " (numbers::count(scan.variants.len() as u64))
@@ -165,24 +195,25 @@ fn groups(scan: &Scan) -> Vec<usize> {
         .collect()
 }
 
-fn qq(scan: &Scan, y: &Scale) -> Markup {
+fn qq(scan: &Scan, area: Area) -> Markup {
+    let y = area.y(scan);
     let mut heights: Vec<f64> = scan.variants.iter().map(|variant| variant.height).collect();
     heights.sort_by(|a, b| b.total_cmp(a));
     let n = heights.len() as f64;
     // The i-th smallest of n uniform p values has the mean i / (n + 1).
     let expected = |i: usize| -((i + 1) as f64 / (n + 1.0)).log10();
-    let x = Scale::new((0.0, expected(0) * 1.06), QQ);
+    let x = Scale::new((0.0, expected(0) * 1.06), (area.left, area.right));
     let end = expected(0).min(scan.top());
     let heading = match scan.lambda {
         Some(lambda) => format!("QQ plot, λ = {}", numbers::decimal(lambda, 2)),
         None => "QQ plot".to_owned(),
     };
     html! {
-        (axes(scan, y, QQ, &heading, "−log10 p, expected"))
+        (axes(scan, area, &heading, "−log10 p, expected"))
         @for tick in plot::ticks(expected(0) * 1.06, 4) {
-            text.tick x=(x.text(tick)) y=(unit(BOTTOM + 18.0)) text-anchor="middle" { (plot::tick_text(tick)) }
+            text.tick x=(x.text(tick)) y=(unit(area.bottom + 18.0)) text-anchor="middle" { (plot::tick_text(tick)) }
         }
-        path d=(band(heights.len(), &x, y)) fill="#667683" fill-opacity="0.16" {}
+        path d=(band(heights.len(), &x, &y)) fill="#667683" fill-opacity="0.16" {}
         line.one x1=(x.text(0.0)) x2=(x.text(end)) y1=(y.text(0.0)) y2=(y.text(end)) {}
         @for (i, height) in heights.iter().enumerate() {
             circle cx=(x.text(expected(i))) cy=(y.text(*height)) r="3" fill=(plot::stroke(0).0) {}
@@ -222,7 +253,7 @@ fn alternative(scan: &Scan) -> String {
     )
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "demo"))]
 mod tests {
     use super::*;
 
@@ -243,7 +274,7 @@ mod tests {
         ]);
         let scan = scan(&rows).unwrap();
         assert_eq!(groups(&scan), [0, 0, 1]);
-        let svg = figure(&scan);
+        let svg = draw(&scan, Size::Page).into_string();
         assert!(svg.contains(">mut_TP53<") && !svg.contains(">mut_NPM1<"), "{svg}");
         assert!(svg.contains("(1 not tested)") && svg.contains("λ = 1.54"), "{svg}");
         assert!(svg.matches("<circle").count() == 6 && !svg.contains("NaN"));
@@ -251,7 +282,8 @@ mod tests {
 
     #[test]
     fn names_are_escaped_and_a_result_without_p_values_has_no_figure() {
-        let svg = figure(&scan(&serde_json::json!([{ "name": "a<b", "p": 0.0 }])).unwrap());
+        let hostile = scan(&serde_json::json!([{ "name": "a<b", "p": 0.0 }])).unwrap();
+        let svg = draw(&hostile, Size::Page).into_string();
         assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
         assert!(scan(&serde_json::json!([{ "name": "a" }])).is_none());
     }

@@ -7,7 +7,7 @@
 use haima_fl_core::results::{Curve, Curves};
 use maud::{Markup, html};
 
-use super::model::{Floors, Step, Wording};
+use super::model::{Class, Floors, Step, Wording};
 use super::numbers;
 use super::page::{class_badge, scroll};
 use super::plot;
@@ -39,6 +39,12 @@ impl TimeAxis {
             unit => (1.0, unit),
         };
         Self { divisor, unit: unit.to_owned(), end: end / divisor }
+    }
+
+    /// A time on the axis, e.g. `2 years`.
+    pub(super) fn mark(&self, mark: f64) -> String {
+        let unit = if mark == 1.0 { self.unit.trim_end_matches('s') } else { &self.unit };
+        format!("{} {unit}", plot::tick_text(mark))
     }
 
     /// Round times for a table, in axis units.
@@ -105,11 +111,7 @@ pub(crate) fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
     match row {
         _ if !reached => "–".to_owned(),
         None => numbers::percent(1.0),
-        Some(row) if row.lo.is_finite() && row.hi.is_finite() => {
-            let [surv, lo, hi] = [row.surv, row.lo, row.hi].map(numbers::percent);
-            format!("{surv} ({} to {})", lo.trim_end_matches('%'), hi.trim_end_matches('%'))
-        }
-        Some(row) => numbers::percent(row.surv),
+        Some(row) => numbers::percent_interval(row.surv, row.lo, row.hi),
     }
 }
 
@@ -126,14 +128,21 @@ pub(super) fn section(step: &Step, result: &Curves, wording: &Wording, floors: &
         } @else {
             figure {
                 (plot::both(|size| figure.draw(size)))
-                figcaption { (caption(result, wording, min_cell)) }
+                figcaption { (caption(result, step.class != Class::Exact, wording, min_cell)) }
             }
             (summary(&curves, &axis, wording, min_cell))
         }
     }
 }
 
-fn caption(result: &Curves, wording: &Wording, min_cell: u64) -> Markup {
+fn caption(result: &Curves, noised: bool, wording: &Wording, min_cell: u64) -> Markup {
+    if noised {
+        return html! {
+            (words::outcome(wording)) " (Kaplan-Meier) of noised counts, on a public grid of "
+            (words::time(result.grid, wording)) ". Noise is not in any interval, so none is given, and "
+            "the numbers at risk need not add up."
+        };
+    }
     html! {
         (words::outcome(wording)) " (Kaplan-Meier) with pointwise 95% confidence bands: "
         (numbers::counted_cell(result.n, min_cell, "patient", "patients")) ", "
@@ -146,18 +155,31 @@ fn caption(result: &Curves, wording: &Wording, min_cell: u64) -> Markup {
         "Under the axis: patients still at risk (and censored so far). "
         @if min_cell > 1 { "A curve ends where fewer than " (min_cell) " remain at risk. " }
         @if result.grid > 0.0 {
-            "Times were rounded up to a public grid of " (words::time(result.grid, wording)) "."
+            "Times were rounded up to a public grid of " (words::time(result.grid, wording)) ". "
+        }
+        @if result.curves.iter().any(|curve| curve.rmst.is_some()) {
+            "The mean is the area under the curve up to the time named, the time lived until then on average."
         }
     }
 }
 
-/// Median and survival at round times.
+/// Mean survival time up to its end, with its interval.
+fn restricted_mean(curve: &Curve) -> String {
+    let Some(rmst) = &curve.rmst else { return "–".to_owned() };
+    let width = 1.959_963_984_540_054 * rmst.se;
+    if !width.is_finite() {
+        return numbers::significant(rmst.mean);
+    }
+    // It lies between nothing and the whole time.
+    let (lo, hi) = ((rmst.mean - width).max(0.0), (rmst.mean + width).min(rmst.tau));
+    let (mean, interval) = numbers::difference(rmst.mean, lo, hi);
+    format!("{mean} ({interval})")
+}
+
+/// Median and survival at round times, and restricted means where the study asked for them.
 fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
     let marks = axis.marks();
-    let unit = |mark: f64| match mark {
-        1.0 => axis.unit.trim_end_matches('s'),
-        _ => axis.unit.as_str(),
-    };
+    let tau = curves.iter().find_map(|curve| Some(curve.rmst.as_ref()?.tau));
     let body = html! {
         table {
             thead { tr {
@@ -166,7 +188,10 @@ fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64)
                 th.num scope="col" { (words::capital(words::or(&wording.events, "events"))) }
                 th.num scope="col" { "Median (95% CI)" }
                 @for mark in &marks {
-                    th.num scope="col" { "At " (plot::tick_text(*mark)) " " (unit(*mark)) " (CI)" }
+                    th.num scope="col" { "At " (axis.mark(*mark)) " (CI)" }
+                }
+                @if let Some(tau) = tau {
+                    th.num scope="col" { "Mean up to " (words::time(tau, wording)) " (95% CI)" }
                 }
             } }
             tbody {
@@ -179,6 +204,7 @@ fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64)
                         @for mark in &marks {
                             td.num { (survival(curve, mark * axis.divisor, min_cell)) }
                         }
+                        @if tau.is_some() { td.num { (restricted_mean(curve)) } }
                     }
                 }
             }

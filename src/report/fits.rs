@@ -1,6 +1,7 @@
 //! Cox and generalised linear models: the forest plot, then every coefficient in raw units.
 
 use haima_fl_core::results::Fit;
+use haima_fl_core::results::finegray::SubdistributionFit;
 use maud::{Markup, html};
 
 use super::forest;
@@ -11,21 +12,55 @@ use super::words::{self, Ratio};
 
 /// The part of one step.
 pub(super) fn section(step: &Step, fit: &Fit, wording: &Wording, floors: &Floors) -> Markup {
+    part(step, fit, &html! {}, wording, floors)
+}
+
+/// The part of a Fine-Gray model.
+pub(super) fn subdistribution(
+    step: &Step,
+    result: &SubdistributionFit,
+    wording: &Wording,
+    floors: &Floors,
+) -> Markup {
+    let cause = words::term(wording, &result.cause);
+    let about = html! {
+        " The outcome is " b { (cause) } "; "
+        (numbers::counted_cell(result.competing, floors.min_cell, "patient", "patients"))
+        " had an event of another cause. A ratio above 1 means a higher cumulative incidence of " (cause)
+        "; it is not a ratio of rates. Errors are robust."
+    };
+    part(step, &result.fit, &about, wording, floors)
+}
+
+fn part(step: &Step, fit: &Fit, about: &Markup, wording: &Wording, floors: &Floors) -> Markup {
     let name = Ratio::of(fit);
+    // A log axis is for ratios, and effects in different units share no other.
+    let is_drawn = fit.model != "linear";
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         figure {
-            // A log axis is for ratios.
-            @if fit.model != "linear" { (forest::figure(fit, wording)) }
-            figcaption { (caption(fit, &name, wording, floors.min_cell)) }
+            @if is_drawn { (forest::figure(fit, wording)) }
+            figcaption { (caption(fit, &name, wording, floors.min_cell)) (about) }
         }
-        details.print {
+        details.print open[!is_drawn] {
             summary { "All coefficients, in the units of the data" }
             (scroll(&format!("Coefficients of {}", step.title), &table(fit, &name, wording)))
             p.note {
-                "Formula: " code { (fit.formula) } ". Log-likelihood "
-                (numbers::decimal(fit.loglik, 2)) ", without covariates " (numbers::decimal(fit.loglik_null, 2))
-                ". SE: standard error; CI and p: Wald. Ratios are per one unit of the column."
+                "Formula: " code { (fit.formula) } ". "
+                @if fit.loglik.is_finite() {
+                    "Log-likelihood " (numbers::decimal(fit.loglik, 2))
+                    ", without covariates " (numbers::decimal(fit.loglik_null, 2)) ". "
+                }
+                @if let (Some(deviance), Some(df)) = (fit.deviance, fit.df_residual) {
+                    @if is_drawn { "Deviance " } @else { "Residual sum of squares " }
+                    (numbers::significant(deviance)) " on "
+                    (numbers::counted(df, "degree", "degrees")) " of freedom. "
+                }
+                @if let Some(dispersion) = fit.dispersion.filter(|variance| *variance >= 0.0) {
+                    "Residual standard deviation " (numbers::significant(dispersion.sqrt())) ". "
+                }
+                "SE: standard error" @if fit.naive_se.is_some() { " (robust)" }
+                "; CI and p: Wald. " (name.long) "s are per one unit of the column."
                 @if let Some(penalty) = &fit.penalty {
                     " Coefficients were held back by a penalty on the summed log-likelihood (ridge "
                     (numbers::significant(penalty.ridge)) ", lasso " (numbers::significant(penalty.lasso))
@@ -52,6 +87,7 @@ fn caption(fit: &Fit, name: &Ratio, wording: &Wording, min_cell: u64) -> Markup 
         "logistic" => "Logistic regression",
         "linear" => "Linear regression",
         "poisson" => "Poisson regression",
+        "finegray" => "Fine-Gray model of competing risks",
         other => other,
     };
     if let Some(noised) = &fit.noised {
@@ -83,7 +119,7 @@ fn table(fit: &Fit, name: &Ratio, wording: &Wording) -> Markup {
             } }
             tbody {
                 @for term in &fit.terms {
-                    @let (estimate, interval) = numbers::ratio(term.hr, term.lo, term.hi);
+                    @let (estimate, interval) = name.text(term.hr, term.lo, term.hi);
                     tr {
                         th scope="row" {
                             code { (term.name) }

@@ -3,10 +3,11 @@
 use haima_fl_core::results::{Concordance, HazardModel};
 use maud::{Markup, html};
 
-use super::model::{Class, Comparison, Step, StepResult, StudyReport, Wording};
+use super::model::{Class, Comparison, Step, StudyReport, Wording};
 use super::numbers;
 use super::page::{class_badge, scroll};
 use super::plot::{self, Scale, Size, unit};
+use super::result::StepResult;
 use super::words;
 
 /// The part of one training step.

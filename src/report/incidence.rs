@@ -1,138 +1,113 @@
-//! Cumulative incidence curves as an SVG file of their own: one line a group and cause.
+//! Cumulative incidence curves: one line a group and cause.
 //!
-//! Read from the result's JSON (`curves: [{group, n, time, n_risk, causes: [{cause, cif, lo, hi}]}]`).
 //! A curve ends where fewer patients than the display rule asks for remain at risk.
 
-use maud::{Markup, html};
+use haima_fl_core::results::competing::{Incidence, IncidenceGroup};
+#[cfg(feature = "demo")]
 use serde_json::{Map, Value};
 
+use super::chart::{Axis, Chart, Line, Shape};
 use super::curves::TimeAxis;
 use super::model::Wording;
 use super::numbers;
-use super::plot::{self, Scale, stroke, unit};
-use super::standalone::STYLE;
 use super::words;
 
-const WIDTH: f64 = 760.0;
-const BOTTOM: f64 = 330.0;
-const AREA: (f64, f64) = (70.0, 735.0);
-
-/// One line with its band.
-struct Line {
-    name: String,
-    n: u64,
-    points: Vec<Point>,
-}
-
-/// Incidence by a time. Before the first event there is no interval: its ends are the incidence.
-struct Point {
-    time: f64,
-    cif: f64,
-    lo: f64,
-    hi: f64,
-}
-
-/// All curves of a result.
+/// All curves of a result that are drawn.
 pub(crate) struct Groups {
-    lines: Vec<Line>,
+    groups: Vec<IncidenceGroup>,
+    min_cell: u64,
 }
 
 impl Groups {
-    /// Reads them; `None` when there is nothing to draw.
+    /// Reads them from a result's JSON; `None` when there is nothing to draw.
+    #[cfg(feature = "demo")]
     pub(crate) fn of(result: &Map<String, Value>, min_cell: u64) -> Option<Self> {
-        let mut lines = Vec::new();
-        for curve in result.get("curves")?.as_array()? {
-            let list = |of: &Value, key: &str| -> Vec<f64> {
-                let items = of.get(key).and_then(Value::as_array).into_iter().flatten();
-                items.map(|item| item.as_f64().unwrap_or(f64::NAN)).collect()
-            };
-            let group = curve.get("group")?.as_str()?;
-            let (times, at_risk) = (list(curve, "time"), list(curve, "n_risk"));
-            let shown = at_risk.iter().take_while(|n| **n >= min_cell.max(1) as f64).count();
-            for cause in curve.get("causes")?.as_array()? {
-                let of_cause = cause.get("cause")?.as_str()?;
-                let [cif, lo, hi] = ["cif", "lo", "hi"].map(|key| list(cause, key));
-                let ends = lo.into_iter().zip(hi);
-                let point = |((&time, cif), (lo, hi)): ((&f64, f64), (f64, f64))| {
-                    let or_cif = |end: f64| if end.is_finite() { end } else { cif };
-                    Point { time, cif, lo: or_cif(lo), hi: or_cif(hi) }
-                };
-                let points = times.iter().zip(cif).zip(ends).take(shown);
-                let name = match group {
-                    "all" => of_cause.to_owned(),
-                    _ => format!("{of_cause}, {group}"),
-                };
-                lines.push(Line {
-                    name,
-                    n: curve.get("n").and_then(Value::as_u64).unwrap_or(0),
-                    points: points.map(point).collect(),
-                });
-            }
+        Self::new(&serde_json::from_value(Value::Object(result.clone())).ok()?, min_cell)
+    }
+
+    /// The curves that the display rule lets see; `None` when there is none.
+    pub(crate) fn new(result: &Incidence, min_cell: u64) -> Option<Self> {
+        let seen =
+            |group: &&IncidenceGroup| group.n >= min_cell.max(1) && rows_shown(group, min_cell) > 0;
+        let groups: Vec<IncidenceGroup> = result.curves.iter().filter(seen).cloned().collect();
+        (!groups.is_empty()).then_some(Self { groups, min_cell })
+    }
+
+    /// Last time drawn, in data units.
+    pub(crate) fn end(&self) -> f64 {
+        let last = |group: &IncidenceGroup| {
+            let shown = rows_shown(group, self.min_cell);
+            shown.checked_sub(1).and_then(|last| group.time.get(last)).copied()
+        };
+        self.groups.iter().filter_map(last).fold(0.0, f64::max)
+    }
+
+    /// The chart.
+    pub(super) fn chart(&self, wording: &Wording) -> Chart {
+        let axis = TimeAxis::until(self.end(), wording);
+        let lines: Vec<Line> = self
+            .groups
+            .iter()
+            .flat_map(|group| {
+                let shown = rows_shown(group, self.min_cell);
+                group.causes.iter().map(move |cause| (group, cause, shown))
+            })
+            .map(|(group, cause, shown)| {
+                let times = group.time.iter().map(|time| time / axis.divisor).take(shown);
+                let ends = cause.lo.iter().copied().zip(cause.hi.iter().copied());
+                Line {
+                    name: format!(
+                        "{}, n={}",
+                        name(&cause.cause, &group.group, wording),
+                        numbers::count(group.n)
+                    ),
+                    start: 0.0,
+                    points: times.zip(cause.cif.iter().copied()).collect(),
+                    band: ends.take(shown).collect(),
+                    shape: Shape::Steps,
+                }
+            })
+            .collect();
+        let tops = lines.iter().flat_map(|line| {
+            let values = line.points.iter().map(|(_, cif)| *cif);
+            values.chain(line.band.iter().map(|(_, hi)| *hi)).filter(|value| value.is_finite())
+        });
+        let top = (tops.fold(0.0, f64::max) * 1.05).min(1.0);
+        let names: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+        let label = match wording.origin.as_str() {
+            "" => words::capital(&axis.unit),
+            origin => format!("{} since {origin}", words::capital(&axis.unit)),
+        };
+        Chart {
+            alternative: format!(
+                "Cumulative incidence: {}. The table gives the numbers.",
+                names.join("; ")
+            ),
+            lines,
+            x: Axis { label, ends: (0.0, axis.end), percent: false },
+            y: Axis { label: "Cumulative incidence".to_owned(), ends: (0.0, top), percent: true },
+            guide: None,
         }
-        lines.retain(|line| line.n >= min_cell.max(1) && !line.points.is_empty());
-        (!lines.is_empty()).then_some(Self { lines })
     }
 }
 
-/// The figure.
+/// Name of a curve: its cause, and its group where there are several.
+fn name(cause: &str, group: &str, wording: &Wording) -> String {
+    match group {
+        "all" => words::term(wording, cause),
+        _ => format!("{}, {}", words::term(wording, cause), words::group(wording, group)),
+    }
+}
+
+/// Rows of a group that are drawn.
+pub(super) fn rows_shown(group: &IncidenceGroup, min_cell: u64) -> usize {
+    group.n_risk.iter().take_while(|n| **n >= min_cell.max(1)).count().min(group.time.len())
+}
+
+/// The figure as an SVG file.
+#[cfg(feature = "demo")]
 pub(crate) fn figure(groups: &Groups, wording: &Wording) -> String {
-    let all = || groups.lines.iter().flat_map(|line| &line.points);
-    let end = all().map(|point| point.time).fold(0.0, f64::max);
-    let high = all().map(|point| point.hi).fold(0.0, f64::max);
-    let axis = TimeAxis::until(end, wording);
-    let top = 40.0 + 20.0 * groups.lines.len() as f64;
-    let x = Scale::new((0.0, axis.end), AREA);
-    let y = Scale::new((0.0, (high * 1.05).min(1.0)), (BOTTOM, top));
-    let height = BOTTOM + 60.0;
-    let svg = html! {
-        svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {WIDTH} {height}"))
-            width=(WIDTH) height=(height) role="img" aria-label="Cumulative incidence by cause" {
-            style { (STYLE) }
-            rect width=(WIDTH) height=(height) fill="#fff" {}
-            text.label.strong x=(unit(AREA.0)) y="22" { "Cumulative incidence, with pointwise 95% intervals" }
-            @for tick in plot::ticks((high * 1.05).min(1.0), 5) {
-                line.grid x1=(unit(AREA.0)) x2=(unit(AREA.1)) y1=(y.text(tick)) y2=(y.text(tick)) {}
-                text.tick x=(unit(AREA.0 - 8.0)) y=(unit(y.at(tick) + 4.0)) text-anchor="end" { (numbers::percent(tick)) }
-            }
-            @for tick in plot::ticks(axis.end, 8) {
-                text.tick x=(x.text(tick)) y=(unit(BOTTOM + 19.0)) text-anchor="middle" { (plot::tick_text(tick)) }
-            }
-            line.axis x1=(unit(AREA.0)) x2=(unit(AREA.1)) y1=(unit(BOTTOM)) y2=(unit(BOTTOM)) {}
-            text.label x=(unit((AREA.0 + AREA.1) / 2.0)) y=(unit(BOTTOM + 42.0)) text-anchor="middle" { (words::capital(&axis.unit)) }
-            @for (index, line) in groups.lines.iter().enumerate() {
-                (drawn(line, index, axis.divisor, &x, &y))
-            }
-        }
-    };
-    svg.into_string()
-}
-
-/// A line with its band, and its name above the curves.
-fn drawn(line: &Line, index: usize, divisor: f64, x: &Scale, y: &Scale) -> Markup {
-    let (colour, dash) = stroke(index);
-    let start = format!("M{} {}", x.text(0.0), y.text(0.0));
-    let mut steps = start.clone();
-    let mut upper = start;
-    let mut lower = Vec::new();
-    let mut before = 0.0;
-    for Point { time, cif, lo, hi } in &line.points {
-        let at = x.text(time / divisor);
-        steps.push_str(&format!("H{at}V{}", y.text(*cif)));
-        upper.push_str(&format!("H{at}V{}", y.text(*hi)));
-        lower.push(format!("L{at} {}L{at} {}", y.text(*lo), y.text(before)));
-        before = *lo;
-    }
-    lower.reverse();
-    let name_y = 40.0 + 20.0 * index as f64;
-    html! {
-        path d=(format!("{upper}{}Z", lower.concat())) fill=(colour) fill-opacity="0.13" {}
-        path.curve d=(steps) stroke=(colour) stroke-dasharray=(dash) {}
-        line.curve x1=(unit(AREA.0)) x2=(unit(AREA.0 + 30.0)) y1=(unit(name_y)) y2=(unit(name_y))
-            stroke=(colour) stroke-dasharray=(dash) {}
-        text.label x=(unit(AREA.0 + 38.0)) y=(unit(name_y + 4.0)) {
-            (words::shorten(&line.name, 60)) ", n=" (numbers::count(line.n))
-        }
-    }
+    super::standalone::file(groups.chart(wording).draw(super::plot::Size::Page))
 }
 
 #[cfg(test)]
@@ -141,18 +116,26 @@ mod tests {
 
     #[test]
     fn every_cause_is_drawn_while_enough_are_at_risk() {
-        let result = serde_json::json!({ "curves": [{
-            "group": "all", "n": 40, "time": [1.0, 2.0, 3.0], "n_risk": [40, 20, 2],
-            "causes": [
-                { "cause": "relapse", "cif": [0.1, 0.2, 0.9], "lo": [0.05, 0.1, 0.5], "hi": [0.2, 0.4, 1.0] },
-                { "cause": "a<b", "cif": [0.0, 0.1, 0.1], "lo": [null, 0.05, 0.05], "hi": [null, 0.2, 0.2] },
-            ],
-        }] });
-        let Value::Object(result) = result else { panic!("an object") };
-        let groups = Groups::of(&result, 5).unwrap();
-        assert!(groups.lines.iter().all(|line| line.points.len() == 2));
-        let svg = figure(&groups, &Wording::default());
+        let result = serde_json::json!({
+            "schema": "haima.cif/1", "formula": "", "grid": 1.0, "n": 40, "events": 3, "sites": 3,
+            "censored": "none", "tests": [],
+            "curves": [{
+                "group": "all", "n": 40, "time": [1.0, 2.0, 3.0], "n_risk": [40, 20, 2],
+                "n_censor": [0, 0, 0],
+                "causes": [
+                    { "cause": "relapse", "cif": [0.1, 0.2, 0.9], "lo": [0.05, 0.1, 0.5],
+                        "hi": [0.2, 0.4, 1.0], "n_event": [1, 1, 1], "variance": [0, 0, 0], "se": [0, 0, 0] },
+                    { "cause": "a<b", "cif": [0.0, 0.1, 0.1], "lo": [null, 0.05, 0.05],
+                        "hi": [null, 0.2, 0.2], "n_event": [0, 1, 0], "variance": [0, 0, 0], "se": [0, 0, 0] },
+                ],
+            }]
+        });
+        let result: Incidence = serde_json::from_value(result).unwrap();
+        let groups = Groups::new(&result, 5).unwrap();
+        let chart = groups.chart(&Wording::default());
+        assert!(chart.lines.iter().all(|line| line.points.len() == 2));
+        let svg = chart.figure().into_string();
         assert!(svg.contains("relapse, n=40") && svg.contains("a&lt;b") && !svg.contains("NaN"));
-        assert!(Groups::of(&result, 41).is_none(), "too few for the rule");
+        assert!(Groups::new(&result, 41).is_none(), "too few for the rule");
     }
 }

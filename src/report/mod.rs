@@ -5,17 +5,21 @@
 //! Numbers appear as clinical papers print them, small cells are hidden by a display rule
 //! (`min_cell`), and what carries no differential privacy says so (rule X1).
 
-#[cfg(feature = "demo")]
 pub(crate) mod association;
 #[cfg(feature = "cli")]
 pub(crate) mod budget_figure;
 pub(crate) mod cells;
+mod chart;
+mod clusters;
+mod competing;
+mod components;
+mod comutation;
 pub(crate) mod curves;
 mod fits;
 mod forest;
 mod hazard;
-#[cfg(feature = "demo")]
 pub(crate) mod incidence;
+mod meta;
 mod model;
 pub(crate) mod numbers;
 mod page;
@@ -23,11 +27,15 @@ pub(crate) mod plot;
 mod privacy;
 mod promises;
 mod record;
+mod result;
+mod scan;
 #[cfg(feature = "demo")]
 pub(crate) mod standalone;
+mod states;
 mod style;
 mod survival_figure;
 pub(crate) mod table1;
+mod validation;
 pub(crate) mod words;
 
 use std::fs::{self, File};
@@ -37,9 +45,10 @@ use std::path::{Path, PathBuf};
 pub use model::{
     Best, Check, Class, Committed, Comparison, Excluded, Floors, Holds, MaskedTerms, Party,
     Privacy, Promise, Role, RoundClass, RoundRow, RoundStatus, SCHEMA, SiteLedger, Step,
-    StepResult, StudyReport, Wording,
+    StudyReport, Wording,
 };
 pub use promises::{masked_mode, node_mode};
+pub use result::StepResult;
 
 /// The page.
 #[must_use]

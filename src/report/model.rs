@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use haima_fl_core::results::{Concordance, Curves, Fit, HazardModel, Table1};
+use haima_fl_core::results::Concordance;
 use serde::{Deserialize, Serialize};
+
+use super::result::StepResult;
 
 /// Value of [`StudyReport::schema`].
 pub const SCHEMA: &str = "haima.report/1";
@@ -288,22 +290,6 @@ impl From<haima_dp::accountant::Bound> for Best {
     fn from(bound: haima_dp::accountant::Bound) -> Self {
         Self { epsilon: bound.value, method: bound.method.to_string() }
     }
-}
-
-/// What a step computed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
-pub enum StepResult {
-    /// Description of the cohort.
-    Table1(Table1),
-    /// Kaplan-Meier curves.
-    Curves(Curves),
-    /// A Cox or logistic model.
-    Fit(Fit),
-    /// A discrete-time hazard network.
-    Hazard(HazardModel),
-    /// Concordance of a risk score.
-    Concordance(Concordance),
 }
 
 /// One attempt at one round.

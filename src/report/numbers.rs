@@ -131,6 +131,19 @@ pub(crate) fn ratio(estimate: f64, lo: f64, hi: f64) -> (String, String) {
     (bound(estimate), format!("{} to {}", bound(lo), bound(hi)))
 }
 
+/// A difference and its interval, with the decimals that its width deserves.
+pub(crate) fn difference(estimate: f64, lo: f64, hi: f64) -> (String, String) {
+    let digits = match hi - lo {
+        width if width >= 20.0 => 0,
+        width if width >= 2.0 => 1,
+        width if width >= 0.2 => 2,
+        width if width >= 0.02 => 3,
+        _ => 5,
+    };
+    let [estimate, lo, hi] = [estimate, lo, hi].map(|value| decimal(value, digits));
+    (estimate, format!("{lo} to {hi}"))
+}
+
 /// `p<0.001`, `p=0.004`, `p=0.42`.
 pub(crate) fn p_value(p: f64) -> String {
     let text = p_cell(p);
@@ -157,6 +170,15 @@ pub(crate) fn percent(share: f64) -> String {
     let value = share * 100.0;
     let near_end = (value > 0.0 && value < 1.0) || (value > 99.0 && value < 100.0);
     format!("{}%", decimal(value, usize::from(near_end)))
+}
+
+/// `12% (9 to 16)`; the share alone where there is no interval.
+pub(super) fn percent_interval(share: f64, lo: f64, hi: f64) -> String {
+    if !lo.is_finite() || !hi.is_finite() {
+        return percent(share);
+    }
+    let ends = [lo, hi].map(|end| percent(end).trim_end_matches('%').to_owned());
+    format!("{} ({} to {})", percent(share), ends[0], ends[1])
 }
 
 /// Decimal multiples: `812 B`, `24.1 MB`.

@@ -1,10 +1,15 @@
 //! The page: head, cards, findings, and the order of the sections.
 
+use haima_fl_core::results::gridded::GriddedFit;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::model::{Class, Role, RoundStatus, Step, StepResult, StudyReport};
+use super::model::{Class, Role, RoundStatus, Step, StudyReport};
+use super::result::StepResult;
 use super::style::STYLE;
-use super::{curves, fits, hazard, numbers, privacy, promises, record, table1, words};
+use super::{
+    clusters, competing, components, comutation, curves, fits, hazard, meta, numbers, privacy,
+    promises, record, scan, states, table1, validation, words,
+};
 
 /// The whole document.
 pub(super) fn page(report: &StudyReport) -> Markup {
@@ -54,22 +59,49 @@ fn sections(report: &StudyReport) -> Vec<Section> {
     let mut described = Vec::new();
     let mut survival = Vec::new();
     let mut models = Vec::new();
+    let mut variants = Vec::new();
+    let mut mutations = Vec::new();
+    let mut patterns = Vec::new();
+    let mut validated = Vec::new();
     let mut networks = Vec::new();
+    let mut others = Vec::new();
     for step in &report.steps {
-        match &step.result {
-            Some(StepResult::Table1(table)) => {
-                described.push(table1::section(step, table, wording, floors));
+        let Some(result) = &step.result else { continue };
+        let (place, part) = match result {
+            StepResult::Table1(one) => {
+                (&mut described, table1::section(step, one, wording, floors))
             }
-            Some(StepResult::Curves(result)) => {
-                survival.push(curves::section(step, result, wording, floors));
+            StepResult::Curves(one) => (&mut survival, curves::section(step, one, wording, floors)),
+            StepResult::Incidence(one) => {
+                (&mut survival, competing::section(step, one, wording, floors))
             }
-            Some(StepResult::Fit(fit)) => models.push(fits::section(step, fit, wording, floors)),
-            Some(StepResult::Hazard(model)) => {
-                networks.push(hazard::section(step, model, wording));
+            StepResult::States(one) => (&mut survival, states::section(step, one, wording, floors)),
+            StepResult::Fit(fit) | StepResult::GriddedFit(GriddedFit { fit, .. }) => {
+                (&mut models, fits::section(step, fit, wording, floors))
             }
+            StepResult::Subdistribution(one) => {
+                (&mut models, fits::subdistribution(step, one, wording, floors))
+            }
+            StepResult::Meta(one) => (&mut models, meta::section(step, one, wording, floors)),
+            StepResult::Scan(one) => (&mut variants, scan::section(step, one, wording, floors)),
+            StepResult::Comutation(one) => {
+                (&mut mutations, comutation::section(step, one, wording, floors))
+            }
+            StepResult::Pca(one) => {
+                (&mut patterns, components::section(step, one, wording, floors))
+            }
+            StepResult::Clusters(one) => {
+                (&mut patterns, clusters::section(step, one, wording, floors))
+            }
+            StepResult::Validation(one) => {
+                (&mut validated, validation::section(step, one, wording, floors))
+            }
+            StepResult::Hazard(one) => (&mut networks, hazard::section(step, one, wording)),
+            StepResult::Other(value) => (&mut others, other(step, value)),
             // Drawn together, under the network.
-            Some(StepResult::Concordance(_)) | None => {}
-        }
+            StepResult::Concordance(_) => continue,
+        };
+        place.push(part);
     }
     let ranks = hazard::concordances(report);
     if !ranks.0.is_empty() {
@@ -88,7 +120,12 @@ fn sections(report: &StudyReport) -> Vec<Section> {
     add("patients", "Patients", described);
     add("survival", "Survival", survival);
     add("models", "Associations", models);
+    add("scan", "Association scan", variants);
+    add("mutations", "Mutations", mutations);
+    add("patterns", "Patterns", patterns);
+    add("validation", "Validation", validated);
     add("network", "Hazard network", networks);
+    add("further", "Further results", others);
     add("privacy", "Privacy", vec![privacy::body(report)]);
     add("promises", "Promises", vec![promises::body(report)]);
     add("parties", "Parties", vec![record::parties(report)]);
@@ -167,11 +204,7 @@ fn patients(report: &StudyReport) -> Option<u64> {
         StepResult::Table1(table) => table.n.first().copied(),
         _ => None,
     });
-    let counted = results().filter_map(|result| match result {
-        StepResult::Curves(curves) => Some(curves.n),
-        StepResult::Fit(fit) => Some(fit.n),
-        StepResult::Table1(_) | StepResult::Hazard(_) | StepResult::Concordance(_) => None,
-    });
+    let counted = results().filter_map(|result| result.counts()).map(|(n, _)| n);
     described.or(counted.max())
 }
 
@@ -189,6 +222,19 @@ fn findings(report: &StudyReport) -> Markup {
             p.warn { b { (step.title) " gave no result." } " See the round log." }
         }
         @if !report.data_note.is_empty() { p.note { b { "Data. " } (report.data_note) } }
+    }
+}
+
+/// A result that this version of the page cannot draw: it may hold small cells, so it is named only.
+fn other(step: &Step, value: &serde_json::Value) -> Markup {
+    let schema = value.get("schema").and_then(serde_json::Value::as_str);
+    html! {
+        h3 { (step.title) " " (class_badge(&step.class)) }
+        p {
+            "This page has no drawing of a result "
+            @if let Some(schema) = schema { code { (schema) } " " }
+            "of the task " code { (step.task) } ". Its numbers stand in " code { "report.json" } "."
+        }
     }
 }
 

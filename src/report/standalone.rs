@@ -37,7 +37,7 @@ pub(crate) fn forest(fit: &Fit, wording: &Wording) -> Option<String> {
 const MARGIN: f64 = 14.0;
 
 /// A drawing as a file: with its name space, its style, and a white ground with room around it.
-fn file(drawing: Markup) -> String {
+pub(super) fn file(drawing: Markup) -> String {
     let drawing = drawing.into_string();
     let parts = drawing.split_once("viewBox=\"0 0 ").and_then(|(head, rest)| {
         let (size, rest) = rest.split_once('"')?;

@@ -4,7 +4,7 @@ use haima_fl_core::results::{Cells, Table1, TableRow};
 use maud::{Markup, html};
 
 use super::cells::{Shown, suppress};
-use super::model::{Floors, Step, Wording};
+use super::model::{Class, Floors, Step, Wording};
 use super::numbers;
 use super::page::{class_badge, scroll};
 use super::words;
@@ -30,6 +30,10 @@ pub(super) fn section(step: &Step, table: &Table1, wording: &Wording, floors: &F
         h3 { (step.title) " " (class_badge(&step.class)) }
         (scroll("Table 1: description of the cohort", &body))
         p.note {
+            @if step.class != Class::Exact {
+                b { "Noised: " }
+                "every number was computed from noised counts and sums, so counts need not add up. "
+            }
             "SD: standard deviation. Quartiles come from a public histogram. Percentages are of the known values. "
             @if min_cell > 1 {
                 "Counts from 1 to " (min_cell - 1) " are printed as <" (min_cell) ", and as ≥" (min_cell)

@@ -5,8 +5,9 @@
 
 use haima_fl_core::results::{Curve, Curves, Fit, Term};
 
-use super::model::{Class, StepResult, StudyReport, Wording};
+use super::model::{Class, StudyReport, Wording};
 use super::numbers;
+use super::result::StepResult;
 
 /// The text, or the fallback when it is empty.
 pub(crate) fn or<'a>(text: &'a str, fallback: &'a str) -> &'a str {
@@ -71,11 +72,17 @@ pub(crate) fn time(value: f64, wording: &Wording) -> String {
 /// 1982, as R's `survfit` does); an end that is not reached says so.
 pub(crate) fn median(curve: &Curve, wording: &Wording, before: &str) -> String {
     let Some(median) = curve.median else { return "not reached".to_owned() };
+    if !curve.lo.iter().any(|lo| lo.is_finite()) {
+        return time(median, wording);
+    }
     let crossing = |bound: &[f64]| {
         let mut pairs = curve.time.iter().zip(bound);
         pairs.find(|(_, value)| **value <= 0.5).map(|(time, _)| *time)
     };
-    let ends = [crossing(&curve.lo), crossing(&curve.hi)];
+    let ends = [
+        curve.median_lo.or_else(|| crossing(&curve.lo)),
+        curve.median_hi.or_else(|| crossing(&curve.hi)),
+    ];
     let [lo, hi] = ends.map(|end| {
         let text = end.map(|end| time(end, wording));
         text.and_then(|text| text.split_once(' ').map(|(number, _)| number.to_owned()))
@@ -107,12 +114,25 @@ impl Ratio {
             _ => Self { short: "HR", long: "Hazard ratio", of: "hazard" },
         }
     }
+
+    /// The estimate and its interval, as text.
+    pub(super) fn text(&self, estimate: f64, lo: f64, hi: f64) -> (String, String) {
+        match self.short {
+            "Effect" => numbers::difference(estimate, lo, hi),
+            _ => numbers::ratio(estimate, lo, hi),
+        }
+    }
 }
 
 /// Ratio and interval of a term in the multiple that the wording asks for.
 pub(super) fn scaled(term: &Term, wording: &Wording) -> (f64, f64, f64) {
-    let per = wording.per.get(&term.name).copied().filter(|per| *per > 0.0).unwrap_or(1.0);
+    let per = per(&term.name, wording);
     (term.hr.powf(per), term.lo.powf(per), term.hi.powf(per))
+}
+
+/// The multiple of a column's unit that the wording asks for.
+pub(super) fn per(name: &str, wording: &Wording) -> f64 {
+    wording.per.get(name).copied().filter(|per| *per > 0.0).unwrap_or(1.0)
 }
 
 /// Terms worth a row in a forest plot: all but the intercept.
@@ -127,8 +147,10 @@ pub(super) fn findings(report: &StudyReport) -> Vec<String> {
     for step in &report.steps {
         match &step.result {
             Some(StepResult::Curves(curves)) => lines.extend(of_curves(curves, report)),
-            Some(StepResult::Fit(fit)) => lines.extend(of_fit(fit, wording)),
-            _ => {}
+            Some(result) => {
+                lines.extend(result.fit().into_iter().flat_map(|fit| of_fit(fit, wording)))
+            }
+            None => {}
         }
     }
     lines.extend(of_network(report));

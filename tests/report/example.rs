@@ -67,6 +67,9 @@ fn curve(group: &str, patients: &[Patient]) -> Curve {
         lo: vec![],
         hi: vec![],
         median: None,
+        median_lo: None,
+        median_hi: None,
+        rmst: None,
     };
     for (time, (events, censored)) in times {
         let (d, n) = (events as f64, at_risk as f64);
