@@ -75,7 +75,9 @@ fn equals_r(what: &str, fit: &Value, r: &Value) {
             );
         }
     }
-    assert_eq!((&fit["n"], &fit["events"]), (&r["n"], &r["events"]), "{what}");
+    assert_eq!(fit["n"], r["n"], "{what}");
+    // R's regressions have no events.
+    assert!(r["events"].is_null() || fit["events"] == r["events"], "{what}");
 }
 
 fn test_equals_r(what: &str, test: &Value, r: &Value) {

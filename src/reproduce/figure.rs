@@ -35,8 +35,8 @@ impl Figure {
         Self { name: name.into(), ours: text(ours), theirs: text(theirs) }
     }
 
-    /// The largest difference between ours and theirs, rounded up to a power of ten, at least 1e-12:
-    /// below that the last bits of a machine's arithmetic speak.
+    /// The largest difference between ours and theirs, rounded up to a power of ten, at least 1e-9:
+    /// below that, where Newton's steps end and the last bits of a machine's arithmetic speak.
     ///
     /// # Errors
     /// When their numbers differ, so that nothing can be compared.
@@ -52,7 +52,7 @@ impl Figure {
         if !worst.is_finite() {
             return Err(fault("a number where the other has none".into()));
         }
-        let power = (worst.max(1e-12).log10() - 1e-9).ceil();
+        let power = (worst.max(1e-9).log10() - 1e-9).ceil();
         let ours = format!("within 1e{power}");
         Ok(Self { name: name.to_owned(), ours, theirs: String::new() })
     }
@@ -77,9 +77,9 @@ mod tests {
     fn a_difference_is_rounded_up_and_never_hidden() {
         let within = |ours: &[f64], theirs: &[f64]| Figure::difference("x", ours, theirs);
         assert_eq!(within(&[1.0, 2.0], &[1.0, 2.0 + 3e-7]).unwrap().ours, "within 1e-6");
-        assert_eq!(within(&[1.0], &[1.0]).unwrap().ours, "within 1e-12");
+        assert_eq!(within(&[1.0], &[1.0]).unwrap().ours, "within 1e-9");
         assert!(within(&[1.0], &[1.0, 2.0]).is_err(), "of another length");
         assert!(within(&[1.0], &[f64::NAN]).is_err(), "missing at one");
-        assert_eq!(within(&[1.0, f64::NAN], &[1.0, f64::NAN]).unwrap().ours, "within 1e-12");
+        assert_eq!(within(&[1.0, f64::NAN], &[1.0, f64::NAN]).unwrap().ours, "within 1e-9");
     }
 }

@@ -26,14 +26,14 @@ pub(super) fn show(fit: &Fit, answer: &Answer) -> String {
         _ => ", ties by Efron",
     };
     let mut shown = format!("{model}: {}\n", fit.formula);
-    let _ = writeln!(
-        shown,
-        "{}, {}, {}{ties}; {}\n",
-        numbers::counted_cell(fit.n, answer.min_cell, "complete case", "complete cases"),
-        numbers::counted_cell(fit.events, answer.min_cell, "event", "events"),
-        numbers::counted(fit.sites, "hospital", "hospitals"),
-        numbers::counted(fit.iterations.into(), "secure sum", "secure sums"),
-    );
+    let cases = numbers::counted_cell(fit.n, answer.min_cell, "complete case", "complete cases");
+    let mut about = vec![cases];
+    if has_ratio {
+        about.push(numbers::counted_cell(fit.events, answer.min_cell, "event", "events"));
+    }
+    about.push(numbers::counted(fit.sites, "hospital", "hospitals"));
+    let sums = numbers::counted(fit.iterations.into(), "secure sum", "secure sums");
+    let _ = writeln!(shown, "{}{ties}; {sums}\n", about.join(", "));
     let ratio = format!("{} (95% CI)", name.short);
     let heading = ["", "Coefficient", "SE", if has_ratio { &ratio } else { "statistic" }, "p"];
     let mut rows = vec![text::row(heading)];
