@@ -25,7 +25,7 @@ pub(crate) fn cell(value: u64, min_cell: u64) -> String {
 }
 
 /// Whether the display rule hides this count of patients. Zero is shown as zero.
-pub(super) fn is_small(value: u64, min_cell: u64) -> bool {
+pub(crate) fn is_small(value: u64, min_cell: u64) -> bool {
     (1..min_cell).contains(&value)
 }
 

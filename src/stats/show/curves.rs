@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use haima_fl_core::results::{Curve, Curves, LogRank};
+use haima_fl_core::stat::Z_975;
 use serde_json::Value;
 
 use super::text;
@@ -32,6 +33,7 @@ pub(super) fn show(result: &Curves, answer: &Answer) -> String {
         ]);
     }
     shown.push_str(&text::columns(&rows));
+    shown.push_str(&restricted_means(result, answer));
     let curves: Vec<&Curve> = result.curves.iter().collect();
     let axis = TimeAxis::new(&curves, wording, min_cell);
     if !axis.marks().is_empty() {
@@ -49,6 +51,30 @@ pub(super) fn show(result: &Curves, answer: &Answer) -> String {
         );
     }
     shown
+}
+
+/// Mean survival up to the `tau` that was asked for, with its interval; nothing where none was.
+fn restricted_means(result: &Curves, answer: &Answer) -> String {
+    let mut rows = Vec::new();
+    let mut tau = None;
+    for curve in &result.curves {
+        let Some(rmst) = &curve.rmst else { continue };
+        tau = Some(rmst.tau);
+        let shown = match numbers::is_small(curve.n, answer.min_cell) {
+            true => "–".to_owned(),
+            false => {
+                let reach = Z_975 * rmst.se;
+                let [mean, lo, hi] = [rmst.mean, rmst.mean - reach, rmst.mean + reach]
+                    .map(|time| numbers::decimal(time, 1));
+                format!("{mean} ({lo} to {hi})")
+            }
+        };
+        rows.push(vec![words::group(&answer.wording, &curve.group), shown]);
+    }
+    tau.map_or_else(String::new, |tau| {
+        let heading = words::time(tau, &answer.wording);
+        format!("\nMean survival up to {heading} (95% CI):\n{}", text::columns(&rows))
+    })
 }
 
 fn at_marks(curves: &[&Curve], axis: &TimeAxis, answer: &Answer) -> String {
