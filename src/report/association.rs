@@ -115,11 +115,11 @@ pub(crate) fn figure(scan: &Scan) -> String {
 
 /// Both drawings: side by side on a page, one under the other on a telephone.
 pub(super) fn draw(scan: &Scan, size: Size) -> Markup {
-    let (width, height) = (size.width(), size.ticks(400, 760) as f64);
+    let (width, height) = (size.width(), size.ticks(390, 780) as f64);
     let area = |left, right, top| Area { left, right, top, bottom: top + 294.0 };
     let (by_variant, against_chance) = match size {
         Size::Page => (area(40.0, 470.0, 46.0), area(530.0, width - 14.0, 46.0)),
-        Size::Phone => (area(36.0, width - 12.0, 46.0), area(36.0, width - 12.0, 416.0)),
+        Size::Phone => (area(36.0, width - 12.0, 46.0), area(36.0, width - 12.0, 440.0)),
     };
     html! {
         svg class=(size.class()) viewBox=(format!("0 0 {width} {height}")) role="img"

@@ -124,16 +124,13 @@ impl Chart {
 }
 
 impl Axis {
-    /// Round values between the ends; below 0 as far as the steps above it.
+    /// Round values between the ends.
     fn ticks(&self, most: usize) -> Vec<f64> {
         let (from, to) = self.ends;
-        let above = plot::ticks(to, most);
-        let step = above.get(1).copied().unwrap_or(to);
-        let below = (1..=most).map(|i| -(i as f64) * step).take_while(|tick| *tick >= from);
-        let mut ticks: Vec<f64> = below.collect();
-        ticks.reverse();
-        ticks.extend(above.into_iter().filter(|tick| *tick >= from));
-        ticks
+        let Some(step) = plot::ticks(to - from, most).get(1).copied() else { return vec![from] };
+        let first = (from / step - 1e-9).ceil() as i64;
+        let last = (to / step + 1e-9).floor() as i64;
+        (first..=last).map(|index| index as f64 * step).collect()
     }
 
     fn text(&self, tick: f64) -> String {

@@ -59,7 +59,7 @@ fn table(result: &Clusters, wording: &Wording, min_cell: u64) -> Markup {
             thead { tr {
                 th scope="col" { "Cluster" }
                 th.num scope="col" { "Patients" }
-                @for column in &result.columns { th.num scope="col" { (words::term(wording, column)) } }
+                @for column in &result.columns { th.num scope="col" { (words::column(wording, column)) } }
             } }
             tbody {
                 @for (index, (cluster, size)) in result.clusters.iter().zip(&shown).enumerate() {

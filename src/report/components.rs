@@ -15,7 +15,7 @@ const MOST: usize = 8;
 /// The part of one step.
 pub(super) fn section(step: &Step, result: &Pca, wording: &Wording, floors: &Floors) -> Markup {
     let names: Vec<String> =
-        result.columns.iter().map(|column| words::term(wording, column)).collect();
+        result.columns.iter().map(|column| words::column(wording, column)).collect();
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         figure {

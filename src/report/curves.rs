@@ -4,7 +4,7 @@
 //! Display rules (`min_cell`): a curve ends where fewer patients than that remain at risk, a group
 //! smaller than that is not drawn, and single censored patients are not marked.
 
-use haima_fl_core::results::{Curve, Curves};
+use haima_fl_core::results::{Curve, Curves, Rmst};
 use maud::{Markup, html};
 
 use super::model::{Class, Floors, Step, Wording};
@@ -131,6 +131,7 @@ pub(super) fn section(step: &Step, result: &Curves, wording: &Wording, floors: &
                 figcaption { (caption(result, step.class != Class::Exact, wording, min_cell)) }
             }
             (summary(&curves, &axis, wording, min_cell))
+            (restricted_means(&curves, wording))
         }
     }
 }
@@ -157,29 +158,50 @@ fn caption(result: &Curves, noised: bool, wording: &Wording, min_cell: u64) -> M
         @if result.grid > 0.0 {
             "Times were rounded up to a public grid of " (words::time(result.grid, wording)) ". "
         }
-        @if result.curves.iter().any(|curve| curve.rmst.is_some()) {
-            "The mean is the area under the curve up to the time named, the time lived until then on average."
-        }
     }
 }
 
-/// Mean survival time up to its end, with its interval.
-fn restricted_mean(curve: &Curve) -> String {
-    let Some(rmst) = &curve.rmst else { return "–".to_owned() };
+/// Mean survival times up to a time that the study names.
+fn restricted_means(curves: &[&Curve], wording: &Wording) -> Markup {
+    let means: Vec<(&Curve, &Rmst)> =
+        curves.iter().filter_map(|curve| Some((*curve, curve.rmst.as_ref()?))).collect();
+    let Some((_, first)) = means.first() else { return html! {} };
+    let body = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Group" }
+                th.num scope="col" { "Mean up to " (words::time(first.tau, wording)) " (95% CI)" }
+            } }
+            tbody {
+                @for (curve, mean) in &means {
+                    tr {
+                        th scope="row" { (words::group(wording, &curve.group)) }
+                        td.num { (restricted_mean(mean)) }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        (scroll("Restricted mean survival", &body))
+        p.note { "Restricted mean: the area under the curve up to that time, which is the time lived until then on average." }
+    }
+}
+
+/// A mean with its interval, which lies between nothing and the whole time.
+fn restricted_mean(rmst: &Rmst) -> String {
     let width = 1.959_963_984_540_054 * rmst.se;
     if !width.is_finite() {
         return numbers::significant(rmst.mean);
     }
-    // It lies between nothing and the whole time.
     let (lo, hi) = ((rmst.mean - width).max(0.0), (rmst.mean + width).min(rmst.tau));
     let (mean, interval) = numbers::difference(rmst.mean, lo, hi);
     format!("{mean} ({interval})")
 }
 
-/// Median and survival at round times, and restricted means where the study asked for them.
+/// Median and survival at round times.
 fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
     let marks = axis.marks();
-    let tau = curves.iter().find_map(|curve| Some(curve.rmst.as_ref()?.tau));
     let body = html! {
         table {
             thead { tr {
@@ -189,9 +211,6 @@ fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64)
                 th.num scope="col" { "Median (95% CI)" }
                 @for mark in &marks {
                     th.num scope="col" { "At " (axis.mark(*mark)) " (CI)" }
-                }
-                @if let Some(tau) = tau {
-                    th.num scope="col" { "Mean up to " (words::time(tau, wording)) " (95% CI)" }
                 }
             } }
             tbody {
@@ -204,7 +223,6 @@ fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64)
                         @for mark in &marks {
                             td.num { (survival(curve, mark * axis.divisor, min_cell)) }
                         }
-                        @if tau.is_some() { td.num { (restricted_mean(curve)) } }
                     }
                 }
             }

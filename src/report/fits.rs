@@ -2,6 +2,7 @@
 
 use haima_fl_core::results::Fit;
 use haima_fl_core::results::finegray::SubdistributionFit;
+use haima_fl_core::results::gridded::GriddedFit;
 use maud::{Markup, html};
 
 use super::forest;
@@ -13,6 +14,20 @@ use super::words::{self, Ratio};
 /// The part of one step.
 pub(super) fn section(step: &Step, fit: &Fit, wording: &Wording, floors: &Floors) -> Markup {
     part(step, fit, &html! {}, wording, floors)
+}
+
+/// The part of a Cox model whose risk sets span hospitals.
+pub(super) fn gridded(
+    step: &Step,
+    result: &GriddedFit,
+    wording: &Wording,
+    floors: &Floors,
+) -> Markup {
+    let about = html! {
+        " Patients of all hospitals were compared with one another, at times rounded up to a public grid of "
+        (words::time(result.grid, wording)) "."
+    };
+    part(step, &result.fit, &about, wording, floors)
 }
 
 /// The part of a Fine-Gray model.
@@ -100,7 +115,12 @@ fn caption(fit: &Fit, name: &Ratio, wording: &Wording, min_cell: u64) -> Markup 
     html! {
         (name.long) "s, each adjusted for the others. " (model) (strata) (ties) ": "
         (numbers::counted_cell(fit.n, min_cell, "complete case", "complete cases")) ", "
-        (words::events(wording, fit.events, min_cell)) ", "
+        @match fit.model.as_str() {
+            "linear" => "",
+            // An event of one cause, not of any.
+            "finegray" => { (numbers::counted_cell(fit.events, min_cell, "event", "events")) ", " }
+            _ => { (words::events(wording, fit.events, min_cell)) ", " }
+        }
         (numbers::counted(fit.sites, "hospital", "hospitals")) ", "
         (numbers::counted(fit.iterations.into(), "secure sum", "secure sums")) "."
     }

@@ -133,13 +133,19 @@ pub(crate) fn ratio(estimate: f64, lo: f64, hi: f64) -> (String, String) {
 
 /// A difference and its interval, with the decimals that its width deserves.
 pub(crate) fn difference(estimate: f64, lo: f64, hi: f64) -> (String, String) {
-    let digits = match hi - lo {
+    let mut digits = match hi - lo {
         width if width >= 20.0 => 0,
         width if width >= 2.0 => 1,
         width if width >= 0.2 => 2,
         width if width >= 0.02 => 3,
         _ => 5,
     };
+    // That an interval excludes 0 must show.
+    let zero = |digits| decimal(0.0, digits);
+    let hides = |digits| [lo, hi].map(|end| decimal(end, digits)).contains(&zero(digits));
+    while digits < 5 && (lo > 0.0 || hi < 0.0) && hides(digits) {
+        digits += 1;
+    }
     let [estimate, lo, hi] = [estimate, lo, hi].map(|value| decimal(value, digits));
     (estimate, format!("{lo} to {hi}"))
 }
@@ -250,6 +256,17 @@ mod tests {
         assert_eq!(text(ratio(1.0687, 0.9309, 1.2269)), "1.07 (0.93 to 1.23)");
         assert_eq!(text(ratio(12.34, 3.0, f64::INFINITY)), "12.3 (3.0 to ∞)");
         assert_eq!(text(ratio(f64::NAN, f64::NAN, f64::NAN)).matches(NOT_ESTIMATED).count(), 3);
+    }
+
+    #[test]
+    fn differences_show_that_zero_is_excluded() {
+        let text = |(estimate, interval): (String, String)| format!("{estimate} ({interval})");
+        assert_eq!(text(difference(-2.87, -5.69, -0.05)), "−2.87 (−5.69 to −0.05)");
+        assert_eq!(text(difference(-1.88, -4.9, 1.14)), "−1.9 (−4.9 to 1.1)");
+        assert_eq!(text(difference(537.0, 417.2, 656.0)), "537 (417 to 656)");
+        assert_eq!(text(difference(f64::NAN, f64::NAN, 1.0)).matches(NOT_ESTIMATED).count(), 2);
+        assert_eq!(percent_interval(0.26, 0.155, 0.38), "26% (16 to 38)");
+        assert_eq!(percent_interval(0.0, f64::NAN, f64::NAN), "0%");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The page: head, cards, findings, and the order of the sections.
 
-use haima_fl_core::results::gridded::GriddedFit;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::{Class, Role, RoundStatus, Step, StudyReport};
@@ -76,9 +75,8 @@ fn sections(report: &StudyReport) -> Vec<Section> {
                 (&mut survival, competing::section(step, one, wording, floors))
             }
             StepResult::States(one) => (&mut survival, states::section(step, one, wording, floors)),
-            StepResult::Fit(fit) | StepResult::GriddedFit(GriddedFit { fit, .. }) => {
-                (&mut models, fits::section(step, fit, wording, floors))
-            }
+            StepResult::Fit(one) => (&mut models, fits::section(step, one, wording, floors)),
+            StepResult::GriddedFit(one) => (&mut models, fits::gridded(step, one, wording, floors)),
             StepResult::Subdistribution(one) => {
                 (&mut models, fits::subdistribution(step, one, wording, floors))
             }

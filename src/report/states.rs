@@ -32,7 +32,8 @@ pub(super) fn section(
                     "Probability of being in each state (Aalen-Johansen). Everybody starts "
                     (name("healthy", wording)) ": "
                     (numbers::counted_cell(result.n, min_cell, "patient", "patients")) ", "
-                    (numbers::counted_cell(result.events, min_cell, "death", "deaths")) ", "
+                    (numbers::cell(result.events, min_cell)) " of them " (name("dead", wording))
+                    " by the end of their follow-up, "
                     (numbers::counted(result.sites, "hospital", "hospitals")) ". "
                     @if min_cell > 1 { "Curves end where fewer than " (min_cell) " remain under observation. " }
                     "Times were rounded up to a public grid of " (words::time(result.grid, wording)) "."

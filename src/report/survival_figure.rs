@@ -150,6 +150,9 @@ impl Figure<'_> {
 
     /// Names of the curves, upper right, where survival curves leave room.
     fn legend(&self, layout: &Layout) -> Markup {
+        let events = words::or(&self.wording.events, "events");
+        // Long names of events would leave the drawing; the table has the numbers.
+        let with_events = layout.is_page() && events.chars().count() <= 12;
         let (start, gap) = match layout.size {
             Size::Page => (layout.right - 300.0, 22.0),
             Size::Phone => (layout.right - 190.0, 20.0),
@@ -163,10 +166,7 @@ impl Figure<'_> {
                 text.label x=(unit(start + 38.0)) y=(unit(at)) {
                     tspan.strong { (words::shorten(&words::group(self.wording, &curve.group), 22)) }
                     ", n=" (numbers::count(curve.n))
-                    @if layout.is_page() {
-                        ", " (events_cell(curve, self.min_cell)) " "
-                        (words::or(&self.wording.events, "events"))
-                    }
+                    @if with_events { ", " (events_cell(curve, self.min_cell)) " " (events) }
                 }
             }
         }

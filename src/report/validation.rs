@@ -300,17 +300,20 @@ fn horizons(horizons: &[Horizon], wording: &Wording, min_cell: u64) -> Markup {
         let since = events(index).saturating_sub(index.checked_sub(1).map_or(0, events));
         numbers::is_small(since, min_cell) || numbers::is_small(events(index), min_cell)
     };
+    let predicts = horizons.iter().any(|one| one.predicted.is_some());
     let body = html! {
         table {
             thead { tr {
                 th scope="col" { "By" }
                 th.num scope="col" { "Events" }
                 th.num scope="col" { "Observed" }
-                th.num scope="col" { "Predicted" }
                 th.num scope="col" { "AUC" }
-                th.num scope="col" { "Brier score" }
-                th.num scope="col" { "Without a model" }
-                th.num scope="col" { "Index of accuracy" }
+                @if predicts {
+                    th.num scope="col" { "Predicted" }
+                    th.num scope="col" { "Brier score" }
+                    th.num scope="col" { "Without a model" }
+                    th.num scope="col" { "Index of accuracy" }
+                }
             } }
             tbody {
                 @for (index, one) in horizons.iter().enumerate() {
@@ -320,11 +323,13 @@ fn horizons(horizons: &[Horizon], wording: &Wording, min_cell: u64) -> Markup {
                             @if is_small(index) { span.quiet { "not shown" } } @else { (numbers::count(one.events)) }
                         }
                         td.num { (numbers::percent(one.observed)) }
-                        td.num { (percent(one.predicted)) }
                         td.num { (or_dash(one.auc, 3)) }
-                        td.num { (or_dash(one.brier, 3)) }
-                        td.num { (or_dash(one.brier_null, 3)) }
-                        td.num { (percent(one.ipa)) }
+                        @if predicts {
+                            td.num { (percent(one.predicted)) }
+                            td.num { (or_dash(one.brier, 3)) }
+                            td.num { (or_dash(one.brier_null, 3)) }
+                            td.num { (percent(one.ipa)) }
+                        }
                     }
                 }
             }
@@ -333,7 +338,9 @@ fn horizons(horizons: &[Horizon], wording: &Wording, min_cell: u64) -> Markup {
     html! {
         (scroll("Validation at each horizon", &body))
         p.note {
-            "Observed: 1 less Kaplan-Meier. AUC and Brier score weigh patients by the inverse probability of not being censored."
+            "Observed: 1 less Kaplan-Meier. AUC " @if predicts { "and Brier score weigh" } @else { "weighs" }
+            " patients by the inverse probability of not being censored."
+            @if !predicts { " The score predicts no probabilities, so there is no Brier score." }
             @for one in horizons { @if let Some(note) = &one.note { " At " (words::time(one.time, wording)) ": " (note) "." } }
         }
     }

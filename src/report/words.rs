@@ -3,6 +3,8 @@
 //! Every finding is built from released numbers by fixed sentences; none is written by hand. They
 //! speak of association, since nothing here shows cause.
 
+use haima_fl_core::results::gridded::GriddedFit;
+use haima_fl_core::results::validation::Validation;
 use haima_fl_core::results::{Curve, Curves, Fit, Term};
 
 use super::model::{Class, StudyReport, Wording};
@@ -51,6 +53,15 @@ pub(crate) fn group(wording: &Wording, key: &str) -> String {
 /// Label of a column or term.
 pub(super) fn term(wording: &Wording, key: &str) -> String {
     wording.labels.get(key).cloned().unwrap_or_else(|| key.to_owned())
+}
+
+/// Label of a column itself: without the multiple in which its ratio is shown.
+pub(super) fn column(wording: &Wording, key: &str) -> String {
+    let label = term(wording, key);
+    match label.rsplit_once(", per ") {
+        Some((name, _)) if wording.per.contains_key(key) => name.to_owned(),
+        _ => label,
+    }
 }
 
 /// Before an interval in running text.
@@ -147,10 +158,16 @@ pub(super) fn findings(report: &StudyReport) -> Vec<String> {
     for step in &report.steps {
         match &step.result {
             Some(StepResult::Curves(curves)) => lines.extend(of_curves(curves, report)),
-            Some(result) => {
-                lines.extend(result.fit().into_iter().flat_map(|fit| of_fit(fit, wording)))
+            Some(StepResult::Fit(fit) | StepResult::GriddedFit(GriddedFit { fit, .. })) => {
+                lines.extend(of_fit(fit, or(&wording.event, "the event"), wording));
             }
-            None => {}
+            Some(StepResult::Subdistribution(model)) => {
+                lines.extend(of_fit(&model.fit, &term(wording, &model.cause), wording));
+            }
+            Some(StepResult::Validation(validation)) => {
+                lines.extend(of_validation(validation, report.floors.min_cell));
+            }
+            _ => {}
         }
     }
     lines.extend(of_network(report));
@@ -196,12 +213,11 @@ fn of_curves(result: &Curves, report: &StudyReport) -> Vec<String> {
 /// At most this many associations a model.
 const MOST_TERMS: usize = 4;
 
-fn of_fit(fit: &Fit, wording: &Wording) -> Vec<String> {
+fn of_fit(fit: &Fit, event: &str, wording: &Wording) -> Vec<String> {
     let name = Ratio::of(fit);
-    let event = or(&wording.event, "the event");
     // A logistic model repeats the Cox model's story at one time; its table suffices, as it does for
     // other models than of survival.
-    if fit.model != "cox" {
+    if !["cox", "finegray"].contains(&fit.model.as_str()) {
         return Vec::new();
     }
     let mut terms: Vec<&Term> = covariates(fit).filter(|term| term.p < 0.05).collect();
@@ -243,6 +259,27 @@ fn of_fit(fit: &Fit, wording: &Wording) -> Vec<String> {
         lines.push(format!("No clear association with {event}: {}.", unclear.join("; ")));
     }
     lines
+}
+
+fn of_validation(result: &Validation, min_cell: u64) -> Option<String> {
+    let (share, name) = match (&result.binary, &result.survival) {
+        (Some(binary), _) => (&binary.auc, "AUC"),
+        (None, Some(survival)) => (&survival.c_index, "C-index"),
+        (None, None) => return None,
+    };
+    let interval = match (share.lo, share.hi) {
+        (Some(lo), Some(hi)) => {
+            format!(", {CI}{} to {}", numbers::decimal(lo, 2), numbers::decimal(hi, 2))
+        }
+        _ => String::new(),
+    };
+    Some(format!(
+        "The prediction {}, tested on {}, ranks {} of pairs in the right order ({name} {}{interval}).",
+        result.score,
+        numbers::counted_cell(result.n, min_cell, "patient", "patients"),
+        numbers::percent(share.value),
+        numbers::decimal(share.value, 2),
+    ))
 }
 
 fn of_network(report: &StudyReport) -> Option<String> {
