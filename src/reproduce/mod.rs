@@ -4,9 +4,15 @@
 //! compares it. No figure in it is typed. To add rows, write a module like [`survival`] with a list
 //! `ROWS`, and name it in [`rows`].
 
+mod amlsg;
+mod columns;
 mod figure;
+mod holdout;
+mod models;
+mod noised;
 mod survival;
 mod table;
+mod yardsticks;
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +49,9 @@ pub struct Context {
 /// All rows, in the order of the document.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     // A module's rows are added here.
-    [survival::ROWS].into_iter().flatten()
+    [survival::ROWS, models::ROWS, yardsticks::ROWS, noised::ROWS, amlsg::ROWS]
+        .into_iter()
+        .flatten()
 }
 
 impl Context {
