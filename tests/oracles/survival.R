@@ -28,6 +28,14 @@ for (ties in c("breslow", "efron"))
   out[[paste0("start_stop_bmt_", ties)]] <- cox(coxph(Surv(start, stop, event) ~ recovered + age + fab +
     strata(hospital), rows, ties = ties, control = coxph.control(eps = 1e-12, iter.max = 50)))
 
+# The same, rows of one patient taken together.
+for (ties in c("breslow", "efron")) {
+  fit <- coxph(Surv(start, stop, event) ~ recovered + age + fab + strata(hospital), rows, ties = ties,
+    cluster = patient, control = coxph.control(eps = 1e-12, iter.max = 50))
+  out[[paste0("start_stop_bmt_clustered_", ties)]] <- list(robust_se = as.list(sqrt(diag(fit$var))))
+  names(out[[paste0("start_stop_bmt_clustered_", ties)]]$robust_se) <- names(coef(fit))
+}
+
 # Inverse probability of treatment: high white count as the exposure, age and sex as confounders.
 leuk$high <- as.integer(leuk$wbc > 50)
 ps <- glm(high ~ age + male + tpi, binomial, leuk, control = glm.control(epsilon = 1e-14, maxit = 50))

@@ -96,6 +96,23 @@ fn a_covariate_that_changes_with_time_equals_r() {
     }
 }
 
+/// S1: the residuals of a patient's rows are added before they are squared (R: `cluster`).
+#[test]
+fn rows_of_one_patient_are_added_before_they_are_squared() {
+    let (r, schema) = (shipped_oracle("survival.json"), schema(START_STOP));
+    let cohorts = cohorts(&schema, &split(&recovery(), "hospital"));
+    for ties in ["breslow", "efron"] {
+        let params = format!("{RECOVERY}\nties = \"{ties}\"\nrobust = true");
+        let ours = fit(run("cox", &params, &schema, &cohorts, &Finished::new()).expect("a fit"));
+        let theirs = &r[format!("start_stop_bmt_clustered_{ties}")]["robust_se"];
+        for (term, naive) in ours.terms.iter().zip(ours.naive_se.expect("naive errors")) {
+            let off = close(&term.name, &[term.se], &[number(&theirs[&term.name])], 1e-5);
+            assert!((term.se / naive - 1.0).abs() > 1e-3, "{}", term.name);
+            eprintln!("clustered {ties} {}: {off:.1e}", term.name);
+        }
+    }
+}
+
 /// S1: rows of one patient that overlap, or go on after the event, are no data: the site answers
 /// zero, and only its own log says why. Others are not touched.
 #[test]
