@@ -34,6 +34,12 @@ impl Cohort {
         self.keys.len()
     }
 
+    /// Number of patients, of whom one may have several rows.
+    #[must_use]
+    pub fn patients(&self) -> usize {
+        self.keys.iter().collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     /// Whether there is no patient.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -97,6 +97,10 @@ impl Design {
                 let reason = format!("`{name}`: the product's range is out of a double's");
                 return Err(Error::Schema { reason });
             }
+            if self.names.contains(&name) {
+                let reason = format!("two terms are named `{name}`; rename a column or a level");
+                return Err(Error::Schema { reason });
+            }
             self.names.push(name);
             self.terms.push(Term { factors, middle, half_range });
         }

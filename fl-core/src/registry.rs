@@ -49,6 +49,19 @@ pub fn known() -> impl Iterator<Item = (&'static str, u32)> {
     TASKS.iter().map(|(name, version, _)| (*name, *version))
 }
 
+/// Whether an exact sum of this task can hold a single patient's row: moments by grid time, by
+/// variant or by cluster, of which any may have one member. A site allows such a task apart.
+#[must_use]
+pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
+    let is = |key: &str, value: &str| params.get(key).and_then(toml::Value::as_str) == Some(value);
+    match task {
+        cox::NAME => is("strata", "none"),
+        validate::NAME => params.contains_key("horizons"),
+        finegray::NAME | scan::NAME | clusters::NAME => true,
+        _ => false,
+    }
+}
+
 /// Starts a run of the named task over the patients of its parameters' `cohort`. `finished` holds
 /// the outputs of the study's earlier tasks by their manifest id.
 ///

@@ -157,7 +157,8 @@ pub struct Curve {
     pub rmst: Option<Rmst>,
 }
 
-/// Mean survival time up to `tau`: the area under the curve.
+/// Mean survival time up to `tau`: the area under the curve, which past its last time goes on at its
+/// last height, as R draws it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rmst {
     /// End of the area, in the data's time unit.

@@ -4,7 +4,7 @@
 //! it, and its canonical text is part of every query and its digest (rule X2): a site that is asked
 //! about other patients than it signed for sees another digest.
 //!
-//! A predicate looks at one patient alone, so a selection changes no bound and no sensitivity. A
+//! A predicate looks at one patient's row alone, so a selection changes no bound and no sensitivity. A
 //! comparison with a missing value is never true: such a patient is not included by it, and not
 //! excluded by it.
 //!
@@ -15,6 +15,7 @@
 //! floor. Sums over three or more cohorts can be combined too; against that stands the policy's
 //! cap on cohorts, and the noised class.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -113,10 +114,19 @@ impl Selection {
             && !self.exclude.iter().any(|predicate| predicate.holds(cohort, patient))
     }
 
-    /// Number of patients that exactly one of two selections takes.
+    /// Number of patients of whom exactly one of two selections takes a row (rule S1: rows of one
+    /// key are one patient).
     #[must_use]
     pub fn differ(&self, other: &Self, cohort: &Cohort) -> usize {
-        (0..cohort.len()).filter(|&i| self.takes(cohort, i) != other.takes(cohort, i)).count()
+        let rows = (0..cohort.len()).filter(|&i| self.takes(cohort, i) != other.takes(cohort, i));
+        rows.map(|i| cohort.key(i)).collect::<BTreeSet<&str>>().len()
+    }
+
+    /// Number of patients with a row that is selected.
+    #[must_use]
+    pub fn patients(&self, cohort: &Cohort) -> usize {
+        let rows = (0..cohort.len()).filter(|&i| self.takes(cohort, i));
+        rows.map(|i| cohort.key(i)).collect::<BTreeSet<&str>>().len()
     }
 }
 
@@ -356,6 +366,20 @@ mod tests {
         assert_eq!(all.differ(&over_one, &cohort()), 3);
         assert_eq!(over_one.differ(&all, &cohort()), 3);
         assert_eq!(over_one.differ(&over_one, &cohort()), 0);
+    }
+
+    /// S1: of a patient with many rows, one that differs is one patient that differs.
+    #[test]
+    fn rows_of_one_patient_count_once() {
+        let text =
+            "patient = \"id\"\nrows_per_patient = 3\n[[column]]\nname = \"x\"\nkind = \"flag\"\n";
+        let schema = Schema::from_toml(&text.parse().unwrap()).unwrap();
+        let csv = "id,x\na,0\nb,1\nb,1\nb,1\nc,0\n";
+        let cohort = Cohort::from_reader("site.csv", csv.as_bytes(), &schema).unwrap();
+        let params = "cohort = { exclude = [\"x = 1\"] }".parse().unwrap();
+        let healthy = Selection::of_params(&params, &schema).unwrap();
+        assert_eq!(healthy.differ(&Selection::default(), &cohort), 1);
+        assert_eq!((healthy.patients(&cohort), cohort.patients(), cohort.len()), (2, 3, 5));
     }
 
     #[test]

@@ -167,18 +167,18 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
             .and_then(|limit| limit.filter.order()),
         None => None,
     };
+    let exact: Vec<String> = (study.tasks.iter())
+        .filter(|task| task.privacy.is_none())
+        .map(|task| task.id.clone())
+        .collect();
     let policy = Policy {
         default_population: study.study.clone(),
         epsilon: epsilon.max(f64::MIN_POSITIVE),
         delta: private.map(|p| p.delta).reduce(f64::min),
         allow_large_delta: false,
         order: order.map(Order::get),
-        exact_tasks: study
-            .tasks
-            .iter()
-            .filter(|task| task.privacy.is_none())
-            .map(|task| task.id.clone())
-            .collect(),
+        row_revealing_tasks: exact.clone(),
+        exact_tasks: exact,
         trust_coordinator_sums: true,
         approved_reruns: Vec::new(),
         approved_other_sites: Vec::new(),

@@ -17,6 +17,7 @@ use haima_dp::ledger::{Charged, Ledger};
 use haima_dp::noise::NoiseScale;
 use haima_dp::sampler::PoissonSampler;
 use haima_fl_core::cohort::Cohort;
+use haima_fl_core::registry;
 use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
 use haima_smpc_node::audit::{Audit, Event};
 use haima_smpc_node::client::CLOCK_MS;
@@ -101,6 +102,17 @@ impl Hospital {
             let reason = format!("policy does not allow {task} without noise (exact_tasks)");
             return Err(self.refuse(spec, reason));
         }
+        let entry = self.manifest.task(&spec.task_id)?;
+        if registry::reveals_rows(&entry.task, &entry.params)
+            && !self.policy.row_revealing_tasks.contains(&spec.task_id)
+        {
+            let task = &spec.task_id;
+            let reason = format!(
+                "the exact sums of {task} can hold a single patient's row; policy does not allow \
+                 that (row_revealing_tasks)"
+            );
+            return Err(self.refuse(spec, reason));
+        }
         let cohorts = cohorts::number(&self.manifest)?;
         if cohorts > self.policy.max_cohorts as usize {
             let most = self.policy.max_cohorts;
@@ -112,11 +124,12 @@ impl Hospital {
         }
         let run = place_name(spec);
         let other = self.charged.iter().find(|record| {
+            let same_task = record.subject.split('/').next() == Some(spec.task_id.as_str());
+            // Other data under any task: two questions about them differ by the patients between.
             record.kind == "charged exact"
-                && record.subject.split('/').next() == Some(spec.task_id.as_str())
-                && (record.subject != run
-                    || record.digest != self.data
-                    || record.text != spec.manifest.to_string())
+                && (record.digest != self.data
+                    || same_task
+                        && (record.subject != run || record.text != spec.manifest.to_string()))
         });
         match other {
             Some(record) if !self.policy.approved_reruns.contains(&run) => {
@@ -331,7 +344,7 @@ impl Hospital {
         let mut values = contribution.values;
         if spec.event == RoundEvent::Exact
             && let Some(why) =
-                cohorts::too_close(&self.manifest, &spec.task_id, &self.cohort, &self.policy)?
+                cohorts::silent(&self.manifest, &spec.task_id, &self.cohort, &self.policy)?
         {
             tracing::info!(round = %spec.digest().short(), %why, "contributes nothing");
             values.iter_mut().for_each(|value| *value = 0);

@@ -6,8 +6,10 @@
 //! than its floor, it answers the later task with zeros, whose shares look like any others (rule S5).
 //! How many cohorts there may be at all is a matter of the manifest alone, so that is refused aloud.
 //!
-//! Against whoever combines three or more cohorts, or several studies, this does not help; for that
-//! there is the cap, and noise.
+//! It compares the cohorts that tasks name, nothing else. Two tasks also differ by the patients who
+//! lack a column that only one of them reads, by a horizon, by a group; and three or more cohorts, or
+//! several studies, can be combined. Against those stand the operator who reads the manifest, the
+//! cap, and noise.
 
 use std::collections::BTreeSet;
 
@@ -35,19 +37,26 @@ pub(super) fn number(manifest: &Manifest) -> Result<usize, Error> {
     Ok(texts?.len())
 }
 
-/// Why a site must not answer an exact task over its cohort: an earlier exact task of the manifest
-/// whose cohort here differs by too few patients. `None` when it may.
-pub(super) fn too_close(
+/// Why a site must not answer an exact task over its cohort: fewer patients here than its floor, or
+/// an earlier exact task of the manifest whose cohort here differs by too few. `None` when it may.
+pub(super) fn silent(
     manifest: &Manifest,
     task: &str,
     patients: &Cohort,
     policy: &Policy,
 ) -> Result<Option<String>, Error> {
+    let own = selection(manifest, manifest.task(task)?)?;
+    let floor = policy.min_local_rows;
+    // Tasks hold their complete rows against the floor; those that could be noised do not, since
+    // under noise nothing may jump with a patient, but here there is none.
+    if (own.patients(patients) as u64) < floor {
+        return Ok(Some(format!(
+            "its cohort has fewer patients here than this site's floor of {floor}"
+        )));
+    }
     if policy.approved_cohorts.iter().any(|approved| approved == task) {
         return Ok(None);
     }
-    let own = selection(manifest, manifest.task(task)?)?;
-    let floor = policy.min_local_rows;
     for earlier in exact(manifest).take_while(|entry| entry.id != task) {
         let other = selection(manifest, earlier)?;
         let differ = own.differ(&other, patients) as u64;

@@ -89,7 +89,7 @@ fn open(
     // First, since it names a file that is not there.
     let data = data_version(&config.data)?;
     let cohort = Cohort::read_csv(&config.data, &schema)?;
-    if cohort.len() as u64 > party.max_patients {
+    if cohort.patients() as u64 > party.max_patients {
         return Err(Error::config(
             &config.data,
             format!(

@@ -31,6 +31,10 @@ pub struct Policy {
     /// Manifest ids of tasks that may run without noise (rule X2).
     #[serde(default)]
     pub exact_tasks: Vec<String>,
+    /// Those of them whose sums can hold a single patient's row (unstratified Cox, Fine-Gray, scans,
+    /// clusters, validation at horizons): each must stand here as well.
+    #[serde(default)]
+    pub row_revealing_tasks: Vec<String>,
     /// Masked mode: takes the coordinator's word for the sums that an exact task goes on from. Nodes sign
     /// theirs; a coordinator alone could make one up, and so choose what is asked next (rule X3).
     #[serde(default)]

@@ -64,6 +64,24 @@ spare_attempts = 3
 params = { time = "days", event = "dead", covariates = ["age"], cohort = { include = ["age > 50"] } }
 
 [[task]]
+id = "table"
+task = "table1"
+version = 1
+title = "table"
+max_steps = 1
+spare_attempts = 3
+params = { columns = ["age"], cohort = { include = ["age > 75"] } }
+
+[[task]]
+id = "scan"
+task = "scan"
+version = 1
+title = "scan"
+max_steps = 20
+spare_attempts = 3
+params = { outcome = "age", variants = ["dead"] }
+
+[[task]]
 id = "hazard"
 task = "hazard"
 version = 1
@@ -130,7 +148,8 @@ impl Fixture {
             delta: Some(1e-5),
             order: None,
             allow_large_delta: false,
-            exact_tasks: vec!["cox".into(), "older".into()],
+            exact_tasks: ["cox", "older", "table", "scan"].map(String::from).into(),
+            row_revealing_tasks: vec![],
             trust_coordinator_sums: true,
             approved_reruns: vec![],
             approved_other_sites: vec![],

@@ -82,6 +82,15 @@ pub fn plan(
                 "sampling rate {q} without noise: a sample alone hides nothing; an exact task has 1"
             )));
         }
+        (Class::Exact, _)
+            if entry.params.get("release").and_then(toml::Value::as_str) == Some("noised") =>
+        {
+            return Err(fault(
+                "it says release = \"noised\" and has no `privacy`, so no noise would be added; give \
+                 it a budget, or release = \"exact\""
+                    .into(),
+            ));
+        }
         (Class::Exact, _) => RoundEvent::Exact,
         (Class::Private, Some(noise)) if sensitivity > 0 => {
             RoundEvent::DiscreteGaussian { s: noise.s, q }

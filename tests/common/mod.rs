@@ -63,14 +63,18 @@ impl Setup {
                 (name.replace('_', "-"), text)
             })
             .collect();
-        let exact = study.tasks.iter().filter(|task| task.privacy.is_none());
+        let exact: Vec<String> = (study.tasks.iter())
+            .filter(|task| task.privacy.is_none())
+            .map(|task| task.id.clone())
+            .collect();
         let policy = Policy {
             default_population: "test".into(),
             epsilon: 3.0,
             order: None,
             delta: Some(1e-5),
             allow_large_delta: false,
-            exact_tasks: exact.map(|task| task.id.clone()).collect(),
+            row_revealing_tasks: exact.clone(),
+            exact_tasks: exact,
             trust_coordinator_sums: true,
             approved_reruns: vec![],
             approved_other_sites: vec![],

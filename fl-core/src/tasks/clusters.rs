@@ -9,7 +9,8 @@
 //! column's range to let it weigh more. A mixture does not depend on it, but for its floor.
 //!
 //! The start is public: centres given as `start`, or drawn within the public ranges from `seed`,
-//! never from data. The task touches the named columns of complete rows and nothing else. The
+//! never from data. A cluster of one is that patient's row, so a site must allow this task apart
+//! ([`crate::registry::reveals_rows`]). The task touches the named columns of complete rows and nothing else. The
 //! bounds stand in the head of each method.
 
 mod gmm;

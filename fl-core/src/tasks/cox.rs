@@ -212,6 +212,11 @@ impl Cox {
             let reason = "patients may have several rows, so name `entry`, the start of each";
             return Err(refuse(NAME, reason));
         }
+        if several && (params.ridge.is_some() || params.lasso.is_some()) {
+            let reason = "penalties are scaled by the patients' own deviations, and rows are not \
+                          patients here; leave `ridge` and `lasso` out";
+            return Err(refuse(NAME, reason));
+        }
         let robust = params.robust.unwrap_or(weights.is_some());
         if robust && (params.ridge.is_some() || params.lasso.is_some()) {
             return Err(refuse(NAME, "a penalised model has no robust standard errors"));
@@ -240,6 +245,9 @@ impl Cox {
             max_iterations,
         };
         layout::check(NAME, &task.query(&task.start()))?;
+        if task.robust {
+            layout::check(NAME, &task.closing(&vec![0.0; task.design.width()]))?;
+        }
         Ok(task)
     }
 
@@ -330,15 +338,7 @@ impl Task for Cox {
     fn query(&self, state: &State) -> Query {
         match state {
             State::Fitting(newton) => self.bounds().query(NAME, VERSION, newton),
-            State::Closing(closing) => Query {
-                task: NAME.to_owned(),
-                version: VERSION,
-                blocks: vec![layout::count_block(), self.meat().0],
-                sensitivity: None,
-                rate: 1.0,
-                cohort: String::new(),
-                bytes: layout::to_bytes(&closing.estimate.beta),
-            },
+            State::Closing(closing) => self.closing(&closing.estimate.beta),
         }
     }
 
@@ -405,6 +405,19 @@ impl Task for Cox {
 }
 
 impl Cox {
+    /// The last question: outer products at the estimate.
+    fn closing(&self, beta: &[f64]) -> Query {
+        Query {
+            task: NAME.to_owned(),
+            version: VERSION,
+            blocks: vec![layout::count_block(), self.meat().0],
+            sensitivity: None,
+            rate: 1.0,
+            cohort: String::new(),
+            bytes: layout::to_bytes(beta),
+        }
+    }
+
     fn close(&self, closing: &Closing, sum: &Sum) -> Result<Next<State, Fit>, Error> {
         let p = self.design.width();
         let meat = Symmetric::new(p, layout::block(sum, MEAT, triangle(p))?);

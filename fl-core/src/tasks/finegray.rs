@@ -9,6 +9,8 @@
 //!   those with a competing event. The coordinator weighs the latter by G: no site needs it.
 //! * The last sum is that of outer products for the sandwich (`sandwich`).
 //!
+//! What it gives away is that of [`super::gridded_cox`]: a cell of one is a patient's row.
+//!
 //! # Bounds
 //! * `outcomes`: a patient adds 1 to a single count; `covariates`: z of an event, at most sqrt(p);
 //! * `exit`, `competing`: the moments of a patient in one bin each (see `risk_sets`);

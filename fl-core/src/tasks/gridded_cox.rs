@@ -3,9 +3,13 @@
 //! Cox, *JRSS B* 1972;34:187; ties after Breslow or Efron as in [`super::cox`]. Times are rounded
 //! *up* to the grid. The first sum counts the events at each grid time; each further one is a
 //! Newton step over `risk_sets` at the times with events. On a grid as fine as the data's
-//! unit the fit is R's `coxph` of the pooled rows, to the grid of the sums. Beyond the stratified
-//! fit, the sums tell how many events fell on each grid time and what the risk sets' mean
-//! covariates were; a coarser grid tells less and ties more.
+//! unit the fit is R's `coxph` of the pooled rows, to the grid of the sums.
+//!
+//! # What it gives away
+//! A grid time with a single event, or a single exit between two of them, is that patient's row of
+//! covariates, to whoever sees the sums. So a site must allow this task apart
+//! ([`crate::registry::reveals_rows`], the policy's `row_revealing_tasks`); a coarser grid puts more
+//! patients into a cell, and the stratified model sums over whole hospitals.
 //!
 //! # Bounds
 //! * `events`: a patient adds 1 to one count at most; `covariates`: z of an event, at most sqrt(p);

@@ -128,15 +128,21 @@ impl KaplanMeier {
         for i in 0..cohort.len() {
             let Some((time, event)) = self.survival.of(cohort, i) else { continue };
             let Some(group) = self.groups.of(cohort, i) else { continue };
+            // A row without its stratum is incomplete, for the curves too, as in R.
+            if self.strata.as_ref().is_some_and(|strata| strata.of(cohort, i).is_none()) {
+                continue;
+            }
             if stratum.is_some_and(|(strata, one)| strata.of(cohort, i) != Some(one)) {
                 continue;
             }
             if let Some(column) = &self.entry {
-                // R: an interval that is empty counts as missing.
-                let Some(entry) = cohort.value(column, i).filter(|entry| *entry < time) else {
+                // R: an interval that is empty counts as missing; so does one that is on the grid.
+                let Some(entry) = cohort.value(column, i) else { continue };
+                let entry = self.grid.bin(entry);
+                if entry >= self.grid.bin(time) {
                     continue;
-                };
-                out.counts[self.place(group, self.grid.bin(entry), Kind::Entry)] += 1.0;
+                }
+                out.counts[self.place(group, entry, Kind::Entry)] += 1.0;
             }
             out.patients += 1;
             out.events += usize::from(event);

@@ -115,6 +115,8 @@ pub(super) fn frac_bits(patient_norms: &[f64]) -> u8 {
 
 /// Refuses a layout that is too large to share and prove.
 pub(super) fn check(task: &str, query: &Query) -> Result<(), Error> {
+    // Told when a task is opened, not when its last step cannot be planned.
+    query.site_bound(FINE_FOR as u64)?;
     if query.dimension() <= MAX_DIMENSION && query.blocks.iter().all(|block| block.len > 0) {
         Ok(())
     } else {

@@ -10,7 +10,8 @@
 //! A site without enough patients, without events, or whose data have no maximum (separation, a
 //! constant column) adds zero, and the number of sites that did add is part of the result. With
 //! fewer than [`LEAST_SITES`] of them a sum would tell one hospital's estimate, or to one of two
-//! that of the other: then no site answers the second sum.
+//! that of the other: then no site answers the second sum. Whoever controls all sites but one still
+//! learns that one's fit by subtracting, as of any exact sum; with exactly three fits that takes two.
 //!
 //! # Bounds
 //! b is on the scale of standardised covariates, where Newton's cap holds |b| <= A = 64. The inverse

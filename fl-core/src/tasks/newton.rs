@@ -304,8 +304,9 @@ impl Newton {
 
     fn without_maximum(&self, rules: &Rules<'_>, j: usize) -> Error {
         let reason = format!(
-            "the coefficient of `{}` grows without bound: the events lie all on one side of it; \
-             leave it out or merge its levels, or {}",
+            "the coefficient of `{}` grows without bound: the events lie all on one side of it \
+             (leave it out or merge its levels, or {}), or its public range in the schema is far \
+             wider than its values (narrow it)",
             term(rules, j),
             self.more_ridge()
         );

@@ -204,7 +204,7 @@ impl Partial {
 /// Counts that add up to `total`, as whole numbers. A sum that no honest sites made is refused
 /// here, before anything loops over its events.
 pub(super) fn whole_counts(task: &str, counts: &[f64], total: u64) -> Result<Vec<usize>, Error> {
-    const MOST: f64 = 1e8;
+    const MOST: f64 = 1e7;
     let proper = counts.iter().all(|count| (0.0..=MOST).contains(count));
     let sum: f64 = counts.iter().sum();
     if proper && sum <= MOST && layout::whole(sum) == total {

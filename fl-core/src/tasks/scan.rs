@@ -14,6 +14,11 @@
 //!
 //! A burden set counts the mutated genes of a patient, at most as many as the set has; it is tested
 //! like a variant of that dosage. The task touches the outcome, the covariates and the variants.
+//!
+//! # What it gives away
+//! The pieces of a variant with one carrier are that carrier's covariates and outcome; two variants
+//! whose dosages are missing in nearly the same patients differ by the others. So a site must allow
+//! this task apart ([`crate::registry::reveals_rows`]); leave out variants that are too rare to test.
 
 mod null;
 mod score;

@@ -260,7 +260,11 @@ impl Task for Describe {
                     let (middle, half) = described.middle_and_half();
                     let known = |g: usize| n[g] - missing[g];
                     let moment = |g: usize, power: usize| moments[(g * numeric + m) * 2 + power];
-                    let mean = |g: usize| moment(g, 0) / known(g);
+                    // Fewer than one patient, after noise: there is no mean.
+                    let mean = |g: usize| match known(g) >= 1.0 {
+                        true => (moment(g, 0) / known(g)).clamp(-1.0, 1.0),
+                        false => f64::NAN,
+                    };
                     let sd = |g: usize| {
                         let around = moment(g, 1) - moment(g, 0) * mean(g);
                         (around.max(0.0) / (known(g) - 1.0)).sqrt()
@@ -307,11 +311,13 @@ impl Task for Describe {
 
 /// The quantile of a histogram, as if values were spread evenly within a bin.
 fn quantile(edges: &[f64], counts: &[f64], probability: f64) -> f64 {
-    let target = probability * counts.iter().sum::<f64>();
+    // Noise can make a count negative, which no quantile knows.
+    let counts = || counts.iter().map(|count| count.max(0.0));
+    let target = probability * counts().sum::<f64>();
     let mut before = 0.0;
-    for (bin, count) in edges.windows(2).zip(counts) {
+    for (bin, count) in edges.windows(2).zip(counts()) {
         if let [low, high] = bin
-            && *count > 0.0
+            && count > 0.0
             && before + count >= target
         {
             return low + (high - low) * ((target - before) / count);
@@ -332,5 +338,7 @@ mod tests {
         assert!((quantile(&edges, &counts, 0.25) - 5.0).abs() < 1e-12);
         assert!((quantile(&edges, &counts, 0.75) - 30.0).abs() < 1e-12);
         assert!(quantile(&edges, &[0.0; 3], 0.5).is_nan());
+        // What noise does to a histogram.
+        assert!((quantile(&edges, &[4.0, -9.0, -1.0], 0.25) - 2.5).abs() < 1e-12);
     }
 }

@@ -78,6 +78,12 @@ impl Weights {
             let reason = format!("`{propensity}` is no logistic model of treatment");
             return Err(refuse(task, reason));
         }
+        let formula = finished.get(&propensity).and_then(|fit| fit["formula"].as_str());
+        let modelled = formula.and_then(|formula| formula.split('~').next()).map(str::trim);
+        if modelled != Some(treatment.as_str()) {
+            let reason = format!("`{propensity}` models another outcome than `{treatment}`");
+            return Err(refuse(task, reason));
+        }
         Ok(Self { predictor, propensity, treatment, estimand, cap })
     }
 

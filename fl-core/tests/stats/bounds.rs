@@ -109,6 +109,7 @@ fn robust(ties: &str, weighted: bool) -> Cox {
     let model = Fit {
         schema: "haima.fit/1".to_owned(),
         model: "logistic".to_owned(),
+        formula: "male ~ age + tpi".to_owned(),
         terms,
         ..Fit::default()
     };

@@ -36,7 +36,7 @@ fn guide() -> String {
 #[test]
 fn every_task_of_the_guide_is_opened_by_the_registry() {
     let fit = json!({
-        "schema": "haima.fit/1", "model": "logistic", "formula": "", "n": 1, "events": 1,
+        "schema": "haima.fit/1", "model": "logistic", "formula": "arm ~ age", "n": 1, "events": 1,
         "sites": 1, "ties": "", "strata": "", "loglik": 0.0, "loglik_null": 0.0, "iterations": 1,
         "terms": [{ "name": "age", "coef": 0.1, "se": 1.0, "hr": 1.0, "lo": 1.0, "hi": 1.0,
             "z": 0.0, "p": 1.0 }],

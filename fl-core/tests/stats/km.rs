@@ -175,6 +175,39 @@ fn the_restricted_mean_equals_r() {
     }
 }
 
+/// Who enters and leaves within one interval of the grid was never seen at risk, and does not spoil
+/// the others' figures, over hospitals and strata.
+#[test]
+fn an_entry_in_the_interval_of_the_end_is_no_observation() {
+    let rows = "1,1,5,1,1\n2,2,6,1,0\n3,3,7,1,1\n4,21,45,1,0\n5,14,55,1,1\n6,24,65,1,0\n";
+    let text = format!("id,entry,futime,death,male,year\n{}", rows.replace('\n', ",60\n"));
+    let schema = format!("{MYELOMA}\n[[column]]\nname = \"male\"\nkind = \"flag\"\n");
+    let params = "time = \"futime\"\nevent = \"death\"\nentry = \"entry\"\ngrid = 10.0";
+    let ours = curves(params, &schema, &[text.clone()]);
+    assert_eq!((ours.n, &ours.curves[0].n_risk[..]), (3, &[3, 2, 1][..]));
+    assert!((ours.curves[0].surv[0] - 2.0 / 3.0).abs() < 1e-12);
+    let strata = format!("{params}\nby = \"male\"\nstrata = \"site\"");
+    assert_eq!(curves(&strata, &schema, &[text.clone(), text]).sites, 2);
+}
+
+/// R: a row without its stratum is left out of curves and test alike.
+#[test]
+fn a_row_without_its_stratum_is_incomplete() {
+    let schema = format!("{LEUKSURV}\n[[column]]\nname = \"s\"\nkind = \"flag\"\nmissing = true\n");
+    let text = data("leuksurv.csv");
+    let with = |stratum: fn(usize) -> &'static str, keep: fn(usize) -> bool| -> Vec<String> {
+        let header = format!("{},s", text.lines().next().expect("header"));
+        let rows = text.lines().skip(1).enumerate().filter(|(i, _)| keep(*i));
+        let rows = rows.map(|(i, line)| format!("{line},{}", stratum(i)));
+        vec![std::iter::once(header).chain(rows).collect::<Vec<_>>().join("\n")]
+    };
+    let params =
+        "time = \"time_days\"\nevent = \"death\"\ngrid = 1.0\nby = \"male\"\nstrata = \"s\"";
+    let missing = with(|i| ["0", "1", ""][i % 3], |_| true);
+    let absent = with(|i| ["0", "1", ""][i % 3], |i| i % 3 < 2);
+    assert_eq!(curves(params, &schema, &missing), curves(params, &schema, &absent));
+}
+
 #[test]
 fn what_does_not_go_together_is_refused() {
     let base = "time = \"time_days\"\nevent = \"death\"\ngrid = 30.0";

@@ -147,6 +147,7 @@ fn several_rows_need_a_key_an_entry_and_the_cox_model() {
     for (task, params, says) in [
         ("cox", RECOVERY.replace("entry = \"start\"\n", ""), "entry"),
         ("cox", format!("{RECOVERY}\nstrata = \"none\"\ngrid = 1.0"), "strata"),
+        ("cox", format!("{RECOVERY}\nridge = 1.0"), "rows are not patients"),
         ("km", "time = \"stop\"\nevent = \"event\"\ngrid = 30.0".to_owned(), "rows_per_patient"),
     ] {
         let error = registry::open(task, 1, &table(&params), &schema(START_STOP), &BTreeMap::new());
@@ -236,6 +237,8 @@ fn weights_that_cannot_be_used_are_refused() {
         (weights("ate", 20.0).replace("\"ps\"", "\"other\""), "no finished task"),
         (weights("ate", 20.0).replace("\"ps\"", "\"cox\""), "logistic"),
         (weights("ate", 20.0).replace("\"high\"", "\"age\""), "flag"),
+        (weights("ate", 20.0).replace("\"high\"", "\"male\""), "another outcome"),
+        (weights("ate", 1e6), "63 bits"),
         (format!("ridge = 1.0\n{}", weights("ate", 20.0)), "penalised"),
     ] {
         let error = run("cox", &format!("{EFFECT}\n{more}"), &schema, &cohorts, &finished);

@@ -49,5 +49,81 @@ fn more_exact_cohorts_than_policy_allows_are_refused() {
     let spec = fixture.spec("cox", &fixture.run("cox").query().unwrap(), 1);
     let one = Policy { max_cohorts: 1, ..Fixture::policy() };
     let error = refused(fixture.hospital(one, PATIENTS).check(&spec));
-    assert!(error.contains("max_cohorts") && error.contains("2 cohorts"), "{error}");
+    assert!(error.contains("max_cohorts") && error.contains("3 cohorts"), "{error}");
+}
+
+/// A task whose exact sums can hold a single patient's row needs a permission of its own.
+#[test]
+fn a_task_that_can_show_a_row_is_allowed_apart() {
+    let fixture = Fixture::new();
+    let spec = fixture.spec("scan", &fixture.run("scan").query().unwrap(), 1);
+    let place = |name: &str| {
+        let state = fixture.folder.path().join(name);
+        std::fs::create_dir(&state).unwrap();
+        state
+    };
+    let hospital = fixture.hospital_at(&place("closed"), Fixture::policy(), PATIENTS);
+    assert!(refused(hospital.check(&spec)).contains("row_revealing_tasks"));
+    let open = Policy { row_revealing_tasks: vec!["scan".into()], ..Fixture::policy() };
+    fixture.hospital_at(&place("open"), open, PATIENTS).check(&spec).unwrap();
+}
+
+/// X2: after one exact answer, other data need approval under every task, not under the same alone.
+#[test]
+fn other_data_need_approval_whatever_the_task() {
+    let fixture = Fixture::new();
+    let policy = || Policy { min_local_rows: 2, ..Fixture::policy() };
+    let answer = |policy: Policy, data: &str, task: &str| {
+        let run = fixture.run(task);
+        let spec = fixture.spec(task, &run.query().unwrap(), 1);
+        let mut hospital = fixture.hospital(policy, data);
+        hospital.check(&spec).map(|()| {
+            hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
+        })
+    };
+    answer(policy(), PATIENTS, "cox").unwrap();
+    let more = format!("{PATIENTS}130,1,90\n");
+    assert!(refused(answer(policy(), &more, "older")).contains("older/1"));
+    let approved = Policy { approved_reruns: vec!["older/1".into()], ..policy() };
+    answer(approved, &more, "older").unwrap();
+}
+
+/// The floor holds for every exact task, also for one whose noised form knows none.
+#[test]
+fn a_cohort_below_the_floor_is_answered_by_zeros() {
+    let fixture = Fixture::new();
+    let run = fixture.run("table");
+    let spec = fixture.spec("table", &run.query().unwrap(), 1);
+    let answer = |place: &str, floor: u64| {
+        let state = fixture.folder.path().join(place);
+        std::fs::create_dir(&state).unwrap();
+        // Two of twelve are over 75; the other cohorts differ by seven and more.
+        let policy = Policy { min_local_rows: floor, ..Fixture::policy() };
+        let mut hospital = fixture.hospital_at(&state, policy, PATIENTS);
+        let submission = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
+        fixture.open(&spec, &submission)
+    };
+    assert!(answer("three", 3).iter().all(|value| *value == 0));
+    assert_eq!(answer("two", 2)[..2], [1, 2]);
+}
+
+/// A task that says `noised` and has no budget would get no noise: nobody can plan it.
+#[test]
+fn a_noised_release_without_a_budget_is_no_plan() {
+    let fixture = Fixture::new();
+    let mut entry = fixture.manifest.task("table").unwrap().clone();
+    entry.params.insert("release".into(), "noised".into());
+    let query = fixture.run("table").query().unwrap();
+    let place = Place {
+        number: 1,
+        run: 1,
+        step: 0,
+        attempt: 0,
+        plan_index: 0,
+        previous: Digest::default(),
+        epoch: fixture.epoch.digest,
+        deadline_ms: unix_millis() + 5000,
+    };
+    let error = plan(&fixture.manifest, fixture.manifest.digest(), &entry, &query, &place);
+    assert!(error.unwrap_err().to_string().contains("no noise would be added"));
 }

@@ -33,7 +33,7 @@ impl Excess {
         for bin in 0..bins {
             let events: f64 = tables.iter().map(|table| table.events[bin]).sum();
             let total: f64 = tables.iter().map(|table| table.at_risk[bin]).sum();
-            if events == 0.0 {
+            if events == 0.0 || total <= 0.0 {
                 continue;
             }
             let spread = if total > 1.0 { events * (total - events) / (total - 1.0) } else { 0.0 };

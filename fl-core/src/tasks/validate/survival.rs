@@ -16,6 +16,9 @@
 //!
 //! A horizon by which G has fallen below 1/100 has neither: its weights are all zero.
 //!
+//! A case alone in its score bin adds the weight of its own time of death, which tells that time to
+//! the fine grid: a site must allow horizons apart ([`crate::registry::reveals_rows`]).
+//!
 //! # Bounds
 //! First sum: a patient is one count of `table` and one of `times`: norm 1 each. Second sum, with H
 //! horizons and weights of at most W = 100, at each horizon a patient adds to one bin either a
