@@ -304,7 +304,7 @@ fn figures_are_svg_files_of_their_own() {
 
 /// Whether this program has a task: each is tested here as soon as it has it.
 fn has(task: &str) -> bool {
-    let there = haima_fl_core::registry::KNOWN.iter().any(|(name, _)| *name == task);
+    let there = haima_fl_core::registry::known().any(|(name, _)| name == task);
     if !there {
         println!("TASK absent: {task}");
     }
