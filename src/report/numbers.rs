@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn differences_show_that_zero_is_excluded() {
         let text = |(estimate, interval): (String, String)| format!("{estimate} ({interval})");
-        assert_eq!(text(difference(-2.87, -5.69, -0.05)), "−2.87 (−5.69 to −0.05)");
+        assert_eq!(text(difference(-2.87, -5.69, -0.03)), "−2.87 (−5.69 to −0.03)");
         assert_eq!(text(difference(-1.88, -4.9, 1.14)), "−1.9 (−4.9 to 1.1)");
         assert_eq!(text(difference(537.0, 417.2, 656.0)), "537 (417 to 656)");
         assert_eq!(text(difference(f64::NAN, f64::NAN, 1.0)).matches(NOT_ESTIMATED).count(), 2);

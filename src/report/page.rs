@@ -202,7 +202,7 @@ fn patients(report: &StudyReport) -> Option<u64> {
         StepResult::Table1(table) => table.n.first().copied(),
         _ => None,
     });
-    let counted = results().filter_map(|result| result.counts()).map(|(n, _)| n);
+    let counted = results().filter_map(StepResult::counts).map(|(n, _)| n);
     described.or(counted.max())
 }
 
