@@ -340,7 +340,7 @@ fn medians(table: &Map<String, Value>) -> BTreeMap<&str, f64> {
         let cells = row.get("cells")?;
         let median = match cells.get("counts").and_then(Value::as_array) {
             Some(counts) => {
-                let count = |level: usize| counts.get(level).map_or(0.0, |all| first(all));
+                let count = |level: usize| counts.get(level).map_or(0.0, first);
                 f64::from(u8::from(count(1) > count(0)))
             }
             None => first(cells.get("median")?),

@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Row] = &[
                test patients, mean of the 4 centres",
         data: "Fed-Heart-Disease, FLamby's split: 486 patients at 4 centres to fit, 254 to judge",
         method: "8 sums of clipped vectors, each with the full noise of 3 nodes; simulated noise of \
-                 seeds 0 to 9, 95 % interval by Student's t",
+                 seeds 0 to 9; interval by Student's t",
         yardstick: "FLamby's DP-FedAvg, mean (SD) of 5 seeds",
         run: |context| heart(context, (1.0, 1e-3), &toml::Table::new(), "0.702 (SD 0.039)"),
     },
@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
                test patients, mean of the 4 centres",
         data: "Fed-Heart-Disease, FLamby's split: 486 patients at 4 centres to fit, 254 to judge",
         method: "2 sums of clipped vectors, each with the full noise of 3 nodes; simulated noise of \
-                 seeds 0 to 9, 95 % interval by Student's t",
+                 seeds 0 to 9; interval by Student's t",
         yardstick: "FLamby's DP-FedAvg, mean (SD) of 5 seeds",
         run: |context| {
             let steps = toml::toml! {
@@ -192,7 +192,8 @@ fn heart(
         .collect::<Result<_, Error>>()?;
     let (mean, sd) = spread(&accuracies);
     let half = T * sd / f64::from(SEEDS).sqrt();
-    let interval = format!("{mean:.3} ({:.3} to {:.3}, SD {sd:.3})", mean - half, mean + half);
+    let interval =
+        format!("{mean:.3} (95 % interval {:.3} to {:.3}, SD {sd:.3})", mean - half, mean + half);
     let multiplier = s as f64 / query.sensitivity.unwrap_or(1) as f64;
     Ok(vec![
         text("accuracy, mean of seeds,", &interval, theirs),

@@ -88,7 +88,7 @@ fn tcga(context: &Context) -> Result<Vec<Figure>, Error> {
         .unwrap_or((f64::NAN, f64::NAN));
     let count = |key: &str| fit.get(key).map(ToString::to_string).unwrap_or_default();
     Ok(vec![
-        text("C-index with 95 % interval", &format!("{c:.4} ({low:.3} to {high:.3})"), "0.842"),
+        text("C-index", &format!("{c:.4} (95 % interval {low:.3} to {high:.3})"), "0.842"),
         text("secure sums, all counted,", &count("iterations"), ""),
         text("patients fitted", &count("n"), ""),
         text("events", &count("events"), ""),
