@@ -12,6 +12,10 @@ use crate::results::Term;
 /// The 97.5 % quantile of the standard normal distribution (R: `qnorm(0.975)`).
 pub const Z_975: f64 = 1.959_963_984_540_054;
 
+/// Degrees of freedom beyond which Student's t is the normal distribution to five decimals. Counts come
+/// out of sums that one party can spoil, and the search for a quantile would not end for 10^18 of them.
+const MOST_DF: f64 = 1e6;
+
 /// Two-sided p value of a standard normal statistic.
 #[must_use]
 pub fn normal_two_sided(z: f64) -> f64 {
@@ -49,14 +53,20 @@ pub fn wald(name: &str, coef: f64, se: f64) -> Term {
     }
 }
 
+/// The 97.5 % quantile of Student's t (R: `qt(0.975, df)`); not a number without degrees of freedom.
+#[must_use]
+pub fn student_975(df: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, df.clamp(0.0, MOST_DF)).map_or(f64::NAN, |t| t.inverse_cdf(0.975))
+}
+
 /// A coefficient of a linear model with its interval and test by Student's t. An effect on the
 /// outcome itself is no ratio, so `hr`, `lo` and `hi` are the coefficient and its interval.
 #[must_use]
 pub fn student(name: &str, coef: f64, se: f64, df: u64) -> Term {
     let t = coef / se;
-    let (quantile, p) = match StudentsT::new(0.0, 1.0, df as f64) {
+    let (quantile, p) = match StudentsT::new(0.0, 1.0, (df as f64).min(MOST_DF)) {
         Ok(distribution) if t.is_finite() => {
-            (distribution.inverse_cdf(0.975), 2.0 * distribution.cdf(-t.abs()))
+            (student_975(df as f64), 2.0 * distribution.cdf(-t.abs()))
         }
         _ => (f64::NAN, f64::NAN),
     };
@@ -76,6 +86,19 @@ mod tests {
         assert!(
             (chi_square_upper(13.803_721_887_222_3, 2) - 0.001_005_911_741_147_4).abs() < 1e-12
         );
+    }
+
+    #[test]
+    fn quantiles_of_student_equal_r_and_end_for_any_degrees_of_freedom() {
+        // R 4.2: qt(0.975, c(1, 20, 1e6)).
+        for (df, r) in [(1.0, 12.706_204_736_174_7), (20.0, 2.085_963_447_265_86)] {
+            assert!((student_975(df) - r).abs() < 1e-8, "{}", student_975(df));
+        }
+        for df in [1e6, 1e9, 1e18, f64::MAX, f64::INFINITY] {
+            assert!((student_975(df) - Z_975).abs() < 1e-5, "{df}: {}", student_975(df));
+        }
+        assert!(student_975(0.0).is_nan() && student_975(f64::NAN).is_nan());
+        assert!(student("x", 1.0, 0.5, u64::MAX).p > 0.0455);
     }
 
     #[test]
