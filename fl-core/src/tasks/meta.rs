@@ -24,7 +24,6 @@
 
 use rand_core::CryptoRng;
 use serde::Deserialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::cox::{self, Cox};
 use super::glm::Glm;
@@ -35,7 +34,7 @@ use crate::error::Error;
 use crate::results::Fit;
 use crate::results::meta::{Meta as Output, MetaTerm};
 use crate::schema::Schema;
-use crate::stat::{chi_square_upper, wald};
+use crate::stat::{chi_square_upper, student_975, wald};
 use crate::sum::Sum;
 use crate::task::{Block, Contribution, Next, Query, Site, SiteState, Task};
 
@@ -270,7 +269,7 @@ impl Meta {
         let weights = layout::block(sum, "weights", p)?;
         let effects = layout::block(sum, "effects", p)?;
         let df = counts.sites.saturating_sub(1) as f64;
-        let quantile = quantile_975(counts.sites.saturating_sub(2) as f64);
+        let quantile = student_975(counts.sites.saturating_sub(2) as f64);
         let of = |(j, (own, between)): (usize, (&Coefficient, &Between))| {
             let (mean, variance) = (effects[j] / weights[j], 1.0 / weights[j]);
             let row = |coef: f64, variance: f64| {
@@ -331,11 +330,6 @@ fn alone<T: Task<Output = Fit>>(
             Next::Done(fit) => return Ok(fit),
         }
     }
-}
-
-/// The 97.5 % quantile of Student's t.
-fn quantile_975(df: f64) -> f64 {
-    StudentsT::new(0.0, 1.0, df).map_or(f64::NAN, |t| t.inverse_cdf(0.975))
 }
 
 impl Task for Meta {
@@ -414,6 +408,10 @@ impl Task for Meta {
                  one of them apart; use fewer covariates, or the pooled fit",
                 counts.sites
             );
+            return Err(unfit(NAME, reason));
+        }
+        if counts.sites > u64::from(sum.sites()) {
+            let reason = "more fits than hospitals answered; some party broke the protocol";
             return Err(unfit(NAME, reason));
         }
         match state {

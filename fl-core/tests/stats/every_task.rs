@@ -290,6 +290,28 @@ fn a_chosen_question_of_any_task_is_refused_and_a_replay_comes_to_the_same() {
     }
 }
 
+/// Patients at the ends of the public ranges, between them, and with missing values.
+fn extreme() -> impl Strategy<Value = String> {
+    let number = |low: u32, high: u32| prop_oneof![Just(low), Just(high), low..=high];
+    let flag = || 0..2u8;
+    let maybe = |text: std::ops::RangeInclusive<u32>| {
+        let (low, high) = (*text.start(), *text.end());
+        prop_oneof![
+            8 => prop_oneof![Just(low), Just(high), low..=high].prop_map(|x| x.to_string()),
+            1 => Just(String::new()),
+        ]
+    };
+    let ending = prop::sample::select(vec!["censored", "relapse", "death"]);
+    let sex = prop::sample::select(vec!["F", "M", ""]);
+    (
+        (number(0, 100), number(0, 100), flag(), ending, number(0, 100), flag()),
+        (maybe(20..=100), maybe(0..=20), sex, maybe(0..=1), maybe(0..=1), maybe(0..=1)),
+    )
+        .prop_map(|((entry, time, died, ending, ill_time, ill), (age, hb, sex, a, b, p))| {
+            format!("{entry},{time},{died},{ending},{ill_time},{ill},{age},{hb},{sex},{a},{b},{p}")
+        })
+}
+
 fn integer() -> impl Strategy<Value = i128> {
     prop_oneof![
         Just(i128::MIN),
@@ -309,6 +331,38 @@ proptest! {
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
+
+    /// S2 and S5: in any round that other hospitals' sums lead to, no cohort within the public ranges
+    /// passes a block's bound, and none is zeroed for it.
+    #[test]
+    fn no_cohort_passes_the_bounds_of_any_task(
+        which in 0..CASES.len(),
+        rows in prop::collection::vec(extreme(), 1..30),
+        rounds in 0..6usize,
+    ) {
+        let (name, params) = CASES[which];
+        let others = ordinary();
+        let (mut run, mut sums) = (task(name, params), sums(&others, name, params));
+        for _ in 0..rounds {
+            let sum = sums.sum(&run.query().expect("running")).expect("sum");
+            if run.absorb(&sum).expect("absorbed").is_some() {
+                run = task(name, params);
+                break;
+            }
+        }
+        let (query, n) = (run.query().expect("running"), rows.len() as u64);
+        let own = answer(run.as_ref(), &hospital(rows), n, 1);
+        let note = own.note.unwrap_or_default();
+        prop_assert!(!note.contains("passes the bound"), "{name} {params}: {note}");
+        let mut rest = &own.values[..];
+        for block in &query.blocks {
+            let (values, after) = rest.split_at(block.len as usize);
+            let norm = values.iter().map(|v| (*v as f64).powi(2)).sum::<f64>().sqrt();
+            let bound = block.patient_bound as f64 * n as f64;
+            prop_assert!(norm <= bound, "{name} {params} {}: {norm} > {bound}", block.name);
+            rest = after;
+        }
+    }
 
     /// After any number of honest rounds, a sum that no honest site made panics neither who absorbs
     /// it nor a hospital that is then asked.
