@@ -205,6 +205,8 @@ fn a_cohort_is_the_file_without_the_others() {
     let selected = stats(&format!("cox {whole} {cox}"));
     assert!(cut["n"].as_u64() < Some(60), "{}", cut["n"]);
     assert_eq!(selected["n"], cut["n"]);
+    assert_eq!(selected["cohort"], "include patient_age > 25\nexclude patient_male = 1\n");
+    assert_eq!(cut["cohort"], "");
     let coefficient = |fit: &Value| fit["terms"][0]["coef"].as_f64().unwrap();
     close("coef", &[coefficient(&selected)], &[coefficient(&cut)], 1e-9);
 }
@@ -220,6 +222,10 @@ fn what_does_not_fit_is_refused_with_file_and_column() {
         (format!("km {BMT} --grid 30 --exact-grid"), "cannot be used with"),
         (format!("logrank {BMT} --by patient_male"), "--grid"),
         (format!("cox {BMT} --covariates disease_group --ties exact"), "efron, breslow"),
+        (format!("pca --data data/bmt_klein.csv --site hospital --columns patient_age,donor_age --plot a.svg"), "no figure of pca"),
+        (format!("km {BMT} --exact-grid --plot a.png"), ".svg"),
+        (format!("km {BMT} --exact-grid --plot no/such/folder/a.svg"), "no such folder"),
+        (format!("km {BMT} --exact-grid --by wait_days"), "values; cut it"),
         (format!("cox {BMT} --covariates patient_age --include patient_age>>1"), "cohort predicate `patient_age>>1`"),
         (format!("cox {BMT} --covariates patient_age --include age>1"), "no column \"age\""),
         ("km --data data/bmt_klein.csv --site hospital --time dfs_days --event disease_group --exact-grid".into(), "disease_group"),
@@ -476,7 +482,7 @@ fn the_guide_s_commands_run() {
         let task = folder.path().join("task.toml");
         let example = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
         std::fs::write(&task, example).unwrap();
-        let arguments = arguments.replace("curves.svg", &figure);
+        let arguments = arguments.replace("curves.svg", &figure).replace('\'', "");
         text(&arguments.replace("task.toml", &task.display().to_string()));
         ran += 1;
     }

@@ -170,6 +170,9 @@ impl FromArgMatches for Stats {
 pub(super) fn run(command: &Stats) -> Result<(), Error> {
     let common = &command.common;
     let request = request(command)?;
+    if let Some(path) = &common.plot {
+        can_be_drawn(command.analysis.name, path)?;
+    }
     let mut answer = stats::run(&request)?;
     if command.analysis.name == "logrank" {
         the_test_alone(&mut answer, common)?;
@@ -188,6 +191,27 @@ pub(super) fn run(command: &Stats) -> Result<(), Error> {
         print!("{}", stats::show(&answer));
     }
     Ok(())
+}
+
+/// Before anything is summed: whether there is a figure, and a place for it.
+fn can_be_drawn(analysis: &str, path: &Path) -> Result<(), Error> {
+    const DRAWN: [&str; 7] = ["km", "cox", "cif", "finegray", "glm", "gwas", "meta"];
+    let fault = |problem: String| Err(Error::config(path, problem));
+    if !DRAWN.contains(&analysis) {
+        return fault(format!(
+            "there is no figure of {analysis}; there is one of {}",
+            DRAWN.join(", ")
+        ));
+    }
+    if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("svg")) {
+        return fault("figures are SVG files; let the name end in .svg".into());
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            fault("there is no such folder; make it first".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn request(command: &Stats) -> Result<Request, Error> {

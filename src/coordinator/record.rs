@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use haima_crypto::encode::{Digest, from_hex};
 use haima_crypto::identity::IdentityPublic;
 use haima_dp::units::Delta;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::selection::Selection;
 use haima_smpc_node::manifest::{Manifest, TaskEntry};
 use haima_smpc_node::plan::{Plan, TaskPlan};
 
@@ -170,6 +172,7 @@ fn step(
         }
     }
     let title = config.about.titles.get(&entry.id);
+    let schema = Schema::from_toml(&network.manifest.schema)?;
     let class = match plan.tasks.iter().find(|task| task.id == entry.id) {
         Some(task) => Class::Private(privacy(&network.manifest, task, plan.digest())?),
         None => Class::Exact,
@@ -179,6 +182,7 @@ fn step(
         title: title.cloned().unwrap_or_else(|| entry.id.clone()),
         task: entry.task.clone(),
         class,
+        cohort: Selection::of_params(&entry.params, &schema)?.to_string(),
         rounds,
         attempts_failed: failed,
         seconds: timing.tasks.get(&entry.id).copied().unwrap_or_default(),

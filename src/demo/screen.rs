@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::network::Plan;
 use crate::coordinator::events::Event;
+use crate::report::words::Ratio;
 use crate::report::{Class, Holds, StepResult, StudyReport};
 
 /// The demonstration's terminal. Progress goes to standard error, results to standard output.
@@ -297,8 +298,8 @@ fn curves(curves: &Curves) {
 
 fn fit(fit: &Fit) {
     println!("  {}; {} patients, {} events", fit.formula, fit.n, fit.events);
-    println!("  {:<20} {:>8} {:>22} {:>8}", "", "HR", "95 % CI", "p");
-    for term in &fit.terms {
+    println!("  {:<20} {:>8} {:>22} {:>8}", "", Ratio::of(fit).short, "95 % CI", "p");
+    for term in fit.terms.iter().filter(|term| term.name != "(Intercept)") {
         let p = if term.p < 0.001 { "<0.001".to_owned() } else { format!("{:.3}", term.p) };
         let interval = format!("{:.3} to {:.3}", term.lo, term.hi);
         println!("  {:<20} {:>8.3} {interval:>22} {p:>8}", term.name, term.hr);

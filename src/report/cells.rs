@@ -33,7 +33,7 @@ impl Shown {
     }
 
     /// Whether the count is printed.
-    pub(super) fn is_printed(self) -> bool {
+    pub(crate) fn is_printed(self) -> bool {
         matches!(self, Self::Count(_))
     }
 }

@@ -118,6 +118,10 @@ fn caption(fit: &Fit, name: &Ratio, wording: &Wording, min_cell: u64) -> Markup 
         @match fit.model.as_str() {
             "linear" => "",
             // An event of one cause, not of any.
+            "poisson" => {
+                (numbers::counted_cell(fit.events, min_cell, "patient", "patients"))
+                " with a count above 0, "
+            }
             "finegray" => { (numbers::counted_cell(fit.events, min_cell, "event", "events")) ", " }
             _ => { (words::events(wording, fit.events, min_cell)) ", " }
         }

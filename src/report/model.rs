@@ -205,6 +205,9 @@ pub struct Step {
     pub task: String,
     /// With noise or without.
     pub class: Class,
+    /// Canonical text of the task's cohort, a predicate a line; empty for all patients.
+    #[serde(default)]
+    pub cohort: String,
     /// Released rounds.
     pub rounds: u32,
     /// Attempts that failed, each charged like a release (rule L1).

@@ -1,5 +1,6 @@
 //! The page: head, cards, findings, and the order of the sections.
 
+use haima_fl_core::results::noised::COUNT_BITS;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::{Class, Role, RoundStatus, Step, StudyReport};
@@ -41,6 +42,30 @@ pub(super) fn page(report: &StudyReport) -> Markup {
                     "haima " (env!("CARGO_PKG_VERSION")) " · "
                     (words::or(&report.schema, "no schema")) " · not a medical device; not for the care of patients"
                 }
+            }
+        }
+    }
+}
+
+/// The cohort of a task that is not about all patients.
+fn of_whom(step: &Step) -> Markup {
+    html! {
+        @if !step.cohort.is_empty() {
+            p.note { b { "Cohort: " } (step.cohort.trim_end().replace('\n', "; ")) "." }
+        }
+    }
+}
+
+/// How far noise moves each count of a noised table or curve, where every node adds all of it.
+fn noise_in_words(report: &StudyReport, step: &Step) -> Markup {
+    let counts = matches!(step.result, Some(StepResult::Table1(_) | StepResult::Curves(_)));
+    let nodes = report.parties.iter().filter(|party| party.role == Role::Node).count();
+    html! {
+        @if let (true, Class::Private(privacy)) = (counts && nodes > 0, &step.class) {
+            p.note {
+                b { "Noise: " } "each count is off by noise of standard deviation "
+                (numbers::significant(privacy.noise_s * (nodes as f64).sqrt() / f64::from(1u32 << COUNT_BITS)))
+                ", and what was computed from several counts by that of all of them."
             }
         }
     }
@@ -99,7 +124,7 @@ fn sections(report: &StudyReport) -> Vec<Section> {
             // Drawn together, under the network.
             StepResult::Concordance(_) => continue,
         };
-        place.push(part);
+        place.push(html! { (part) (of_whom(step)) (noise_in_words(report, step)) });
     }
     let ranks = hazard::concordances(report);
     if !ranks.0.is_empty() {

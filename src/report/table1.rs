@@ -96,8 +96,12 @@ fn body_of(row: &TableRow, table: &Table1, wording: &Wording, min_cell: u64) -> 
             let mut lines = counts.clone();
             lines.push(row.missing.clone());
             let shown = suppress(&lines, true, min_cell);
-            let known =
-                |group: usize| -> u64 { counts.iter().filter_map(|line| line.get(group)).sum() };
+            // A share beside a hidden count would give its denominator away.
+            let known = |group: usize| -> Option<u64> {
+                let printed = |line: &Vec<Shown>| line.get(group).is_none_or(|c| c.is_printed());
+                let sum = || counts.iter().filter_map(|line| line.get(group)).sum();
+                shown.iter().all(printed).then(sum)
+            };
             html! {
                 tbody {
                     tr { (heading) }
@@ -105,7 +109,7 @@ fn body_of(row: &TableRow, table: &Table1, wording: &Wording, min_cell: u64) -> 
                         tr {
                             th.level scope="row" { (level_label(&row.column, level, wording)) }
                             @for (group, cell) in line.iter().enumerate() {
-                                td.num { (cell.text(min_cell, Some(known(group)))) }
+                                td.num { (cell.text(min_cell, known(group))) }
                             }
                         }
                     }

@@ -2,9 +2,11 @@
 //! Papaemmanuil et al., *NEJM* 2016;374:2209; Gerstung et al., *Nat Genet* 2017;49:332): a model of
 //! all centres, judged by cross-validation with the folds of the pooled yardstick.
 //!
-//! Features, logarithms, ridge and folds are the yardstick's. The model was chosen before any fold
-//! was judged: Cox stratified by centre, as it needs no risk sets across centres, with the
-//! yardstick's ridge on scales that are pooled over the training rows.
+//! Features, logarithms, ridge and folds are the yardstick's. The model is the task's default: Cox
+//! stratified by centre, as it needs no risk sets across centres, with the yardstick's ridge on
+//! scales that are pooled over the training rows. It was not chosen blindly: the form across centres
+//! had been seen on the same folds in R (0.6972 overall, 0.7021 within), and is neither better nor
+//! worse throughout.
 //!
 //! # What each centre does to its rows, by public rules
 //! White cells, platelets and LDH enter as log(1 + x). What is missing is filled in with the median

@@ -17,6 +17,8 @@ const KEYS: [&str; 6] = ["patient", "patient_id", "id", "pid", "subject", "subje
 /// Steps between the ends of a range, at least.
 const STEPS: f64 = 20.0;
 /// Bins of the public histogram, finer than a study's: quartiles are read off it.
+/// Values of a number up to which each makes a group.
+const MOST_GROUPS: usize = 20;
 const BINS: u32 = 100;
 
 /// What an analysis needs of the columns that it names.
@@ -111,6 +113,10 @@ fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Err
         }
         // Of how follow-up ended, censored is what the first level means.
         levels.sort_by_key(|level| !level.to_lowercase().starts_with("cens"));
+        if levels.len() > MOST_GROUPS && levels.iter().all(|level| number(level).is_some()) {
+            let groups = levels.len();
+            return Err(fault(format!("has {groups} values; cut it into a few groups first")));
+        }
         if let [only] = levels.as_slice() {
             return Err(fault(format!("has the one value `{only}`; leave it out")));
         }

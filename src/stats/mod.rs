@@ -26,6 +26,7 @@ use std::path::PathBuf;
 
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
+use haima_fl_core::selection::Selection;
 use haima_fl_core::sum::{PlainSum, drive};
 use haima_fl_core::task::{Run, Site, SiteState};
 use serde_json::{Map, Value, json};
@@ -93,7 +94,7 @@ impl Summing {
 /// What came out.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The task's result with `mode`, `excluded`, `privacy`, `notes` and, where asked, `pooled`.
+    /// The task's result with `cohort`, `mode`, `excluded`, `privacy`, `notes` and, where asked, `pooled`.
     pub result: Map<String, Value>,
     /// Words for readers.
     pub wording: Wording,
@@ -147,6 +148,8 @@ pub fn run(request: &Request) -> Result<Answer, Error> {
         true => Some(compare::pooled(request, &prepared, &taken, &result)?),
         false => None,
     };
+    let cohort = Selection::of_params(&prepared.task.params, &prepared.schema)?.to_string();
+    result.insert("cohort".into(), cohort.into());
     result.insert("mode".into(), request.summing.mode().into());
     result.insert("excluded".into(), json!(excluded));
     result.insert(
@@ -172,6 +175,11 @@ fn prepare(request: &Request) -> Result<Prepared, Error> {
         Sites::Deal(sites) => (0..table.len()).map(|row| (row % sites + 1).to_string()).collect(),
     };
     let mut task = request.task.clone();
+    if task.text("release") == Some("noised") {
+        let problem = "release = \"noised\": `haima stats` adds no noise; put the task into a study, \
+                       with `privacy = { epsilon, delta }`";
+        return Err(fault(&task, problem.into()));
+    }
     if request.exact_grid {
         task.params.insert("grid".into(), exact_grid(&table, &task)?.into());
     }
@@ -185,6 +193,14 @@ fn prepare(request: &Request) -> Result<Prepared, Error> {
         }
     };
     let schema = Schema::from_toml(&schema_text)?;
+    if let ("cif" | "finegray", Some(event)) = (task.name.as_str(), task.text("event"))
+        && schema.column(event)?.levels().is_some_and(|levels| levels.len() < 3)
+    {
+        notes.push(format!(
+            "`{event}` knows one cause only, so nothing competes: the incidence is 1 - Kaplan-Meier, \
+             and overstates it where another event, death, comes first"
+        ));
+    }
     // Before any patient is read: a parameter that does not fit is told with the file's columns.
     open(&task, &schema).map_err(|error| with_columns(error, &table))?;
     // All rows at once, so that a fault is told with its line in this file.

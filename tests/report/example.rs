@@ -239,6 +239,7 @@ fn step(id: &str, title: &str, class: Class, rounds: u32, result: StepResult) ->
         task: id.split('-').next().unwrap_or(id).to_owned(),
         class,
         rounds,
+        cohort: String::new(),
         attempts_failed: u32::from(id == "cox"),
         seconds: 0.42 * f64::from(rounds),
         bytes_sent_by_sites: 181_000 * u64::from(rounds),

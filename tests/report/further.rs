@@ -11,6 +11,7 @@ fn step(id: &str, task: &str, result: StepResult) -> Step {
         title: id.to_owned(),
         task: task.to_owned(),
         class: Class::Exact,
+        cohort: "include age > 1\n".to_owned(),
         rounds: 1,
         attempts_failed: 0,
         seconds: 0.1,

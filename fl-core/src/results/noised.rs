@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Noised counts are on the grid of this many fractional bits: what is added to a count is the noise of
+/// the round, times 2^-10.
+pub const COUNT_BITS: u8 = 10;
+
 /// The public figures of a fit from noised sums of clipped vectors. What the noise was stands with
 /// the run's privacy, not here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -78,7 +78,7 @@ pub enum Release {
 
 /// Grid of noised counts and bounded reals. Fine enough that rounding is nothing beside the noise
 /// (rule N2 asks for a scale of 2^10 steps), coarse enough for the 64-bit field.
-pub(super) const NOISED_BITS: u8 = 10;
+pub(super) const NOISED_BITS: u8 = crate::results::noised::COUNT_BITS;
 
 /// Blocks of a noised release, and its D: `norm_squared` bounds the squared L2 norm of all that one
 /// patient adds to all blocks together. All are on one grid, since all get one noise.

@@ -32,6 +32,8 @@ const GAIN_TOLERANCE: f64 = 1e-13;
 const STEP_TOLERANCE: f64 = 1e-10;
 /// A step of this size where the likelihood stands still means that it has no maximum.
 const RUNAWAY: f64 = 1e-3;
+/// A coefficient past this, where a fit fails, is the reason.
+const FAR: f64 = 12.0;
 /// Share of its diagonal element below which a pivot counts as zero.
 const SINGULAR: f64 = 1e-9;
 
@@ -269,6 +271,10 @@ impl Newton {
     fn step(&self, at: &Evaluation, rules: &Rules<'_>) -> Result<Step, Error> {
         let solve = |gradient: &[f64], information: &Symmetric| {
             let factor = information.cholesky(SINGULAR).map_err(|fault| {
+                // Weights vanish where a coefficient has run away: then it is no dependent column.
+                if self.has_run_away() {
+                    return self.without_maximum(rules, self.largest());
+                }
                 let reason = format!(
                     "`{}` is constant or a combination of the terms before it, as far as the \
                      events tell; leave it out or merge its levels, or {}",
@@ -295,6 +301,12 @@ impl Newton {
         Ok(Step { step, covariance: vec![vec![f64::NAN; p]; p], gain: f64::INFINITY })
     }
 
+    /// Whether a coefficient is past any that medicine knows: a ratio of e^12 between the ends of a
+    /// public range.
+    fn has_run_away(&self) -> bool {
+        self.beta.iter().any(|b| b.abs() > FAR)
+    }
+
     fn more_ridge(&self) -> &'static str {
         match &self.penalty {
             Some(penalty) if penalty.has_ridge() => "raise `ridge`",
@@ -314,6 +326,9 @@ impl Newton {
     }
 
     fn advance(mut self, next: Vec<f64>, rules: &Rules<'_>) -> Result<Progress, Error> {
+        if self.used >= rules.max_iterations && self.has_run_away() {
+            return Err(self.without_maximum(rules, self.largest()));
+        }
         if self.used >= rules.max_iterations {
             let name = term(rules, self.largest());
             return Err(unfit(

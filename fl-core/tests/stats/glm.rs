@@ -100,6 +100,27 @@ fn logistic_names_the_term_that_separates_the_outcomes() {
     assert!(reason.contains("`male`") || reason.contains("`(Intercept)`"), "{reason}");
 }
 
+/// Every case on one side of a flag, and none on the other side always: what runs away is named as
+/// that, whether iterations run out or the information vanishes first, and ridge is offered.
+#[test]
+fn separation_is_called_so_however_it_ends() {
+    let schema = schema(LEUKSURV);
+    let mut text = "patient,time_days,death,district,age,male,wbc,tpi\n".to_owned();
+    for i in 0..60 {
+        let male = u8::from(i % 3 > 0);
+        let death = u8::from(male == 1 && i % 2 == 0);
+        text.push_str(&format!("{i},{},{death},1,{},{male},10,0\n", i + 1, 40 + i * 7 % 31));
+    }
+    for iterations in [14, 25, 60] {
+        let params = format!(
+            "outcome = \"death\"\ncovariates = [\"age\", \"male\"]\nmax_iterations = {iterations}"
+        );
+        let error = run("glm", &params, &schema, &[cohort(&schema, &text)], 1).expect_err("no fit");
+        let error = error.to_string();
+        assert!(error.contains("grows without bound") && error.contains("ridge"), "{error}");
+    }
+}
+
 #[test]
 fn logistic_wants_one_outcome() {
     for params in [

@@ -29,7 +29,10 @@ pub(super) fn show(result: &Curves, answer: &Answer) -> String {
             words::group(wording, &curve.group),
             numbers::cell(curve.n, min_cell),
             drawn::events_cell(curve, min_cell),
-            words::median(curve, wording, ""),
+            match numbers::is_small(curve.n, min_cell) {
+                true => "–".to_owned(),
+                false => words::median(curve, wording, ""),
+            },
         ]);
     }
     shown.push_str(&text::columns(&rows));

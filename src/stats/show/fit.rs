@@ -29,7 +29,12 @@ pub(super) fn show(fit: &Fit, answer: &Answer) -> String {
     let cases = numbers::counted_cell(fit.n, answer.min_cell, "complete case", "complete cases");
     let mut about = vec![cases];
     if has_ratio {
-        about.push(numbers::counted_cell(fit.events, answer.min_cell, "event", "events"));
+        let what = match fit.model.as_str() {
+            "poisson" => ("patient with a count above 0", "patients with a count above 0"),
+            "logistic" => ("case", "cases"),
+            _ => ("event", "events"),
+        };
+        about.push(numbers::counted_cell(fit.events, answer.min_cell, what.0, what.1));
     }
     about.push(numbers::counted(fit.sites, "hospital", "hospitals"));
     let sums = numbers::counted(fit.iterations.into(), "secure sum", "secure sums");

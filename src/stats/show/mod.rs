@@ -36,6 +36,12 @@ pub fn show(answer: &Answer) -> String {
     text.push('\n');
     let field = |key: &str| answer.result.get(key);
     let words = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("").to_owned();
+    match words(field("cohort")) {
+        cohort if cohort.is_empty() => {}
+        cohort => {
+            let _ = writeln!(text, "Cohort: {}.", cohort.trim_end().replace('\n', "; "));
+        }
+    }
     let class = words(field("privacy").and_then(|privacy| privacy.get("note")));
     let _ = writeln!(text, "Sums: {}. Privacy: {class}.", words(field("mode")));
     let excluded: Vec<[String; 2]> = field("excluded")

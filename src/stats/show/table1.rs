@@ -80,7 +80,12 @@ fn lines(row: &TableRow, table: &Table1, min_cell: u64) -> Vec<Vec<String>> {
                 |group: usize| -> u64 { counts.iter().filter_map(|line| line.get(group)).sum() };
             for (level, line) in levels.iter().zip(&shown) {
                 let cells = line.iter().enumerate();
-                let cells = cells.map(|(group, cell)| cell.text(min_cell, Some(total(group))));
+                // A share beside a hidden count would give its denominator away.
+                let all = |group: usize| {
+                    shown.iter().all(|line| line.get(group).is_none_or(|cell| cell.is_printed()))
+                };
+                let total = |group: usize| all(group).then(|| total(group));
+                let cells = cells.map(|(group, cell)| cell.text(min_cell, total(group)));
                 lines.push(std::iter::once(format!("  {level}")).chain(cells).collect());
             }
         }
