@@ -222,7 +222,7 @@ fn what_does_not_fit_is_refused_with_file_and_column() {
         (format!("km {BMT} --grid 30 --exact-grid"), "cannot be used with"),
         (format!("logrank {BMT} --by patient_male"), "--grid"),
         (format!("cox {BMT} --covariates disease_group --ties exact"), "efron, breslow"),
-        (format!("pca --data data/bmt_klein.csv --site hospital --columns patient_age,donor_age --plot a.svg"), "no figure of pca"),
+        ("pca --data data/bmt_klein.csv --site hospital --columns patient_age,donor_age --plot a.svg".into(), "no figure of pca"),
         (format!("km {BMT} --exact-grid --plot a.png"), ".svg"),
         (format!("km {BMT} --exact-grid --plot no/such/folder/a.svg"), "no such folder"),
         (format!("km {BMT} --exact-grid --by wait_days"), "values; cut it"),

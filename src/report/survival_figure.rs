@@ -179,6 +179,7 @@ impl Figure<'_> {
         let numbers_y = if layout.is_page() { name_y } else { name_y + 16.0 };
         let name = words::group(self.wording, &curve.group);
         let room = layout.size.ticks(14, 44);
+        let few_events = numbers::is_small(curve.n_event.iter().sum(), self.min_cell);
         html! {
             rect x="0" y=(unit(name_y - 9.0)) width="8" height="9" fill=(colour) {}
             text.small x="13" y=(unit(name_y)) { (words::shorten(&name, room)) }
@@ -186,7 +187,8 @@ impl Figure<'_> {
                 @let (risk, censored) = at_risk(curve, tick * self.axis.divisor);
                 text.small x=(layout.x.text(*tick)) y=(unit(numbers_y)) text-anchor="middle" {
                     tspan.strong { (numbers::cell(risk, self.min_cell)) }
-                    " (" (numbers::cell(censored, self.min_cell)) ")"
+                    // Censored and at risk would give a small number of events away.
+                    @if !few_events { " (" (numbers::cell(censored, self.min_cell)) ")" }
                 }
             }
         }

@@ -79,15 +79,12 @@ impl Task for CumulativeIncidence {
 
     fn query(&self, (): &()) -> Query {
         let len = self.groups.names.len() * self.stride();
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: vec![layout::count_block(), layout::counts("counts", len, 1.0)],
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: Vec::new(),
-        }
+        layout::exact(
+            NAME,
+            VERSION,
+            vec![layout::count_block(), layout::counts("counts", len, 1.0)],
+            Vec::new(),
+        )
     }
 
     fn contribute(

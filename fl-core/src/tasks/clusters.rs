@@ -251,15 +251,12 @@ impl Task for Clusters {
             Iterate::Kmeans(centres) => (kmeans::blocks(k, p), centres.numbers()),
             Iterate::Gmm(mixture) => (self.mixture.blocks(k, p), self.mixture.iterate(mixture)),
         };
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: std::iter::once(layout::count_block()).chain(blocks).collect(),
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: layout::to_bytes(&iterate),
-        }
+        layout::exact(
+            NAME,
+            VERSION,
+            std::iter::once(layout::count_block()).chain(blocks).collect(),
+            layout::to_bytes(&iterate),
+        )
     }
 
     fn contribute(

@@ -129,21 +129,18 @@ impl Task for Comutation {
     fn query(&self, (): &()) -> Query {
         let (groups, m) = (self.groups(), self.genes.len());
         let genes = m as f64;
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: vec![
+        layout::exact(
+            NAME,
+            VERSION,
+            vec![
                 layout::count_block(),
                 layout::counts("groups", groups, 2f64.sqrt()),
                 layout::counts("burden", groups * (m + 1), 2f64.sqrt()),
                 layout::counts("counts", groups * m, (2.0 * genes).sqrt()),
                 layout::counts("pairs", groups * self.pairs(), (genes * (genes - 1.0)).sqrt()),
             ],
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: Vec::new(),
-        }
+            Vec::new(),
+        )
     }
 
     fn contribute(

@@ -407,15 +407,12 @@ impl Task for Cox {
 impl Cox {
     /// The last question: outer products at the estimate.
     fn closing(&self, beta: &[f64]) -> Query {
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: vec![layout::count_block(), self.meat().0],
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: layout::to_bytes(beta),
-        }
+        layout::exact(
+            NAME,
+            VERSION,
+            vec![layout::count_block(), self.meat().0],
+            layout::to_bytes(beta),
+        )
     }
 
     fn close(&self, closing: &Closing, sum: &Sum) -> Result<Next<State, Fit>, Error> {

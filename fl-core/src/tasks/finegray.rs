@@ -362,21 +362,18 @@ impl Task for FineGray {
     }
 
     fn query(&self, state: &State) -> Query {
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: self.blocks(state),
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: match state {
+        layout::exact(
+            NAME,
+            VERSION,
+            self.blocks(state),
+            match state {
                 State::Counting => Vec::new(),
                 State::Fitting(fitting) => {
                     risk_sets::to_bytes(fitting.newton.beta(), &fitting.timeline.marks)
                 }
                 State::Closing(closing) => closing.scores.to_bytes(&closing.estimate.beta),
             },
-        }
+        )
     }
 
     fn contribute(

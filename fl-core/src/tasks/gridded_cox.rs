@@ -319,20 +319,17 @@ impl Task for GriddedCox {
     }
 
     fn query(&self, state: &State) -> Query {
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: self.blocks(state),
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: match state {
+        layout::exact(
+            NAME,
+            VERSION,
+            self.blocks(state),
+            match state {
                 State::Counting => Vec::new(),
                 State::Fitting(fitting) => {
                     risk_sets::to_bytes(fitting.newton.beta(), &fitting.marks)
                 }
             },
-        }
+        )
     }
 
     fn contribute(

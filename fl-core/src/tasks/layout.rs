@@ -65,6 +65,19 @@ pub(super) fn count_block() -> Block {
     counts(COUNT, 3, 3f64.sqrt())
 }
 
+/// A question of the exact class about all patients: no patient's part is bounded for noise.
+pub(super) fn exact(task: &str, version: u32, blocks: Vec<Block>, bytes: Vec<u8>) -> Query {
+    Query {
+        task: task.to_owned(),
+        version,
+        blocks,
+        sensitivity: None,
+        rate: 1.0,
+        cohort: String::new(),
+        bytes,
+    }
+}
+
 /// How a task's sum leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

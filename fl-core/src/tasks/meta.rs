@@ -203,15 +203,7 @@ impl Meta {
         let blocks: Vec<Block> = std::iter::once(layout::count_block())
             .chain(norms.iter().take(taken).map(reals))
             .collect();
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks,
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: layout::to_bytes(iterate),
-        }
+        layout::exact(NAME, VERSION, blocks, layout::to_bytes(iterate))
     }
 
     /// The site's own fit, or why it has none.

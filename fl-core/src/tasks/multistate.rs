@@ -111,15 +111,12 @@ impl Task for IllnessDeath {
 
     fn query(&self, (): &()) -> Query {
         let len = self.grid.bins * STEPS;
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: vec![layout::count_block(), layout::counts("steps", len, 2f64.sqrt())],
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: Vec::new(),
-        }
+        layout::exact(
+            NAME,
+            VERSION,
+            vec![layout::count_block(), layout::counts("steps", len, 2f64.sqrt())],
+            Vec::new(),
+        )
     }
 
     fn contribute(

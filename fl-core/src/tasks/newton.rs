@@ -80,15 +80,7 @@ impl Bounds {
             layout::reals("information", triangle(p), self.information, bits),
         ];
         blocks.extend(state.penalty.as_ref().and_then(|penalty| penalty.block(p)));
-        Query {
-            task: task.to_owned(),
-            version,
-            blocks,
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: layout::to_bytes(&state.beta),
-        }
+        layout::exact(task, version, blocks, layout::to_bytes(&state.beta))
     }
 
     /// Reads the sum that answers the query of a model with `p` coefficients.

@@ -106,19 +106,16 @@ impl Task for Pca {
         let p = self.design.width();
         let norms = [(p as f64).sqrt(), p as f64];
         let bits = layout::frac_bits(&norms);
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks: vec![
+        layout::exact(
+            NAME,
+            VERSION,
+            vec![
                 layout::count_block(),
                 layout::reals("sum", p, norms[0], bits),
                 layout::reals("products", triangle(p), norms[1], bits),
             ],
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: Vec::new(),
-        }
+            Vec::new(),
+        )
     }
 
     fn contribute(

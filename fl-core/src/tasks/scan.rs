@@ -298,15 +298,7 @@ impl Task for Scan {
             Stage::Score(beta) => (self.layout().blocks(), layout::to_bytes(beta)),
         };
         let blocks = std::iter::once(layout::count_block()).chain(blocks).collect();
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks,
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes,
-        }
+        layout::exact(NAME, VERSION, blocks, bytes)
     }
 
     fn contribute(

@@ -183,7 +183,7 @@ fn an_entry_in_the_interval_of_the_end_is_no_observation() {
     let text = format!("id,entry,futime,death,male,year\n{}", rows.replace('\n', ",60\n"));
     let schema = format!("{MYELOMA}\n[[column]]\nname = \"male\"\nkind = \"flag\"\n");
     let params = "time = \"futime\"\nevent = \"death\"\nentry = \"entry\"\ngrid = 10.0";
-    let ours = curves(params, &schema, &[text.clone()]);
+    let ours = curves(params, &schema, std::slice::from_ref(&text));
     assert_eq!((ours.n, &ours.curves[0].n_risk[..]), (3, &[3, 2, 1][..]));
     assert!((ours.curves[0].surv[0] - 2.0 / 3.0).abs() < 1e-12);
     let strata = format!("{params}\nby = \"male\"\nstrata = \"site\"");

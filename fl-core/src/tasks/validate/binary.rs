@@ -233,15 +233,7 @@ impl Task for Binary {
             blocks.push(layout::reals("brier", 2, two, bits));
             blocks.push(layout::counts("decisions", thresholds * 2, (thresholds as f64).sqrt()));
         }
-        Query {
-            task: NAME.to_owned(),
-            version: VERSION,
-            blocks,
-            sensitivity: None,
-            rate: 1.0,
-            cohort: String::new(),
-            bytes: Vec::new(),
-        }
+        layout::exact(NAME, VERSION, blocks, Vec::new())
     }
 
     fn contribute(

@@ -140,8 +140,7 @@ impl Times {
     }
 
     fn asks(&self, blocks: Vec<Block>, bytes: Vec<u8>) -> Query {
-        let (task, version) = (NAME.to_owned(), VERSION);
-        Query { task, version, blocks, sensitivity: None, rate: 1.0, cohort: String::new(), bytes }
+        layout::exact(NAME, VERSION, blocks, bytes)
     }
 
     /// The second query, with its iterate.
