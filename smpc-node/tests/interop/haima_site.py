@@ -158,7 +158,7 @@ def main():
                 results[what] = "accepted"
             except grpc.RpcError as error:
                 results[what] = refusal(error)
-        for what, versions in (("version", "4"), ("no common version", "7,8")):
+        for what, versions in (("version", "4"), ("no common version", f"{PROTOCOL + 1},{PROTOCOL + 2}")):
             try:
                 nodes[0].call("Status", [b""], versions)
                 results[what] = "accepted"
