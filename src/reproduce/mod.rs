@@ -1,7 +1,7 @@
 //! The rows of `docs/results.md`: our figures beside those of others, made by running the analysis.
 //!
-//! A row is a line of the document's table, found by its id; [`write`] replaces it and [`check`]
-//! compares it. No figure in it is typed. To add rows, write a module like [`survival`] with a list
+//! A row is a line of the document's table, found by its id; [`write()`] replaces it and [`check`]
+//! compares it. No figure in it is typed. To add rows, write a module like `survival` with a list
 //! `ROWS`, and name it in [`rows`].
 
 mod amlsg;
