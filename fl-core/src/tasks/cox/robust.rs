@@ -50,7 +50,7 @@ impl Hazard {
     }
 
     /// Takes off, to `out`, what a patient of risk r and covariates z is expected to have.
-    fn expect(&self, sign: f64, r: f64, z: &[f64], out: &mut [f64]) {
+    fn take_off(&self, sign: f64, r: f64, z: &[f64], out: &mut [f64]) {
         for ((out, z), mean) in out.iter_mut().zip(z).zip(&self.covariates) {
             *out -= sign * r * (z * self.plain - mean);
         }
@@ -140,14 +140,14 @@ fn residual<'a>(
 ) {
     let (z, r) = (rows.row(patient), libm::exp(rows.eta(patient, beta)));
     let (at, hazard) = until(patient.stratum, patient.time);
-    hazard.expect(1.0, r, z, out);
+    hazard.take_off(1.0, r, z, out);
     if let Some(entry) = patient.entry {
-        until(patient.stratum, entry).1.expect(-1.0, r, z, out);
+        until(patient.stratum, entry).1.take_off(-1.0, r, z, out);
     }
     if let (true, Some(mark)) = (patient.event, marks.get(at)) {
         // At its own time the patient is at risk as the events are.
-        mark.all.expect(-1.0, r, z, out);
-        mark.events.expect(1.0, r, z, out);
+        mark.all.take_off(-1.0, r, z, out);
+        mark.events.take_off(1.0, r, z, out);
         out.iter_mut().zip(z.iter().zip(&mark.mean)).for_each(|(o, (z, mean))| *o += z - mean);
     }
 }
