@@ -66,6 +66,14 @@ pub enum Error {
     /// The node protocol.
     #[error(transparent)]
     Node(#[from] haima_smpc_node::Error),
+    /// A task of a study that cannot be fitted; the tasks beside it ran.
+    #[error("{id}: {error}")]
+    Unfit {
+        /// Manifest id of the task.
+        id: String,
+        /// Why.
+        error: haima_fl_core::Error,
+    },
     /// A cohort or a task.
     #[error(transparent)]
     Task(#[from] haima_fl_core::Error),

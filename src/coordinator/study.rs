@@ -221,9 +221,12 @@ async fn wait_for_sites(network: &Network, config: &Config) -> Result<(), Error>
 
 type Finished = BTreeMap<String, serde_json::Value>;
 
-/// Runs all tasks; what finished, how long each took, and how it ended.
+/// Runs all tasks; what finished, how long each took, and how it ended. A task that cannot be fitted
+/// (no event, separation), or that builds on one, does not keep those after it from their answer; the
+/// study ends in the first such error all the same.
 fn run_tasks(network: &Network, run: u32) -> (Finished, BTreeMap<String, f64>, Result<(), Error>) {
     let (mut finished, mut timings) = (Finished::new(), BTreeMap::new());
+    let mut outcome = Ok(());
     for entry in &network.manifest.tasks {
         let started = Instant::now();
         let max_steps = entry.max_steps;
@@ -237,8 +240,12 @@ fn run_tasks(network: &Network, run: u32) -> (Finished, BTreeMap<String, f64>, R
                 network.events.tell(Event::TaskDone { task, result: result.clone() });
                 finished.insert(entry.id.clone(), result);
             }
+            Err(Error::Task(error)) => {
+                tracing::warn!(task = %entry.id, %error, "the task failed; the study goes on");
+                outcome = outcome.and(Err(Error::Unfit { id: entry.id.clone(), error }));
+            }
             Err(error) => return (finished, timings, Err(error)),
         }
     }
-    (finished, timings, Ok(()))
+    (finished, timings, outcome)
 }

@@ -6,7 +6,7 @@
 //! it can choose, but once a step: all hospitals of a round see the same, who is in a sum is signed by
 //! them, and a hospital goes on from one sum of a step for good, by its journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use haima_crypto::encode::{Canonical as _, Digest, from_hex};
@@ -38,6 +38,8 @@ pub(super) struct Replay {
     fresh: Vec<Absorbed>,
     run: Option<u32>,
     finished: BTreeMap<String, serde_json::Value>,
+    /// Tasks of the run whose released sums, all of them, lead to no result.
+    without: BTreeSet<String>,
     current: Option<Current>,
 }
 
@@ -79,7 +81,8 @@ impl Replay {
         });
         let known = known.collect();
         let (finished, fresh) = (BTreeMap::new(), Vec::new());
-        Self { manifest, known, fresh, run: None, finished, current: None }
+        let without = BTreeSet::new();
+        Self { manifest, known, fresh, run: None, finished, without, current: None }
     }
 
     /// Brings the replay to the step of a spec and returns the one question that belongs there.
@@ -96,6 +99,7 @@ impl Replay {
             // Another run has results of its own.
             (self.run, self.current) = (Some(spec.run), None);
             self.finished.clear();
+            self.without.clear();
         }
         self.finish_earlier_tasks(spec, releases).await?;
         self.open(&spec.task_id, spec.run)?;
@@ -127,13 +131,31 @@ impl Replay {
             .iter()
             .map(|entry| entry.id.clone())
             .take_while(|id| *id != spec.task_id)
-            .filter(|id| !self.finished.contains_key(id))
+            .filter(|id| !self.finished.contains_key(id) && !self.without.contains(id))
             .collect();
         for task in earlier {
-            self.open(&task, spec.run)?;
-            // A task that has not ended was not run, or failed; this one does without it.
-            while !self.finished.contains_key(&task) && self.advance(releases).await? {}
+            // A task that has not ended was not run, or cannot be fitted, here as at the coordinator;
+            // this one does without it.
+            match self.finish(&task, spec.run, releases).await {
+                Ok(()) => {}
+                Err(Error::Task(error)) => {
+                    tracing::debug!(%task, %error, "no result of an earlier task");
+                    self.without.insert(task);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
+    }
+
+    async fn finish(
+        &mut self,
+        task: &str,
+        run: u32,
+        releases: &mut impl Releases,
+    ) -> Result<(), Error> {
+        self.open(task, run)?;
+        while !self.finished.contains_key(task) && self.advance(releases).await? {}
         Ok(())
     }
 
