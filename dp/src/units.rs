@@ -260,6 +260,34 @@ impl Sensitivity {
         }
     }
 
+    /// D = ceil(C/g + sqrt(d) + e) for a sum of clipped vectors of `dimension` coordinates over at most
+    /// `patients`, formed in doubles and truncated once (rule S2, first form).
+    ///
+    /// The vectors are c (a b^T) of single-precision factors and a factor c in doubles, at most C long
+    /// but for the rounding of c, which is relative and below (d + 8) u, u = 2^-53. A coordinate of a
+    /// sum of n of them, added in any order, is off by at most gamma_(n+2) times the sum of its
+    /// terms' sizes (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 4.2,
+    /// with the two multiplications of each term), so the whole vector by at most gamma_(n+2) n C.
+    /// Both of two neighbouring sums are; truncation moves each coordinate of their difference by less
+    /// than 1. So e = ((d + 8) u + 2 gamma_(n+2) n) C/g.
+    ///
+    /// # Errors
+    /// As [`Self::of_clip`].
+    pub fn of_float_sum(clip: f64, grid: Grid, dimension: u64, patients: u64) -> Result<Self> {
+        let steps = positive("the clip norm", clip)? * grid.steps_per_unit();
+        let unit = f64::EPSILON / 2.0;
+        let (d, n) = (dimension as f64, patients as f64);
+        let gamma = (n + 2.0) * unit / (1.0 - (n + 2.0) * unit);
+        let relative = (d + 8.0) * unit + 2.0 * gamma * n;
+        // The figure itself is computed in doubles; a part in 10^12 more covers that.
+        let steps = ((steps * (1.0 + relative) + d.sqrt()) * (1.0 + 1e-12)).ceil();
+        if relative.is_finite() && gamma >= 0.0 && steps <= Self::MAX as f64 {
+            Self::new(steps as u64)
+        } else {
+            Err(Error::SensitivityOutOfRange { steps })
+        }
+    }
+
     /// D for a patient who may be treated in `hospitals` hospitals (rule S1: m scales D).
     ///
     /// # Errors

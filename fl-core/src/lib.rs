@@ -16,6 +16,7 @@ pub mod cohort;
 pub mod design;
 pub mod error;
 mod intake;
+pub mod learn;
 pub mod linalg;
 pub mod nn;
 pub mod registry;

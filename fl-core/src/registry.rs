@@ -11,7 +11,7 @@ use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
 use crate::tasks::{
     cif, clusters, comutation, concordance, cox, finegray, glm, hazard, km, meta, multistate, pca,
-    scan, table1, validate,
+    scan, table1, train, validate,
 };
 
 /// Results of the study's earlier tasks, by their manifest id.
@@ -34,6 +34,7 @@ const TASKS: &[(&str, u32, Open)] = &[
     (concordance::NAME, concordance::VERSION, |p, s, finished| {
         Ok(start(concordance::Concordance::new(p, s, finished)?))
     }),
+    (train::NAME, train::VERSION, |p, s, finished| Ok(start(train::Train::new(p, s, finished)?))),
     (meta::NAME, meta::VERSION, |p, s, _| Ok(start(meta::Meta::new(p, s)?))),
     (validate::NAME, validate::VERSION, validate::open),
     (pca::NAME, pca::VERSION, |p, s, _| Ok(start(pca::Pca::new(p, s)?))),

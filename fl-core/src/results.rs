@@ -10,6 +10,7 @@ pub mod finegray;
 pub mod gridded;
 pub mod meta;
 pub mod multistate;
+pub mod network;
 pub mod noised;
 pub mod pca;
 pub mod penalty;

@@ -3,6 +3,8 @@
 //! [`SecureSum`] is implemented outside this crate by the node rounds and by masked aggregation.
 //! [`PlainSum`] adds in the clear, in one process: for tests and for comparisons that say so.
 
+use haima_dp::gauss::DiscreteGaussian;
+use haima_dp::noise::{NoiseRng, NoiseScale, noise_stream};
 use haima_dp::sampler::PoissonSampler;
 use haima_dp::units::Rate;
 use rand_core::CryptoRng;
@@ -106,6 +108,15 @@ fn sample(
 pub struct PlainSum<'a> {
     sites: Vec<PlainSite<'a>>,
     rng: Box<dyn CryptoRng>,
+    noise: Option<SimulatedNoise>,
+}
+
+/// The noise that nodes would add, from a public seed: for figures that can be made again, and
+/// protecting nobody.
+struct SimulatedNoise {
+    gauss: DiscreteGaussian,
+    generator: NoiseRng,
+    nodes: u32,
 }
 
 struct PlainSite<'a> {
@@ -135,7 +146,16 @@ impl<'a> PlainSum<'a> {
                 Ok(PlainSite { cohort, run, state, max_patients, min_local_rows })
             })
             .collect::<Result<_, Error>>()?;
-        Ok(Self { sites, rng: Box::new(rng) })
+        Ok(Self { sites, rng: Box::new(rng), noise: None })
+    }
+
+    /// Adds to every sum what so many nodes would, each with scale `scale` in grid steps, from a
+    /// public seed: *no privacy*, the same bits every time.
+    #[must_use]
+    pub fn with_simulated_noise(mut self, scale: NoiseScale, nodes: u32, seed: [u8; 32]) -> Self {
+        let (gauss, generator) = (scale.sampler(), noise_stream(&seed));
+        self.noise = Some(SimulatedNoise { gauss, generator, nodes });
+        self
     }
 }
 
@@ -158,6 +178,13 @@ impl SecureSum for PlainSum<'_> {
             let answer = site.run.contribute(&view, &mut site.state, &mut *self.rng)?;
             for (sum, value) in total.iter_mut().zip(answer.values.iter()) {
                 *sum += i128::from(*value);
+            }
+        }
+        if let Some(noise) = &mut self.noise {
+            for value in &mut total {
+                for _ in 0..noise.nodes {
+                    *value += i128::from(noise.gauss.sample(&mut noise.generator));
+                }
             }
         }
         let sites = u32::try_from(self.sites.len()).unwrap_or(u32::MAX);

@@ -36,7 +36,7 @@ impl Shape {
     }
 
     /// (inputs, outputs, whether there is a bias) of each layer.
-    fn layers(&self) -> impl Iterator<Item = (usize, usize, bool)> + '_ {
+    pub(crate) fn layers(&self) -> impl Iterator<Item = (usize, usize, bool)> + '_ {
         let last = self.widths.len().saturating_sub(2);
         self.widths.iter().zip(self.widths.iter().skip(1)).enumerate().map(
             move |(layer, (&inputs, &outputs))| (inputs, outputs, layer < last || self.last_bias),

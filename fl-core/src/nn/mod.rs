@@ -12,6 +12,8 @@ pub mod ghost;
 pub mod mlp;
 pub mod packing;
 
+pub use packing::PatientLoss;
+
 /// The 64-bit generator of Steele, Lea and Flood (OOPSLA 2014), `SplitMix64`.
 ///
 /// # Security

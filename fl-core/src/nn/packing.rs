@@ -20,7 +20,7 @@ use super::SplitMix64;
 use super::ghost::PatientGradients;
 
 /// Rows of one pass.
-pub const CHUNK: usize = 32;
+pub const CHUNK: usize = 64;
 
 /// Rounds of the probe: each puts the probe row into every position once.
 const ROUNDS: usize = 2;
@@ -46,7 +46,7 @@ pub enum Packing {
 impl Packing {
     /// Probes a network and says how its patients may be laid.
     #[must_use]
-    pub fn probe(loss: &impl PatientLoss) -> Self {
+    pub fn probe(loss: &(impl PatientLoss + ?Sized)) -> Self {
         let mut random = SplitMix64::new(0x6861_696d_6121);
         let mut draw =
             |len: usize| -> Vec<f32> { (0..len).map(|_| random.symmetric() as f32).collect() };
@@ -73,7 +73,7 @@ impl Packing {
     #[must_use]
     pub fn each(
         self,
-        loss: &impl PatientLoss,
+        loss: &(impl PatientLoss + ?Sized),
         patients: &[f32],
         capacity: u64,
         mut take: impl FnMut(&mut [f64]),
@@ -106,6 +106,42 @@ impl Packing {
     }
 }
 
+impl Packing {
+    /// Adds the gradients of `[patients, width]` encoded patients, each clipped to L2 norm `clip`, to
+    /// a sum in doubles ([`PatientGradients::add_clipped`]); padded up to `capacity` as
+    /// [`Packing::each`] is. False, with the sum spoiled, when gradients could not be had.
+    #[must_use]
+    pub fn sum(
+        self,
+        loss: &(impl PatientLoss + ?Sized),
+        patients: &[f32],
+        capacity: u64,
+        clip: f64,
+        sum: &mut [f64],
+    ) -> bool {
+        let width = loss.width().max(1);
+        let together = match self {
+            Self::Chunks => CHUNK,
+            Self::Alone => 1,
+        };
+        let real = patients.len() / width;
+        let rows = usize::try_from(capacity).unwrap_or(usize::MAX).max(real);
+        let mut groups = patients.chunks(together * width);
+        for first in (0..rows).step_by(together) {
+            let mut chunk = Zeroizing::new(vec![0.0; CHUNK * width]);
+            place(&mut chunk, 0, groups.next().unwrap_or_default());
+            let Some(gradients) = loss.gradients(&chunk) else { return false };
+            // Padding adds nothing, whatever the weights.
+            for row in 0..together.min(real.saturating_sub(first)) {
+                if !gradients.add_clipped(row, clip, sum) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
 fn place(chunk: &mut [f32], position: usize, rows: &[f32]) {
     let width = chunk.len() / CHUNK;
     for (place, value) in chunk.iter_mut().skip(position * width).zip(rows) {
@@ -114,7 +150,7 @@ fn place(chunk: &mut [f32], position: usize, rows: &[f32]) {
 }
 
 /// A row's gradient as bits, both zeros being one.
-fn vector(loss: &impl PatientLoss, chunk: &[f32], row: usize) -> Option<Vec<u64>> {
+fn vector(loss: &(impl PatientLoss + ?Sized), chunk: &[f32], row: usize) -> Option<Vec<u64>> {
     let mut gradient = Vec::new();
     let written = loss.gradients(chunk)?.write(row, &mut gradient);
     written.then(|| gradient.iter().map(|value| (value + 0.0).to_bits()).collect())

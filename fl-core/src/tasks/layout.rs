@@ -24,7 +24,7 @@ const ROUNDING: f64 = 1.0 + 1.0 / (1 << 20) as f64;
 const COUNT: &str = "count";
 
 /// Reads a task's parameters, refusing unknown ones.
-pub(super) fn params<T: DeserializeOwned>(task: &str, table: &toml::Table) -> Result<T, Error> {
+pub(crate) fn params<T: DeserializeOwned>(task: &str, table: &toml::Table) -> Result<T, Error> {
     table
         .clone()
         .try_into()
@@ -32,23 +32,23 @@ pub(super) fn params<T: DeserializeOwned>(task: &str, table: &toml::Table) -> Re
 }
 
 /// A refusal of a parameter.
-pub(super) fn refuse(task: &str, reason: impl Into<String>) -> Error {
+pub(crate) fn refuse(task: &str, reason: impl Into<String>) -> Error {
     Error::Params { task: task.to_owned(), reason: reason.into() }
 }
 
 /// A sum that cannot be used.
-pub(super) fn unfit(task: &str, reason: impl Into<String>) -> Error {
+pub(crate) fn unfit(task: &str, reason: impl Into<String>) -> Error {
     Error::Fit { task: task.to_owned(), reason: reason.into() }
 }
 
 /// A block of counts. `patient_norm` bounds the L2 norm of what one patient adds.
-pub(super) fn counts(name: &str, len: usize, patient_norm: f64) -> Block {
+pub(crate) fn counts(name: &str, len: usize, patient_norm: f64) -> Block {
     reals(name, len, patient_norm, 0)
 }
 
 /// A block of reals on the grid `2^-frac_bits`; what one patient adds has an L2 norm of at most
 /// `patient_norm`.
-pub(super) fn reals(name: &str, len: usize, patient_norm: f64, frac_bits: u8) -> Block {
+pub(crate) fn reals(name: &str, len: usize, patient_norm: f64, frac_bits: u8) -> Block {
     let steps = (1u64 << frac_bits) as f64;
     Block {
         name: name.to_owned(),
@@ -61,12 +61,12 @@ pub(super) fn reals(name: &str, len: usize, patient_norm: f64, frac_bits: u8) ->
 
 /// The block that opens every vector. A site with n >= 1 patients and e <= n events adds
 /// (1, n, e), of norm at most sqrt(3) n.
-pub(super) fn count_block() -> Block {
+pub(crate) fn count_block() -> Block {
     counts(COUNT, 3, 3f64.sqrt())
 }
 
 /// A question of the exact class about all patients: no patient's part is bounded for noise.
-pub(super) fn exact(task: &str, version: u32, blocks: Vec<Block>, bytes: Vec<u8>) -> Query {
+pub(crate) fn exact(task: &str, version: u32, blocks: Vec<Block>, bytes: Vec<u8>) -> Query {
     Query {
         task: task.to_owned(),
         version,
@@ -95,7 +95,7 @@ pub(super) const NOISED_BITS: u8 = crate::results::noised::COUNT_BITS;
 
 /// Blocks of a noised release, and its D: `norm_squared` bounds the squared L2 norm of all that one
 /// patient adds to all blocks together. All are on one grid, since all get one noise.
-pub(super) fn noised(blocks: &[(&str, usize)], norm_squared: f64) -> (Vec<Block>, Option<u64>) {
+pub(crate) fn noised(blocks: &[(&str, usize)], norm_squared: f64) -> (Vec<Block>, Option<u64>) {
     let steps = (1u64 << NOISED_BITS) as f64;
     // Patients are truncated one by one and added in integers, so this is D itself (rule S2).
     let distance = (norm_squared.sqrt() * steps).ceil() as u64;
@@ -109,13 +109,13 @@ pub(super) fn noised(blocks: &[(&str, usize)], norm_squared: f64) -> (Vec<Block>
 }
 
 /// A patient's own value, truncated toward zero to the grid of noised releases.
-pub(super) fn on_noised_grid(value: f64) -> f64 {
+pub(crate) fn on_noised_grid(value: f64) -> f64 {
     let steps = (1u64 << NOISED_BITS) as f64;
     (value * steps).trunc() / steps
 }
 
 /// The finest grid for blocks of these norms a patient.
-pub(super) fn frac_bits(patient_norms: &[f64]) -> u8 {
+pub(crate) fn frac_bits(patient_norms: &[f64]) -> u8 {
     let squares: f64 = patient_norms.iter().map(|norm| norm * norm).sum();
     // One step more a block for rounding up, and 64 for the blocks of counts.
     let fits = |bits: &u8| {
@@ -127,7 +127,7 @@ pub(super) fn frac_bits(patient_norms: &[f64]) -> u8 {
 }
 
 /// Refuses a layout that is too large to share and prove.
-pub(super) fn check(task: &str, query: &Query) -> Result<(), Error> {
+pub(crate) fn check(task: &str, query: &Query) -> Result<(), Error> {
     // Told when a task is opened, not when its last step cannot be planned.
     query.site_bound(FINE_FOR as u64)?;
     if query.dimension() <= MAX_DIMENSION && query.blocks.iter().all(|block| block.len > 0) {
@@ -145,7 +145,7 @@ pub(super) fn check(task: &str, query: &Query) -> Result<(), Error> {
 }
 
 /// The answer of a site whose complete rows are below its floor or past the public cap (S5).
-pub(super) fn floor(query: &Query, site: &Site<'_>, complete: usize) -> Option<Contribution> {
+pub(crate) fn floor(query: &Query, site: &Site<'_>, complete: usize) -> Option<Contribution> {
     let complete = complete as u64;
     let floor = site.min_local_rows.max(1);
     if complete < floor {
@@ -160,20 +160,20 @@ pub(super) fn floor(query: &Query, site: &Site<'_>, complete: usize) -> Option<C
 }
 
 /// The block [`count_block`] of one site.
-pub(super) fn count_values(patients: usize, events: usize) -> Vec<f64> {
+pub(crate) fn count_values(patients: usize, events: usize) -> Vec<f64> {
     vec![1.0, patients as f64, events as f64]
 }
 
 /// What the block `count` of a sum says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counts {
-    pub(super) sites: u64,
-    pub(super) patients: u64,
-    pub(super) events: u64,
+pub(crate) struct Counts {
+    pub(crate) sites: u64,
+    pub(crate) patients: u64,
+    pub(crate) events: u64,
 }
 
 /// Reads the block `count`.
-pub(super) fn read_counts(sum: &Sum) -> Result<Counts, Error> {
+pub(crate) fn read_counts(sum: &Sum) -> Result<Counts, Error> {
     match block(sum, COUNT, 3)?.as_slice() {
         [sites, patients, events] => {
             Ok(Counts { sites: whole(*sites), patients: whole(*patients), events: whole(*events) })
@@ -183,7 +183,7 @@ pub(super) fn read_counts(sum: &Sum) -> Result<Counts, Error> {
 }
 
 /// Reads a block of known length.
-pub(super) fn block(sum: &Sum, name: &str, len: usize) -> Result<Vec<f64>, Error> {
+pub(crate) fn block(sum: &Sum, name: &str, len: usize) -> Result<Vec<f64>, Error> {
     let values = sum.block(name);
     if values.len() == len {
         Ok(values)
@@ -193,17 +193,17 @@ pub(super) fn block(sum: &Sum, name: &str, len: usize) -> Result<Vec<f64>, Error
 }
 
 /// A summed count; negative only in a sum that no honest sites made.
-pub(super) fn whole(value: f64) -> u64 {
+pub(crate) fn whole(value: f64) -> u64 {
     value as u64
 }
 
 /// An iterate as a query carries it.
-pub(super) fn to_bytes(iterate: &[f64]) -> Vec<u8> {
+pub(crate) fn to_bytes(iterate: &[f64]) -> Vec<u8> {
     iterate.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 /// Reads `len` numbers of a query's iterate.
-pub(super) fn from_bytes(query: &Query, len: usize) -> Result<Vec<f64>, Error> {
+pub(crate) fn from_bytes(query: &Query, len: usize) -> Result<Vec<f64>, Error> {
     let (chunks, rest) = query.bytes.as_chunks::<8>();
     if chunks.len() == len && rest.is_empty() {
         Ok(chunks.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())

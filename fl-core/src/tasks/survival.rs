@@ -7,18 +7,18 @@ use crate::schema::{Kind, Schema};
 
 /// A pair of columns: follow-up time and whether it ended in the event.
 #[derive(Clone, Debug)]
-pub(super) struct Survival {
-    pub(super) time: String,
+pub(crate) struct Survival {
+    pub(crate) time: String,
     pub(super) event: String,
     /// The public upper end of the time column's range.
-    pub(super) max_time: f64,
+    pub(crate) max_time: f64,
     /// Index and name of the level of `event` that counts; `None` where `event` is a flag.
     cause: Option<(usize, String)>,
 }
 
 impl Survival {
     /// Checks that `time` is a numeric column from 0 upwards and `event` a flag.
-    pub(super) fn new(task: &str, schema: &Schema, time: &str, event: &str) -> Result<Self, Error> {
+    pub(crate) fn new(task: &str, schema: &Schema, time: &str, event: &str) -> Result<Self, Error> {
         let max_time = check_time(task, schema, time)?;
         check_flag(task, schema, event)?;
         Ok(Self { time: time.to_owned(), event: event.to_owned(), max_time, cause: None })
@@ -48,7 +48,7 @@ impl Survival {
     }
 
     /// Time and event of a patient; `None` when either is missing.
-    pub(super) fn of(&self, cohort: &Cohort, patient: usize) -> Option<(f64, bool)> {
+    pub(crate) fn of(&self, cohort: &Cohort, patient: usize) -> Option<(f64, bool)> {
         let time = cohort.value(&self.time, patient)?;
         let event = cohort.value(&self.event, patient)?;
         let event = match &self.cause {
@@ -70,7 +70,7 @@ pub(super) fn check_time(task: &str, schema: &Schema, name: &str) -> Result<f64,
 }
 
 /// Checks that a column is a flag.
-pub(super) fn check_flag(task: &str, schema: &Schema, name: &str) -> Result<(), Error> {
+pub(crate) fn check_flag(task: &str, schema: &Schema, name: &str) -> Result<(), Error> {
     match &schema.column(name)?.kind {
         Kind::Flag => Ok(()),
         _ => Err(refuse(task, format!("`{name}` must be a column of kind flag"))),
@@ -138,7 +138,7 @@ impl Groups {
     }
 
     /// A patient's group; `None` when it is missing.
-    pub(super) fn of(&self, cohort: &Cohort, patient: usize) -> Option<usize> {
+    pub(crate) fn of(&self, cohort: &Cohort, patient: usize) -> Option<usize> {
         match &self.column {
             None => Some(0),
             Some(column) => {

@@ -1,0 +1,95 @@
+//! A trained model at work: opened from a result, asked about patients.
+
+use super::model::Model;
+use super::models;
+use crate::cohort::Cohort;
+use crate::error::Error;
+use crate::registry::Finished;
+use crate::results::network::{Network, SCHEMA};
+use crate::schema::Schema;
+use crate::tasks::hazard::split::Split;
+use crate::tasks::layout::refuse;
+
+/// A model with its weights.
+pub struct Trained {
+    model: Box<dyn Model>,
+    weights: Vec<f64>,
+    split: Split,
+}
+
+impl Trained {
+    /// The model that a finished task of the study trained.
+    ///
+    /// # Errors
+    /// When there is no such result, or it does not fit the schema.
+    pub fn of_finished(
+        task: &str,
+        schema: &Schema,
+        finished: &Finished,
+        id: &str,
+    ) -> Result<Self, Error> {
+        let Some(result) = finished.get(id) else {
+            return Err(refuse(task, format!("no earlier task `{id}` in this study has finished")));
+        };
+        let network = serde_json::from_value(result.clone()).map_err(|error| {
+            refuse(task, format!("the result of `{id}` is no trained network: {error}"))
+        })?;
+        Self::new(task, schema, &network)
+    }
+
+    /// A model from its result.
+    ///
+    /// # Errors
+    /// [`Error::Params`] naming `task` when its columns are none of the schema's, or weights are of
+    /// another number or not finite.
+    pub fn new(task: &str, schema: &Schema, network: &Network) -> Result<Self, Error> {
+        if network.schema != SCHEMA {
+            let reason =
+                format!("a model of form `{}`; this binary reads {SCHEMA}", network.schema);
+            return Err(refuse(task, reason));
+        }
+        let finished = Finished::new();
+        let terms = Some(network.model.terms.as_slice());
+        let context = models::Context { task, schema, finished: &finished, terms };
+        let model = models::open(&network.model.params, &context)?;
+        let finite = network.weights.iter().all(|weight| weight.is_finite());
+        if model.parameters() != network.weights.len() || !finite {
+            let reason = format!(
+                "{} weights where the model has {}, or one that is no number; take the result of a \
+                 finished training as it is",
+                network.weights.len(),
+                model.parameters()
+            );
+            return Err(refuse(task, reason));
+        }
+        let split = Split::new(network.seed, network.holdout, schema);
+        Ok(Self { model, weights: network.weights.clone(), split })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &dyn Model {
+        self.model.as_ref()
+    }
+
+    /// Its weights.
+    #[must_use]
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// Whether a patient was kept out of training.
+    #[must_use]
+    pub fn holds_out(&self, cohort: &Cohort, patient: usize) -> bool {
+        self.split.holds_out(cohort, patient)
+    }
+
+    /// The prediction for a patient, whose outcome need not be known; `None` when an input is
+    /// missing.
+    #[must_use]
+    pub fn predict(&self, cohort: &Cohort, patient: usize) -> Option<Vec<f64>> {
+        let mut inputs = Vec::with_capacity(self.model.inputs().width());
+        let complete = self.model.inputs().encode(cohort, patient, &mut inputs);
+        if complete { self.model.predict(&self.weights, &inputs) } else { None }
+    }
+}

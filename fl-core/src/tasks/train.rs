@@ -1,0 +1,174 @@
+//! Trains a model over secure sums: `model` says what, `strategy` how.
+//!
+//! Each round's query carries the round's number, the weights and what the strategy sends beside them
+//! (f64, little-endian); a site answers with the strategy's blocks. The state is a function of the
+//! released sums alone (rule X3), so a run can be taken up at any round, and sites replay it.
+//!
+//! # No floor on rows under privacy
+//!
+//! Strategies with [`Unit::Patient`] do not apply `Site::min_local_rows`: a site that answers zero
+//! below a number of patients would let one patient move the sum by far more than D (rule S2).
+
+use rand_core::CryptoRng;
+use serde::Deserialize;
+
+use super::hazard::split::Split;
+use super::layout::{self, refuse, unfit};
+use crate::error::Error;
+use crate::learn::local::Local;
+use crate::learn::model::Model;
+use crate::learn::models;
+use crate::learn::strategies::{self, Broadcast, Server, Strategy, Unit};
+use crate::registry::Finished;
+use crate::results::network::{self, Network};
+use crate::schema::Schema;
+use crate::sum::Sum;
+use crate::task::{Contribution, Next, Query, Site, SiteState, Task};
+
+/// Name of the task.
+pub const NAME: &str = "train";
+/// Version of the task.
+pub const VERSION: u32 = 1;
+
+const MOST_STEPS: u32 = 10_000;
+
+/// What the manifest says of a training. All of it is public.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// The model: `name`, `version` and its own parameters.
+    pub model: toml::Table,
+    /// The strategy: `name` and its own parameters; per-step DP-SGD by default.
+    #[serde(default)]
+    pub strategy: toml::Table,
+    /// Rounds, each one secure sum.
+    pub steps: u32,
+    /// A public guess of the training patients in all sites together.
+    #[serde(default)]
+    pub expected_patients: u64,
+    /// Seed of the start, the order of patients and the holdout (rule N4).
+    pub seed: u64,
+    /// Share of patients kept out of training.
+    #[serde(default)]
+    pub holdout: f64,
+}
+
+/// The task; see the module's head.
+pub struct Train {
+    params: Params,
+    model: Box<dyn Model>,
+    strategy: Box<dyn Strategy>,
+    split: Split,
+}
+
+impl Train {
+    /// The task of these parameters.
+    ///
+    /// # Errors
+    /// When a parameter or a column cannot be used, or the model is too large for a round.
+    pub fn new(table: &toml::Table, schema: &Schema, finished: &Finished) -> Result<Self, Error> {
+        let params: Params = layout::params(NAME, table)?;
+        if !(1..=MOST_STEPS).contains(&params.steps) {
+            return Err(refuse(NAME, format!("`steps` must be 1 to {MOST_STEPS}")));
+        }
+        if !(0.0..1.0).contains(&params.holdout) {
+            return Err(refuse(NAME, "`holdout` must be at least 0 and below 1"));
+        }
+        let model = models::open(
+            &params.model,
+            &models::Context { task: NAME, schema, finished, terms: None },
+        )?;
+        let head = model
+            .layers()
+            .iter()
+            .flat_map(|layer| std::iter::repeat_n(layer.head, layer.len()))
+            .collect();
+        let expected_patients = params.expected_patients;
+        let context = strategies::Context { schema, head, expected_patients };
+        let strategy = strategies::open(NAME, &params.strategy, &context)?;
+        if strategy.unit() == Unit::Patient && expected_patients == 0 {
+            let reason = "`expected_patients` must be at least 1: what sums are divided by";
+            return Err(refuse(NAME, reason));
+        }
+        let split = Split::new(params.seed, params.holdout, schema);
+        let task = Self { params, model, strategy, split };
+        layout::check(NAME, &task.query(&task.start()))?;
+        Ok(task)
+    }
+
+    fn output(&self, server: &Server) -> Network {
+        Network {
+            schema: network::SCHEMA.to_owned(),
+            model: network::Model {
+                params: self.params.model.clone(),
+                terms: self.model.inputs().terms().to_vec(),
+                outputs: self.model.outputs(),
+                layers: self.model.layers().into_iter().map(Into::into).collect(),
+            },
+            strategy: self.params.strategy.clone(),
+            unit: self.strategy.unit(),
+            weights: server.weights.clone(),
+            steps: server.step,
+            seed: self.params.seed,
+            holdout: self.params.holdout,
+        }
+    }
+}
+
+impl Task for Train {
+    type State = Server;
+    type Output = Network;
+
+    fn start(&self) -> Server {
+        self.strategy.start(self.model.initial(self.params.seed))
+    }
+
+    fn query(&self, server: &Server) -> Query {
+        let dimension = server.weights.len();
+        let step = [f64::from(server.step)];
+        let told = [&step[..], &server.weights, self.strategy.extra(server)].concat();
+        Query {
+            task: NAME.to_owned(),
+            version: VERSION,
+            blocks: self.strategy.blocks(dimension),
+            sensitivity: self.strategy.sensitivity(dimension),
+            rate: self.strategy.rate(),
+            cohort: String::new(),
+            bytes: layout::to_bytes(&told),
+        }
+    }
+
+    fn contribute(
+        &self,
+        query: &Query,
+        site: &Site<'_>,
+        state: &mut SiteState,
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<Contribution, Error> {
+        let dimension = self.model.parameters();
+        let numbers = query.bytes.len() / 8;
+        let told = layout::from_bytes(query, numbers.max(1 + dimension))?;
+        let (step, rest) = told.split_at(1);
+        let (weights, extra) = rest.split_at(dimension);
+        let step = step.first().map_or(0, |step| *step as u32);
+        let told = Broadcast { weights, extra, step, seed: self.params.seed };
+        let local = Local::new(self.model.as_ref(), &self.split, state);
+        Ok(match self.strategy.contribute(&told, &local, site, state) {
+            Ok(blocks) => Contribution::encode(query, &blocks, site.max_patients),
+            Err(note) => Contribution::zero(query, note),
+        })
+    }
+
+    fn absorb(&self, mut server: Server, sum: &Sum) -> Result<Next<Server, Network>, Error> {
+        self.strategy.absorb(&mut server, sum).map_err(|reason| unfit(NAME, reason))?;
+        server.step += 1;
+        if !server.weights.iter().all(|weight| weight.is_finite()) {
+            return Err(unfit(NAME, "the weights overflowed; lower the learning rate"));
+        }
+        if server.step < self.params.steps {
+            Ok(Next::Continue(server))
+        } else {
+            Ok(Next::Done(self.output(&server)))
+        }
+    }
+}
