@@ -85,8 +85,12 @@ impl<'a> Local<'a> {
             Some([1]) => Packing::Chunks,
             Some(_) => Packing::Alone,
             None => {
-                let start = model.loss(&model.initial(0));
-                let packing = start.map_or(Packing::Alone, |loss| Packing::probe(loss.as_ref()));
+                // Not the model's start: with weights of zero, sums round nowhere and nothing shows.
+                let mut random = SplitMix64::new(0x7072_6f62_65);
+                let weights: Vec<f64> =
+                    (0..model.parameters()).map(|_| random.symmetric()).collect();
+                let loss = model.loss(&weights);
+                let packing = loss.map_or(Packing::Alone, |loss| Packing::probe(loss.as_ref()));
                 let together = u8::from(packing == Packing::Chunks);
                 state.values.insert(PACKING.to_owned(), vec![together]);
                 packing
