@@ -2,5 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod artificial;
+mod newton;
 mod planted;
 mod strategies;

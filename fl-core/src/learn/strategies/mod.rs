@@ -6,6 +6,7 @@
 
 pub mod dp_sgd;
 pub mod fedavg;
+pub mod newton;
 
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +131,8 @@ pub struct Context<'a> {
     pub head: Vec<bool>,
     /// A public guess of the training patients in all sites together.
     pub expected_patients: u64,
+    /// Whether the model is linear in its weights ([`super::model::Model::predictors`]).
+    pub linear: bool,
 }
 
 /// The strategies of this binary. The first is the default.
@@ -138,6 +141,9 @@ const STRATEGIES: &[(&str, Open)] = &[
         Ok(Box::new(dp_sgd::DpSgd::new(task, params(task, table)?, context)?))
     }),
     (fedavg::NAME, |task, table, _| Ok(Box::new(fedavg::FedAvg::new(task, params(task, table)?)?))),
+    (newton::NAME, |task, table, context| {
+        Ok(Box::new(newton::DpNewton::new(task, params(task, table)?, context)?))
+    }),
 ];
 
 /// Names of the strategies.
