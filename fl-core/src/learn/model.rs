@@ -51,6 +51,17 @@ pub enum Kind {
     Reconstruction,
 }
 
+/// A part of a patient's loss: a function of one linear predictor z = x' weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictor {
+    /// x, as long as the weights.
+    pub direction: Vec<f64>,
+    /// First derivative of the loss by z.
+    pub slope: f64,
+    /// Second derivative, at least 0.
+    pub curvature: f64,
+}
+
 /// A network with its inputs and its loss.
 pub trait Model: Send + Sync {
     /// Its parts, in the order of the weights.
@@ -88,6 +99,12 @@ pub trait Model: Send + Sync {
 
     /// An encoded patient's loss in scalar doubles; `None` when a length is wrong.
     fn loss_of(&self, weights: &[f64], patient: &[f32]) -> Option<f64>;
+
+    /// The linear predictors of an encoded patient, in scalar doubles, for a model that is linear in
+    /// its weights; `None` for any other, or when a length is wrong.
+    fn predictors(&self, _weights: &[f64], _patient: &[f32]) -> Option<Vec<Predictor>> {
+        None
+    }
 }
 
 /// A body whose scores an outcome reads: every model but those that learn from inputs alone.
@@ -107,9 +124,11 @@ impl Supervised {
     }
 
     fn scores(&self, weights: &[f64], patient: &[f32]) -> Option<Vec<f64>> {
-        let x: Vec<f64> =
-            patient.get(..self.inputs.width())?.iter().map(|&value| f64::from(value)).collect();
-        self.body.evaluate(weights, &x)
+        self.body.evaluate(weights, &doubles(patient.get(..self.inputs.width())?))
+    }
+
+    fn target(&self, patient: &[f32]) -> Option<Vec<f64>> {
+        Some(doubles(patient.get(self.inputs.width()..self.width())?))
     }
 }
 
@@ -172,11 +191,23 @@ impl Model for Supervised {
 
     fn loss_of(&self, weights: &[f64], patient: &[f32]) -> Option<f64> {
         let (body, own) = self.split(weights)?;
-        let target: Vec<f64> = patient
-            .get(self.inputs.width()..self.width())?
-            .iter()
-            .map(|&value| f64::from(value))
-            .collect();
-        Some(self.outcome.loss_of(own, &self.scores(body, patient)?, &target))
+        Some(self.outcome.loss_of(own, &self.scores(body, patient)?, &self.target(patient)?))
     }
+
+    fn predictors(&self, weights: &[f64], patient: &[f32]) -> Option<Vec<Predictor>> {
+        let (body, own) = self.split(weights)?;
+        let inputs = self.body.direction(&doubles(patient.get(..self.inputs.width())?))?;
+        let scores = self.scores(body, patient)?;
+        let derivatives = self.outcome.derivatives(own, &scores, &self.target(patient)?)?;
+        let of = |(j, [slope, curvature]): (usize, [f64; 2])| {
+            let mut direction = inputs.clone();
+            direction.extend((0..own.len()).map(|k| f64::from(u8::from(j == k))));
+            Predictor { direction, slope, curvature }
+        };
+        Some(derivatives.into_iter().enumerate().map(of).collect())
+    }
+}
+
+fn doubles(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
 }

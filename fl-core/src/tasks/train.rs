@@ -84,7 +84,9 @@ impl Train {
             .flat_map(|layer| std::iter::repeat_n(layer.head, layer.len()))
             .collect();
         let expected_patients = params.expected_patients;
-        let context = strategies::Context { schema, head, expected_patients };
+        let nobody = vec![0.0; model.width()];
+        let linear = model.predictors(&model.initial(params.seed), &nobody).is_some();
+        let context = strategies::Context { schema, head, expected_patients, linear };
         let strategy = strategies::open(NAME, &params.strategy, &context)?;
         if strategy.unit() == Unit::Patient && expected_patients == 0 {
             let reason = "`expected_patients` must be at least 1: what sums are divided by";

@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod images;
+mod artificial;
+mod newton;
 mod planted;
 mod sensitivity;
 mod strategies;

@@ -52,6 +52,14 @@ impl Body for Dense {
     fn evaluate(&self, weights: &[f64], inputs: &[f64]) -> Option<Vec<f64>> {
         self.shape.evaluate(weights, inputs)
     }
+
+    fn direction(&self, inputs: &[f64]) -> Option<Vec<f64>> {
+        let mut direction = inputs.to_vec();
+        if self.shape.parameters() == inputs.len() + 1 {
+            direction.push(1.0); // The bias.
+        }
+        (self.linear && direction.len() == self.shape.parameters()).then_some(direction)
+    }
 }
 
 impl Network for Mlp {

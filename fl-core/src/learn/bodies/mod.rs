@@ -27,6 +27,11 @@ pub trait Body: Send + Sync {
     /// Scores of one patient in scalar doubles, the same on every machine (rule X3). `None` when a
     /// length is wrong.
     fn evaluate(&self, weights: &[f64], inputs: &[f64]) -> Option<Vec<f64>>;
+
+    /// The derivative of the one score by the weights, for a body in which it is linear.
+    fn direction(&self, _inputs: &[f64]) -> Option<Vec<f64>> {
+        None
+    }
 }
 
 /// A body in burn: `[rows, inputs]` to `[rows, scores]`, every layer leaving its part on the tape.

@@ -120,6 +120,12 @@ impl Outcome for Binary {
             _ => f64::NAN,
         }
     }
+
+    fn derivatives(&self, _own: &[f64], scores: &[f64], target: &[f64]) -> Option<Vec<[f64; 2]>> {
+        let ([z], [known, y]) = (scores, target) else { return None };
+        let p = logistic(*z);
+        Some(vec![[known * p - y, known * p * (1.0 - p)]])
+    }
 }
 
 struct BinaryLayer;

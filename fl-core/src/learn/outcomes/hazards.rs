@@ -175,6 +175,21 @@ impl Outcome for Hazard {
             })
             .sum()
     }
+
+    fn derivatives(&self, own: &[f64], scores: &[f64], target: &[f64]) -> Option<Vec<[f64; 2]>> {
+        let &[score] = scores else { return None };
+        let (at_risk, events) = target.split_at_checked(own.len())?;
+        let places = own.iter().zip(at_risk.iter().zip(events));
+        let of = |(alpha, (r, d)): (&f64, (&f64, &f64))| {
+            let z = alpha + score;
+            let (slope, curvature) = match self.form {
+                Form::Rate => (libm::exp(z), libm::exp(z)),
+                Form::Logit => (logistic(z), logistic(z) * (1.0 - logistic(z))),
+            };
+            [r * slope - d, r * curvature]
+        };
+        (events.len() == own.len()).then(|| places.map(of).collect())
+    }
 }
 
 struct HazardLayer {

@@ -44,6 +44,13 @@ pub trait Outcome: Send + Sync {
 
     /// A patient's loss, in scalar doubles.
     fn loss_of(&self, own: &[f64], scores: &[f64], target: &[f64]) -> f64;
+
+    /// Where the loss is a sum over the numbers z_j = score + own weight j (or over the one score of
+    /// an outcome without own weights): its first and second derivative by each z_j, in scalar
+    /// doubles. `None` for any other loss.
+    fn derivatives(&self, _own: &[f64], _scores: &[f64], _target: &[f64]) -> Option<Vec<[f64; 2]>> {
+        None
+    }
 }
 
 /// An outcome's loss in burn.

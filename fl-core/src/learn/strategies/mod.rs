@@ -7,6 +7,7 @@
 //! | name | what it is for | unit | kept at the site |
 //! |---|---|---|---|
 //! | `dp-sgd` | the default; as good as on the pooled rows with the same noise | patient | |
+//! | `dp-newton` | a linear model in few sums | patient | |
 //! | `fedavg` | few rounds, hospitals alike; `momentum` makes it FedAvgM | none | |
 //! | `fedprox` | hospitals that differ: a pull to the common model | none | |
 //! | `scaffold` | hospitals that differ: drift taken out | none | control variate |
@@ -23,6 +24,7 @@ pub mod fedopt;
 pub mod fedper;
 pub mod fedprox;
 pub mod local_training;
+pub mod newton;
 pub mod scaffold;
 
 use serde::de::DeserializeOwned;
@@ -167,6 +169,8 @@ pub struct Context<'a> {
     pub head: Vec<bool>,
     /// A public guess of the training patients in all sites together.
     pub expected_patients: u64,
+    /// Whether the model is linear in its weights ([`super::model::Model::predictors`]).
+    pub linear: bool,
 }
 
 /// The strategies of this binary. The first is the default.
@@ -209,6 +213,9 @@ const STRATEGIES: &[(&str, Open)] = &[
     (ditto::NAME, |task, table, _| {
         let params = local_params(task, table, ditto::KEYS)?;
         Ok(Box::new(ditto::Ditto::new(task, params)?))
+    }),
+    (newton::NAME, |task, table, context| {
+        Ok(Box::new(newton::DpNewton::new(task, params(task, table)?, context)?))
     }),
 ];
 
