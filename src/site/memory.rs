@@ -143,7 +143,10 @@ fn personal(folder: &Path, run: &str) -> PathBuf {
 impl Kept {
     fn write(&self) -> Zeroizing<Vec<u8>> {
         let mut to = Encoder::new(LABEL);
-        to.digest(&self.owner.manifest).digest(&self.owner.data).str(&self.owner.run).u32(self.step);
+        to.digest(&self.owner.manifest)
+            .digest(&self.owner.data)
+            .str(&self.owner.run)
+            .u32(self.step);
         for state in [&self.before, &self.after] {
             to.count(state.values.len());
             for (name, value) in &state.values {

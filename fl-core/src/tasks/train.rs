@@ -189,9 +189,10 @@ impl Task for Train {
         let step = step.first().map_or(0, |step| *step as u32);
         let told = Broadcast { weights, extra, step, seed: self.params.seed };
         let local = Local::new(self.model.as_ref(), &self.split, state);
-        let watched = self.stopping.as_ref().map(|stopping| {
-            stopping.values(&self.strategy.personal(weights, state), &local, site)
-        });
+        let watched = self
+            .stopping
+            .as_ref()
+            .map(|stopping| stopping.values(&self.strategy.personal(weights, state), &local, site));
         Ok(match self.strategy.contribute(&told, &local, site, state) {
             Ok(mut blocks) => {
                 blocks.extend(watched);
@@ -203,9 +204,10 @@ impl Task for Train {
 
     fn absorb(&self, progress: Progress, sum: &Sum) -> Result<Next<Progress, Network>, Error> {
         let Progress { mut server, mut watch } = progress;
-        let stopped = self.stopping.as_ref().is_some_and(|stopping| {
-            stopping.take_in(&mut watch, server.weights.clone(), sum)
-        });
+        let stopped = self
+            .stopping
+            .as_ref()
+            .is_some_and(|stopping| stopping.take_in(&mut watch, server.weights.clone(), sum));
         self.strategy.absorb(&mut server, sum).map_err(|reason| unfit(NAME, reason))?;
         server.step += 1;
         if !server.weights.iter().all(|weight| weight.is_finite()) {

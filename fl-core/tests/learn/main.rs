@@ -1,6 +1,10 @@
 //! Training of networks over sums.
 
+mod bad_training;
 #[path = "../common/mod.rs"]
 mod common;
 mod planted;
+mod stopping;
 mod strategies;
+mod strategies_personal;
+mod strategies_site;
