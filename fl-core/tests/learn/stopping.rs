@@ -39,17 +39,18 @@ fn training_ends_when_the_held_out_loss_gets_no_better_and_gives_the_best_weight
     let hospitals = hospitals();
     for strategy in ["clip = 1.0, learning_rate = 40.0", "name = \"fedavg\", learning_rate = 40.0"]
     {
-        let network = train(&params(strategy, "patience = 3"), &schema(SCHEMA), &hospitals);
+        let network =
+            train(&params(strategy, "patience = 3, cap = 30.0"), &schema(SCHEMA), &hospitals);
         let seen = network.early_stopping.as_ref().expect("figures");
         let figures: Vec<f64> =
             seen.history.iter().map(|figure| figure.expect("held out")).collect();
-        assert!((figures[0] - 2f64.ln()).abs() < 1e-4, "{figures:?}");
+        assert!((figures[0] - 2f64.ln()).abs() < 2e-3, "{figures:?}");
         assert!(seen.stopped && network.steps < 40, "{figures:?}");
         let best = seen.best.expect("a best") as usize;
         assert!(figures.iter().all(|figure| *figure >= figures[best]), "{figures:?}");
         assert_eq!(figures.len(), best + 4, "three more, none better: {figures:?}");
         let again = held_out_loss(&network, &hospitals);
-        assert!((again - figures[best]).abs() < 1e-3, "{again} of {figures:?}");
+        assert!((again - figures[best]).abs() < 2e-3, "{again} of {figures:?}");
     }
 }
 

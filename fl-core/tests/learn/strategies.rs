@@ -3,6 +3,7 @@
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::results::network::Network;
 use haima_fl_core::sum::Sum;
+use rand_chacha::ChaCha20Rng;
 
 use crate::common::{open, schema};
 use crate::planted::{SCHEMA, distance, hospital, log_loss, pooled_optimum, square, train, unit};
@@ -58,10 +59,14 @@ fn federated_averaging_of_hospitals_that_are_alike_comes_to_the_pooled_optimum()
     assert!(off < 0.02, "{off}: {:?}", network.weights);
 }
 
+/// A column that hardly differs between patients, and one that does.
+fn narrow(random: &mut ChaCha20Rng) -> (f64, f64) {
+    (0.6 * unit(random) - 0.3, 2.0 * unit(random) - 1.0)
+}
+
 /// Two hospitals whose own optima are far apart, the one that disagrees with the pooled rows knowing
 /// little (its patients hardly differ in `a`): the mean of their optima is far from the pooled one.
 fn unlike() -> Vec<Cohort> {
-    let narrow = |random: &mut _| (0.6 * unit(random) - 0.3, 2.0 * unit(random) - 1.0);
     vec![
         hospital(1, 300, square, |a, _| 3.0 * a),
         hospital(2, 300, narrow, |a, b| -8.0 * a + 2.0 * b + 1.0),
@@ -90,9 +95,12 @@ fn scaffold_takes_out_client_drift_and_fedprox_limits_it() {
     assert!((none - drift).abs() < 1e-12, "{none} and {drift}");
 }
 
+fn flat(random: &mut ChaCha20Rng) -> (f64, f64) {
+    (2.0 * unit(random) - 1.0, 0.3 * unit(random) - 0.15)
+}
+
 /// A coefficient ten times as large as the other, of a column with a seventh of its spread.
 fn badly_scaled() -> Vec<Cohort> {
-    let flat = |random: &mut _| (2.0 * unit(random) - 1.0, 0.3 * unit(random) - 0.15);
     (1..=3).map(|seed| hospital(seed, 200, flat, |a, b| 2.0 * a + 20.0 * b)).collect()
 }
 

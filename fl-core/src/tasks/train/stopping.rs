@@ -31,6 +31,8 @@ use crate::tasks::layout::refuse;
 const BLOCK: &str = "holdout";
 /// Steps of a patient's part where nothing is charged.
 const EXACT: u64 = 1 << 24;
+/// More steps a patient would leave no room for an exact sum of 100,000 patients in a double.
+const MOST_SCALE: u64 = 1 << 36;
 
 /// What the manifest says of early stopping.
 #[derive(Clone, Debug, Deserialize)]
@@ -115,6 +117,7 @@ impl Stopping {
         let bound = sensitivity.unwrap_or(2 * EXACT);
         // Two parts of at most D / sqrt(2) steps each have norm at most D.
         let scale = (bound as f64 * std::f64::consts::FRAC_1_SQRT_2 * (1.0 - 1e-12)).floor() as u64;
+        let scale = scale.min(MOST_SCALE);
         let frac_bits = match sensitivity {
             Some(_) => blocks.first().map_or(0, |block| block.frac_bits),
             None => 0,
