@@ -18,7 +18,7 @@ use haima_dp::noise::NoiseScale;
 use haima_dp::sampler::PoissonSampler;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::registry;
-use haima_fl_core::task::{Query, Run, Site as SiteView, SiteState};
+use haima_fl_core::task::{Query, Run, Site as SiteView};
 use haima_smpc_node::audit::{Audit, Event};
 use haima_smpc_node::client::CLOCK_MS;
 use haima_smpc_node::epoch::Epoch;
@@ -34,6 +34,7 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::cohorts;
+use super::memory::{Memory, Owner};
 use super::outbox::Outbox;
 use super::policy::Policy;
 use super::replay::{ABSORBED, Absorbed};
@@ -58,9 +59,7 @@ pub(super) struct Hospital {
     /// Rounds charged so far, from the journal.
     pub(super) charged: Vec<AuditRecord>,
     /// What the task keeps between the rounds of one run.
-    pub(super) state: SiteState,
-    /// The run that `state` belongs to, as `task/run`.
-    pub(super) state_of: String,
+    pub(super) memory: Memory,
 }
 
 impl Hospital {
@@ -322,9 +321,10 @@ impl Hospital {
         run: &dyn Run,
         sampler: Option<PoissonSampler>,
     ) -> Result<Zeroizing<Vec<i64>>, Error> {
-        if self.state_of != place_name(spec) {
-            (self.state_of, self.state) = (place_name(spec), SiteState::default());
-        }
+        let (manifest, data) = (self.manifest_digest, self.data);
+        let owner = Owner { manifest, data, run: place_name(spec) };
+        // Another attempt at a step starts from the state before that step.
+        let before = self.memory.before(&owner, spec.step)?;
         let max_patients = self.manifest.max_patients();
         let sampled = sampler.map(|sampler| {
             let batch = sampler.draw(self.cohort.len(), max_patients);
@@ -336,7 +336,9 @@ impl Hospital {
         };
         let min_local_rows = self.policy.min_local_rows;
         let view = SiteView { cohort, capacity, max_patients, min_local_rows };
-        let contribution = run.contribute(&view, &mut self.state, &mut rand::rng())?;
+        let mut state = before.clone();
+        let contribution = run.contribute(&view, &mut state, &mut rand::rng())?;
+        self.memory.keep(owner, spec.step, before, state)?;
         if let (Some(note), None) = (&contribution.note, &sampled) {
             // The site's own log: the network sees shares of zero, which look like any others.
             tracing::info!(round = %spec.digest().short(), %note, "contributes nothing");

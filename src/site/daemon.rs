@@ -12,7 +12,6 @@ use haima_crypto::identity::Signature;
 use haima_dp::ledger::Ledger;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
-use haima_fl_core::task::SiteState;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::client::NodeClient;
 use haima_smpc_node::manifest::Manifest;
@@ -28,6 +27,7 @@ use super::config::Config;
 use super::coordinator::Coordinator;
 use super::masked::{self, Round};
 use super::masks::Masks;
+use super::memory::Memory;
 use super::nodes::Nodes;
 use super::outbox::Outbox;
 use super::policy::Policy;
@@ -104,6 +104,7 @@ fn open(
     let (audit, records) =
         Audit::open(&config.state.join("audit.log"), &config.name, &key.public())?;
     let outbox = Outbox::open(config.state.join("outbox"))?;
+    let memory = Memory::open(config.state.join("kept"))?;
     let charged = records.iter().filter(|r| r.kind.starts_with("charged")).cloned().collect();
     let hospital = Hospital {
         name: config.name.clone(),
@@ -117,8 +118,7 @@ fn open(
         outbox,
         audit,
         charged,
-        state: SiteState::default(),
-        state_of: String::new(),
+        memory,
     };
     Ok((hospital, records))
 }
@@ -201,6 +201,7 @@ impl Site {
             }
             if notice.spec.is_empty() {
                 self.hospital.outbox.erase_except(None)?;
+                self.hospital.memory.finish()?;
                 tracing::info!(site = %self.hospital.name, "the study has ended");
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 //! `policy` is what the hospital allows; `replay` recomputes every question from the releases before it
 //! (rule X3); `answer` charges and computes in the order of rule R5. With nodes, `nodes` sends shares and
 //! `outbox` keeps them until the round has ended; without, `masked` takes a round through its steps and
-//! `masks` remembers. `coordinator` is whom the site calls, `daemon` the loop.
+//! `masks` remembers. `memory` is what a task keeps between rounds. `coordinator` is whom the site calls, `daemon` the loop.
 //!
 //! What concerns the data stays in the site's own log: no message, and no moment at which one is
 //! sent, depends on them once policy has agreed (rule S5).
@@ -15,6 +15,7 @@ mod coordinator;
 mod daemon;
 mod masked;
 mod masks;
+mod memory;
 mod nodes;
 mod outbox;
 mod policy;

@@ -24,6 +24,7 @@ use haima_smpc_node::submission::{Submission, associated};
 use haima_smpc_node::{keyfile, proof, unix_millis};
 
 use super::answer::Hospital;
+use super::memory::Memory;
 use super::outbox::Outbox;
 use super::policy::Policy;
 use crate::provision::{Study, Timing, make_party};
@@ -186,8 +187,7 @@ impl Fixture {
             outbox: Outbox::open(state.join("outbox")).unwrap(),
             audit,
             charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
-            state: SiteState::default(),
-            state_of: String::new(),
+            memory: Memory::open(state.join("kept")).unwrap(),
             policy,
         }
     }

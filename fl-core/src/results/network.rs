@@ -21,12 +21,26 @@ pub struct Network {
     pub unit: Unit,
     /// All weights, layers in order.
     pub weights: Vec<f64>,
+    /// What early stopping saw; the weights are then those of its best figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
     /// Sums absorbed.
     pub steps: u32,
     /// Seed of the start and the holdout.
     pub seed: u64,
     /// Share of patients kept out of training.
     pub holdout: f64,
+}
+
+/// What early stopping saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EarlyStopping {
+    /// Held-out patients' mean loss, a figure a window of rounds; `None` where nobody was held out.
+    pub history: Vec<Option<f64>>,
+    /// Which of them is the smallest.
+    pub best: Option<u32>,
+    /// Whether it ended the training before its last step.
+    pub stopped: bool,
 }
 
 /// A model as it was asked for, and what came of it.

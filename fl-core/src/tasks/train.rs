@@ -4,13 +4,20 @@
 //! (f64, little-endian); a site answers with the strategy's blocks. The state is a function of the
 //! released sums alone (rule X3), so a run can be taken up at any round, and sites replay it.
 //!
+//! With `early_stopping` the loss of held-out patients goes with every sum ([`stopping`]), and the result has
+//! the weights with the best figure.
+//!
 //! # No floor on rows under privacy
 //!
-//! Strategies with [`Unit::Patient`] do not apply `Site::min_local_rows`: a site that answers zero
+//! Strategies with [`Unit::Patient`] or [`Unit::Site`] do not apply `Site::min_local_rows`: a site that answers zero
 //! below a number of patients would let one patient move the sum by far more than D (rule S2).
+
+pub mod stopping;
 
 use rand_core::CryptoRng;
 use serde::Deserialize;
+
+use stopping::{Stopping, Watch};
 
 use super::hazard::split::Split;
 use super::layout::{self, refuse, unfit};
@@ -51,6 +58,8 @@ pub struct Params {
     /// Share of patients kept out of training.
     #[serde(default)]
     pub holdout: f64,
+    /// Ends training when the loss of held-out patients gets no better.
+    pub early_stopping: Option<stopping::Params>,
 }
 
 /// The task; see the module's head.
@@ -59,6 +68,14 @@ pub struct Train {
     model: Box<dyn Model>,
     strategy: Box<dyn Strategy>,
     split: Split,
+    stopping: Option<Stopping>,
+}
+
+/// Where a training stands: a function of the released sums (rule X3).
+#[derive(Clone, Debug)]
+pub struct Progress {
+    server: Server,
+    watch: Watch,
 }
 
 impl Train {
@@ -93,12 +110,26 @@ impl Train {
             return Err(refuse(NAME, reason));
         }
         let split = Split::new(params.seed, params.holdout, schema);
-        let task = Self { params, model, strategy, split };
+        let dimension = model.parameters();
+        let (blocks, d) = (strategy.blocks(dimension), strategy.sensitivity(dimension));
+        let (holdout, unit) = (params.holdout, strategy.unit());
+        let stopping = params.early_stopping.clone();
+        let stopping = stopping.map(|own| Stopping::new(NAME, own, holdout, unit, &blocks, d));
+        let stopping = stopping.transpose()?;
+        let task = Self { params, model, strategy, split, stopping };
         layout::check(NAME, &task.query(&task.start()))?;
         Ok(task)
     }
 
-    fn output(&self, server: &Server) -> Network {
+    fn output(&self, progress: Progress, stopped: bool) -> Network {
+        let Progress { server, watch } = progress;
+        let (best, early_stopping) = match &self.stopping {
+            None => (None, None),
+            Some(_) => {
+                let (best, told) = watch.end(stopped);
+                (best, Some(told))
+            }
+        };
         Network {
             schema: network::SCHEMA.to_owned(),
             model: network::Model {
@@ -109,7 +140,8 @@ impl Train {
             },
             strategy: self.params.strategy.clone(),
             unit: self.strategy.unit(),
-            weights: server.weights.clone(),
+            weights: best.unwrap_or(server.weights),
+            early_stopping,
             steps: server.step,
             seed: self.params.seed,
             holdout: self.params.holdout,
@@ -118,21 +150,25 @@ impl Train {
 }
 
 impl Task for Train {
-    type State = Server;
+    type State = Progress;
     type Output = Network;
 
-    fn start(&self) -> Server {
-        self.strategy.start(self.model.initial(self.params.seed))
+    fn start(&self) -> Progress {
+        let server = self.strategy.start(self.model.initial(self.params.seed));
+        Progress { server, watch: Watch::default() }
     }
 
-    fn query(&self, server: &Server) -> Query {
+    fn query(&self, progress: &Progress) -> Query {
+        let server = &progress.server;
         let dimension = server.weights.len();
         let step = [f64::from(server.step)];
         let told = [&step[..], &server.weights, self.strategy.extra(server)].concat();
+        let mut blocks = self.strategy.blocks(dimension);
+        blocks.extend(self.stopping.as_ref().map(Stopping::block));
         Query {
             task: NAME.to_owned(),
             version: VERSION,
-            blocks: self.strategy.blocks(dimension),
+            blocks,
             sensitivity: self.strategy.sensitivity(dimension),
             rate: self.strategy.rate(),
             cohort: String::new(),
@@ -155,22 +191,35 @@ impl Task for Train {
         let step = step.first().map_or(0, |step| *step as u32);
         let told = Broadcast { weights, extra, step, seed: self.params.seed };
         let local = Local::new(self.model.as_ref(), &self.split, state);
+        let watched = self
+            .stopping
+            .as_ref()
+            .map(|stopping| stopping.values(&self.strategy.personal(weights, state), &local, site));
         Ok(match self.strategy.contribute(&told, &local, site, state) {
-            Ok(blocks) => Contribution::encode(query, &blocks, site.max_patients),
+            Ok(mut blocks) => {
+                blocks.extend(watched);
+                Contribution::encode(query, &blocks, site.max_patients)
+            }
             Err(note) => Contribution::zero(query, note),
         })
     }
 
-    fn absorb(&self, mut server: Server, sum: &Sum) -> Result<Next<Server, Network>, Error> {
+    fn absorb(&self, progress: Progress, sum: &Sum) -> Result<Next<Progress, Network>, Error> {
+        let Progress { mut server, mut watch } = progress;
+        let stopped = self
+            .stopping
+            .as_ref()
+            .is_some_and(|stopping| stopping.take_in(&mut watch, server.weights.clone(), sum));
         self.strategy.absorb(&mut server, sum).map_err(|reason| unfit(NAME, reason))?;
         server.step += 1;
         if !server.weights.iter().all(|weight| weight.is_finite()) {
             return Err(unfit(NAME, "the weights overflowed; lower the learning rate"));
         }
-        if server.step < self.params.steps {
-            Ok(Next::Continue(server))
+        let progress = Progress { server, watch };
+        if stopped || progress.server.step >= self.params.steps {
+            Ok(Next::Done(self.output(progress, stopped)))
         } else {
-            Ok(Next::Done(self.output(&server)))
+            Ok(Next::Continue(progress))
         }
     }
 }

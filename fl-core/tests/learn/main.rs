@@ -1,5 +1,6 @@
 //! Training of networks over sums.
 
+mod bad_training;
 #[path = "../common/mod.rs"]
 mod common;
 mod images;
@@ -7,4 +8,7 @@ mod artificial;
 mod newton;
 mod planted;
 mod sensitivity;
+mod stopping;
 mod strategies;
+mod strategies_personal;
+mod strategies_site;

@@ -136,6 +136,55 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "model = { name = \"mlp\", columns = [\"age\", \"sex\"], outcome = \"ending\", hidden = [2] }\n\
          seed = 3\nsteps = 3\nholdout = 0.2\nstrategy = { name = \"fedavg\", batch = 16 }",
     ),
+    (
+        "train",
+        "model = { name = \"deepsurv\", columns = [\"age\"], time = \"time\", event = \"died\", \
+            cuts = [20, 50, 100], hidden = [2] }\n\
+         seed = 3\nsteps = 4\nexpected_patients = 60\nholdout = 0.3\n\
+         strategy = { optimiser = \"adam\", sample_rate = 0.5 }\n\
+         early_stopping = { patience = 1, every = 2 }",
+    ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nholdout = 0.2\nstrategy = { name = \"fedprox\", mu = 0.5 }\n\
+         early_stopping = { patience = 1 }",
+    ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\", \"hb\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nstrategy = { name = \"scaffold\" }",
+    ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nstrategy = { name = \"fedadagrad\" }",
+    ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nstrategy = { name = \"fedadam\" }",
+    ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nstrategy = { name = \"fedyogi\" }",
+    ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nstrategy = { name = \"dp-fedavg\", sites = 3 }",
+    ),
+    (
+        "train",
+        "model = { name = \"mlp\", columns = [\"age\"], outcome = \"died\", hidden = [2] }\n\
+         seed = 3\nsteps = 3\nstrategy = { name = \"fedper\" }",
+    ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nstrategy = { name = \"ditto\", lambda = 0.5 }",
+    ),
     ("concordance", "model = \"net\"\ntime = \"time\"\nevent = \"died\"\nsubset = \"all\""),
     ("meta", "model = \"cox\"\ntime = \"time\"\nevent = \"died\"\ncovariates = [\"age\"]"),
     ("meta", "model = \"logistic\"\noutcome = \"died\"\ncovariates = [\"age\"]"),

@@ -164,7 +164,9 @@ pub(crate) fn mean(sum: &Sum, block: &str, dimension: usize) -> Result<Vec<f64>,
         return Err(format!("{} numbers for {dimension} weights", values.len()));
     }
     if patients == 0 {
-        return Err("no site has enough complete training patients".into());
+        return Err("no site sent an update: each has too few complete training patients, or an \
+                    update that is no number; its own log says which"
+            .into());
     }
     Ok(values.into_iter().map(|value| value / patients as f64).collect())
 }

@@ -256,7 +256,7 @@ fn local_params<T: DeserializeOwned>(
     own: &[&str],
 ) -> Result<T, Error> {
     let known = || own.iter().chain(LocalTraining::KEYS);
-    match table.keys().find(|key| !known().any(|known| known == key)) {
+    match table.keys().find(|key| !known().any(|known| *known == key.as_str())) {
         Some(key) => {
             let known: Vec<&str> = known().copied().collect();
             let reason = format!("the strategy has no `{key}`; it has {}", known.join(", "));
