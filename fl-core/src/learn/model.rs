@@ -45,7 +45,7 @@ pub enum Kind {
     Classes,
     /// A risk score, then the survival past each cut.
     Survival,
-    /// For each cause, its cumulative incidence at each cut.
+    /// For each cause, its cumulative incidence at each cut; then a risk score a cause.
     Competing,
     /// The inputs again, as the model would draw them.
     Reconstruction,

@@ -2,5 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod competing;
+mod passes;
 mod planted;
 mod strategies;

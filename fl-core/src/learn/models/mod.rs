@@ -31,6 +31,7 @@ const MODELS: &[(&str, u32, Open)] = &[
     ("mlp", 1, tabular::mlp),
     ("deepsurv", 1, tabular::deepsurv),
     ("hazard", 1, tabular::hazard),
+    ("competing", 1, tabular::competing),
 ];
 
 /// Weights that a model may have: what a round can carry.

@@ -7,6 +7,7 @@
 //! | `mlp` | hidden layers | a flag, the event by a horizon, or a category |
 //! | `deepsurv` | hidden layers | as `cox` (Katzman et al., BMC Med Res Methodol 2018;18:24) |
 //! | `hazard` | hidden layers | logit of the hazard of an interval |
+//! | `competing` | hidden layers, or none | which cause ends an interval |
 
 use serde::Deserialize;
 
@@ -17,6 +18,7 @@ use crate::learn::inputs::{Inputs, Missing, Term, expand};
 use crate::learn::model::{Model, Supervised};
 use crate::learn::outcomes::Outcome;
 use crate::learn::outcomes::classes::{Binary, Classes};
+use crate::learn::outcomes::competing::Competing;
 use crate::learn::outcomes::hazards::{Baseline, Form, Hazard};
 use crate::schema::Kind;
 use crate::tasks::layout::{params, refuse};
@@ -97,6 +99,19 @@ impl Target {
         form: Form,
     ) -> Result<Box<dyn Outcome>, Error> {
         let Context { task, schema, .. } = *context;
+        let (columns, cuts, baseline) = self.intervals(task)?;
+        Ok(Box::new(Hazard::new(task, schema, form, columns, cuts, baseline)?))
+    }
+
+    /// A time to the first of several events: the levels of `event` after its first.
+    pub(super) fn competing(&self, context: &Context<'_>) -> Result<Box<dyn Outcome>, Error> {
+        let Context { task, schema, .. } = *context;
+        let (columns, cuts, baseline) = self.intervals(task)?;
+        Ok(Box::new(Competing::new(task, schema, columns, cuts, baseline)?))
+    }
+
+    /// What every outcome over intervals is made of.
+    fn intervals(&self, task: &str) -> Result<((&str, &str), &[f64], Baseline), Error> {
         let (Some(time), Some(event), Some(cuts), None, None) =
             (&self.time, &self.event, &self.cuts, &self.outcome, self.horizon)
         else {
@@ -107,7 +122,7 @@ impl Target {
             scale: self.baseline_scale.unwrap_or(default.scale),
             hazard: self.baseline_hazard.unwrap_or(default.hazard),
         };
-        Ok(Box::new(Hazard::new(task, schema, form, (time, event), cuts, baseline)?))
+        Ok(((time, event), cuts, baseline))
     }
 
     fn names(&self) -> impl Iterator<Item = &String> {
@@ -237,4 +252,13 @@ pub(super) fn deepsurv(
 pub(super) fn hazard(table: &toml::Table, context: &Context<'_>) -> Result<Box<dyn Model>, Error> {
     let params = read(table, context)?;
     layered(&params, context, params.target.hazard(context, Form::Logit)?)
+}
+
+pub(super) fn competing(
+    table: &toml::Table,
+    context: &Context<'_>,
+) -> Result<Box<dyn Model>, Error> {
+    let params = read(table, context)?;
+    let hidden = params.hidden.clone().unwrap_or_else(|| vec![16]);
+    supervised(&params, context, &hidden, params.target.competing(context)?)
 }

@@ -47,6 +47,17 @@ impl Default for Baseline {
     }
 }
 
+impl Baseline {
+    /// Refuses what no baseline can start from.
+    pub(super) fn check(self, task: &str) -> Result<(), Error> {
+        let open_unit = self.hazard > 0.0 && self.hazard < 1.0;
+        if open_unit && self.scale > 0.0 && self.scale.is_finite() {
+            return Ok(());
+        }
+        Err(refuse(task, "`baseline_hazard` must lie between 0 and 1, `baseline_scale` above 0"))
+    }
+}
+
 /// A time to one kind of event.
 #[derive(Clone, Debug)]
 pub struct Hazard {
@@ -71,11 +82,7 @@ impl Hazard {
         baseline: Baseline,
     ) -> Result<Self, Error> {
         let survival = Survival::new(task, schema, time, event)?;
-        let open_unit = baseline.hazard > 0.0 && baseline.hazard < 1.0;
-        if !(open_unit && baseline.scale > 0.0 && baseline.scale.is_finite()) {
-            let reason = "`baseline_hazard` must lie between 0 and 1, `baseline_scale` above 0";
-            return Err(refuse(task, reason));
-        }
+        baseline.check(task)?;
         let intervals = Intervals::new(task, cuts)?;
         Ok(Self { form, survival, intervals, cuts: cuts.to_vec(), baseline })
     }
