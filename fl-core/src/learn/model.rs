@@ -88,6 +88,12 @@ pub trait Model: Send + Sync {
 
     /// An encoded patient's loss in scalar doubles; `None` when a length is wrong.
     fn loss_of(&self, weights: &[f64], patient: &[f32]) -> Option<f64>;
+
+    /// A synthetic patient, in scalar doubles: a number for each of [`Inputs::columns`], as a cohort
+    /// holds it. `None` for a model that draws none, or when the number of weights is wrong.
+    fn sample(&self, _weights: &[f64], _seed: u64) -> Option<Vec<f64>> {
+        None
+    }
 }
 
 /// A body whose scores an outcome reads: every model but those that learn from inputs alone.

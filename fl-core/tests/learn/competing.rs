@@ -1,18 +1,12 @@
 //! Competing risks: the planted law, its gradient, and R's cumulative incidence.
 
 use haima_fl_core::cohort::Cohort;
-use haima_fl_core::learn::model::Model;
-use haima_fl_core::learn::models::{self, Context};
 use haima_fl_core::learn::trained::Trained;
-use haima_fl_core::registry::Finished;
-use haima_fl_core::schema::Schema;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-use crate::common::{
-    MGUS2_EVENT, cohort, mgus2_event, numbers, records, schema, shipped_oracle, table,
-};
-use crate::passes::{equals_differences, gradient};
+use crate::common::{MGUS2_EVENT, cohort, mgus2_event, numbers, records, schema, shipped_oracle};
+use crate::passes::{equals_differences, gradient, open};
 use crate::planted::{square, train, unit};
 
 const SCHEMA: &str = r#"
@@ -40,14 +34,6 @@ const SCHEMA: &str = r#"
 "#;
 
 const CUTS: &str = "cuts = [1, 2, 3, 4, 5, 6], baseline_scale = 1.0";
-
-fn open(schema: &Schema, model: &str) -> Box<dyn Model> {
-    let finished = Finished::new();
-    let context = Context { task: "t", schema, finished: &finished, terms: None };
-    let params = table(&format!("model = {model}"));
-    let params = params["model"].as_table().expect("a table");
-    models::open(params, &context).expect("a model")
-}
 
 /// Relapse has the log odds -2 + 1.5 a against no event in a year, death -1.5 - a + 0.8 b.
 fn hospital(seed: u64, n: usize) -> Cohort {
@@ -81,12 +67,15 @@ fn the_gradient_is_that_of_the_scalar_loss() {
         &schema,
         "{ name = \"competing\", columns = [\"a\", \"b\"], hidden = [4], time = \"time\", \
          event = \"event\", cuts = [1, 2, 4], baseline_scale = 0.3 }",
-    );
+    )
+    .expect("a model");
     let weights: Vec<f64> =
         model.initial(3).iter().enumerate().map(|(i, w)| w + 0.1 * (i as f64).sin()).collect();
     let baseline = weights.len() - 6;
-    let patients =
-        cohort(&schema, "id,a,b,noise,time,event\n1,.3,-.8,0,3,death\n2,.9,.1,0,2,relapse\n3,-1,0,1,9,censored\n");
+    let patients = cohort(
+        &schema,
+        "id,a,b,noise,time,event\n1,.3,-.8,0,3,death\n2,.9,.1,0,2,relapse\n3,-1,0,1,9,censored\n",
+    );
     for patient in 0..patients.len() {
         let mut row = Vec::new();
         assert!(model.encode(&patients, patient, &mut row));
@@ -144,7 +133,8 @@ fn the_baseline_alone_is_rs_cumulative_incidence() {
              event = \"event\", cuts = [{}], baseline_scale = 1.0 }}",
             cuts.join(", ")
         ),
-    );
+    )
+    .expect("a model");
     let text = mgus2_event();
     let oracle = &shipped_oracle("competing.json")["cif"]["mgus2_by_sex"]["curves"];
     for sex in ["F", "M"] {

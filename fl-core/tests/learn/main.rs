@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod competing;
+mod fusion;
 mod passes;
 mod planted;
 mod strategies;
+mod vae;

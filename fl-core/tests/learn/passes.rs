@@ -1,7 +1,21 @@
 //! What every model owes: its burn pass, its scalar pass and its gradient are one function.
 
+use haima_fl_core::Error;
 use haima_fl_core::learn::model::Model;
+use haima_fl_core::learn::models::{self, Context};
 use haima_fl_core::nn::packing::CHUNK;
+use haima_fl_core::registry::Finished;
+use haima_fl_core::schema::Schema;
+
+use crate::common::table;
+
+/// The model of an inline table.
+pub(crate) fn open(schema: &Schema, model: &str) -> Result<Box<dyn Model>, Error> {
+    let finished = Finished::new();
+    let context = Context { task: "train", schema, finished: &finished, terms: None };
+    let params = table(&format!("model = {model}"));
+    models::open(params["model"].as_table().expect("a table"), &context)
+}
 
 /// The gradient of one patient in burn, beside padding.
 pub(crate) fn gradient(model: &dyn Model, weights: &[f64], patient: &[f32]) -> Vec<f64> {

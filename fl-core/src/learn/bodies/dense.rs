@@ -25,6 +25,14 @@ impl Dense {
     }
 }
 
+impl Dense {
+    /// Layers that make features for others to read: without hidden ones, too, they start at random.
+    #[must_use]
+    pub fn features(inputs: usize, hidden: &[usize], features: usize) -> Self {
+        Self { linear: false, ..Self::new(inputs, hidden, features, true) }
+    }
+}
+
 impl Body for Dense {
     fn layers(&self) -> Vec<Layer> {
         let last = self.shape.layers().count() - 1;

@@ -1,6 +1,7 @@
 //! Networks from the inputs of a patient to scores.
 
 pub mod dense;
+pub mod fusion;
 
 use burn::tensor::Tensor;
 

@@ -1,6 +1,8 @@
 //! The models of this binary, by name and version. No code travels: a manifest names one of these.
 
+pub mod fusion;
 pub mod tabular;
+pub mod vae;
 
 use super::inputs::Term;
 use super::model::Model;
@@ -32,6 +34,8 @@ const MODELS: &[(&str, u32, Open)] = &[
     ("deepsurv", 1, tabular::deepsurv),
     ("hazard", 1, tabular::hazard),
     ("competing", 1, tabular::competing),
+    ("vae", 1, vae::open),
+    ("fusion", 1, fusion::open),
 ];
 
 /// Weights that a model may have: what a round can carry.

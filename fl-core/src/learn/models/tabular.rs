@@ -65,6 +65,8 @@ pub(super) struct Target {
     horizon: Option<f64>,
     /// Right edges of the intervals of a baseline.
     cuts: Option<Vec<f64>>,
+    /// What the score moves, where a model leaves it open.
+    form: Option<Form>,
     baseline_scale: Option<f64>,
     baseline_hazard: Option<f64>,
 }
@@ -110,6 +112,27 @@ impl Target {
         Ok(Box::new(Competing::new(task, schema, columns, cuts, baseline)?))
     }
 
+    /// Any of these, as the keys and the kind of `event` say.
+    pub(super) fn any(&self, context: &Context<'_>) -> Result<Box<dyn Outcome>, Error> {
+        match (&self.event, &self.cuts) {
+            (Some(event), Some(_)) => match context.schema.column(event)?.kind {
+                Kind::Category { .. } => self.competing(context),
+                _ => self.hazard(context, self.form.unwrap_or(Form::Rate)),
+            },
+            _ => self.classes(context, true),
+        }
+    }
+
+    /// Refuses an outcome among the inputs.
+    pub(super) fn refuse_leaks(&self, task: &str, inputs: &Inputs) -> Result<(), Error> {
+        let mut names = [&self.outcome, &self.time, &self.event].into_iter().flatten();
+        let columns = inputs.columns();
+        match names.find(|name| columns.contains(&name.as_str())) {
+            Some(name) => Err(refuse(task, format!("`{name}` is the outcome and an input"))),
+            None => Ok(()),
+        }
+    }
+
     /// What every outcome over intervals is made of.
     fn intervals(&self, task: &str) -> Result<((&str, &str), &[f64], Baseline), Error> {
         let (Some(time), Some(event), Some(cuts), None, None) =
@@ -123,10 +146,6 @@ impl Target {
             hazard: self.baseline_hazard.unwrap_or(default.hazard),
         };
         Ok(((time, event), cuts, baseline))
-    }
-
-    fn names(&self) -> impl Iterator<Item = &String> {
-        [&self.outcome, &self.time, &self.event].into_iter().flatten()
     }
 }
 
@@ -190,10 +209,7 @@ fn supervised(
     let task = context.task;
     check_hidden(task, hidden)?;
     let inputs = params.columns.inputs(context)?;
-    let leaks = params.target.names().find(|name| inputs.columns().contains(&name.as_str()));
-    if let Some(name) = leaks {
-        return Err(refuse(task, format!("`{name}` is the outcome and an input")));
-    }
+    params.target.refuse_leaks(task, &inputs)?;
     // A baseline takes the place of the last bias.
     let bias = outcome.parameters() == 0;
     let body = Box::new(Dense::new(inputs.width(), hidden, outcome.scores(), bias));

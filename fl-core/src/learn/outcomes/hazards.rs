@@ -12,6 +12,7 @@
 //! Conventions of censoring stand in [`crate::tasks::hazard::intervals`].
 
 use burn::tensor::{Tensor, activation};
+use serde::Deserialize;
 
 use super::{Outcome, OutcomeLayer, logistic, softplus};
 use crate::cohort::Cohort;
@@ -24,7 +25,8 @@ use crate::tasks::layout::refuse;
 use crate::tasks::survival::Survival;
 
 /// What the score moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Form {
     /// The log of the hazard rate.
     Rate,
