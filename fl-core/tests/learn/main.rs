@@ -4,6 +4,7 @@
 mod common;
 mod competing;
 mod fusion;
+mod images;
 mod passes;
 mod planted;
 mod strategies;

@@ -26,10 +26,11 @@ impl Dense {
 }
 
 impl Dense {
-    /// Layers that make features for others to read: without hidden ones, too, they start at random.
+    /// The same, starting at random without hidden layers, too: where other layers read it, or it
+    /// reads others, zeros would leave both without a gradient.
     #[must_use]
-    pub fn features(inputs: usize, hidden: &[usize], features: usize) -> Self {
-        Self { linear: false, ..Self::new(inputs, hidden, features, true) }
+    pub fn at_random(self) -> Self {
+        Self { linear: false, ..self }
     }
 }
 

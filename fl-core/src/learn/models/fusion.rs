@@ -12,6 +12,7 @@
 use serde::Deserialize;
 
 use super::Context;
+use super::images::Pixels;
 use super::tabular::{Columns, Target, check_hidden, known_keys};
 use crate::error::Error;
 use crate::learn::bodies::Body;
@@ -34,6 +35,9 @@ struct BranchParams {
     /// Widths of its layers; the last is the number of its features.
     #[serde(default = "hidden")]
     hidden: Vec<usize>,
+    /// The image of a branch of kind `cnn`: `channels`, `height`, `width`, `filters`, `kernel`.
+    #[serde(skip)]
+    pixels: Option<Pixels>,
 }
 
 /// What a branch is made of.
@@ -43,6 +47,8 @@ enum BranchKind {
     /// Fully connected layers.
     #[default]
     Dense,
+    /// Convolutions over an image, then fully connected layers.
+    Cnn,
 }
 
 fn hidden() -> Vec<usize> {
@@ -50,6 +56,7 @@ fn hidden() -> Vec<usize> {
 }
 
 const BRANCH_KEYS: &[&str] = &["name", "kind", "columns", "log1p", "missing", "hidden"];
+const PIXEL_KEYS: &[&str] = &["channels", "height", "width", "filters", "kernel"];
 
 #[derive(Clone, Debug, Deserialize)]
 struct Params {
@@ -86,8 +93,7 @@ pub(super) fn open(table: &toml::Table, context: &Context<'_>) -> Result<Box<dyn
     let mut branches: Vec<Branch> = Vec::with_capacity(tables.len());
     let mut terms = Vec::new();
     for table in &tables {
-        known_keys(task, table, BRANCH_KEYS)?;
-        let own: BranchParams = params(task, table)?;
+        let own = BranchParams::read(task, table)?;
         check_name(task, &own.name, &branches)?;
         let inputs = own.columns.inputs(context)?;
         if let Some(name) = shared(&terms, &inputs) {
@@ -100,23 +106,37 @@ pub(super) fn open(table: &toml::Table, context: &Context<'_>) -> Result<Box<dyn
     let outcome = target.any(context)?;
     let lengths = branches.iter().map(|branch| branch.inputs).collect();
     let inputs = Inputs::of_terms(task, context.schema, terms)?.with_branches(lengths);
-    target.refuse_leaks(task, &inputs)?;
+    target.apart_from(task, &inputs)?;
     // A baseline takes the place of the last bias.
     let bias = outcome.parameters() == 0;
     let width = Fusion::trunk_inputs(&branches);
-    let trunk = Box::new(Dense::new(width, &hidden, outcome.scores(), bias));
+    let trunk = Box::new(Dense::new(width, &hidden, outcome.scores(), bias).at_random());
     let body = Box::new(Fusion::new(branches, trunk));
     Ok(Box::new(Supervised { inputs, body, outcome }))
 }
 
 impl BranchParams {
+    fn read(task: &str, table: &toml::Table) -> Result<Self, Error> {
+        let own: Self = params(task, table)?;
+        match own.kind {
+            BranchKind::Dense => known_keys(task, table, BRANCH_KEYS)?,
+            BranchKind::Cnn => {
+                known_keys(task, table, &[BRANCH_KEYS, PIXEL_KEYS].concat())?;
+                return Ok(Self { pixels: Some(params(task, table)?), ..own });
+            }
+        }
+        Ok(own)
+    }
+
     fn open(self, task: &str, inputs: &Inputs) -> Result<Branch, Error> {
         check_hidden(task, &self.hidden)?;
         let Some((features, before)) = self.hidden.split_last() else {
             return Err(refuse(task, format!("branch `{}` needs a layer in `hidden`", self.name)));
         };
-        let body: Box<dyn Body> = match self.kind {
-            BranchKind::Dense => Box::new(Dense::features(inputs.width(), before, *features)),
+        let width = inputs.width();
+        let body: Box<dyn Body> = match self.pixels {
+            None => Box::new(Dense::new(width, before, *features, true).at_random()),
+            Some(pixels) => Box::new(pixels.body(task, width, before, *features, true)?),
         };
         Ok(Branch { name: self.name, inputs: inputs.width(), features: *features, body })
     }

@@ -1,6 +1,7 @@
 //! The models of this binary, by name and version. No code travels: a manifest names one of these.
 
 pub mod fusion;
+pub mod images;
 pub mod tabular;
 pub mod vae;
 
@@ -33,6 +34,7 @@ const MODELS: &[(&str, u32, Open)] = &[
     ("mlp", 1, tabular::mlp),
     ("deepsurv", 1, tabular::deepsurv),
     ("hazard", 1, tabular::hazard),
+    ("cnn", 1, images::cnn),
     ("competing", 1, tabular::competing),
     ("vae", 1, vae::open),
     ("fusion", 1, fusion::open),

@@ -117,16 +117,16 @@ impl Target {
         match (&self.event, &self.cuts) {
             (Some(event), Some(_)) => match context.schema.column(event)?.kind {
                 Kind::Category { .. } => self.competing(context),
-                _ => self.hazard(context, self.form.unwrap_or(Form::Rate)),
+                _ => self.hazard(context, self.form.unwrap_or(Form::Logit)),
             },
             _ => self.classes(context, true),
         }
     }
 
-    /// Refuses an outcome among the inputs.
-    pub(super) fn refuse_leaks(&self, task: &str, inputs: &Inputs) -> Result<(), Error> {
-        let mut names = [&self.outcome, &self.time, &self.event].into_iter().flatten();
+    /// Refuses inputs among which the outcome is.
+    pub(super) fn apart_from(&self, task: &str, inputs: &Inputs) -> Result<(), Error> {
         let columns = inputs.columns();
+        let mut names = [&self.outcome, &self.time, &self.event].into_iter().flatten();
         match names.find(|name| columns.contains(&name.as_str())) {
             Some(name) => Err(refuse(task, format!("`{name}` is the outcome and an input"))),
             None => Ok(()),
@@ -209,7 +209,7 @@ fn supervised(
     let task = context.task;
     check_hidden(task, hidden)?;
     let inputs = params.columns.inputs(context)?;
-    params.target.refuse_leaks(task, &inputs)?;
+    params.target.apart_from(task, &inputs)?;
     // A baseline takes the place of the last bias.
     let bias = outcome.parameters() == 0;
     let body = Box::new(Dense::new(inputs.width(), hidden, outcome.scores(), bias));
