@@ -172,7 +172,7 @@ impl Inputs {
         let (mut rest, mut flags) =
             (self.terms.as_slice(), Vec::with_capacity(self.branches.len()));
         for length in &self.branches {
-            let (own, tail) = rest.split_at(*length.min(&rest.len()));
+            let (own, tail) = rest.split_at((*length).min(rest.len()));
             rest = tail;
             let present = encode_all(own, cohort, patient, out);
             if !present {

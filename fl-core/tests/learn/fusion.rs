@@ -143,6 +143,41 @@ fn the_gradient_is_that_of_the_scalar_loss_and_an_absent_branch_has_none() {
 }
 
 #[test]
+fn a_branch_of_an_image_is_convolutional() {
+    let pixel = |i| {
+        format!(
+            "[[column]]\nname = \"px_{i}\"\nkind = \"numeric\"\nrange = [0, 1]\nmissing = true\n"
+        )
+    };
+    let schema = schema(&format!("{SCHEMA}{}", (0..16).map(pixel).collect::<String>()));
+    let image = "{ name = \"image\", kind = \"cnn\", columns = [\"px_*\"], height = 4, width = 4, \
+         filters = [2], hidden = [3] }";
+    let model = format!(
+        "{{ name = \"fusion\", {}, {image}], outcome = \"ill\" }}",
+        BRANCHES.trim_end_matches(']')
+    );
+    let model = open(&schema, &model).expect("a model");
+    let weights: Vec<f64> =
+        model.initial(2).iter().enumerate().map(|(i, w)| w + 0.1 * (i as f64).sin()).collect();
+    let names: Vec<String> = model.layers().into_iter().map(|layer| layer.name).collect();
+    assert!(names.iter().any(|name| name == "branch.image.conv.0.weight"), "{names:?}");
+    let header: String = (0..16).map(|i| format!(",px_{i}")).collect();
+    let pixels: String = (0..16).map(|i| format!(",{}", f64::from(i * 7 % 16) / 16.0)).collect();
+    let text = format!(
+        "{}{header}\n1,.3,-.8,.2,.9,1,3,1,death{pixels}\n2,.9,.1,,.5,0,2,0,relapse{}\n",
+        HEADER.trim_end(),
+        ",".repeat(16)
+    );
+    let patients = cohort(&schema, &text);
+    for (patient, flags) in [(0, [1.0, 1.0, 1.0]), (1, [1.0, 0.0, 0.0])] {
+        let mut row = Vec::new();
+        assert!(model.encode(&patients, patient, &mut row));
+        assert_eq!(row[20..23], flags);
+        equals_differences(model.as_ref(), &weights, &row, |_| 1.0);
+    }
+}
+
+#[test]
 fn a_patient_needs_one_branch() {
     let schema =
         schema(&SCHEMA.replacen("range = [-1, 1]\n", "range = [-1, 1]\n missing = true\n", 2));
@@ -164,6 +199,9 @@ fn models_that_cannot_be_are_refused_by_name() {
     for (model, why) in [
         (branch(", kind = \"recurrent\""), "recurrent"),
         (branch(", hidden = []"), "`hidden`"),
+        (branch(", kind = \"cnn\", height = 2, width = 2"), "are not the pixels"),
+        (branch(", kind = \"cnn\""), "height"),
+        (branch(", height = 2"), "`height`"),
         (branch(", depth = 2"), "`depth`"),
         (branch("").replace("\"x\"", "\"x.y\""), "letters"),
         (branch("").replace("age", "ill"), "is the outcome"),

@@ -54,7 +54,10 @@ fn hospital(seed: u64) -> Cohort {
 }
 
 fn drawn(model: &dyn Model, weights: &[f64]) -> Vec<[f64; 4]> {
-    let draw = |seed| model.sample(weights, seed).expect("a row").try_into().expect("four columns");
+    let draw = |seed| -> [f64; 4] {
+        let row = model.sample(weights, seed).expect("a row");
+        row.try_into().expect("four columns")
+    };
     (0..4000).map(draw).collect()
 }
 

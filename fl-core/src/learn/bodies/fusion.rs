@@ -12,9 +12,10 @@
 
 use burn::tensor::Tensor;
 
-use super::{Body, Network};
+use super::{Body, Network, renamed};
 use crate::learn::model::Layer;
 use crate::nn::ghost::Tape;
+use crate::nn::mix;
 
 /// A branch: its name, its inputs, and its body before tanh.
 pub struct Branch {
@@ -61,15 +62,6 @@ impl Fusion {
     }
 }
 
-/// Layers of a part under its own name.
-fn renamed(body: &dyn Body, name: &str, head: bool) -> impl Iterator<Item = Layer> {
-    body.layers().into_iter().map(move |layer| Layer {
-        name: layer.name.replacen("body", name, 1),
-        head: layer.head && head,
-        ..layer
-    })
-}
-
 impl Body for Fusion {
     fn layers(&self) -> Vec<Layer> {
         let mut layers = Vec::new();
@@ -81,9 +73,9 @@ impl Body for Fusion {
     }
 
     fn initial(&self, seed: u64) -> Vec<f64> {
-        let parts = self.branches.iter().map(|branch| &branch.body).chain([&self.trunk]);
-        let start = |(i, body): (u64, &Box<dyn Body>)| body.initial(crate::nn::mix(seed ^ i << 32));
-        (1u64..).zip(parts).flat_map(start).collect()
+        let branches = self.branches.iter().map(|branch| branch.body.as_ref());
+        let parts = branches.chain([self.trunk.as_ref()]);
+        (1u64..).zip(parts).flat_map(|(i, body)| body.initial(mix(seed ^ (i << 32)))).collect()
     }
 
     fn network(&self, weights: &[f64]) -> Option<Box<dyn Network>> {

@@ -36,3 +36,17 @@ pub trait Network {
     /// The scores of all rows.
     fn forward(&self, inputs: Tensor<2>, tape: &mut Tape) -> Tensor<2>;
 }
+
+/// A body's layers as a part of a larger model: under its own `name`, and making the prediction
+/// only where the part does.
+pub(crate) fn renamed<'a>(
+    body: &dyn Body,
+    name: &'a str,
+    head: bool,
+) -> impl Iterator<Item = Layer> + 'a {
+    body.layers().into_iter().map(move |layer| Layer {
+        name: layer.name.replacen("body", name, 1),
+        head: layer.head && head,
+        ..layer
+    })
+}

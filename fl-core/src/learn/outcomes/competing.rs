@@ -56,7 +56,8 @@ impl Competing {
         baseline: Baseline,
     ) -> Result<Self, Error> {
         check_time(task, schema, time)?;
-        let causes: Vec<String> = check_outcomes(task, schema, event)?.into_iter().skip(1).collect();
+        let causes: Vec<String> =
+            check_outcomes(task, schema, event)?.into_iter().skip(1).collect();
         baseline.check(task)?;
         let intervals = Intervals::new(task, cuts)?;
         if causes.len() * cuts.len() > MOST_BASELINE {
@@ -84,7 +85,9 @@ impl Competing {
         own: &'a [f64],
         scores: &'a [f64],
     ) -> impl Iterator<Item = Vec<f64>> + 'a {
-        let of_cause = |(alphas, score): (&[f64], &f64)| alphas.iter().map(|a| a + score).collect();
+        let of_cause = |(alphas, score): (&[f64], &f64)| {
+            alphas.iter().map(|a| a + score).collect::<Vec<f64>>()
+        };
         own.chunks(self.cuts.len()).zip(scores).map(of_cause)
     }
 }

@@ -120,7 +120,7 @@ impl Mixed {
         out: &Tensor<2>,
         theta: Option<Tensor<2>>,
     ) -> Tensor<2> {
-        let part = |t: &Tensor<2>, from, len| t.clone().narrow(1, from, len);
+        let part = |t: &Tensor<2>, from: usize, len: usize| t.clone().narrow(1, from, len);
         let [rows, _] = x.dims();
         let mut loss = Tensor::<2>::zeros([rows, 1], &x.device());
         let numbers = self.ranges.len();

@@ -24,7 +24,7 @@ use super::tabular::check_hidden;
 use crate::cohort::Cohort;
 use crate::error::Error;
 use crate::learn::bodies::dense::Dense;
-use crate::learn::bodies::{Body, Network};
+use crate::learn::bodies::{Body, Network, renamed};
 use crate::learn::inputs::Inputs;
 use crate::learn::model::{Kind, Layer, Model};
 use crate::nn::ghost::{GhostOffset, PatientGradients, Tape};
@@ -135,15 +135,7 @@ fn noise(digest: u64, row: &[f32], latent: usize) -> Vec<f64> {
 
 impl Model for Vae {
     fn layers(&self) -> Vec<Layer> {
-        let renamed = |of: &Dense, name: &str, head: bool| {
-            let layers = of.layers().into_iter().map(move |layer| Layer {
-                name: layer.name.replacen("body", name, 1),
-                head: layer.head && head,
-                ..layer
-            });
-            layers.collect::<Vec<_>>()
-        };
-        let mut layers = renamed(&self.encoder, "encoder", false);
+        let mut layers: Vec<Layer> = renamed(&self.encoder, "encoder", false).collect();
         layers.extend(renamed(&self.decoder, "decoder", true));
         if self.mixed.numbers() > 0 {
             let shape = vec![self.mixed.numbers()];
