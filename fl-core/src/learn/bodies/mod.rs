@@ -39,11 +39,7 @@ pub trait Network {
 
 /// A body's layers as a part of a larger model: under its own `name`, and making the prediction
 /// only where the part does.
-pub(crate) fn renamed<'a>(
-    body: &dyn Body,
-    name: &'a str,
-    head: bool,
-) -> impl Iterator<Item = Layer> + 'a {
+pub(crate) fn renamed(body: &dyn Body, name: &str, head: bool) -> impl Iterator<Item = Layer> {
     body.layers().into_iter().map(move |layer| Layer {
         name: layer.name.replacen("body", name, 1),
         head: layer.head && head,

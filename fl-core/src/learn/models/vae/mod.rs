@@ -15,7 +15,7 @@
 
 mod mixed;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
 
 use self::mixed::Mixed;
@@ -29,7 +29,7 @@ use crate::learn::inputs::Inputs;
 use crate::learn::model::{Kind, Layer, Model};
 use crate::nn::ghost::{GhostOffset, PatientGradients, Tape};
 use crate::nn::packing::CHUNK;
-use crate::nn::{PatientLoss, SplitMix64, mix};
+use crate::nn::{PatientLoss, SplitMix64, device, mix};
 use crate::tasks::layout::{params, refuse};
 
 const MOST_LATENT: usize = 256;
@@ -237,7 +237,7 @@ impl PatientLoss for VaeLoss {
             .map(|value| value as f32)
             .collect();
         let tensor = |values, width| {
-            Tensor::<2>::from_data(TensorData::new(values, [CHUNK, width]), &Device::flex())
+            Tensor::<2>::from_data(TensorData::new(values, [CHUNK, width]), &device())
         };
         let all = tensor(chunk.to_vec(), self.width());
         let x = all.clone().narrow(1, 0, self.inputs);
