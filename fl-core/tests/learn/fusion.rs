@@ -207,12 +207,6 @@ fn models_that_cannot_be_are_refused_by_name() {
         (branch("").replace("age", "ill"), "is the outcome"),
         ("branch = []".to_owned(), "`branch`"),
         (
-            "branch = [{ name = \"x\", columns = [\"age\"] }, { name = \"y\", columns = [\"*ge\", \
-             \"age\"] }]"
-                .to_owned(),
-            "*ge",
-        ),
-        (
             "branch = [{ name = \"x\", columns = [\"age\"] }, { name = \"y\", columns = [\"wbc\", \
              \"age\"] }]"
                 .to_owned(),
