@@ -59,7 +59,7 @@ fn patients(seed: u64, n: usize, lacking: impl Fn(usize) -> bool, drop: bool) ->
     for i in 0..n {
         let ((age, wbc), (one, two)) = (square(&mut random), square(&mut random));
         let lacks = lacking(i);
-        let eta = 2.0 * age + 2.5 * one - 1.5 * two - if lacks { 1.5 } else { 0.0 };
+        let eta = 2.0 * age + 2.5 * one - 1.5 * two - if lacks { 2.0 } else { 0.0 };
         let ill = u8::from(unit(&mut random) < 1.0 / (1.0 + (-eta).exp()));
         if lacks && drop {
             continue;

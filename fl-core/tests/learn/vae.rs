@@ -92,8 +92,8 @@ fn distances(rows: &[[f64; 4]], law: &[[f64; 4]]) -> (f64, f64) {
 fn patients_drawn_have_the_planted_correlations_and_marginals() {
     let hospitals: Vec<Cohort> = (1..=3).map(hospital).collect();
     let params = format!(
-        "seed = 1\nexpected_patients = 900\nsteps = 250\nmodel = {MODEL}\n\
-         strategy = {{ clip = 100.0, learning_rate = 0.02, optimiser = \"adam\" }}"
+        "seed = 1\nexpected_patients = 900\nsteps = 200\nmodel = {MODEL}\n\
+         strategy = {{ clip = 100.0, learning_rate = 0.03, optimiser = \"adam\" }}"
     );
     let schema = schema(SCHEMA);
     let network = train(&params, &schema, &hospitals);
