@@ -7,6 +7,8 @@
 //!
 //! Names follow R's `model.matrix`: the column, or the column followed by the level, the first level
 //! being the reference. `PREFIX*` stands for all of the schema's columns that begin so.
+//!
+//! Inputs may fall into branches of which a patient may lack some ([`Inputs::with_branches`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,8 @@ pub enum Missing {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inputs {
     terms: Vec<Term>,
+    /// Terms of each branch, in order; empty where all terms are needed.
+    branches: Vec<usize>,
 }
 
 impl Inputs {
@@ -123,16 +127,23 @@ impl Inputs {
                 return Err(refuse(task, reason));
             }
         }
-        Ok(Self { terms })
+        Ok(Self { terms, branches: Vec::new() })
+    }
+
+    /// The same terms in branches of these lengths, in order. A branch with a missing value is zeros;
+    /// behind all terms stands a flag a branch, 1 where the patient has it. A patient needs one.
+    #[must_use]
+    pub fn with_branches(self, branches: Vec<usize>) -> Self {
+        Self { branches, ..self }
     }
 
     /// Number of inputs.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.terms.len()
+        self.terms.len() + self.branches.len()
     }
 
-    /// The inputs, in order.
+    /// The inputs made of columns, in order; flags of branches come after them.
     #[must_use]
     pub fn terms(&self) -> &[Term] {
         &self.terms
@@ -154,18 +165,43 @@ impl Inputs {
     /// missing.
     #[must_use]
     pub fn encode(&self, cohort: &Cohort, patient: usize, out: &mut Vec<f32>) -> bool {
-        let before = out.len();
-        for term in &self.terms {
-            match term.of(cohort.value(&term.column, patient)) {
-                Some(value) => out.push(value as f32),
-                None => {
-                    out.truncate(before);
-                    return false;
-                }
-            }
+        if self.branches.is_empty() {
+            return encode_all(&self.terms, cohort, patient, out);
         }
+        let before = out.len();
+        let (mut rest, mut flags) =
+            (self.terms.as_slice(), Vec::with_capacity(self.branches.len()));
+        for length in &self.branches {
+            let (own, tail) = rest.split_at((*length).min(rest.len()));
+            rest = tail;
+            let present = encode_all(own, cohort, patient, out);
+            if !present {
+                out.extend(std::iter::repeat_n(0.0, own.len()));
+            }
+            flags.push(f32::from(u8::from(present)));
+        }
+        if flags.iter().all(|present| *present == 0.0) {
+            out.truncate(before);
+            return false;
+        }
+        out.extend(flags);
         true
     }
+}
+
+/// Appends a value a term; false, with nothing appended, where one is missing.
+fn encode_all(terms: &[Term], cohort: &Cohort, patient: usize, out: &mut Vec<f32>) -> bool {
+    let before = out.len();
+    for term in terms {
+        match term.of(cohort.value(&term.column, patient)) {
+            Some(value) => out.push(value as f32),
+            None => {
+                out.truncate(before);
+                return false;
+            }
+        }
+    }
+    true
 }
 
 impl Term {

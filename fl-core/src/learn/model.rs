@@ -45,7 +45,7 @@ pub enum Kind {
     Classes,
     /// A risk score, then the survival past each cut.
     Survival,
-    /// For each cause, its cumulative incidence at each cut.
+    /// For each cause, its cumulative incidence at each cut; then a risk score a cause.
     Competing,
     /// The inputs again, as the model would draw them.
     Reconstruction,
@@ -103,6 +103,12 @@ pub trait Model: Send + Sync {
     /// The linear predictors of an encoded patient, in scalar doubles, for a model that is linear in
     /// its weights; `None` for any other, or when a length is wrong.
     fn predictors(&self, _weights: &[f64], _patient: &[f32]) -> Option<Vec<Predictor>> {
+        None
+    }
+
+    /// A synthetic patient, in scalar doubles: a number for each of [`Inputs::columns`], as a cohort
+    /// holds it. `None` for a model that draws none, or when the number of weights is wrong.
+    fn sample(&self, _weights: &[f64], _seed: u64) -> Option<Vec<f64>> {
         None
     }
 }

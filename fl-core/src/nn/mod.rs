@@ -40,6 +40,12 @@ impl SplitMix64 {
         unit(self.next())
     }
 
+    /// Standard normal (Box and Muller, Ann. Math. Stat. 1958;29:610), by `libm`.
+    pub(crate) fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * libm::log(1.0 - self.unit())).sqrt();
+        radius * libm::cos(std::f64::consts::TAU * self.unit())
+    }
+
     /// Uniform on [-1, 1).
     pub(crate) fn symmetric(&mut self) -> f64 {
         2.0 * self.unit() - 1.0

@@ -60,7 +60,7 @@ impl Survival {
 }
 
 /// Checks that a column holds times and returns the largest that its range allows.
-pub(super) fn check_time(task: &str, schema: &Schema, name: &str) -> Result<f64, Error> {
+pub(crate) fn check_time(task: &str, schema: &Schema, name: &str) -> Result<f64, Error> {
     match &schema.column(name)?.kind {
         Kind::Numeric { range: (low, high), .. } if *low >= 0.0 => Ok(*high),
         _ => {
@@ -79,7 +79,7 @@ pub(crate) fn check_flag(task: &str, schema: &Schema, name: &str) -> Result<(), 
 
 /// The levels of a column of outcomes: a category whose first level means censored, each other
 /// level being a cause.
-pub(super) fn check_outcomes(
+pub(crate) fn check_outcomes(
     task: &str,
     schema: &Schema,
     name: &str,

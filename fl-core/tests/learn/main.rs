@@ -1,14 +1,18 @@
 //! Training of networks over sums.
 
-mod bad_training;
 #[path = "../common/mod.rs"]
 mod common;
-mod images;
 mod artificial;
+mod bad_training;
+mod competing;
+mod fusion;
+mod images;
 mod newton;
+mod passes;
 mod planted;
 mod sensitivity;
 mod stopping;
 mod strategies;
 mod strategies_personal;
 mod strategies_site;
+mod vae;

@@ -25,6 +25,15 @@ impl Dense {
     }
 }
 
+impl Dense {
+    /// The same, starting at random without hidden layers, too: where other layers read it, or it
+    /// reads others, zeros would leave both without a gradient.
+    #[must_use]
+    pub fn at_random(self) -> Self {
+        Self { linear: false, ..self }
+    }
+}
+
 impl Body for Dense {
     fn layers(&self) -> Vec<Layer> {
         let last = self.shape.layers().count() - 1;

@@ -2,6 +2,7 @@
 
 pub mod conv;
 pub mod dense;
+pub mod fusion;
 
 use burn::tensor::Tensor;
 
@@ -39,4 +40,14 @@ pub trait Body: Send + Sync {
 pub trait Network {
     /// The scores of all rows.
     fn forward(&self, inputs: Tensor<2>, tape: &mut Tape) -> Tensor<2>;
+}
+
+/// A body's layers as a part of a larger model: under its own `name`, and making the prediction
+/// only where the part does.
+pub(crate) fn renamed(body: &dyn Body, name: &str, head: bool) -> impl Iterator<Item = Layer> {
+    body.layers().into_iter().map(move |layer| Layer {
+        name: layer.name.replacen("body", name, 1),
+        head: layer.head && head,
+        ..layer
+    })
 }

@@ -11,20 +11,15 @@ use super::tabular::{Columns, Target, check_hidden, known_keys};
 use crate::error::Error;
 use crate::learn::bodies::conv::{Convolutional, Image};
 use crate::learn::model::{Model, Supervised};
-use crate::learn::outcomes::hazards::Form;
 use crate::tasks::layout::{params, refuse};
 
 const MOST_STAGES: usize = 6;
 const MOST_FILTERS: usize = 128;
 const LARGEST_KERNEL: usize = 9;
 
-/// Parameters of `cnn`; all public.
+/// An image and the convolutions over it.
 #[derive(Clone, Debug, Deserialize)]
-struct Params {
-    #[serde(flatten)]
-    columns: Columns,
-    #[serde(flatten)]
-    target: Target,
+pub(super) struct Pixels {
     /// Channels of an image.
     #[serde(default = "one")]
     channels: usize,
@@ -38,6 +33,17 @@ struct Params {
     /// Side of the kernel, odd.
     #[serde(default = "kernel")]
     kernel: usize,
+}
+
+/// Parameters of `cnn`; all public.
+#[derive(Clone, Debug, Deserialize)]
+struct Params {
+    #[serde(flatten)]
+    columns: Columns,
+    #[serde(flatten)]
+    target: Target,
+    #[serde(flatten)]
+    pixels: Pixels,
     /// Widths of the fully connected layers before the outcome.
     #[serde(default = "hidden")]
     hidden: Vec<usize>,
@@ -65,6 +71,7 @@ const KEYS: &[&str] = &[
     "event",
     "horizon",
     "cuts",
+    "form",
     "baseline_scale",
     "baseline_hazard",
     "channels",
@@ -81,45 +88,47 @@ pub(super) fn cnn(table: &toml::Table, context: &Context<'_>) -> Result<Box<dyn 
     known_keys(task, table, KEYS)?;
     let params: Params = params(task, table)?;
     check_hidden(task, &params.hidden)?;
-    let stages = (1..=MOST_STAGES).contains(&params.filters.len());
-    if !stages || !params.filters.iter().all(|number| (1..=MOST_FILTERS).contains(number)) {
-        let reason =
-            format!("`filters` has 1 to {MOST_STAGES} numbers, each of 1 to {MOST_FILTERS}");
-        return Err(refuse(task, reason));
-    }
-    if params.kernel > LARGEST_KERNEL {
-        return Err(refuse(task, format!("`kernel` must be odd and at most {LARGEST_KERNEL}")));
-    }
     let inputs = params.columns.inputs(context)?;
     params.target.apart_from(task, &inputs)?;
-    let Params { channels, height, width, .. } = params;
-    let pixels = channels.checked_mul(height).and_then(|product| product.checked_mul(width));
-    if pixels != Some(inputs.width()) {
-        let reason = format!(
-            "{} columns are not the pixels of {channels} x {height} x {width} (channels, height, \
-             width)",
-            inputs.width()
-        );
-        return Err(refuse(task, reason));
-    }
-    // Cuts make it a time to an event.
-    let outcome = match params.target.has_cuts() {
-        true => params.target.hazard(context, Form::Logit)?,
-        false => params.target.classes(context, true)?,
-    };
-    let image = Image { channels, height, width };
+    let outcome = params.target.any(context)?;
     let bias = outcome.parameters() == 0;
-    let body = Convolutional::new(
-        image,
-        &params.filters,
-        params.kernel,
-        &params.hidden,
-        outcome.scores(),
-        bias,
-    );
-    let Some(body) = body else {
-        let reason = "`kernel` must be odd, and every one of `filters` halves the image: use fewer";
-        return Err(refuse(task, reason));
-    };
+    let body = params.pixels.body(task, inputs.width(), &params.hidden, outcome.scores(), bias)?;
     Ok(Box::new(Supervised { inputs, body: Box::new(body), outcome }))
+}
+
+impl Pixels {
+    /// The network of images of `inputs` pixels.
+    pub(super) fn body(
+        &self,
+        task: &str,
+        inputs: usize,
+        hidden: &[usize],
+        outputs: usize,
+        bias: bool,
+    ) -> Result<Convolutional, Error> {
+        let Self { channels, height, width, ref filters, kernel } = *self;
+        let stages = (1..=MOST_STAGES).contains(&filters.len());
+        if !stages || !filters.iter().all(|number| (1..=MOST_FILTERS).contains(number)) {
+            let reason =
+                format!("`filters` has 1 to {MOST_STAGES} numbers, each of 1 to {MOST_FILTERS}");
+            return Err(refuse(task, reason));
+        }
+        if kernel > LARGEST_KERNEL {
+            return Err(refuse(task, format!("`kernel` must be odd and at most {LARGEST_KERNEL}")));
+        }
+        let pixels = channels.checked_mul(height).and_then(|product| product.checked_mul(width));
+        if pixels != Some(inputs) {
+            let reason = format!(
+                "{inputs} columns are not the pixels of {channels} x {height} x {width} (channels, \
+                 height, width)"
+            );
+            return Err(refuse(task, reason));
+        }
+        let image = Image { channels, height, width };
+        Convolutional::new(image, filters, kernel, hidden, outputs, bias).ok_or_else(|| {
+            let reason =
+                "`kernel` must be odd, and every one of `filters` halves the image: use fewer";
+            refuse(task, reason)
+        })
+    }
 }

@@ -1,7 +1,9 @@
 //! The models of this binary, by name and version. No code travels: a manifest names one of these.
 
+pub mod fusion;
 pub mod images;
 pub mod tabular;
+pub mod vae;
 
 use super::inputs::Term;
 use super::model::Model;
@@ -33,6 +35,9 @@ const MODELS: &[(&str, u32, Open)] = &[
     ("deepsurv", 1, tabular::deepsurv),
     ("hazard", 1, tabular::hazard),
     ("cnn", 1, images::cnn),
+    ("competing", 1, tabular::competing),
+    ("vae", 1, vae::open),
+    ("fusion", 1, fusion::open),
 ];
 
 /// Weights that a model may have: what a round can carry.

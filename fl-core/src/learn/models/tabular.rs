@@ -7,6 +7,7 @@
 //! | `mlp` | hidden layers | a flag, the event by a horizon, or a category |
 //! | `deepsurv` | hidden layers | as `cox` (Katzman et al., BMC Med Res Methodol 2018;18:24) |
 //! | `hazard` | hidden layers | logit of the hazard of an interval |
+//! | `competing` | hidden layers, or none | which cause ends an interval |
 
 use serde::Deserialize;
 
@@ -17,6 +18,7 @@ use crate::learn::inputs::{Inputs, Missing, Term, expand};
 use crate::learn::model::{Model, Supervised};
 use crate::learn::outcomes::Outcome;
 use crate::learn::outcomes::classes::{Binary, Classes};
+use crate::learn::outcomes::competing::Competing;
 use crate::learn::outcomes::hazards::{Baseline, Form, Hazard};
 use crate::schema::Kind;
 use crate::tasks::layout::{params, refuse};
@@ -63,6 +65,8 @@ pub(super) struct Target {
     horizon: Option<f64>,
     /// Right edges of the intervals of a baseline.
     cuts: Option<Vec<f64>>,
+    /// What the score moves, where a model leaves it open.
+    form: Option<Form>,
     baseline_scale: Option<f64>,
     baseline_hazard: Option<f64>,
 }
@@ -97,22 +101,26 @@ impl Target {
         form: Form,
     ) -> Result<Box<dyn Outcome>, Error> {
         let Context { task, schema, .. } = *context;
-        let (Some(time), Some(event), Some(cuts), None, None) =
-            (&self.time, &self.event, &self.cuts, &self.outcome, self.horizon)
-        else {
-            return Err(refuse(task, "give `time`, `event` and `cuts`"));
-        };
-        let default = Baseline::default();
-        let baseline = Baseline {
-            scale: self.baseline_scale.unwrap_or(default.scale),
-            hazard: self.baseline_hazard.unwrap_or(default.hazard),
-        };
-        Ok(Box::new(Hazard::new(task, schema, form, (time, event), cuts, baseline)?))
+        let (columns, cuts, baseline) = self.intervals(task)?;
+        Ok(Box::new(Hazard::new(task, schema, form, columns, cuts, baseline)?))
     }
 
-    /// Whether the time to an event is asked for, rather than a class.
-    pub(super) fn has_cuts(&self) -> bool {
-        self.cuts.is_some()
+    /// A time to the first of several events: the levels of `event` after its first.
+    pub(super) fn competing(&self, context: &Context<'_>) -> Result<Box<dyn Outcome>, Error> {
+        let Context { task, schema, .. } = *context;
+        let (columns, cuts, baseline) = self.intervals(task)?;
+        Ok(Box::new(Competing::new(task, schema, columns, cuts, baseline)?))
+    }
+
+    /// Any of these, as the keys and the kind of `event` say.
+    pub(super) fn any(&self, context: &Context<'_>) -> Result<Box<dyn Outcome>, Error> {
+        match (&self.event, &self.cuts) {
+            (Some(event), Some(_)) => match context.schema.column(event)?.kind {
+                Kind::Category { .. } => self.competing(context),
+                _ => self.hazard(context, self.form.unwrap_or(Form::Logit)),
+            },
+            _ => self.classes(context, true),
+        }
     }
 
     /// Refuses inputs among which the outcome is.
@@ -123,6 +131,21 @@ impl Target {
             Some(name) => Err(refuse(task, format!("`{name}` is the outcome and an input"))),
             None => Ok(()),
         }
+    }
+
+    /// What every outcome over intervals is made of.
+    fn intervals(&self, task: &str) -> Result<((&str, &str), &[f64], Baseline), Error> {
+        let (Some(time), Some(event), Some(cuts), None, None) =
+            (&self.time, &self.event, &self.cuts, &self.outcome, self.horizon)
+        else {
+            return Err(refuse(task, "give `time`, `event` and `cuts`"));
+        };
+        let default = Baseline::default();
+        let baseline = Baseline {
+            scale: self.baseline_scale.unwrap_or(default.scale),
+            hazard: self.baseline_hazard.unwrap_or(default.hazard),
+        };
+        Ok(((time, event), cuts, baseline))
     }
 }
 
@@ -245,4 +268,13 @@ pub(super) fn deepsurv(
 pub(super) fn hazard(table: &toml::Table, context: &Context<'_>) -> Result<Box<dyn Model>, Error> {
     let params = read(table, context)?;
     layered(&params, context, params.target.hazard(context, Form::Logit)?)
+}
+
+pub(super) fn competing(
+    table: &toml::Table,
+    context: &Context<'_>,
+) -> Result<Box<dyn Model>, Error> {
+    let params = read(table, context)?;
+    let hidden = params.hidden.clone().unwrap_or_else(|| vec![16]);
+    supervised(&params, context, &hidden, params.target.competing(context)?)
 }

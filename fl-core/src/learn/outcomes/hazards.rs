@@ -12,6 +12,7 @@
 //! Conventions of censoring stand in [`crate::tasks::hazard::intervals`].
 
 use burn::tensor::{Tensor, activation};
+use serde::Deserialize;
 
 use super::{Outcome, OutcomeLayer, logistic, softplus};
 use crate::cohort::Cohort;
@@ -24,7 +25,8 @@ use crate::tasks::layout::refuse;
 use crate::tasks::survival::Survival;
 
 /// What the score moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Form {
     /// The log of the hazard rate.
     Rate,
@@ -44,6 +46,17 @@ pub struct Baseline {
 impl Default for Baseline {
     fn default() -> Self {
         Self { scale: 0.5, hazard: 0.12 }
+    }
+}
+
+impl Baseline {
+    /// Refuses what no baseline can start from.
+    pub(super) fn check(self, task: &str) -> Result<(), Error> {
+        let open_unit = self.hazard > 0.0 && self.hazard < 1.0;
+        if open_unit && self.scale > 0.0 && self.scale.is_finite() {
+            return Ok(());
+        }
+        Err(refuse(task, "`baseline_hazard` must lie between 0 and 1, `baseline_scale` above 0"))
     }
 }
 
@@ -71,11 +84,7 @@ impl Hazard {
         baseline: Baseline,
     ) -> Result<Self, Error> {
         let survival = Survival::new(task, schema, time, event)?;
-        let open_unit = baseline.hazard > 0.0 && baseline.hazard < 1.0;
-        if !(open_unit && baseline.scale > 0.0 && baseline.scale.is_finite()) {
-            let reason = "`baseline_hazard` must lie between 0 and 1, `baseline_scale` above 0";
-            return Err(refuse(task, reason));
-        }
+        baseline.check(task)?;
         let intervals = Intervals::new(task, cuts)?;
         Ok(Self { form, survival, intervals, cuts: cuts.to_vec(), baseline })
     }

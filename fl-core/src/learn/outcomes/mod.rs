@@ -5,6 +5,7 @@
 //! likelihoods that are.
 
 pub mod classes;
+pub mod competing;
 pub mod hazards;
 
 use burn::tensor::Tensor;
