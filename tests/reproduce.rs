@@ -56,6 +56,29 @@ fn models_on_data_that_are_not_shipped_are_what_is_computed() {
 }
 
 #[test]
+#[ignore = "minutes"]
+fn private_and_trained_models_are_what_is_computed() {
+    if oracle("truth/cv_baselines.json").is_none() {
+        return;
+    }
+    for row in ["amlsg-dp-3", "amlsg-dp-curve", "flchain-dp-1", "all-bcr-abl"] {
+        check(row);
+    }
+}
+
+#[test]
+fn trained_models_reach_their_targets() {
+    let leukaemia = ours("amlsg-dp-3");
+    assert!(after(&leukaemia, "below pooled rows by") <= 0.01, "{leukaemia}");
+    assert!(after(&leukaemia, "epsilon") <= 3.0, "{leukaemia}");
+    let chains = ours("flchain-dp-1");
+    assert!(after(&chains, "mean of seeds,") >= 0.832 - 0.01, "{chains}");
+    assert!(after(&chains, "epsilon") <= 1.0, "{chains}");
+    let genes = ours("all-bcr-abl");
+    assert!(after(&genes, "AUC") >= 0.92, "{genes}");
+}
+
+#[test]
 fn the_figures_reach_their_targets() {
     let tcga = ours("tcga-cox");
     assert!(after(&tcga, "C-index") >= 0.842, "{tcga}");

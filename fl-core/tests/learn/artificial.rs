@@ -127,8 +127,8 @@ fn scale(epsilon: f64, steps: u64, sensitivity: u64, dimension: usize) -> NoiseS
 }
 
 /// Harrell's C of the judged patients.
-fn concordance(network: &Network, judged: &Cohort) -> f64 {
-    let trained = Trained::new("train", &world_schema(), network).unwrap();
+pub(crate) fn concordance(network: &Network, schema: &Schema, judged: &Cohort) -> f64 {
+    let trained = Trained::new("train", schema, network).unwrap();
     let of = |i: usize| {
         let risk = trained.predict(judged, i).unwrap()[0];
         (judged.value("time", i).unwrap(), judged.value("died", i).unwrap() > 0.5, risk)
@@ -163,7 +163,7 @@ fn judge(model: &str, strategy: &str, steps: u64, epsilon: f64, world: &(u64, [C
         sums = sums.with_simulated_noise(s, NODES, [*seed as u8; 32]);
     }
     let network = serde_json::from_value(drive(run.as_mut(), &mut sums).unwrap()).unwrap();
-    concordance(&network, judged)
+    concordance(&network, &world_schema(), judged)
 }
 
 const COX: &str = "name = \"cox\"";

@@ -1,8 +1,9 @@
 //! Training of networks over sums.
 
+mod artificial;
 #[path = "../common/mod.rs"]
 mod common;
-mod artificial;
 mod newton;
 mod planted;
 mod strategies;
+mod timed;
