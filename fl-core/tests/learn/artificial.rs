@@ -9,7 +9,9 @@
 //!
 //! `cargo test -p haima-fl-core --release --test learn -- --ignored --nocapture artificial` prints,
 //! for each plan, Harrell's C on the patients who did not train, mean of all worlds, under the noise of
-//! three nodes that meets (epsilon, 1e-5) by each node's noise alone. The choice is in the guide.
+//! three nodes that meets (epsilon, 1e-5) by each node's noise alone. Of it came dp-sgd on the linear
+//! model with clip 0.5 and rate 3 over 20 steps: best at epsilon 1, within 0.002 of the best at 3. Hidden
+//! layers lose more to noise than they gain until epsilon is 10.
 
 use std::num::NonZeroU64;
 
