@@ -16,9 +16,13 @@ fn check(row: &str) {
 
 /// Our figures in the row of that id.
 fn ours(row: &str) -> String {
+    cell(row, 4)
+}
+
+fn cell(row: &str, column: usize) -> String {
     let document = std::fs::read_to_string(repository("docs/results.md")).unwrap();
     let line = document.lines().find(|line| line.starts_with(&format!("| `{row}` |")));
-    line.unwrap_or_else(|| panic!("no row {row}")).split(" | ").nth(4).unwrap().to_owned()
+    line.unwrap_or_else(|| panic!("no row {row}")).split(" | ").nth(column).unwrap().to_owned()
 }
 
 /// The first number after a text.
@@ -50,9 +54,38 @@ fn models_on_data_that_are_not_shipped_are_what_is_computed() {
     if oracle("truth/cv_baselines.json").is_none() {
         return;
     }
-    for row in ["tcga-cox", "heart-logistic", "heart-dp-1", "heart-dp-01", "amlsg-overall"] {
+    let rows = ["tcga-cox", "heart-logistic", "heart-dp-1", "heart-dp-01", "amlsg-overall"];
+    for row in rows.into_iter().chain(["flchain-dp-1", "all-bcr-abl"]) {
         check(row);
     }
+}
+
+#[test]
+#[ignore = "minutes"]
+fn private_models_of_leukaemia_are_what_is_computed() {
+    if oracle("truth/cv_baselines.json").is_none() {
+        return;
+    }
+    for row in ["amlsg-dp-3", "amlsg-dp-curve"] {
+        check(row);
+    }
+}
+
+#[test]
+fn trained_models_reach_their_targets() {
+    let leukaemia = ours("amlsg-dp-3");
+    assert!(after(&leukaemia, "below pooled rows by") <= 0.01, "{leukaemia}");
+    assert!(after(&leukaemia, "epsilon") <= 3.0, "{leukaemia}");
+    let (curve, pooled) = (ours("amlsg-dp-curve"), cell("amlsg-dp-curve", 5));
+    for epsilon in ["0.5", "1", "2", "3", "5", "10"] {
+        let name = format!("epsilon {epsilon}: C-index, mean of seeds,");
+        assert!(after(&curve, &name) >= after(&pooled, &name) - 0.01, "{epsilon}: {curve}");
+    }
+    let chains = ours("flchain-dp-1");
+    assert!(after(&chains, "mean of seeds,") >= 0.832 - 0.01, "{chains}");
+    assert!(after(&chains, "epsilon") <= 1.0, "{chains}");
+    let genes = ours("all-bcr-abl");
+    assert!(after(&genes, "AUC") >= 0.92, "{genes}");
 }
 
 #[test]

@@ -95,12 +95,12 @@ const REST: &str = r#"
 "#;
 
 /// The patients with the features of the pooled yardstick.
-struct Leukaemia {
-    columns: Columns,
-    numeric: Vec<String>,
-    categorical: Vec<String>,
+pub(super) struct Leukaemia {
+    pub(super) columns: Columns,
+    pub(super) numeric: Vec<String>,
+    pub(super) categorical: Vec<String>,
     ridge: f64,
-    fold: Vec<usize>,
+    pub(super) fold: Vec<usize>,
 }
 
 /// Predictions for all patients, each by a model that was fitted without its fold.
@@ -112,7 +112,7 @@ struct Judged {
 }
 
 /// An entry of the pooled yardsticks.
-fn baseline(context: &Context, name: &str) -> Result<Value, Error> {
+pub(super) fn baseline(context: &Context, name: &str) -> Result<Value, Error> {
     let all = context.truth(BASELINES, "/results")?;
     let named = |one: &&Value| one.get("dataset").and_then(Value::as_str) == Some(name);
     let found = all.as_array().into_iter().flatten().find(named).cloned();
@@ -189,7 +189,7 @@ impl Judged {
 }
 
 impl Leukaemia {
-    fn read(context: &Context, folds: &str) -> Result<Self, Error> {
+    pub(super) fn read(context: &Context, folds: &str) -> Result<Self, Error> {
         let truth = baseline(context, "amlsg/death clinical+genetic")?;
         let names = |key: &str| -> Vec<String> {
             let list = truth.get(key).and_then(Value::as_array).into_iter().flatten();
@@ -229,7 +229,7 @@ impl Leukaemia {
     }
 
     /// The public schema; `missing` as long as nothing is filled in.
-    fn schema(&self, missing: bool) -> String {
+    pub(super) fn schema(&self, missing: bool) -> String {
         let mut schema = REST.to_owned();
         for name in &self.numeric {
             schema.push_str(&format!("[[column]]\nname = \"{name}\"\nmissing = {missing}\n"));

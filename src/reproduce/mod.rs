@@ -7,9 +7,13 @@
 mod amlsg;
 mod columns;
 mod figure;
+mod genes;
 mod holdout;
 mod models;
+mod networks;
 mod noised;
+mod private_leukaemia;
+mod simulated;
 mod survival;
 mod table;
 mod yardsticks;
@@ -52,9 +56,18 @@ pub struct Context {
 /// All rows, in the order of the document.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     // A module's rows are added here.
-    [survival::ROWS, models::ROWS, yardsticks::ROWS, noised::ROWS, amlsg::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        survival::ROWS,
+        models::ROWS,
+        yardsticks::ROWS,
+        noised::ROWS,
+        amlsg::ROWS,
+        private_leukaemia::ROWS,
+        networks::ROWS,
+        genes::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 impl Context {

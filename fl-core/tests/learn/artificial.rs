@@ -9,7 +9,9 @@
 //!
 //! `cargo test -p haima-fl-core --release --test learn -- --ignored --nocapture artificial` prints,
 //! for each plan, Harrell's C on the patients who did not train, mean of all worlds, under the noise of
-//! three nodes that meets (epsilon, 1e-5) by each node's noise alone. The choice is in the guide.
+//! three nodes that meets (epsilon, 1e-5) by each node's noise alone. Of it came dp-sgd on the linear
+//! model with clip 0.5 and rate 3 over 20 steps: best at epsilon 1, within 0.002 of the best at 3. Hidden
+//! layers lose more to noise than they gain until epsilon is 10.
 
 use std::num::NonZeroU64;
 
@@ -127,8 +129,8 @@ fn scale(epsilon: f64, steps: u64, sensitivity: u64, dimension: usize) -> NoiseS
 }
 
 /// Harrell's C of the judged patients.
-fn concordance(network: &Network, judged: &Cohort) -> f64 {
-    let trained = Trained::new("train", &world_schema(), network).unwrap();
+pub(crate) fn concordance(network: &Network, schema: &Schema, judged: &Cohort) -> f64 {
+    let trained = Trained::new("train", schema, network).unwrap();
     let of = |i: usize| {
         let risk = trained.predict(judged, i).unwrap()[0];
         (judged.value("time", i).unwrap(), judged.value("died", i).unwrap() > 0.5, risk)
@@ -163,7 +165,7 @@ fn judge(model: &str, strategy: &str, steps: u64, epsilon: f64, world: &(u64, [C
         sums = sums.with_simulated_noise(s, NODES, [*seed as u8; 32]);
     }
     let network = serde_json::from_value(drive(run.as_mut(), &mut sums).unwrap()).unwrap();
-    concordance(&network, judged)
+    concordance(&network, &world_schema(), judged)
 }
 
 const COX: &str = "name = \"cox\"";

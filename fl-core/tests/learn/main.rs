@@ -15,4 +15,5 @@ mod stopping;
 mod strategies;
 mod strategies_personal;
 mod strategies_site;
+mod timed;
 mod vae;
