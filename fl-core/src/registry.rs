@@ -10,8 +10,8 @@ use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
 use crate::tasks::{
-    cif, clusters, combat, comutation, concordance, cox, finegray, glm, hazard, km, meta, multistate, pca,
-    prepare, scan, table1, train, validate,
+    cif, clusters, combat, comutation, concordance, cox, finegray, glm, hazard, km, meta,
+    multistate, pca, prepare, scan, table1, train, validate,
 };
 
 /// Results of the study's earlier tasks, by their manifest id.

@@ -91,8 +91,12 @@ impl Adjust {
         if levels != self.batches.len() {
             return Err(fault("another number of levels than the schema has"));
         }
-        Inputs::of_terms(task, schema, self.covariates.iter().map(|(term, _)| term.clone()).collect())
-            .map(|_| ())
+        Inputs::of_terms(
+            task,
+            schema,
+            self.covariates.iter().map(|(term, _)| term.clone()).collect(),
+        )
+        .map(|_| ())
     }
 }
 
@@ -208,7 +212,8 @@ fn adjust_of(combat: &Combat, feature: &Feature, j: usize, levels: usize, id: &s
     let mut batches = vec![None; levels];
     for batch in &combat.batches {
         let terms = batch.gamma.get(j).copied().zip(batch.delta.get(j).copied());
-        if let (Some(place), Some((gamma, delta))) = (batches.get_mut(batch.index as usize), terms) {
+        if let (Some(place), Some((gamma, delta))) = (batches.get_mut(batch.index as usize), terms)
+        {
             *place = Some([gamma, delta]);
         }
     }

@@ -28,7 +28,8 @@ pub(crate) fn shrink(n: f64, gamma: &[f64], delta: &[f64]) -> Option<Vec<[f64; 2
         let (mut g, mut d) = (own, prior.map_or(scale, |_| variance));
         for _ in 0..MOST_ITERATIONS {
             let weight = shift_variance * n;
-            let next = if weight + d > 0.0 { (weight * own + d * shift) / (weight + d) } else { own };
+            let next =
+                if weight + d > 0.0 { (weight * own + d * shift) / (weight + d) } else { own };
             let squares = (n - 1.0) * variance + n * (own - next) * (own - next);
             let wide = match prior {
                 Some((shape, rate)) => (0.5 * squares + rate) / (n / 2.0 + shape - 1.0),

@@ -87,7 +87,10 @@ impl Harmonisation {
         let mut features = Vec::new();
         for column in expand(NAME, schema, &params.columns)? {
             let Kind::Numeric { range: (low, high), .. } = column.kind else {
-                let reason = format!("`{}` is no number; only numeric columns have batch terms", column.name);
+                let reason = format!(
+                    "`{}` is no number; only numeric columns have batch terms",
+                    column.name
+                );
                 return Err(refuse(NAME, reason));
             };
             let half = (high - low) / 2.0;
@@ -113,7 +116,8 @@ impl Harmonisation {
             column => match &schema.column(column)?.kind {
                 Kind::Category { levels } => Some((column.to_owned(), levels.clone())),
                 _ => {
-                    let reason = format!("`batch` must be a category or \"site\"; `{column}` is neither");
+                    let reason =
+                        format!("`batch` must be a category or \"site\"; `{column}` is neither");
                     return Err(refuse(NAME, reason));
                 }
             },
@@ -137,7 +141,13 @@ impl Harmonisation {
     }
 
     /// A patient's level, covariates and features, or that something is missing.
-    fn read(&self, cohort: &Cohort, patient: usize, z: &mut Vec<f64>, y: &mut Vec<f64>) -> Option<usize> {
+    fn read(
+        &self,
+        cohort: &Cohort,
+        patient: usize,
+        z: &mut Vec<f64>,
+        y: &mut Vec<f64>,
+    ) -> Option<usize> {
         z.clear();
         y.clear();
         let level = match &self.batch {

@@ -4,8 +4,8 @@
 //! finest grid on which the bound of a site of 100,000 patients stays below 2^62, which the
 //! 128-bit field carries.
 
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::sum::Sum;

@@ -191,7 +191,14 @@ fn numeric(
     // Written so that NaN falls back too. No variance of values in [-1, 1] is above 2.
     if !(present > 1.0 && variance > CONSTANT && known) {
         let quantiles = shares().map(|share| low + (high - low) * share).collect();
-        return FiguresOf::Numeric { log1p, mean: middle, sd: half, median: middle, quantiles, public: true };
+        return FiguresOf::Numeric {
+            log1p,
+            mean: middle,
+            sd: half,
+            median: middle,
+            quantiles,
+            public: true,
+        };
     }
     FiguresOf::Numeric {
         log1p,

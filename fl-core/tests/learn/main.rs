@@ -2,5 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod harmonise;
 mod planted;
+mod prepare;
 mod strategies;

@@ -66,7 +66,8 @@ impl Moments {
 
     /// The blocks of all batches after `count`, some of them empty without covariates.
     pub(super) fn blocks(all: &[Self]) -> Vec<Vec<f64>> {
-        let of = |part: fn(&Self) -> &[f64]| all.iter().flat_map(|own| part(own).to_vec()).collect();
+        let of =
+            |part: fn(&Self) -> &[f64]| all.iter().flat_map(|own| part(own).to_vec()).collect();
         vec![
             all.iter().map(|own| own.n).collect(),
             of(|own| &own.y),
