@@ -30,7 +30,7 @@ use super::layout::{self, refuse, unfit};
 use crate::cohort::Cohort;
 use crate::error::Error;
 use crate::learn::inputs::{Inputs, Missing, expand};
-use crate::linalg::{Symmetric, triangle};
+use crate::linalg::triangle;
 use crate::results::combat::{Batch, Combat, Feature, SCHEMA};
 use crate::schema::{Kind, Schema};
 use crate::stat::batch::shrink;
