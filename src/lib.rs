@@ -40,6 +40,8 @@ pub mod site;
 #[cfg(feature = "demo")]
 pub mod stats;
 pub mod sum;
+#[cfg(any(feature = "cli", feature = "demo"))]
+mod text;
 #[cfg(feature = "demo")]
 mod throttle;
 

@@ -63,6 +63,15 @@ impl Cohort {
         Self { keys, columns }
     }
 
+    /// The same patients with further columns, each as long as there are patients; one of another
+    /// length is left out, and one of a known name takes its place.
+    #[must_use]
+    pub(crate) fn with_columns(&self, further: BTreeMap<String, Zeroizing<Vec<f64>>>) -> Self {
+        let mut cohort = self.select(|_| true);
+        cohort.columns.extend(further.into_iter().filter(|(_, values)| values.len() == self.len()));
+        cohort
+    }
+
     /// A column's values in patient order: NaN is missing, a flag is 0 or 1, a category is the
     /// index of its level. `None` for a column that the schema does not have.
     #[must_use]

@@ -197,6 +197,16 @@ pub enum IntakeProblem {
     /// The header lacks a column.
     #[error("the schema names this column and the header lacks it; add it to the file")]
     MissingColumn,
+    /// The header names a unit that the column does not accept.
+    #[error(
+        "unit `{unit}`; the schema accepts {accepted}; convert the column, or agree on a factor"
+    )]
+    UnknownUnit {
+        /// The header's unit.
+        unit: String,
+        /// The schema's own unit and those it converts, comma separated.
+        accepted: String,
+    },
     /// The header names a column twice.
     #[error("a column that the header names twice; rename one")]
     RepeatedColumn,

@@ -1,11 +1,15 @@
 //! Reads a hospital's CSV file into a [`Cohort`], checking every field against the schema.
 //!
-//! The format is RFC 4180 with a header, in UTF-8; an empty field is a missing value. A file is
+//! The format is RFC 4180 with a header, in UTF-8; an empty field is a missing value. A header may say
+//! in which unit a column is (`hb [g/L]`); where the schema accepts it, values are converted before
+//! they are held against the range. Another spelling of a level is read where the schema names it. Both
+//! rules are public and part of the schema. A file is
 //! refused as a whole with the first fault's file, line and field, and with what to do: a patient
 //! who is silently left out would change results unseen. Lengths are bounded before anything is
 //! stored, since the file may come from another system.
 
 mod guard;
+pub mod quality;
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap, RandomState};
@@ -56,8 +60,19 @@ impl Cohort {
 #[derive(Clone, Copy)]
 enum Role<'a> {
     Key,
-    Value(&'a Column),
+    /// A column, with the factor to its own unit.
+    Value(&'a Column, f64),
     Ignored,
+}
+
+impl Role<'_> {
+    /// The column that the header means, whatever unit it adds.
+    fn column<'b>(&'b self, header: &'b str) -> &'b str {
+        match self {
+            Self::Value(column, _) => &column.name,
+            Self::Key | Self::Ignored => header,
+        }
+    }
 }
 
 struct Intake<'a, R> {
@@ -90,24 +105,22 @@ impl<'a, R: Read> Intake<'a, R> {
             let Ok(name) = std::str::from_utf8(field) else {
                 return Err(intake.fault(line, &quoted(field), Problem::NotUtf8));
             };
-            if intake.layout.iter().any(|(earlier, _)| earlier == name) {
+            let role = role(schema, name)
+                .map_err(|problem| intake.fault(line, &quoted(field), problem))?;
+            if intake.has(role.column(name)) {
                 return Err(intake.fault(line, name, Problem::RepeatedColumn));
             }
-            let Some(role) = role(schema, name) else {
-                return Err(intake.fault(line, &quoted(field), Problem::ExtraColumn));
-            };
             intake.layout.push((name.to_owned(), role));
         }
-        let key = match &schema.patient {
-            PatientKey::Column(key) => Some(key),
-            PatientKey::OneRow => None,
-        };
-        for needed in key.into_iter().chain(schema.columns.iter().map(|column| &column.name)) {
-            if !intake.layout.iter().any(|(name, _)| name == needed) {
-                return Err(intake.fault(line, needed, Problem::MissingColumn));
-            }
+        if let Some(needed) = needed(schema).find(|needed| !intake.has(needed)) {
+            return Err(intake.fault(line, needed, Problem::MissingColumn));
         }
         Ok(intake)
+    }
+
+    /// Whether the header names a column so far.
+    fn has(&self, column: &str) -> bool {
+        self.layout.iter().any(|(header, role)| role.column(header) == column)
     }
 
     fn read_all(mut self) -> Result<Cohort, Error> {
@@ -141,8 +154,10 @@ impl<'a, R: Read> Intake<'a, R> {
                         }
                         keys.push(key.to_owned());
                     }
-                    Role::Value(column) => values
-                        .push(check_value(column, field).map_err(|p| self.fault(line, name, p))?),
+                    Role::Value(column, factor) => values.push(
+                        check_value(column, *factor, field)
+                            .map_err(|p| self.fault(line, name, p))?,
+                    ),
                 }
             }
             if self.one_row {
@@ -158,8 +173,10 @@ impl<'a, R: Read> Intake<'a, R> {
         let named: BTreeMap<String, Zeroizing<Vec<f64>>> = layout
             .into_iter()
             .zip(columns)
-            .filter(|((_, role), _)| matches!(role, Role::Value(_)))
-            .map(|((name, _), values)| (name, values))
+            .filter_map(|((_, role), values)| match role {
+                Role::Value(column, _) => Some((column.name.clone(), values)),
+                Role::Key | Role::Ignored => None,
+            })
             .collect();
         Ok(Cohort::from_checked(keys, named))
     }
@@ -189,14 +206,48 @@ impl<'a, R: Read> Intake<'a, R> {
     }
 }
 
-fn role<'a>(schema: &'a Schema, name: &str) -> Option<Role<'a>> {
-    if matches!(&schema.patient, PatientKey::Column(key) if key == name) {
-        return Some(Role::Key);
+/// The key and the columns that a header must name.
+fn needed(schema: &Schema) -> impl Iterator<Item = &String> {
+    let key = match &schema.patient {
+        PatientKey::Column(key) => Some(key),
+        PatientKey::OneRow => None,
+    };
+    key.into_iter().chain(schema.columns.iter().map(|column| &column.name))
+}
+
+fn role<'a>(schema: &'a Schema, header: &str) -> Result<Role<'a>, Problem> {
+    if matches!(&schema.patient, PatientKey::Column(key) if key == header) {
+        return Ok(Role::Key);
     }
-    if let Some(column) = schema.columns.iter().find(|column| column.name == name) {
-        return Some(Role::Value(column));
+    let of = |name: &str| schema.columns.iter().find(|column| column.name == name);
+    if let Some(column) = of(header) {
+        return Ok(Role::Value(column, 1.0));
     }
-    schema.ignore.iter().any(|ignored| ignored == name).then_some(Role::Ignored)
+    if schema.ignore.iter().any(|ignored| ignored == header) {
+        return Ok(Role::Ignored);
+    }
+    let named = header.strip_suffix(']').and_then(|rest| rest.split_once(" ["));
+    match named.and_then(|(name, unit)| of(name).map(|column| (column, unit))) {
+        Some((column, unit)) => Ok(Role::Value(column, factor(column, unit)?)),
+        None => Err(Problem::ExtraColumn),
+    }
+}
+
+/// What a column's values are multiplied with where the header says their unit.
+fn factor(column: &Column, unit: &str) -> Result<f64, Problem> {
+    let own = column.unit();
+    if unit == own && !own.is_empty() {
+        return Ok(1.0);
+    }
+    column.accepts.get(unit).copied().ok_or_else(|| {
+        let known = std::iter::once(own).filter(|own| !own.is_empty());
+        let known: Vec<&str> = known.chain(column.accepts.keys().map(String::as_str)).collect();
+        let accepted = match known.is_empty() {
+            true => "no unit for this column".to_owned(),
+            false => known.join(", "),
+        };
+        Problem::UnknownUnit { unit: quoted(unit.as_bytes()), accepted }
+    })
 }
 
 fn check_key(field: &[u8]) -> Result<&str, Problem> {
@@ -207,7 +258,7 @@ fn check_key(field: &[u8]) -> Result<&str, Problem> {
     }
 }
 
-fn check_value(column: &Column, field: &[u8]) -> Result<f64, Problem> {
+fn check_value(column: &Column, factor: f64, field: &[u8]) -> Result<f64, Problem> {
     let text = std::str::from_utf8(field).map_err(|_| Problem::NotUtf8)?;
     if text.is_empty() {
         return if column.missing { Ok(f64::NAN) } else { Err(Problem::Empty) };
@@ -216,10 +267,14 @@ fn check_value(column: &Column, field: &[u8]) -> Result<f64, Problem> {
     match &column.kind {
         Kind::Numeric { range: (low, high), .. } => {
             let value = number().ok_or_else(|| Problem::NotNumeric { text: quoted(field) })?;
+            let value = converted(value, factor, (*low, *high));
             if (*low..=*high).contains(&value) {
                 Ok(value)
             } else {
-                let range = format!("[{low}, {high}]");
+                let range = match factor == 1.0 {
+                    true => format!("[{low}, {high}]"),
+                    false => format!("[{low}, {high}] after conversion by {factor}"),
+                };
                 Err(Problem::OutOfRange { text: quoted(field), range })
             }
         }
@@ -231,8 +286,29 @@ fn check_value(column: &Column, field: &[u8]) -> Result<f64, Problem> {
         },
         Kind::Category { levels } => match levels.iter().position(|level| level == text) {
             Some(index) => Ok(index as f64),
-            None => Err(Problem::UnknownLevel { text: quoted(field), levels: levels.join(", ") }),
+            None => match column.synonyms.get(text) {
+                Some(index) => Ok(f64::from(*index)),
+                None => {
+                    Err(Problem::UnknownLevel { text: quoted(field), levels: levels.join(", ") })
+                }
+            },
         },
+    }
+}
+
+/// A value in the schema's unit. What the multiplication rounds past an end of the range lies on it.
+fn converted(value: f64, factor: f64, (low, high): (f64, f64)) -> f64 {
+    if factor == 1.0 {
+        return value;
+    }
+    let value = value * factor;
+    let near = |end: f64| (value - end).abs() <= 4.0 * f64::EPSILON * end.abs();
+    if near(low) {
+        low
+    } else if near(high) {
+        high
+    } else {
+        value
     }
 }
 

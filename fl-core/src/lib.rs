@@ -29,3 +29,4 @@ pub mod task;
 pub mod tasks;
 
 pub use error::Error;
+pub use intake::quality;

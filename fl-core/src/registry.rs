@@ -10,8 +10,8 @@ use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
 use crate::tasks::{
-    cif, clusters, comutation, concordance, cox, finegray, glm, hazard, km, meta, multistate, pca,
-    scan, table1, train, validate,
+    cif, clusters, combat, comutation, concordance, cox, finegray, glm, hazard, km, meta,
+    multistate, pca, prepare, scan, table1, train, validate,
 };
 
 /// Results of the study's earlier tasks, by their manifest id.
@@ -35,6 +35,10 @@ const TASKS: &[(&str, u32, Open)] = &[
         Ok(start(concordance::Concordance::new(p, s, finished)?))
     }),
     (train::NAME, train::VERSION, |p, s, finished| Ok(start(train::Train::new(p, s, finished)?))),
+    (prepare::NAME, prepare::VERSION, |p, s, finished| {
+        Ok(start(prepare::Prepare::new(p, s, finished)?))
+    }),
+    (combat::NAME, combat::VERSION, |p, s, _| Ok(start(combat::Harmonisation::new(p, s)?))),
     (meta::NAME, meta::VERSION, |p, s, _| Ok(start(meta::Meta::new(p, s)?))),
     (validate::NAME, validate::VERSION, validate::open),
     (pca::NAME, pca::VERSION, |p, s, _| Ok(start(pca::Pca::new(p, s)?))),
@@ -51,13 +55,14 @@ pub fn known() -> impl Iterator<Item = (&'static str, u32)> {
 }
 
 /// Whether an exact sum of this task can hold a single patient's row: moments by grid time, by
-/// variant or by cluster, of which any may have one member. A site allows such a task apart.
+/// variant, by scanner or by cluster, of which any may have one member. A site allows such a task apart.
 #[must_use]
 pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
     let is = |key: &str, value: &str| params.get(key).and_then(toml::Value::as_str) == Some(value);
     match task {
         cox::NAME => is("strata", "none"),
         validate::NAME => params.contains_key("horizons"),
+        combat::NAME => !is("batch", combat::SITE),
         finegray::NAME | scan::NAME | clusters::NAME => true,
         _ => false,
     }

@@ -4,6 +4,7 @@
 //! the right edge of a grid interval; hazard ratios and coefficients in raw units of the column.
 
 pub mod clusters;
+pub mod combat;
 pub mod competing;
 pub mod comutation;
 pub mod finegray;
@@ -14,6 +15,7 @@ pub mod network;
 pub mod noised;
 pub mod pca;
 pub mod penalty;
+pub mod prepare;
 pub mod scan;
 pub mod validation;
 

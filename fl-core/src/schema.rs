@@ -4,7 +4,7 @@
 //! Everything that scales, centres or bins a patient's values comes from here and never from the
 //! data (rule S4), so two sites with different patients encode them alike.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -17,6 +17,8 @@ const MAX_ROWS_PER_PATIENT: u32 = 1000;
 const MAX_LEVELS: usize = 1024;
 const MAX_EDGES: usize = 10_001;
 const MAX_NAME: usize = 128;
+/// Further units or synonyms that a column may declare.
+const MAX_RULES: usize = 1024;
 
 /// What a row of the cohort is (rule S1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +61,11 @@ pub struct Column {
     pub kind: Kind,
     /// Whether an empty field is allowed.
     pub missing: bool,
+    /// Units in which a file may hold a numeric column, by what their values are multiplied with to
+    /// come to the schema's own. A header says so: `hb [g/L]`.
+    pub accepts: BTreeMap<String, f64>,
+    /// Other spellings of a category's levels, with the number of the level meant.
+    pub synonyms: BTreeMap<String, u32>,
 }
 
 impl Column {
@@ -181,6 +188,10 @@ struct RawColumn {
     range: Option<(f64, f64)>,
     bins: Option<Vec<f64>>,
     levels: Option<Vec<String>>,
+    #[serde(default)]
+    accepts: BTreeMap<String, f64>,
+    #[serde(default)]
+    synonyms: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -200,9 +211,12 @@ impl RawColumn {
                 "column `{name}`: `unit`, `range` and `bins` belong to numeric columns"
             )));
         }
-        if self.kind != RawKind::Category && self.levels.is_some() {
-            return Err(refuse(format!("column `{name}`: `levels` belong to categories")));
+        if self.kind != RawKind::Category && (self.levels.is_some() || !self.synonyms.is_empty()) {
+            let reason = format!("column `{name}`: `levels` and `synonyms` belong to categories");
+            return Err(refuse(reason));
         }
+        check_accepts(&name, self.unit.as_deref(), &self.accepts)?;
+        let synonyms = check_synonyms(&name, self.levels.as_deref(), self.synonyms)?;
         let kind = match self.kind {
             RawKind::Numeric => {
                 let range = self.range.ok_or_else(|| {
@@ -218,7 +232,7 @@ impl RawColumn {
             RawKind::Category => Kind::Category { levels: check_levels(&name, self.levels)? },
         };
         let label = self.label.unwrap_or_else(|| name.clone());
-        Ok(Column { name, label, kind, missing: self.missing })
+        Ok(Column { name, label, kind, missing: self.missing, accepts: self.accepts, synonyms })
     }
 }
 
@@ -265,6 +279,62 @@ fn check_levels(name: &str, levels: Option<Vec<String>>) -> Result<Vec<String>, 
             "column `{name}`: a category needs 2 to {MAX_LEVELS} distinct `levels`, none empty"
         )))
     }
+}
+
+fn check_accepts(
+    name: &str,
+    own: Option<&str>,
+    accepts: &BTreeMap<String, f64>,
+) -> Result<(), Error> {
+    if accepts.is_empty() {
+        return Ok(());
+    }
+    let Some(own) = own.filter(|unit| !unit.is_empty()) else {
+        let reason = format!("column `{name}`: `accepts` converts to the column's `unit`; name it");
+        return Err(refuse(reason));
+    };
+    let proper = |(unit, factor): (&String, &f64)| {
+        !unit.is_empty()
+            && unit.len() <= MAX_NAME
+            && unit != own
+            && !unit.contains(['[', ']'])
+            && factor.is_normal()
+            && *factor > 0.0
+    };
+    if accepts.len() <= MAX_RULES && accepts.iter().all(proper) {
+        Ok(())
+    } else {
+        Err(refuse(format!(
+            "column `{name}`: `accepts` names units other than `{own}`, without brackets, each with a \
+             finite factor above 0 (`accepts = {{ \"g/L\" = 0.1 }}`), at most {MAX_RULES}"
+        )))
+    }
+}
+
+fn check_synonyms(
+    name: &str,
+    levels: Option<&[String]>,
+    synonyms: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, u32>, Error> {
+    let levels = levels.unwrap_or_default();
+    let number = |level: &String| (0u32..).zip(levels).find(|(_, known)| *known == level);
+    let mut numbers = BTreeMap::new();
+    for (synonym, level) in synonyms {
+        let proper = !synonym.is_empty() && synonym.len() <= MAX_NAME && !levels.contains(&synonym);
+        match number(&level) {
+            Some((number, _)) if proper && numbers.len() < MAX_RULES => {
+                numbers.insert(synonym, number);
+            }
+            _ => {
+                return Err(refuse(format!(
+                    "column `{name}`: `synonyms` names other spellings, none of them a level, each \
+                     with a level of the column (`synonyms = {{ \"male\" = \"M\" }}`), at most \
+                     {MAX_RULES}"
+                )));
+            }
+        }
+    }
+    Ok(numbers)
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //!
 //! These numbers end in an output and never in a later query, so rule X3 does not bind them.
 
+pub(crate) mod batch;
 pub mod fisher;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};

@@ -291,3 +291,91 @@ fn schemas_that_cannot_be_used_are_refused_with_what_to_do() {
         assert!(error.to_string().contains(hint), "{bad}: {error}");
     }
 }
+
+/// Haemoglobin in g/dL, or g/L by a tenth; sex in two languages.
+const HARMONISED: &str = r#"
+    patient = "id"
+    [[column]]
+    name = "hb"
+    kind = "numeric"
+    unit = "g/dL"
+    range = [3, 22]
+    accepts = { "g/L" = 0.1, "mmol/L" = 1.611 }
+    [[column]]
+    name = "sex"
+    kind = "category"
+    levels = ["F", "M"]
+    synonyms = { "male" = "M", "female" = "F", "w" = "F" }
+"#;
+
+fn harmonised(text: &str) -> Result<Cohort, Error> {
+    Cohort::from_reader("site.csv", text.as_bytes(), &schema(HARMONISED))
+}
+
+#[test]
+fn a_file_in_another_unit_is_out_of_range_until_its_header_says_so() {
+    let rows = "A,135,male\nB,220,w\nC,30,F\n";
+    let Err(Error::Intake { line: 2, field, problem, .. }) =
+        harmonised(&format!("id,hb,sex\n{rows}"))
+    else {
+        panic!("135 g/dL was taken")
+    };
+    assert_eq!((field.as_str(), matches!(problem, Problem::OutOfRange { .. })), ("hb", true));
+    let cohort = harmonised(&format!("id,hb [g/L],sex\n{rows}")).expect("converted");
+    let values = cohort.values("hb").expect("by the schema's name");
+    assert!(values.iter().zip([13.5, 22.0, 3.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{values:?}");
+    // Both ends of the range, whatever the multiplication rounds to.
+    assert!(values.iter().all(|value| (3.0..=22.0).contains(value)));
+    assert_eq!(cohort.values("sex"), Some(&[1.0, 0.0, 0.0][..]));
+    let own = harmonised("id,hb [g/dL],sex\nA,13.5,M\n").expect("the schema's own unit");
+    assert_eq!(own.value("hb", 0), Some(13.5));
+}
+
+#[test]
+fn an_unknown_unit_names_file_header_and_what_is_accepted() {
+    let error = harmonised("id,hb [mg/L],sex\nA,13.5,M\n").expect_err("unknown");
+    let text = error.to_string();
+    for part in ["site.csv", "hb [mg/L]", "g/dL, g/L, mmol/L"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let problem = |text: &str| match harmonised(text) {
+        Err(Error::Intake { problem, .. }) => problem,
+        other => panic!("{other:?}"),
+    };
+    let none = "no unit for this column".to_owned();
+    assert_eq!(
+        problem("id,hb,sex [x]\nA,13,M\n"),
+        Problem::UnknownUnit { unit: "x".to_owned(), accepted: none }
+    );
+    assert_eq!(problem("id,hb,hb [g/L],sex\nA,13,130,M\n"), Problem::RepeatedColumn);
+    assert_eq!(problem("id,hb[g/L],sex\nA,13,M\n"), Problem::ExtraColumn);
+    assert_eq!(
+        problem("id,hb [g/L],sex\nA,13.5,M\n"),
+        Problem::OutOfRange {
+            text: "13.5".to_owned(),
+            range: "[3, 22] after conversion by 0.1".to_owned()
+        }
+    );
+    assert!(matches!(problem("id,hb,sex\nA,13.5,Male\n"), Problem::UnknownLevel { .. }));
+}
+
+#[test]
+fn rules_that_contradict_the_schema_are_refused() {
+    for (from, to) in [
+        ("\"g/L\" = 0.1", "\"g/L\" = 0.0"),
+        ("\"g/L\" = 0.1", "\"g/L\" = -1.0"),
+        ("\"g/L\" = 0.1", "\"g/L\" = inf"),
+        ("\"g/L\" = 0.1", "\"g/dL\" = 0.1"),
+        ("\"g/L\" = 0.1", "\"\" = 0.1"),
+        ("\"g/L\" = 0.1", "\"g]\" = 0.1"),
+        ("unit = \"g/dL\"", ""),
+        ("\"w\" = \"F\"", "\"w\" = \"X\""),
+        ("\"w\" = \"F\"", "\"M\" = \"F\""),
+        ("\"w\" = \"F\"", "\"\" = \"F\""),
+    ] {
+        let text = HARMONISED.replace(from, to);
+        assert_ne!(text, HARMONISED);
+        let refused = Schema::from_toml(&table(&text));
+        assert!(matches!(refused, Err(Error::Schema { .. })), "{to}");
+    }
+}

@@ -3,6 +3,7 @@
 
 mod audit;
 mod budget;
+mod quality;
 #[cfg(feature = "demo")]
 mod reproduce;
 #[cfg(feature = "demo")]
@@ -41,6 +42,8 @@ enum Command {
     /// Rounds as fast as they go: real nodes on this machine, simulated sites.
     #[cfg(feature = "demo")]
     BenchLoad(crate::bench_load::Options),
+    /// Everything that is wrong, or odd, with a file of patients. Nothing is sent.
+    Check(quality::Check),
     /// A hospital's daemon.
     #[command(subcommand)]
     Site(Site),
@@ -131,6 +134,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::BenchLoad(options) => {
             runtime().and_then(|runtime| runtime.block_on(crate::bench_load::run(&options)))
         }
+        Command::Check(command) => quality::run(&command),
         Command::Site(Site::Run { config }) => site(&config),
         Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
         Command::Keygen(options) => party::keygen(&options).map_err(Error::from),

@@ -12,6 +12,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::{Class, Used};
+use super::harmonise::{Adjust, Harmonise};
 use crate::cohort::Cohort;
 use crate::error::Error;
 use crate::schema::{Column, Kind, Schema};
@@ -51,6 +53,12 @@ pub struct Term {
     /// The standardised value where the column is missing; without one, a patient in whom it is
     /// missing is not taken.
     pub missing: Option<f64>,
+    /// Which earlier tasks the figures come from; none where all are the schema's (rule S4).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Used>,
+    /// How the column is freed of batch effects before all this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjust: Option<Box<Adjust>>,
 }
 
 /// What is done with a missing value.
@@ -119,6 +127,9 @@ impl Inputs {
                 && term.scale.is_finite()
                 && term.scale > 0.0
                 && term.missing.is_none_or(f64::is_finite);
+            if let Some(adjust) = &term.adjust {
+                adjust.check(task, schema, &term.column)?;
+            }
             if !(level && finite) {
                 let reason = format!(
                     "input `{}` does not fit column `{}`, or has a figure that is no number",
@@ -135,6 +146,37 @@ impl Inputs {
     #[must_use]
     pub fn with_branches(self, branches: Vec<usize>) -> Self {
         Self { branches, ..self }
+    }
+
+    /// The same inputs, with columns that a `combat` task named adjusted by what it found.
+    ///
+    /// # Errors
+    /// When it named none of them.
+    pub fn harmonised(mut self, task: &str, id: &str, by: &Harmonise) -> Result<Self, Error> {
+        let mut any = false;
+        for term in self.terms.iter_mut().filter(|term| term.source != Source::Missing) {
+            if let Some(adjust) = by.of(&term.column) {
+                term.adjust = Some(Box::new(adjust.clone()));
+                term.figures.push(Used { task: id.to_owned(), class: Class::Exact });
+                any = true;
+            }
+        }
+        match any {
+            true => Ok(self),
+            false => Err(refuse(task, format!("`{id}` adjusted none of the model's columns"))),
+        }
+    }
+
+    /// The earlier tasks whose figures are in use, each once.
+    #[must_use]
+    pub fn figures(&self) -> Vec<&Used> {
+        let mut figures: Vec<&Used> = Vec::new();
+        for used in self.terms.iter().flat_map(|term| &term.figures) {
+            if !figures.contains(&used) {
+                figures.push(used);
+            }
+        }
+        figures
     }
 
     /// Number of inputs.
@@ -193,7 +235,7 @@ impl Inputs {
 fn encode_all(terms: &[Term], cohort: &Cohort, patient: usize, out: &mut Vec<f32>) -> bool {
     let before = out.len();
     for term in terms {
-        match term.of(cohort.value(&term.column, patient)) {
+        match term.of(term.value(cohort, patient)) {
             Some(value) => out.push(value as f32),
             None => {
                 out.truncate(before);
@@ -205,6 +247,15 @@ fn encode_all(terms: &[Term], cohort: &Cohort, patient: usize, out: &mut Vec<f32
 }
 
 impl Term {
+    /// The column's value in a patient, freed of batch effects where the term says so.
+    #[must_use]
+    pub fn value(&self, cohort: &Cohort, patient: usize) -> Option<f64> {
+        match &self.adjust {
+            None => cohort.value(&self.column, patient),
+            Some(adjust) => adjust.value(&self.column, cohort, patient),
+        }
+    }
+
     /// The standardised value of a column's value, `None` being missing.
     #[must_use]
     pub fn of(&self, value: Option<f64>) -> Option<f64> {
@@ -212,7 +263,8 @@ impl Term {
             (Source::Missing, value) => f64::from(u8::from(value.is_none())),
             (_, None) => return self.missing,
             (Source::Value, Some(x)) => x,
-            (Source::Log1p, Some(x)) => libm::log1p(x),
+            // An adjusted value may have none: it is cut below.
+            (Source::Log1p, Some(x)) => libm::log1p(x.max(-1.0)),
             (Source::Level(level), Some(x)) => f64::from(u8::from(x == f64::from(level))),
         };
         Some(((raw - self.center) / self.scale).clamp(-LIMIT, LIMIT))
@@ -264,6 +316,8 @@ fn of_column(
         center,
         scale,
         missing,
+        figures: Vec::new(),
+        adjust: None,
     };
     let mut terms = match &column.kind {
         Kind::Numeric { range: (low, high), .. } => {
@@ -374,6 +428,8 @@ mod tests {
             center: 0.0,
             scale,
             missing: None,
+            figures: Vec::new(),
+            adjust: None,
         };
         for bad in [
             term("age", Source::Value, 0.0),

@@ -10,7 +10,8 @@
 //! weights ◀──strategy: what is done with it── secure sum of all sites' blocks
 //! ```
 //!
-//! - [`inputs`]: a patient as standardised numbers, by public figures alone (rule S4);
+//! - [`inputs`]: a patient as standardised numbers, by public figures, or those of earlier tasks
+//!   ([`figures`], [`harmonise`]), each with its provenance (rule S4);
 //! - [`bodies`]: networks from inputs to scores; [`outcomes`]: losses and predictions from scores;
 //! - [`model`]: the two joined behind one trait, and [`models`] the table of those compiled in:
 //!   named and versioned, since no code travels;
@@ -22,6 +23,8 @@
 //! start, the strategies' `absorb`) is plain scalar arithmetic; burn runs at a site only.
 
 pub mod bodies;
+pub mod figures;
+pub mod harmonise;
 pub mod inputs;
 pub mod local;
 pub mod model;

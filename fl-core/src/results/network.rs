@@ -30,6 +30,10 @@ pub struct Network {
     pub seed: u64,
     /// Share of patients kept out of training.
     pub holdout: f64,
+    /// Whether a training that protects patients or sites was openly allowed figures that were
+    /// released without noise (rule S4): they stand outside its privacy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncharged_figures: bool,
 }
 
 /// What early stopping saw.

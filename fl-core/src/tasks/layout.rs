@@ -4,8 +4,8 @@
 //! finest grid on which the bound of a site of 100,000 patients stays below 2^62, which the
 //! 128-bit field carries.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::sum::Sum;
@@ -79,7 +79,7 @@ pub(crate) fn exact(task: &str, version: u32, blocks: Vec<Block>, bytes: Vec<u8>
 }
 
 /// How a task's sum leaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Release {
     /// Without noise, under the exact class.

@@ -4,6 +4,7 @@
 pub mod cif;
 pub mod clusters;
 mod columns;
+pub mod combat;
 pub mod comutation;
 pub mod concordance;
 pub mod cox;
@@ -18,6 +19,7 @@ pub mod meta;
 pub mod multistate;
 pub mod newton;
 pub mod pca;
+pub mod prepare;
 mod risk_sets;
 pub mod scan;
 pub(crate) mod survival;

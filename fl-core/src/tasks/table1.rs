@@ -310,7 +310,7 @@ impl Task for Describe {
 }
 
 /// The quantile of a histogram, as if values were spread evenly within a bin.
-fn quantile(edges: &[f64], counts: &[f64], probability: f64) -> f64 {
+pub(super) fn quantile(edges: &[f64], counts: &[f64], probability: f64) -> f64 {
     // Noise can make a count negative, which no quantile knows.
     let counts = || counts.iter().map(|count| count.max(0.0));
     let target = probability * counts().sum::<f64>();

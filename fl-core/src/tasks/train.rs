@@ -22,6 +22,8 @@ use stopping::{Stopping, Watch};
 use super::hazard::split::Split;
 use super::layout::{self, refuse, unfit};
 use crate::error::Error;
+use crate::learn::figures;
+use crate::learn::harmonise::Harmonise;
 use crate::learn::local::Local;
 use crate::learn::model::Model;
 use crate::learn::models;
@@ -60,6 +62,10 @@ pub struct Params {
     pub holdout: f64,
     /// Ends training when the loss of held-out patients gets no better.
     pub early_stopping: Option<stopping::Params>,
+    /// Allows a training that protects patients or sites the figures of exact tasks (rule S4); the
+    /// result says so.
+    #[serde(default)]
+    pub uncharged_figures: bool,
 }
 
 /// The task; see the module's head.
@@ -69,6 +75,8 @@ pub struct Train {
     strategy: Box<dyn Strategy>,
     split: Split,
     stopping: Option<Stopping>,
+    /// The batch terms that a site finds for itself, where the model takes any.
+    at_site: Option<Harmonise>,
 }
 
 /// Where a training stands: a function of the released sums (rule X3).
@@ -109,6 +117,13 @@ impl Train {
             let reason = "`expected_patients` must be at least 1: what sums are divided by";
             return Err(refuse(NAME, reason));
         }
+        let by = params.model.get("harmonised").and_then(toml::Value::as_str);
+        let at_site = by
+            .map(|id| Harmonise::of_finished(NAME, schema, finished, id))
+            .transpose()?
+            .filter(Harmonise::by_site);
+        let inputs = model.inputs();
+        figures::check(NAME, inputs, strategy.unit(), params.uncharged_figures, at_site.is_some())?;
         let split = Split::new(params.seed, params.holdout, schema);
         let dimension = model.parameters();
         let (blocks, d) = (strategy.blocks(dimension), strategy.sensitivity(dimension));
@@ -116,7 +131,7 @@ impl Train {
         let stopping = params.early_stopping.clone();
         let stopping = stopping.map(|own| Stopping::new(NAME, own, holdout, unit, &blocks, d));
         let stopping = stopping.transpose()?;
-        let task = Self { params, model, strategy, split, stopping };
+        let task = Self { params, model, strategy, split, stopping, at_site };
         layout::check(NAME, &task.query(&task.start()))?;
         Ok(task)
     }
@@ -145,6 +160,7 @@ impl Train {
             steps: server.step,
             seed: self.params.seed,
             holdout: self.params.holdout,
+            uncharged_figures: self.params.uncharged_figures,
         }
     }
 }
@@ -190,6 +206,14 @@ impl Task for Train {
         let (weights, extra) = rest.split_at(dimension);
         let step = step.first().map_or(0, |step| *step as u32);
         let told = Broadcast { weights, extra, step, seed: self.params.seed };
+        let own = match &self.at_site {
+            None => None,
+            Some(by) => match by.at_site(site.cohort) {
+                Ok(cohort) => Some(cohort),
+                Err(note) => return Ok(Contribution::zero(query, note)),
+            },
+        };
+        let site = &Site { cohort: own.as_ref().unwrap_or(site.cohort), ..*site };
         let local = Local::new(self.model.as_ref(), &self.split, state);
         let watched = self
             .stopping

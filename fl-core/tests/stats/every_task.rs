@@ -199,6 +199,12 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("scan", "outcome = \"died\"\ncovariates = [\"age\"]\nvariants = [\"a\", \"b\"]"),
     ("scan", "outcome = \"hb\"\nvariants = [\"a\"]\nburden = { set = [\"a\", \"b\"] }"),
     ("comutation", "genes = [\"a\", \"b\"]\nby = \"sex\""),
+    ("prepare", "columns = [\"age\", \"hb\", \"a\", \"sex\"]\nlog1p = [\"hb\"]\nbins = 10"),
+    ("prepare", "columns = [\"age\", \"sex\"]\nrelease = \"noised\"\nbins = 10"),
+    ("prepare", "columns = [\"age\", \"hb\"]\nbins = 10\nharmonised = \"bat\""),
+    ("combat", "columns = [\"age\", \"hb\"]\nbatch = \"sex\"\ncovariates = [\"a\"]"),
+    ("combat", "columns = [\"age\", \"hb\"]\nbatch = \"site\"\ncovariates = [\"sex\"]"),
+    ("combat", "columns = [\"age\", \"hb\"]\nbatch = \"sex\""),
 ];
 
 fn hospital(rows: impl IntoIterator<Item = String>) -> Cohort {
@@ -232,7 +238,8 @@ fn ordinary() -> Vec<Cohort> {
     (0..3).map(|site| hospital(patients(site * 40, 40))).collect()
 }
 
-/// What earlier tasks of the study left: a logistic fit `fit`, and a trained network `net`.
+/// What earlier tasks of the study left: a logistic fit `fit`, a trained network `net`, and the
+/// sites' batch terms `bat`.
 pub(crate) fn finished() -> &'static Finished {
     static FINISHED: OnceLock<Finished> = OnceLock::new();
     FINISHED.get_or_init(|| {
@@ -246,7 +253,9 @@ pub(crate) fn finished() -> &'static Finished {
         };
         let fit = result("glm", "outcome = \"a\"\ncovariates = [\"age\", \"hb\"]");
         let net = CASES.iter().find(|(name, _)| *name == "hazard").expect("an example").1;
-        BTreeMap::from([("fit".to_owned(), fit), ("net".to_owned(), result("hazard", net))])
+        let bat = result("combat", "columns = [\"age\", \"hb\"]\nbatch = \"site\"");
+        let net = result("hazard", net);
+        BTreeMap::from([("fit", fit), ("net", net), ("bat", bat)].map(|(id, r)| (id.to_owned(), r)))
     })
 }
 

@@ -13,6 +13,8 @@ use crate::common::{LEUKSURV, cohort, cohorts, data, open, rng, schema, split};
 const KM: &str =
     "time = \"time_days\"\nevent = \"death\"\ngrid = 250.0\nby = \"male\"\nrelease = \"noised\"";
 const TABLE: &str = "columns = [\"age\", \"wbc\", \"death\"]\nby = \"male\"\nrelease = \"noised\"";
+const PREPARE: &str =
+    "columns = [\"age\", \"wbc\", \"death\"]\nlog1p = [\"wbc\"]\nrelease = \"noised\"";
 
 fn task(name: &str, params: &str) -> Box<dyn Run> {
     open(name, params, &schema(LEUKSURV)).expect("task")
@@ -80,7 +82,7 @@ proptest! {
         let leaves = leaves % rows.len();
         let mut fewer = rows.clone();
         let alone = vec![fewer.remove(leaves)];
-        for (name, params) in [("km", KM), ("table1", TABLE)] {
+        for (name, params) in [("km", KM), ("table1", TABLE), ("prepare", PREPARE)] {
             let run = task(name, params);
             let d = run.query().expect("running").sensitivity.expect("noised");
             let (with, without) = (answer(run.as_ref(), &rows), answer(run.as_ref(), &fewer));
@@ -102,6 +104,8 @@ fn d_is_reached() {
     let corner = answer(task("table1", TABLE).as_ref(), &["1,1,1,110,1,500,0".to_owned()]);
     // 2 groups, 3 columns, 2 of them numeric at the end of their range.
     assert_eq!(haima_dp::norms::norm_squared(&corner), (2 + 6 + 8) * 1024 * 1024);
+    let corner = answer(task("prepare", PREPARE).as_ref(), &["1,1,1,110,1,500,0".to_owned()]);
+    assert_eq!(haima_dp::norms::norm_squared(&corner), (1 + 3 + 4) * 1024 * 1024);
 }
 
 /// rho = 0.03 is (1, 2e-4) and better; 1043 patients, 20 intervals of 250 days, three nodes' noise.

@@ -7,10 +7,10 @@ use haima_fl_core::results::{Curve, Curves, LogRank};
 use haima_fl_core::stat::Z_975;
 use serde_json::Value;
 
-use super::text;
 use crate::report::curves::{self as drawn, TimeAxis};
 use crate::report::{numbers, plot, words};
 use crate::stats::Answer;
+use crate::text;
 
 pub(super) fn show(result: &Curves, answer: &Answer) -> String {
     let (wording, min_cell) = (&answer.wording, answer.min_cell);

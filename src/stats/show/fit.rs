@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use haima_fl_core::results::Fit;
 
-use super::text;
 use crate::report::numbers;
 use crate::report::words::Ratio;
 use crate::stats::Answer;
+use crate::text;
 
 pub(super) fn show(fit: &Fit, answer: &Answer) -> String {
     let name = Ratio::of(fit);

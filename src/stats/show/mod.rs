@@ -8,7 +8,6 @@ mod other;
 mod outcomes;
 mod scan;
 mod table1;
-mod text;
 
 use std::fmt::Write as _;
 

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::text;
 use crate::report::numbers;
+use crate::text;
 
 /// What is printed elsewhere.
 const ELSEWHERE: [&str; 6] = ["schema", "mode", "excluded", "privacy", "notes", "pooled"];

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use haima_fl_core::results::Term;
 use serde_json::Value;
 
-use super::text;
 use crate::report::curves::TimeAxis;
 use crate::report::{numbers, plot, words};
 use crate::stats::Answer;
+use crate::text;
 
 fn number(value: &Value, key: &str) -> f64 {
     value.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN)

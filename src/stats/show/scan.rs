@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::text;
 use crate::report::numbers;
 use crate::stats::Answer;
+use crate::text;
 
 /// Variants that are printed; the JSON has all.
 const SHOWN: usize = 20;

@@ -2,11 +2,11 @@
 
 use haima_fl_core::results::{Cells, Table1, TableRow};
 
-use super::text;
 use crate::report::cells::{Shown, suppress};
 use crate::report::table1::{decimals, prints_statistics};
 use crate::report::{numbers, words};
 use crate::stats::Answer;
+use crate::text;
 
 pub(super) fn show(table: &Table1, answer: &Answer) -> String {
     let min_cell = answer.min_cell;

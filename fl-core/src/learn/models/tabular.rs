@@ -14,6 +14,8 @@ use serde::Deserialize;
 use super::Context;
 use crate::error::Error;
 use crate::learn::bodies::dense::Dense;
+use crate::learn::figures::{self, Impute};
+use crate::learn::harmonise::Harmonise;
 use crate::learn::inputs::{Inputs, Missing, Term, expand};
 use crate::learn::model::{Model, Supervised};
 use crate::learn::outcomes::Outcome;
@@ -38,17 +40,53 @@ pub(super) struct Columns {
     /// What is done with missing values.
     #[serde(default)]
     missing: Missing,
+    /// Manifest id of the `prepare` task whose figures take the place of the public range's.
+    prepared: Option<String>,
+    /// What stands in for a missing number.
+    #[serde(default)]
+    impute: Impute,
+    /// Manifest id of the `combat` task that adjusts columns.
+    harmonised: Option<String>,
 }
 
 impl Columns {
     pub(super) fn inputs(&self, context: &Context<'_>) -> Result<Inputs, Error> {
         let Context { task, schema, .. } = *context;
         let Some(terms) = context.terms else {
-            return Inputs::of_schema(task, schema, &self.columns, &self.log1p, self.missing);
+            let inputs = Inputs::of_schema(task, schema, &self.columns, &self.log1p, self.missing)?;
+            return self.by_figures(inputs, context);
         };
         let columns = expand(task, schema, &self.columns)?;
         let own = |term: &&Term| columns.iter().any(|column| column.name == term.column);
         Inputs::of_terms(task, schema, terms.iter().filter(own).cloned().collect())
+    }
+
+    /// The inputs by the figures of earlier tasks, where there are any.
+    fn by_figures(&self, mut inputs: Inputs, context: &Context<'_>) -> Result<Inputs, Error> {
+        let Context { task, schema, finished, .. } = *context;
+        if let Some(id) = &self.harmonised {
+            let by = Harmonise::of_finished(task, schema, finished, id)?;
+            inputs = inputs.harmonised(task, id, &by)?;
+        }
+        match &self.prepared {
+            Some(id) => {
+                let prepared = figures::of_finished(task, finished, id)?;
+                if prepared.harmonised != self.harmonised {
+                    let reason = format!(
+                        "`{id}` and the model have to take the same `harmonised`; it has {}",
+                        prepared.harmonised.as_deref().unwrap_or("none")
+                    );
+                    return Err(refuse(task, reason));
+                }
+                let terms = inputs.terms().to_vec();
+                let terms = figures::standardise(task, terms, id, &prepared, self.impute)?;
+                Inputs::of_terms(task, schema, terms)
+            }
+            None if self.impute != Impute::Mean => {
+                Err(refuse(task, "`impute` chooses among figures that `prepared` gives"))
+            }
+            None => Ok(inputs),
+        }
     }
 }
 
@@ -163,6 +201,9 @@ const KEYS: &[&str] = &[
     "columns",
     "log1p",
     "missing",
+    "prepared",
+    "impute",
+    "harmonised",
     "outcome",
     "time",
     "event",

@@ -1,7 +1,7 @@
 //! Aligned columns.
 
 /// Lines of a table: the first column to the left, the others to the right, two blanks between.
-pub(super) fn columns(rows: &[Vec<String>]) -> String {
+pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     let width = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..width)
         .map(|i| {
@@ -22,7 +22,7 @@ pub(super) fn columns(rows: &[Vec<String>]) -> String {
 }
 
 /// A row of texts.
-pub(super) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+pub(crate) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.into_iter().map(str::to_owned).collect()
 }
 
