@@ -10,8 +10,8 @@ use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
 use crate::tasks::{
-    cif, clusters, comutation, concordance, cox, finegray, glm, hazard, km, meta, multistate, pca,
-    scan, table1, train, validate,
+    cif, clusters, comutation, concordance, cox, explain, finegray, glm, hazard, km, meta,
+    multistate, pca, scan, table1, train, validate,
 };
 
 /// Results of the study's earlier tasks, by their manifest id.
@@ -35,6 +35,9 @@ const TASKS: &[(&str, u32, Open)] = &[
         Ok(start(concordance::Concordance::new(p, s, finished)?))
     }),
     (train::NAME, train::VERSION, |p, s, finished| Ok(start(train::Train::new(p, s, finished)?))),
+    (explain::NAME, explain::VERSION, |p, s, finished| {
+        Ok(start(explain::Explain::new(p, s, finished)?))
+    }),
     (meta::NAME, meta::VERSION, |p, s, _| Ok(start(meta::Meta::new(p, s)?))),
     (validate::NAME, validate::VERSION, validate::open),
     (pca::NAME, pca::VERSION, |p, s, _| Ok(start(pca::Pca::new(p, s)?))),

@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod evaluation;
+mod explain;
 mod explanation;
 mod planted;
 mod strategies;

@@ -127,12 +127,24 @@ pub(crate) const CASES: &[(&str, &str)] = &[
          expected_patients = 60\nseed = 3\nsteps = 3\nhidden = 2",
     ),
     ("concordance", "model = \"net\"\ntime = \"time\"\nevent = \"died\"\nsubset = \"all\""),
+    (
+        "concordance",
+        "model = \"mlp\"\ntime = \"time\"\nevent = \"died\"\nsubset = \"all\"\nbins = 9",
+    ),
+    ("explain", "model = \"logistic\"\nsubset = \"all\"\nrepeats = 2\npoints = 3\npath_parts = 2"),
+    ("explain", "model = \"mlp\"\nrelease = \"noised\"\nrepeats = 2\npoints = 3\npath_parts = 2"),
     ("meta", "model = \"cox\"\ntime = \"time\"\nevent = \"died\"\ncovariates = [\"age\"]"),
     ("meta", "model = \"logistic\"\noutcome = \"died\"\ncovariates = [\"age\"]"),
     ("validate", "score = \"p\"\noutcome = \"died\"\nbins = 8"),
     (
         "validate",
         "model = \"fit\"\ntime = \"time\"\nevent = \"died\"\nhorizons = [20, 50]\nbins = 8",
+    ),
+    ("validate", "model = \"mlp\"\noutcome = \"died\"\nbins = 8\ncalibration_bins = 4"),
+    ("validate", "model = \"classes\"\noutcome = \"ending\"\nbins = 8"),
+    (
+        "validate",
+        "model = \"deep\"\ntime = \"time\"\nevent = \"died\"\nhorizons = [20, 60]\nbins = 8",
     ),
     ("pca", "columns = [\"age\", \"hb\", \"a\"]"),
     ("clusters", "method = \"kmeans\"\ncolumns = [\"age\", \"hb\"]\nk = 2\nseed = 1"),
@@ -173,7 +185,20 @@ fn ordinary() -> Vec<Cohort> {
     (0..3).map(|site| hospital(patients(site * 40, 40))).collect()
 }
 
-/// What earlier tasks of the study left: a logistic fit `fit`, and a trained network `net`.
+/// Trained networks of the study, by their manifest id.
+const NETWORKS: &[(&str, &str)] = &[
+    ("logistic", "name = \"logistic\", columns = [\"age\", \"sex\"], outcome = \"died\""),
+    ("mlp", "name = \"mlp\", columns = [\"age\", \"hb\"], outcome = \"died\", hidden = [2]"),
+    ("classes", "name = \"mlp\", columns = [\"age\"], outcome = \"ending\", hidden = [2]"),
+    (
+        "deep",
+        "name = \"deepsurv\", columns = [\"age\"], time = \"time\", event = \"died\", \
+         cuts = [20, 50, 100], hidden = [2]",
+    ),
+];
+
+/// What earlier tasks of the study left: a logistic fit `fit`, a hazard network `net`, and
+/// [`NETWORKS`].
 pub(crate) fn finished() -> &'static Finished {
     static FINISHED: OnceLock<Finished> = OnceLock::new();
     FINISHED.get_or_init(|| {
@@ -187,7 +212,15 @@ pub(crate) fn finished() -> &'static Finished {
         };
         let fit = result("glm", "outcome = \"a\"\ncovariates = [\"age\", \"hb\"]");
         let net = CASES.iter().find(|(name, _)| *name == "hazard").expect("an example").1;
-        BTreeMap::from([("fit".to_owned(), fit), ("net".to_owned(), result("hazard", net))])
+        let networks = NETWORKS.iter().map(|(id, model)| {
+            let params = format!(
+                "steps = 3\nseed = 3\nexpected_patients = 60\n\
+                 strategy = {{ clip = 5.0 }}\nmodel = {{ {model} }}"
+            );
+            ((*id).to_owned(), result("train", &params))
+        });
+        let others = [("fit".to_owned(), fit), ("net".to_owned(), result("hazard", net))];
+        others.into_iter().chain(networks).collect()
     })
 }
 
