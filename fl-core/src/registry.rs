@@ -10,7 +10,7 @@ use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
 use crate::tasks::{
-    cif, clusters, combat, comutation, concordance, cox, finegray, glm, hazard, km, meta,
+    cif, clusters, combat, comutation, concordance, cox, explain, finegray, glm, hazard, km, meta,
     multistate, pca, prepare, scan, table1, train, validate,
 };
 
@@ -39,6 +39,9 @@ const TASKS: &[(&str, u32, Open)] = &[
         Ok(start(prepare::Prepare::new(p, s, finished)?))
     }),
     (combat::NAME, combat::VERSION, |p, s, _| Ok(start(combat::Harmonisation::new(p, s)?))),
+    (explain::NAME, explain::VERSION, |p, s, finished| {
+        Ok(start(explain::Explain::new(p, s, finished)?))
+    }),
     (meta::NAME, meta::VERSION, |p, s, _| Ok(start(meta::Meta::new(p, s)?))),
     (validate::NAME, validate::VERSION, validate::open),
     (pca::NAME, pca::VERSION, |p, s, _| Ok(start(pca::Pca::new(p, s)?))),

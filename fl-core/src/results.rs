@@ -7,6 +7,7 @@ pub mod clusters;
 pub mod combat;
 pub mod competing;
 pub mod comutation;
+pub mod explain;
 pub mod finegray;
 pub mod gridded;
 pub mod meta;

@@ -7,8 +7,8 @@ use super::model::{Class, Role, RoundStatus, Step, StudyReport};
 use super::result::StepResult;
 use super::style::STYLE;
 use super::{
-    clusters, competing, components, comutation, curves, fits, hazard, meta, numbers, privacy,
-    promises, record, scan, states, table1, validation, words,
+    clusters, competing, components, comutation, curves, explain, fits, hazard, meta, network,
+    numbers, privacy, promises, record, scan, states, table1, validation, words,
 };
 
 /// The whole document.
@@ -120,6 +120,10 @@ fn sections(report: &StudyReport) -> Vec<Section> {
                 (&mut validated, validation::section(step, one, wording, floors))
             }
             StepResult::Hazard(one) => (&mut networks, hazard::section(step, one, wording)),
+            StepResult::Network(one) => (&mut networks, network::section(step, one, wording)),
+            StepResult::Explanation(one) => {
+                (&mut networks, explain::section(step, one, wording, floors))
+            }
             StepResult::Other(value) => (&mut others, other(step, value)),
             // Drawn together, under the network.
             StepResult::Concordance(_) => continue,
@@ -147,7 +151,7 @@ fn sections(report: &StudyReport) -> Vec<Section> {
     add("mutations", "Mutations", mutations);
     add("patterns", "Patterns", patterns);
     add("validation", "Validation", validated);
-    add("network", "Hazard network", networks);
+    add("network", "Networks", networks);
     add("further", "Further results", others);
     add("privacy", "Privacy", vec![privacy::body(report)]);
     add("promises", "Promises", vec![promises::body(report)]);

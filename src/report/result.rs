@@ -3,10 +3,12 @@
 use haima_fl_core::results::clusters::Clusters;
 use haima_fl_core::results::competing::Incidence;
 use haima_fl_core::results::comutation::Comutation;
+use haima_fl_core::results::explain::Explanation;
 use haima_fl_core::results::finegray::SubdistributionFit;
 use haima_fl_core::results::gridded::GriddedFit;
 use haima_fl_core::results::meta::Meta;
 use haima_fl_core::results::multistate::MultiState;
+use haima_fl_core::results::network::Network;
 use haima_fl_core::results::pca::Pca;
 use haima_fl_core::results::scan::Scan;
 use haima_fl_core::results::validation::Validation;
@@ -47,6 +49,10 @@ pub enum StepResult {
     Validation(Validation),
     /// A discrete-time hazard network.
     Hazard(HazardModel),
+    /// A trained network.
+    Network(Network),
+    /// What a trained network goes by.
+    Explanation(Explanation),
     /// Concordance of a risk score.
     Concordance(Concordance),
     /// Any other result, which the page names and does not draw.
@@ -73,6 +79,8 @@ impl StepResult {
             "haima.clusters/1" => of(value, Self::Clusters),
             "haima.validation/1" => of(value, Self::Validation),
             "haima.hazard/1" => of(value, Self::Hazard),
+            "haima.network/1" => of(value, Self::Network),
+            "haima.explanation/1" => of(value, Self::Explanation),
             "haima.concordance/1" => of(value, Self::Concordance),
             _ => None,
         };
@@ -110,7 +118,11 @@ impl StepResult {
             Self::Pca(pca) => Some((pca.n, pca.sites)),
             Self::Clusters(clusters) => Some((clusters.n, clusters.sites)),
             Self::Validation(validation) => Some((validation.n, validation.sites)),
-            Self::Hazard(_) | Self::Concordance(_) | Self::Other(_) => None,
+            Self::Explanation(_)
+            | Self::Network(_)
+            | Self::Hazard(_)
+            | Self::Concordance(_)
+            | Self::Other(_) => None,
         }
     }
 }

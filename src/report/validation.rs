@@ -6,7 +6,7 @@
 //! the table or in the figure.
 
 use haima_fl_core::results::validation::{
-    Binary, CalibrationBin, Decision, Horizon, Probability, Share, Survival, Validation,
+    Binary, CalibrationBin, Classes, Decision, Horizon, Probability, Share, Survival, Validation,
 };
 use maud::{Markup, html};
 
@@ -29,12 +29,13 @@ pub(super) fn section(
         p.note {
             "Prediction: " code { (result.score) } "; outcome: " code { (result.formula) } ". "
             (numbers::counted_cell(result.n, min_cell, "complete case", "complete cases")) ", "
-            (words::events(wording, result.events, min_cell)) ", "
+            @if result.classes.is_none() { (words::events(wording, result.events, min_cell)) ", " }
             (numbers::counted(result.sites, "hospital", "hospitals")) "; ranked in "
             (numbers::counted(result.bins, "public bin", "public bins"))
             ", patients of one bin counting as ties."
         }
         @if let Some(binary) = &result.binary { (of_binary(binary, min_cell)) }
+        @if let Some(classes) = &result.classes { (of_classes(classes)) }
         @if let Some(survival) = &result.survival { (of_survival(survival, wording, min_cell)) }
     }
 }
@@ -222,6 +223,31 @@ fn calibration(bins: &[Bin<'_>], min_cell: u64) -> Markup {
         }
         (scroll("Calibration by predicted probability", &body))
     }
+}
+
+/// Areas and the share of right ones; who was taken for whom holds small cells, and is not printed.
+fn of_classes(classes: &Classes) -> Markup {
+    let mut rows = vec![
+        (
+            "Macro AUC (95% CI)".to_owned(),
+            share(&classes.macro_auc),
+            "Mean of the classes' areas; its interval holds however they go together.",
+        ),
+        (
+            "Right".to_owned(),
+            numbers::percent(classes.accuracy),
+            "Patients whose most probable class is theirs.",
+        ),
+    ];
+    for class in &classes.classes {
+        let area = class.auc.as_ref().map_or_else(|| "–".to_owned(), share);
+        rows.push((format!("AUC of {}", class.name), area, "Against all other classes."));
+    }
+    let rows: Vec<(&str, String, &str)> = rows
+        .iter()
+        .map(|(what, value, meaning)| (what.as_str(), value.clone(), *meaning))
+        .collect();
+    facts("Discrimination", &rows)
 }
 
 fn decisions(probability: &Probability) -> Markup {

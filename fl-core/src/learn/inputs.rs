@@ -21,7 +21,7 @@ use crate::tasks::layout::refuse;
 
 /// Standardised values are cut to this size, so that a figure that fits a column badly (a standard
 /// deviation of next to nothing) cannot make an input huge.
-const LIMIT: f64 = 10.0;
+pub(crate) const LIMIT: f64 = 10.0;
 
 /// What an input is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

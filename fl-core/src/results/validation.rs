@@ -25,6 +25,9 @@ pub struct Validation {
     pub binary: Option<Binary>,
     /// For a survival outcome.
     pub survival: Option<Survival>,
+    /// For an outcome of several classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Classes>,
 }
 
 /// A number between 0 and 1 with its standard error.
@@ -120,6 +123,30 @@ pub struct Decision {
     pub all: f64,
     /// Of treating none: 0.
     pub none: f64,
+}
+
+/// Validation of the probabilities of several classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Classes {
+    /// A row a class.
+    pub classes: Vec<Class>,
+    /// Mean of the areas, with a standard error that holds however they go together.
+    pub macro_auc: Share,
+    /// Share of patients whose most probable class is theirs.
+    pub accuracy: f64,
+    /// By class, how many were taken for each class.
+    pub confusion: Vec<Vec<u64>>,
+}
+
+/// One class against the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Class {
+    /// The class.
+    pub name: String,
+    /// Patients of it.
+    pub n: u64,
+    /// Area under its probability's curve; `None` where nobody, or everybody, is of it.
+    pub auc: Option<Share>,
 }
 
 /// Validation of a risk score for survival.

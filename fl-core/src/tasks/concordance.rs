@@ -9,8 +9,9 @@
 //! interval are no pair; equal bins count a half (Harrell et al., JAMA 1982). Binning is the only
 //! approximation, and both grids are parameters.
 //!
-//! The model is the result of an earlier hazard task of the same study, so no number enters here
-//! that was not released before; its split says who was held out (rule S6: an evaluation leaves as
+//! The model is the result of an earlier hazard task or training of the same study
+//! ([`super::network_score`] says how a network ranks), so no number enters here that was not
+//! released before; its split says who was held out (rule S6: an evaluation leaves as
 //! a charged sum or under the exact class).
 //!
 //! With `release = "exact"` (the default) the query has no sensitivity, so it exists in the exact
@@ -27,11 +28,12 @@ use rand_core::CryptoRng;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::hazard::Trained;
+use super::hazard::Trained as TrainedHazard;
 use super::hazard::model::Predictor;
 use super::hazard::split::Split;
 pub use super::layout::Release;
 use super::layout::{self, refuse, unfit};
+use super::network_score::{NetworkScore, is_network};
 use super::survival::Survival;
 use crate::cohort::Cohort;
 use crate::error::Error;
@@ -54,8 +56,10 @@ const MOST_CELLS: usize = 20_000;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// Manifest id of the finished hazard task.
+    /// Manifest id of the finished hazard task or training.
     pub model: String,
+    /// The output of a network that ranks, where it has several.
+    pub class: Option<String>,
     /// Follow-up time.
     pub time: String,
     /// Flag: 1 when follow-up ended in the event.
@@ -100,17 +104,61 @@ pub enum Subset {
     /// Those kept out of training.
     #[default]
     Holdout,
+    /// Those who trained.
+    Training,
     /// All.
     All,
+}
+
+impl Subset {
+    /// Whether it holds a patient who was, or was not, kept out of training.
+    pub(super) fn takes(self, held_out: bool) -> bool {
+        match self {
+            Self::Holdout => held_out,
+            Self::Training => !held_out,
+            Self::All => true,
+        }
+    }
+
+    /// Its name in a result.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Holdout => "holdout",
+            Self::Training => "training",
+            Self::All => "all",
+        }
+    }
+}
+
+/// What ranks the patients.
+#[derive(Clone, Debug)]
+enum Ranking {
+    Hazard { predictor: Predictor, split: Split },
+    Network(NetworkScore),
+}
+
+impl Ranking {
+    fn of(&self, cohort: &Cohort, patient: usize) -> Option<f64> {
+        match self {
+            Self::Hazard { predictor, .. } => predictor.risk_of(cohort, patient),
+            Self::Network(score) => score.of(cohort, patient),
+        }
+    }
+
+    fn holds_out(&self, cohort: &Cohort, patient: usize) -> bool {
+        match self {
+            Self::Hazard { split, .. } => split.holds_out(cohort, patient),
+            Self::Network(score) => score.trained().holds_out(cohort, patient),
+        }
+    }
 }
 
 /// The task; see the module's head.
 #[derive(Clone, Debug)]
 pub struct Concordance {
     params: Params,
-    predictor: Predictor,
+    ranking: Ranking,
     survival: Survival,
-    split: Split,
     /// Lowest and highest risk score of any patient in the public ranges.
     range: (f64, f64),
     /// Right edges of the time intervals, the first holding time 0 alone.
@@ -131,9 +179,7 @@ impl Concordance {
     ) -> Result<Self, Error> {
         let params: Params = layout::params(NAME, table)?;
         let survival = Survival::new(NAME, schema, &params.time, &params.event)?;
-        let trained = trained(&params, finished)?;
-        let predictor = Predictor::new(NAME, &trained.model, schema)?;
-        check_agreement(&params, &trained, &predictor)?;
+        let (ranking, range, weights) = ranking(&params, schema, finished)?;
         let valid = params.grid > 0.0 && params.growth >= 0.0 && params.bins > 0;
         let most = if valid { MOST_CELLS / 2 / params.bins } else { 0 };
         let edges = pairs::edges(survival.max_time, params.grid, params.growth, most);
@@ -141,15 +187,7 @@ impl Concordance {
             let limits = format!("`bins` x time intervals x 2 must be 1 to {MOST_CELLS} cells");
             refuse(NAME, format!("{limits}; use a wider `grid`, more `growth` or fewer `bins`"))
         })?;
-        Ok(Self {
-            split: Split::new(trained.seed, trained.holdout, schema),
-            range: predictor.risk_range(),
-            edges,
-            weights: trained.model.weights,
-            predictor,
-            survival,
-            params,
-        })
+        Ok(Self { ranking, range, edges, weights, survival, params })
     }
 
     /// Cells of the table: for each bin, for each interval, censored then event.
@@ -171,7 +209,7 @@ impl Concordance {
     /// The cell of a patient; `None` when a value is missing.
     fn cell(&self, cohort: &Cohort, patient: usize) -> Option<usize> {
         let (time, event) = self.survival.of(cohort, patient)?;
-        let risk = self.predictor.risk_of(cohort, patient)?;
+        let risk = self.ranking.of(cohort, patient)?;
         let row = self.bin(risk) * self.edges.len() + self.interval(time);
         Some(row * 2 + usize::from(event))
     }
@@ -186,7 +224,7 @@ impl Concordance {
         for patient in 0..cohort.len() {
             let Some(cell) = self.cell(cohort, patient) else { continue };
             complete += 1;
-            if self.params.subset == Subset::All || self.split.holds_out(cohort, patient) {
+            if self.params.subset.takes(self.ranking.holds_out(cohort, patient)) {
                 table.iter_mut().skip(cell).take(1).for_each(|count| *count += 1);
             }
         }
@@ -251,18 +289,42 @@ impl Task for Concordance {
             events: layout::whole(table.iter().skip(1).step_by(2).sum()),
             comparable: pairs.comparable,
             c_index: (pairs.concordant / pairs.comparable).clamp(0.0, 1.0),
-            subset: match self.params.subset {
-                Subset::Holdout => "holdout".to_owned(),
-                Subset::All => "all".to_owned(),
-            },
+            subset: self.params.subset.name().to_owned(),
         }))
     }
 }
 
-fn trained(
+/// What ranks, the public ends of its scores, and the weights that the query carries.
+fn ranking(
+    params: &Params,
+    schema: &Schema,
+    finished: &BTreeMap<String, serde_json::Value>,
+) -> Result<(Ranking, (f64, f64), Vec<f64>), Error> {
+    if is_network(finished, &params.model) {
+        let class = params.class.as_deref();
+        let score = NetworkScore::of_finished(NAME, schema, finished, &params.model, class)?;
+        let trained = score.trained();
+        let (network, inputs) = (trained.network(), trained.model().inputs());
+        check_agreement(params, network.seed, network.holdout, &inputs.columns())?;
+        let weights = trained.weights().to_vec();
+        return Ok((Ranking::Network(score.clone()), score.range(), weights));
+    }
+    if params.class.is_some() {
+        return Err(refuse(NAME, "`class` goes with a network of several classes"));
+    }
+    let trained = hazard(params, finished)?;
+    let predictor = Predictor::new(NAME, &trained.model, schema)?;
+    let covariates: Vec<&str> = predictor.covariates().iter().map(String::as_str).collect();
+    check_agreement(params, trained.seed, trained.holdout, &covariates)?;
+    let split = Split::new(trained.seed, trained.holdout, schema);
+    let range = predictor.risk_range();
+    Ok((Ranking::Hazard { predictor, split }, range, trained.model.weights))
+}
+
+fn hazard(
     params: &Params,
     finished: &BTreeMap<String, serde_json::Value>,
-) -> Result<Trained, Error> {
+) -> Result<TrainedHazard, Error> {
     let value = finished.get(&params.model).ok_or_else(|| {
         refuse(NAME, format!("no finished task `{}`; place it earlier in the plan", params.model))
     })?;
@@ -272,11 +334,16 @@ fn trained(
 }
 
 /// What the manifest repeats of the model must be the model's.
-fn check_agreement(params: &Params, trained: &Trained, predictor: &Predictor) -> Result<(), Error> {
+fn check_agreement(
+    params: &Params,
+    seed: u64,
+    holdout: f64,
+    covariates: &[&str],
+) -> Result<(), Error> {
     let differs = [
-        ("seed", params.seed.is_some_and(|seed| seed != trained.seed)),
-        ("holdout", params.holdout.is_some_and(|share| share != trained.holdout)),
-        ("covariates", params.covariates.as_ref().is_some_and(|own| own != predictor.covariates())),
+        ("seed", params.seed.is_some_and(|own| own != seed)),
+        ("holdout", params.holdout.is_some_and(|own| own != holdout)),
+        ("covariates", params.covariates.as_ref().is_some_and(|own| own != covariates)),
     ];
     match differs.iter().find(|(_, differs)| *differs) {
         Some((name, _)) => Err(refuse(

@@ -1,12 +1,14 @@
 //! Validation of a prediction at hospitals that did not make it, by counts and bounded sums.
 //!
-//! The score is a column (`score`), or the linear predictor of an earlier Cox or logistic fit of
-//! the study (`model`). The outcome is a flag (`binary`: discrimination, calibration, decision
+//! The score is a column (`score`), or of an earlier task of the study (`model`) the linear predictor
+//! of a Cox or logistic fit, or the prediction of a trained network
+//! ([`super::network_score`]). The outcome is a flag (`binary`: discrimination, calibration, decision
 //! curve) or a survival time (`survival`: Harrell's C, and by horizon the area under the curve
 //! and the Brier score). Ranking is by public bins of the score; all else is exact, to the grid.
 //! The bounds are proven in the heads of the two modules.
 
 mod binary;
+mod classes;
 mod rank;
 mod recalibration;
 mod score;
@@ -16,11 +18,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::concordance::Subset;
 use super::layout::{self, refuse};
 use crate::error::Error;
-use crate::schema::Schema;
+use crate::schema::{Kind, Schema};
 use crate::task::{Run, start};
 use binary::Binary;
+use classes::Classes;
 use survival::Times;
 
 /// Name of the task.
@@ -34,6 +38,8 @@ pub const VERSION: u32 = 1;
 struct Params {
     score: Option<String>,
     model: Option<String>,
+    class: Option<String>,
+    subset: Option<Subset>,
     bins: Option<usize>,
     range: Option<(f64, f64)>,
 
@@ -51,9 +57,11 @@ struct Params {
 }
 
 /// Opens the validation of these parameters. The score: `score` (a numeric column) or `model` (the
-/// manifest id of a Cox or logistic fit); optionally `bins` and `range = [low, high]` of the bins,
+/// manifest id of a Cox or logistic fit, or of a training; then `subset` says of whom: `"holdout"`,
+/// the default where there is one, `"training"` or `"all"`); optionally `bins` and `range = [low, high]` of the bins,
 /// by default the score's public range. The outcome, either
-/// * `outcome`, a flag; optionally `calibration_bins` (10) and `thresholds` of the decision curve; or
+/// * `outcome`, a flag, or a category with the `class` that counts as yes; optionally `calibration_bins` (10) and `thresholds` of the decision curve; or
+/// * `outcome`, a category whose classes the training predicts, for each of them against the rest; or
 /// * `time` and `event`; optionally `horizons`, `grid` (1) on which the horizons lie, `growth` of
 ///   the time intervals that C is counted on, and the predicted risk by each horizon: the columns
 ///   `predictions`, or the `baseline` of a Cox model as `[[time, cumulative hazard], ...]` at
@@ -68,7 +76,14 @@ pub fn open(
 ) -> Result<Box<dyn Run>, Error> {
     let params: Params = layout::params(NAME, table)?;
     match (&params.outcome, &params.time, &params.event) {
-        (Some(_), None, None) => Ok(start(Binary::new(params, schema, finished)?)),
+        (Some(outcome), None, None) => {
+            let category = matches!(schema.column(outcome)?.kind, Kind::Category { .. });
+            if category && params.class.is_none() {
+                Ok(start(Classes::new(params, schema, finished)?))
+            } else {
+                Ok(start(Binary::new(params, schema, finished)?))
+            }
+        }
         (None, Some(_), Some(_)) => Ok(start(Times::new(params, schema, finished)?)),
         _ => Err(refuse(NAME, "give `outcome`, or both `time` and `event`")),
     }

@@ -186,12 +186,24 @@ pub(crate) const CASES: &[(&str, &str)] = &[
          seed = 3\nsteps = 3\nstrategy = { name = \"ditto\", lambda = 0.5 }",
     ),
     ("concordance", "model = \"net\"\ntime = \"time\"\nevent = \"died\"\nsubset = \"all\""),
+    (
+        "concordance",
+        "model = \"mlp\"\ntime = \"time\"\nevent = \"died\"\nsubset = \"all\"\nbins = 9",
+    ),
+    ("explain", "model = \"logistic\"\nsubset = \"all\"\nrepeats = 2\npoints = 3\npath_parts = 2"),
+    ("explain", "model = \"mlp\"\nrelease = \"noised\"\nrepeats = 2\npoints = 3\npath_parts = 2"),
     ("meta", "model = \"cox\"\ntime = \"time\"\nevent = \"died\"\ncovariates = [\"age\"]"),
     ("meta", "model = \"logistic\"\noutcome = \"died\"\ncovariates = [\"age\"]"),
     ("validate", "score = \"p\"\noutcome = \"died\"\nbins = 8"),
     (
         "validate",
         "model = \"fit\"\ntime = \"time\"\nevent = \"died\"\nhorizons = [20, 50]\nbins = 8",
+    ),
+    ("validate", "model = \"mlp\"\noutcome = \"died\"\nbins = 8\ncalibration_bins = 4"),
+    ("validate", "model = \"classes\"\noutcome = \"ending\"\nbins = 8"),
+    (
+        "validate",
+        "model = \"deep\"\ntime = \"time\"\nevent = \"died\"\nhorizons = [20, 60]\nbins = 8",
     ),
     ("pca", "columns = [\"age\", \"hb\", \"a\"]"),
     ("clusters", "method = \"kmeans\"\ncolumns = [\"age\", \"hb\"]\nk = 2\nseed = 1"),
@@ -238,8 +250,20 @@ fn ordinary() -> Vec<Cohort> {
     (0..3).map(|site| hospital(patients(site * 40, 40))).collect()
 }
 
-/// What earlier tasks of the study left: a logistic fit `fit`, a trained network `net`, and the
-/// sites' batch terms `bat`.
+/// Trained networks of the study, by their manifest id.
+const NETWORKS: &[(&str, &str)] = &[
+    ("logistic", "name = \"logistic\", columns = [\"age\", \"sex\"], outcome = \"died\""),
+    ("mlp", "name = \"mlp\", columns = [\"age\", \"hb\"], outcome = \"died\", hidden = [2]"),
+    ("classes", "name = \"mlp\", columns = [\"age\"], outcome = \"ending\", hidden = [2]"),
+    (
+        "deep",
+        "name = \"deepsurv\", columns = [\"age\"], time = \"time\", event = \"died\", \
+         cuts = [20, 50, 100], hidden = [2]",
+    ),
+];
+
+/// What earlier tasks of the study left: a logistic fit `fit`, a hazard network `net`, the sites'
+/// batch terms `bat`, and [`NETWORKS`].
 pub(crate) fn finished() -> &'static Finished {
     static FINISHED: OnceLock<Finished> = OnceLock::new();
     FINISHED.get_or_init(|| {
@@ -254,8 +278,15 @@ pub(crate) fn finished() -> &'static Finished {
         let fit = result("glm", "outcome = \"a\"\ncovariates = [\"age\", \"hb\"]");
         let net = CASES.iter().find(|(name, _)| *name == "hazard").expect("an example").1;
         let bat = result("combat", "columns = [\"age\", \"hb\"]\nbatch = \"site\"");
-        let net = result("hazard", net);
-        BTreeMap::from([("fit", fit), ("net", net), ("bat", bat)].map(|(id, r)| (id.to_owned(), r)))
+        let networks = NETWORKS.iter().map(|(id, model)| {
+            let params = format!(
+                "steps = 3\nseed = 3\nexpected_patients = 60\n\
+                 strategy = {{ clip = 5.0 }}\nmodel = {{ {model} }}"
+            );
+            ((*id).to_owned(), result("train", &params))
+        });
+        let others = [("fit", fit), ("net", result("hazard", net)), ("bat", bat)];
+        others.map(|(id, result)| (id.to_owned(), result)).into_iter().chain(networks).collect()
     })
 }
 

@@ -41,6 +41,9 @@ const MOST_THRESHOLDS: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Binary {
     outcome: String,
+    /// The value that means yes: 1 of a flag, or the place of a category's class.
+    yes: f64,
+    outcome_name: String,
     score: Score,
     calibration_bins: usize,
     thresholds: Vec<f64>,
@@ -70,8 +73,20 @@ impl Binary {
             ("baseline", params.baseline.is_some()),
         ];
         refuse_foreign(&foreign, "`outcome`")?;
-        let outcome = params.outcome.unwrap_or_default();
-        check_flag(NAME, schema, &outcome)?;
+        let outcome = params.outcome.clone().unwrap_or_default();
+        let (yes, outcome_name) = match (&params.class, schema.column(&outcome)?.levels()) {
+            (Some(class), Some(levels)) => {
+                let place = levels.iter().position(|level| level == class).ok_or_else(|| {
+                    let known = levels.join(", ");
+                    refuse(NAME, format!("`{outcome}` has no class `{class}`; it has {known}"))
+                })?;
+                (place as f64, format!("{outcome}{class}"))
+            }
+            _ => {
+                check_flag(NAME, schema, &outcome)?;
+                (1.0, outcome.clone())
+            }
+        };
         let calibration_bins = params.calibration_bins.unwrap_or(DEFAULT_CALIBRATION_BINS);
         if !(1..=MOST_CALIBRATION_BINS).contains(&calibration_bins) {
             let reason = format!("`calibration_bins` must be 1 to {MOST_CALIBRATION_BINS}");
@@ -85,7 +100,7 @@ impl Binary {
             let reason = format!("`thresholds` must be 1 to {MOST_THRESHOLDS} between 0 and 1");
             return Err(refuse(NAME, reason));
         }
-        let task = Self { outcome, score, calibration_bins, thresholds };
+        let task = Self { outcome, yes, outcome_name, score, calibration_bins, thresholds };
         layout::check(NAME, &task.query(&State::Tables))?;
         Ok(task)
     }
@@ -94,7 +109,7 @@ impl Binary {
     fn patients(&self, site: &Site<'_>) -> Vec<(f64, bool)> {
         let of = |i| {
             let y = site.cohort.value(&self.outcome, i)?;
-            Some((self.score.of(site.cohort, i)?, y > 0.5))
+            Some((self.score.of(site.cohort, i)?, y == self.yes))
         };
         (0..site.cohort.len()).filter_map(of).collect()
     }
@@ -140,7 +155,7 @@ impl Binary {
             if self.score.is_probability() { Some(self.probability(sum, counts)?) } else { None };
         Ok(Validation {
             schema: "haima.validation/1".to_owned(),
-            formula: format!("{} ~ {}", self.outcome, self.score.name),
+            formula: format!("{} ~ {}", self.outcome_name, self.score.name),
             score: self.score.name.clone(),
             n: counts.patients,
             events: counts.events,
@@ -149,6 +164,7 @@ impl Binary {
             range: self.score.range,
             binary: Some(Output { auc, probability }),
             survival: None,
+            classes: None,
         })
     }
 

@@ -6,8 +6,10 @@ use super::{NAME, Params};
 use crate::cohort::Cohort;
 use crate::error::Error;
 use crate::schema::{Kind, Schema};
+use crate::tasks::concordance::Subset;
 use crate::tasks::layout::refuse;
 use crate::tasks::linear_predictor::LinearPredictor;
+use crate::tasks::network_score::{NetworkScore, is_network};
 
 /// Probabilities count as at least this and at most one less this where a logit is taken.
 const LEAST: f64 = 1e-6;
@@ -29,6 +31,7 @@ pub(super) struct Score {
 enum Source {
     Column { column: String, range: (f64, f64) },
     Model(LinearPredictor),
+    Network { score: NetworkScore, subset: Subset },
 }
 
 impl Score {
@@ -45,6 +48,13 @@ impl Score {
                 let source = Source::Column { column: column.clone(), range };
                 (source, column, range)
             }
+            (None, Some(id)) if is_network(finished, id) => {
+                let class = params.class.as_deref();
+                let score = NetworkScore::of_finished(NAME, schema, finished, id, class)?;
+                let range = score.range();
+                let subset = params.subset.unwrap_or_else(|| score.default_subset());
+                (Source::Network { score, subset }, id, range)
+            }
             (None, Some(id)) => {
                 let predictor = LinearPredictor::of_finished(NAME, schema, finished, id)?;
                 let range = predictor.range();
@@ -52,6 +62,9 @@ impl Score {
             }
             _ => return Err(refuse(NAME, "give one of `score` and `model`")),
         };
+        if params.subset.is_some() && !matches!(source, Source::Network { .. }) {
+            return Err(refuse(NAME, "`subset` goes with the `model` of a training"));
+        }
         let range = match params.range {
             None => range,
             Some((low, high)) if low < high && (high - low).is_finite() => (low, high),
@@ -64,11 +77,11 @@ impl Score {
         Ok(Self { source, name: name.clone(), bins, range })
     }
 
-    /// The model's kind, where a model makes the score.
+    /// The kind of fit that makes the score, where one does.
     pub(super) fn model(&self) -> Option<&str> {
         match &self.source {
-            Source::Column { .. } => None,
             Source::Model(predictor) => Some(&predictor.model),
+            Source::Column { .. } | Source::Network { .. } => None,
         }
     }
 
@@ -76,23 +89,40 @@ impl Score {
     pub(super) fn column(&self) -> Option<&str> {
         match &self.source {
             Source::Column { column, .. } => Some(column),
-            Source::Model(_) => None,
+            Source::Model(_) | Source::Network { .. } => None,
         }
     }
 
-    /// Whether the score reads as a probability: a column within 0 and 1, or a logistic model.
+    /// The network, where one makes the score.
+    pub(super) fn network(&self) -> Option<&NetworkScore> {
+        match &self.source {
+            Source::Network { score, .. } => Some(score),
+            Source::Column { .. } | Source::Model(_) => None,
+        }
+    }
+
+    /// Whether the score reads as a probability: a column within 0 and 1, a logistic model, or a
+    /// network's probability.
     pub(super) fn is_probability(&self) -> bool {
         match &self.source {
             Source::Column { range: (low, high), .. } => *low >= 0.0 && *high <= 1.0,
             Source::Model(predictor) => predictor.model == "logistic",
+            Source::Network { score, .. } => score.is_probability(),
         }
     }
 
-    /// The score of a patient; `None` when a value is missing.
+    /// The score of a patient; `None` when a value is missing, or the patient is not asked about.
     pub(super) fn of(&self, cohort: &Cohort, patient: usize) -> Option<f64> {
         match &self.source {
             Source::Column { column, .. } => cohort.value(column, patient),
             Source::Model(predictor) => predictor.of(cohort, patient),
+            Source::Network { score, subset } => {
+                if score.takes(*subset, cohort, patient) {
+                    score.of(cohort, patient)
+                } else {
+                    None
+                }
+            }
         }
     }
 
@@ -107,7 +137,7 @@ impl Score {
     /// The probability that a score means.
     pub(super) fn probability(&self, score: f64) -> f64 {
         match &self.source {
-            Source::Column { .. } => score,
+            Source::Column { .. } | Source::Network { .. } => score,
             Source::Model(_) => 1.0 / (1.0 + libm::exp(-score)),
         }
     }
@@ -115,7 +145,7 @@ impl Score {
     /// The logit of that probability, at most [`LARGEST_LOGIT`] in size.
     pub(super) fn logit(&self, score: f64) -> f64 {
         let logit = match &self.source {
-            Source::Column { .. } => {
+            Source::Column { .. } | Source::Network { .. } => {
                 let p = score.clamp(LEAST, 1.0 - LEAST);
                 libm::log(p / (1.0 - p))
             }
@@ -129,6 +159,7 @@ impl Score {
         let (low, high) = match &self.source {
             Source::Column { range, .. } => *range,
             Source::Model(predictor) => predictor.range(),
+            Source::Network { score, .. } => score.range(),
         };
         (self.logit(low), self.logit(high))
     }

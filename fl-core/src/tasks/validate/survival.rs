@@ -41,6 +41,7 @@ use crate::sum::Sum;
 use crate::task::{Block, Contribution, Next, Query, Site, SiteState, Task};
 use crate::tasks::concordance::pairs;
 use crate::tasks::layout::{self, refuse, unfit};
+use crate::tasks::network_score::RiskBy;
 use crate::tasks::survival::Survival;
 use crate::tasks::time_grid::interval;
 use horizons::{Curve, MOST_WEIGHT};
@@ -57,6 +58,8 @@ const MOST_HORIZONS: usize = 100;
 #[derive(Debug)]
 enum Risk {
     Unknown,
+    /// What the network that makes the score predicts.
+    Network(RiskBy),
     /// A column a horizon.
     Columns(Vec<String>),
     /// `1 - exp(-H exp(score))`, with the cumulative hazard H at each horizon.
@@ -97,6 +100,7 @@ impl Times {
         let foreign = [
             ("calibration_bins", params.calibration_bins.is_some()),
             ("thresholds", params.thresholds.is_some()),
+            ("class", params.class.is_some() && score.network().is_none()),
         ];
         refuse_foreign(&foreign, "`time` and `event`")?;
         let time = params.time.unwrap_or_default();
@@ -165,7 +169,10 @@ impl Times {
         let of = |i| {
             let (time, event) = self.survival.of(cohort, i)?;
             let score = self.score.of(cohort, i)?;
-            let risks = self.risk.of(cohort, i, score)?;
+            let risks = match (&self.risk, self.score.network()) {
+                (Risk::Network(by), Some(network)) => network.risks(by, cohort, i)?,
+                (risk, _) => risk.of(cohort, i, score)?,
+            };
             Some(Patient { time, event, bin: self.score.bin(score), risks })
         };
         (0..cohort.len()).filter_map(of).collect()
@@ -245,6 +252,7 @@ impl Times {
                 range: self.score.range,
                 binary: None,
                 survival: None,
+                classes: None,
             },
             output: Output {
                 c_index,
@@ -306,7 +314,13 @@ impl Risk {
         schema: &Schema,
     ) -> Result<Self, Error> {
         match (predictions, baseline) {
-            (None, None) => Ok(Self::Unknown),
+            (None, None) => {
+                let by = score.network().map(|network| network.risks_by(horizons));
+                match by.transpose().map_err(|reason| refuse(NAME, reason))? {
+                    None | Some(RiskBy::Unknown) => Ok(Self::Unknown),
+                    Some(by) => Ok(Self::Network(by)),
+                }
+            }
             (Some(columns), None) => {
                 if columns.len() != horizons.len() {
                     return Err(refuse(NAME, "`predictions` must name a column a horizon"));
@@ -345,7 +359,7 @@ impl Risk {
     /// A patient's risk by each horizon; `None` when a value is missing.
     fn of(&self, cohort: &Cohort, patient: usize, score: f64) -> Option<Vec<f64>> {
         match self {
-            Self::Unknown => Some(Vec::new()),
+            Self::Unknown | Self::Network(_) => Some(Vec::new()),
             Self::Columns(columns) => {
                 columns.iter().map(|column| cohort.value(column, patient)).collect()
             }
