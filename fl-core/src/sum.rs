@@ -149,6 +149,11 @@ impl<'a> PlainSum<'a> {
         Ok(Self { sites, rng: Box::new(rng), noise: None })
     }
 
+    /// What each site keeps, in the order of the cohorts.
+    pub fn states(&self) -> impl Iterator<Item = &SiteState> {
+        self.sites.iter().map(|site| &site.state)
+    }
+
     /// Adds to every sum what so many nodes would, each with scale `scale` in grid steps, from a
     /// public seed: *no privacy*, the same bits every time.
     #[must_use]

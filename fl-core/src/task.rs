@@ -150,10 +150,16 @@ impl Contribution {
 
 /// What a site keeps between the rounds of one run (control variates, personal heads). It never
 /// leaves the site.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct SiteState {
     /// Named byte strings, each in the layout of the task that wrote it.
     pub values: BTreeMap<String, Vec<u8>>,
+}
+
+impl SiteState {
+    /// Name of the value that a site may go on keeping when the run has ended: the weights of its own
+    /// model, little-endian doubles.
+    pub const PERSONAL: &'static str = "personal";
 }
 
 impl std::fmt::Debug for SiteState {

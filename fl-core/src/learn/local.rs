@@ -3,7 +3,7 @@
 //! Two sums, of one backward pass each: [`Local::clipped_sum`] clips every patient (rule S2);
 //! [`Local::mean_gradient`] does not, and serves training without patient-level privacy.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use zeroize::Zeroizing;
 
 use super::bodies::Network;
@@ -12,7 +12,7 @@ use super::outcomes::OutcomeLayer;
 use crate::cohort::Cohort;
 use crate::nn::ghost::{PatientGradients, Tape};
 use crate::nn::packing::{CHUNK, Packing};
-use crate::nn::{PatientLoss, SplitMix64};
+use crate::nn::{PatientLoss, SplitMix64, device};
 use crate::task::SiteState;
 use crate::tasks::hazard::split::Split;
 
@@ -85,8 +85,12 @@ impl<'a> Local<'a> {
             Some([1]) => Packing::Chunks,
             Some(_) => Packing::Alone,
             None => {
-                let start = model.loss(&model.initial(0));
-                let packing = start.map_or(Packing::Alone, |loss| Packing::probe(loss.as_ref()));
+                // Not the model's start: with weights of zero, sums round nowhere and nothing shows.
+                let mut random = SplitMix64::new(0x7072_6f62_65);
+                let weights: Vec<f64> =
+                    (0..model.parameters()).map(|_| random.symmetric()).collect();
+                let loss = model.loss(&weights);
+                let packing = loss.map_or(Packing::Alone, |loss| Packing::probe(loss.as_ref()));
                 let together = u8::from(packing == Packing::Chunks);
                 state.values.insert(PACKING.to_owned(), vec![together]);
                 packing
@@ -176,7 +180,7 @@ impl PatientLoss for SupervisedLoss {
             return None;
         }
         let all = TensorData::new(chunk.to_vec(), [CHUNK, self.width]);
-        let all = Tensor::<2>::from_data(all, &Device::flex());
+        let all = Tensor::<2>::from_data(all, &device());
         let inputs = all.clone().narrow(1, 0, self.inputs);
         let target = all.narrow(1, self.inputs, self.width - self.inputs);
         let mut tape = Tape::new();

@@ -11,14 +11,22 @@
 //! 3. ||g_i||^2 = sum over layers of (||a_i||^2 + 1) ||b_i||^2, the 1 being the bias;
 //! 4. vectors and clipped sums are formed from (a, b) afterwards.
 //!
-//! burn works in f32; a product of two f32 is exact in f64, so a patient's vector here is exactly
-//! the outer products of what burn computed, and steps 3 and 4 are in f64.
+//! Layers are here, with the [`Tape`] that they leave their parts on; [`gradients`] has steps 3 and
+//! 4. A convolution ([`super::conv`]) uses the same tape: its gradient is a sum over positions and is
+//! formed patient by patient.
 //!
 //! Assumes of its caller: the loss is a sum over rows (no batch normalisation, no risk sets), and
-//! rows that stand for no patient have zero loss. Convolutions need another norm formula and are
-//! not here yet.
+//! rows that stand for no patient have zero loss.
 
-use burn::tensor::{Device, Tensor, TensorData};
+pub mod gradients;
+mod sums;
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::conv::Convolution;
+use super::device;
+use gradients::LayerGradients;
+pub use gradients::PatientGradients;
 
 /// A fully connected layer, z = a W + c, that leaves its input and its gradient on a [`Tape`].
 pub struct GhostLinear {
@@ -48,14 +56,8 @@ impl GhostLinear {
     #[must_use]
     pub fn forward(&self, input: Tensor<2>, tape: &mut Tape) -> Tensor<2> {
         let [rows, _] = input.dims();
-        let leaf = tape.leaf(rows, self.outputs);
-        tape.layers.push(Capture {
-            input: Some(input.clone().without_autodiff()),
-            leaf: leaf.clone(),
-            inputs: self.inputs,
-            outputs: self.outputs,
-            bias: self.bias.is_some(),
-        });
+        let layer = Layer::Linear { inputs: self.inputs, bias: self.bias.is_some() };
+        let leaf = tape.record(layer, Some(input.clone()), rows, self.outputs);
         let product = input.matmul(self.weight.clone());
         match &self.bias {
             Some(bias) => product + bias.clone() + leaf,
@@ -86,14 +88,8 @@ impl GhostOffset {
     #[must_use]
     pub fn forward(&self, input: Tensor<2>, tape: &mut Tape) -> Tensor<2> {
         let [rows, _] = input.dims();
-        let leaf = tape.leaf(rows, self.outputs);
-        tape.layers.push(Capture {
-            input: None,
-            leaf: leaf.clone(),
-            inputs: 0,
-            outputs: self.outputs,
-            bias: true,
-        });
+        let layer = Layer::Linear { inputs: 0, bias: true };
+        let leaf = tape.record(layer, None, rows, self.outputs);
         input + self.offset.clone() + leaf.mul_scalar(self.scale)
     }
 }
@@ -105,11 +101,16 @@ pub struct Tape {
 }
 
 struct Capture {
+    layer: Layer,
     input: Option<Tensor<2>>,
     leaf: Tensor<2>,
-    inputs: usize,
     outputs: usize,
-    bias: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Layer {
+    Linear { inputs: usize, bias: bool },
+    Convolution(Convolution),
 }
 
 impl Tape {
@@ -119,8 +120,23 @@ impl Tape {
         Self::default()
     }
 
-    fn leaf(&self, rows: usize, outputs: usize) -> Tensor<2> {
-        Tensor::<2>::zeros([rows, outputs], &Device::flex()).autodiff().require_grad()
+    fn record(
+        &mut self,
+        layer: Layer,
+        input: Option<Tensor<2>>,
+        rows: usize,
+        outputs: usize,
+    ) -> Tensor<2> {
+        let leaf = Tensor::<2>::zeros([rows, outputs], &device()).autodiff().require_grad();
+        let input = input.map(Tensor::without_autodiff);
+        self.layers.push(Capture { layer, input, leaf: leaf.clone(), outputs });
+        leaf
+    }
+
+    /// Records a convolution over images, one a row; its leaf is `[rows, outputs]`.
+    pub(super) fn convolution(&mut self, images: Tensor<2>, shape: Convolution) -> Tensor<2> {
+        let [rows, _] = images.dims();
+        self.record(Layer::Convolution(shape), Some(images), rows, shape.outputs())
     }
 
     /// One backward pass from `loss`, the sum of the rows' losses. `None` when the loss does not
@@ -131,127 +147,27 @@ impl Tape {
             return None;
         }
         let gradients = loss.backward();
-        let layers = self
-            .layers
-            .into_iter()
-            .map(|layer| {
-                let input = match layer.input {
-                    Some(input) => values(input)?,
-                    None => Vec::new(),
-                };
-                Some(LayerGradients {
-                    input,
-                    output: values(layer.leaf.grad(&gradients)?)?,
-                    inputs: layer.inputs,
-                    outputs: layer.outputs,
-                    bias: layer.bias,
-                })
+        let layers = self.layers.into_iter().map(|Capture { layer, input, leaf, outputs }| {
+            let input = match input {
+                Some(input) => values(input)?,
+                None => Vec::new(),
+            };
+            let output = values(leaf.grad(&gradients)?)?;
+            Some(match layer {
+                Layer::Linear { inputs, bias } => {
+                    LayerGradients::outer(input, output, inputs, outputs, bias)
+                }
+                Layer::Convolution(shape) => LayerGradients::convolution(&input, &output, shape),
             })
-            .collect::<Option<Vec<_>>>()?;
-        Some(PatientGradients { layers })
-    }
-}
-
-/// The gradients of all rows of a pass, still factored.
-///
-/// # Security
-/// A row's gradient tells about its patient. It stays at the site.
-pub struct PatientGradients {
-    layers: Vec<LayerGradients>,
-}
-
-struct LayerGradients {
-    /// a, `[rows, inputs]`.
-    input: Vec<f32>,
-    /// b, `[rows, outputs]`.
-    output: Vec<f32>,
-    inputs: usize,
-    outputs: usize,
-    bias: bool,
-}
-
-impl LayerGradients {
-    fn parameters(&self) -> usize {
-        (self.inputs + usize::from(self.bias)) * self.outputs
-    }
-
-    fn row(&self, row: usize) -> Option<(&[f32], &[f32])> {
-        let part = |values, width: usize| {
-            <[f32]>::get::<std::ops::Range<usize>>(values, row * width..(row + 1) * width)
-        };
-        Some((part(&self.input, self.inputs)?, part(&self.output, self.outputs)?))
-    }
-}
-
-impl PatientGradients {
-    /// Length of a patient's vector.
-    #[must_use]
-    pub fn parameters(&self) -> usize {
-        self.layers.iter().map(LayerGradients::parameters).sum()
-    }
-
-    /// Squared L2 norm of a row's gradient, without forming it. NaN where the pass gave NaN;
-    /// `None` past the last row.
-    #[must_use]
-    pub fn norm_squared(&self, row: usize) -> Option<f64> {
-        let square =
-            |values: &[f32]| values.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
-        self.layers.iter().try_fold(0.0, |norm, layer| {
-            let (a, b) = layer.row(row)?;
-            Some(norm + (square(a) + f64::from(u8::from(layer.bias))) * square(b))
-        })
-    }
-
-    /// Calls `visit` with every coordinate of a row's gradient: layers in the order of the pass,
-    /// weights `[inputs, outputs]` by rows, then the bias. `None` past the last row.
-    fn each(&self, row: usize, mut visit: impl FnMut(f64)) -> Option<()> {
-        for layer in &self.layers {
-            let (a, b) = layer.row(row)?;
-            for &a in a {
-                b.iter().for_each(|&b| visit(f64::from(a) * f64::from(b)));
-            }
-            if layer.bias {
-                b.iter().for_each(|&b| visit(f64::from(b)));
-            }
-        }
-        Some(())
-    }
-
-    /// Writes a row's gradient into `out`, replacing what it held. False past the last row.
-    #[must_use]
-    pub fn write(&self, row: usize, out: &mut Vec<f64>) -> bool {
-        out.clear();
-        self.each(row, |value| out.push(value)).is_some()
-    }
-
-    /// Adds a row's gradient, clipped to L2 norm `clip`, to a sum in f64; a row without a finite
-    /// norm adds nothing. This is the book-keeping sum, for networks too wide to truncate patient
-    /// by patient: it adds before truncation, so rule S2 charges ceil(C/g + sqrt(d) + e) for it.
-    /// False past the last row or when `sum` has another length.
-    #[must_use]
-    pub fn add_clipped(&self, row: usize, clip: f64, sum: &mut [f64]) -> bool {
-        let Some(norm) = self.norm_squared(row).map(f64::sqrt) else { return false };
-        if sum.len() != self.parameters() {
-            return false;
-        }
-        if !norm.is_finite() {
-            return true;
-        }
-        let factor = if norm > clip { clip / norm } else { 1.0 };
-        let mut places = sum.iter_mut();
-        self.each(row, |value| {
-            if let Some(place) = places.next() {
-                *place += factor * value;
-            }
-        })
-        .is_some()
+        });
+        layers.collect::<Option<Vec<_>>>().map(PatientGradients::new)
     }
 }
 
 /// A tensor outside autodiff, rounded to f32.
 pub(crate) fn constant(values: &[f64], rows: usize, columns: usize) -> Tensor<2> {
     let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-    Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::flex())
+    Tensor::from_data(TensorData::new(values, [rows, columns]), &device())
 }
 
 fn values(tensor: Tensor<2>) -> Option<Vec<f32>> {
@@ -337,8 +253,9 @@ mod tests {
         x[4] = f64::NAN; // The second patient adds nothing.
         let ghost = gradients(&weights, &x);
         let (mut sum, mut expected, mut row) = (vec![0.0; 26], [0.0; 26], Vec::new());
-        for i in 0..ROWS {
-            assert!(ghost.add_clipped(i, 0.7, &mut sum));
+        assert!(ghost.add_clipped(ROWS, ROWS - 1, 0.7, &mut sum));
+        // The last row is padding.
+        for i in 0..ROWS - 1 {
             assert!(ghost.write(i, &mut row));
             let norm = row.iter().map(|value| value * value).sum::<f64>().sqrt();
             if norm.is_finite() {
@@ -347,7 +264,8 @@ mod tests {
             }
         }
         assert!(sum.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{sum:?}");
-        assert!(!ghost.add_clipped(0, 0.7, &mut sum[1..]));
+        assert!(!ghost.add_clipped(ROWS, ROWS, 0.7, &mut sum[1..]));
+        assert!(!ghost.add_clipped(ROWS + 1, ROWS, 0.7, &mut sum));
     }
 
     #[test]

@@ -8,10 +8,13 @@
 //!
 //! burn's matrix kernels run at a site only. Nothing that the parties replay (rule X3) uses them.
 
+pub mod conv;
+pub mod device;
 pub mod ghost;
 pub mod mlp;
 pub mod packing;
 
+pub use device::device;
 pub use packing::PatientLoss;
 
 /// The 64-bit generator of Steele, Lea and Flood (OOPSLA 2014), `SplitMix64`.

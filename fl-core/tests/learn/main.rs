@@ -2,5 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod images;
 mod planted;
+mod sensitivity;
 mod strategies;

@@ -126,6 +126,16 @@ pub(crate) const CASES: &[(&str, &str)] = &[
         "time = \"time\"\nevent = \"died\"\ncovariates = [\"age\", \"a\"]\ncuts = [20, 50, 100]\n\
          expected_patients = 60\nseed = 3\nsteps = 3\nhidden = 2",
     ),
+    (
+        "train",
+        "model = { name = \"logistic\", columns = [\"age\", \"a\"], outcome = \"died\" }\n\
+         seed = 3\nsteps = 3\nexpected_patients = 60",
+    ),
+    (
+        "train",
+        "model = { name = \"mlp\", columns = [\"age\", \"sex\"], outcome = \"ending\", hidden = [2] }\n\
+         seed = 3\nsteps = 3\nholdout = 0.2\nstrategy = { name = \"fedavg\", batch = 16 }",
+    ),
     ("concordance", "model = \"net\"\ntime = \"time\"\nevent = \"died\"\nsubset = \"all\""),
     ("meta", "model = \"cox\"\ntime = \"time\"\nevent = \"died\"\ncovariates = [\"age\"]"),
     ("meta", "model = \"logistic\"\noutcome = \"died\"\ncovariates = [\"age\"]"),

@@ -1,5 +1,6 @@
 //! Networks from the inputs of a patient to scores.
 
+pub mod conv;
 pub mod dense;
 
 use burn::tensor::Tensor;

@@ -1,5 +1,6 @@
 //! The models of this binary, by name and version. No code travels: a manifest names one of these.
 
+pub mod images;
 pub mod tabular;
 
 use super::inputs::Term;
@@ -31,6 +32,7 @@ const MODELS: &[(&str, u32, Open)] = &[
     ("mlp", 1, tabular::mlp),
     ("deepsurv", 1, tabular::deepsurv),
     ("hazard", 1, tabular::hazard),
+    ("cnn", 1, images::cnn),
 ];
 
 /// Weights that a model may have: what a round can carry.

@@ -110,8 +110,19 @@ impl Target {
         Ok(Box::new(Hazard::new(task, schema, form, (time, event), cuts, baseline)?))
     }
 
-    fn names(&self) -> impl Iterator<Item = &String> {
-        [&self.outcome, &self.time, &self.event].into_iter().flatten()
+    /// Whether the time to an event is asked for, rather than a class.
+    pub(super) fn has_cuts(&self) -> bool {
+        self.cuts.is_some()
+    }
+
+    /// Refuses inputs among which the outcome is.
+    pub(super) fn apart_from(&self, task: &str, inputs: &Inputs) -> Result<(), Error> {
+        let columns = inputs.columns();
+        let mut names = [&self.outcome, &self.time, &self.event].into_iter().flatten();
+        match names.find(|name| columns.contains(&name.as_str())) {
+            Some(name) => Err(refuse(task, format!("`{name}` is the outcome and an input"))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -175,10 +186,7 @@ fn supervised(
     let task = context.task;
     check_hidden(task, hidden)?;
     let inputs = params.columns.inputs(context)?;
-    let leaks = params.target.names().find(|name| inputs.columns().contains(&name.as_str()));
-    if let Some(name) = leaks {
-        return Err(refuse(task, format!("`{name}` is the outcome and an input")));
-    }
+    params.target.apart_from(task, &inputs)?;
     // A baseline takes the place of the last bias.
     let bias = outcome.parameters() == 0;
     let body = Box::new(Dense::new(inputs.width(), hidden, outcome.scores(), bias));

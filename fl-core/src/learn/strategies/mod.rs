@@ -2,19 +2,40 @@
 //!
 //! One trait, [`Strategy`]; a file a family, with its paper. Each says whom it protects ([`Unit`]):
 //! only strategies that clip *every patient's* gradient give patient-level privacy under noise; those
-//! that train at the site first ([`fedavg`] and its kin) send a function of all of its patients.
+//! that train at the site first ([`local_training`]) send a function of all of its patients.
+//!
+//! | name | what it is for | unit | kept at the site |
+//! |---|---|---|---|
+//! | `dp-sgd` | the default; as good as on the pooled rows with the same noise | patient | |
+//! | `fedavg` | few rounds, hospitals alike; `momentum` makes it FedAvgM | none | |
+//! | `fedprox` | hospitals that differ: a pull to the common model | none | |
+//! | `scaffold` | hospitals that differ: drift taken out | none | control variate |
+//! | `fedadagrad`, `fedadam`, `fedyogi` | weights on very different scales | none | |
+//! | `dp-fedavg` | hides a whole hospital; hundreds of them | site | |
+//! | `fedper` | a common body, a head of its own for each hospital | none | its model |
+//! | `ditto` | a common model, and a whole one of its own for each hospital | none | its model |
 
+pub mod ditto;
+pub mod dp_fedavg;
 pub mod dp_sgd;
 pub mod fedavg;
+pub mod fedopt;
+pub mod fedper;
+pub mod fedprox;
+pub mod local_training;
+pub mod scaffold;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use local_training::LocalTraining;
 
 use super::local::Local;
 use crate::error::Error;
 use crate::schema::Schema;
 use crate::sum::Sum;
 use crate::task::{Block, Site, SiteState};
-use crate::tasks::layout::{params, refuse};
+use crate::tasks::layout::{params, refuse, to_bytes};
 
 /// Whose part of a sum is bounded, so that noise hides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +47,22 @@ pub enum Unit {
     Patient,
     /// A whole hospital's update: adding, removing or changing all of its patients.
     Site,
+}
+
+impl Unit {
+    /// What is said of it beside a result.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::None => "unit: none; the sums are exact, without any privacy guarantee",
+            Self::Patient => "unit: patient; noise hides whether a patient took part",
+            Self::Site => {
+                "unit: site; noise hides all that a hospital's patients changed in its update. It \
+                 is spread over the hospitals alone: hundreds of them leave a useful model, ten leave \
+                 little of one at any epsilon worth stating. For patients take dp-sgd"
+            }
+        }
+    }
 }
 
 /// What the coordinator's side of a strategy keeps: a deterministic function of the released sums
@@ -137,7 +174,42 @@ const STRATEGIES: &[(&str, Open)] = &[
     (dp_sgd::NAME, |task, table, context| {
         Ok(Box::new(dp_sgd::DpSgd::new(task, params(task, table)?, context)?))
     }),
-    (fedavg::NAME, |task, table, _| Ok(Box::new(fedavg::FedAvg::new(task, params(task, table)?)?))),
+    (fedavg::NAME, |task, table, _| {
+        let params = local_params(task, table, fedavg::KEYS)?;
+        Ok(Box::new(fedavg::FedAvg::new(task, params)?))
+    }),
+    (fedprox::NAME, |task, table, _| {
+        let params = local_params(task, table, fedprox::KEYS)?;
+        Ok(Box::new(fedprox::FedProx::new(task, params)?))
+    }),
+    (scaffold::NAME, |task, table, _| {
+        let params = local_params(task, table, scaffold::KEYS)?;
+        Ok(Box::new(scaffold::Scaffold::new(task, params)?))
+    }),
+    (fedopt::ADAGRAD, |task, table, _| {
+        let params = local_params(task, table, fedopt::KEYS)?;
+        Ok(Box::new(fedopt::FedOpt::new(task, fedopt::Rule::Adagrad, params)?))
+    }),
+    (fedopt::ADAM, |task, table, _| {
+        let params = local_params(task, table, fedopt::KEYS)?;
+        Ok(Box::new(fedopt::FedOpt::new(task, fedopt::Rule::Adam, params)?))
+    }),
+    (fedopt::YOGI, |task, table, _| {
+        let params = local_params(task, table, fedopt::KEYS)?;
+        Ok(Box::new(fedopt::FedOpt::new(task, fedopt::Rule::Yogi, params)?))
+    }),
+    (dp_fedavg::NAME, |task, table, _| {
+        let params = local_params(task, &dp_fedavg::with_defaults(table), dp_fedavg::KEYS)?;
+        Ok(Box::new(dp_fedavg::DpFedAvg::new(task, params)?))
+    }),
+    (fedper::NAME, |task, table, context| {
+        let local = local_params(task, table, &[])?;
+        Ok(Box::new(fedper::FedPer::new(task, local, context)?))
+    }),
+    (ditto::NAME, |task, table, _| {
+        let params = local_params(task, table, ditto::KEYS)?;
+        Ok(Box::new(ditto::Ditto::new(task, params)?))
+    }),
 ];
 
 /// Names of the strategies.
@@ -169,19 +241,34 @@ pub fn open(
     }
 }
 
-/// A block of a model update of L2 norm at most `clip` a patient.
-pub(crate) fn update_block(name: &str, len: usize, clip: f64, frac_bits: u8) -> Block {
-    crate::tasks::layout::reals(name, len, clip, frac_bits)
+/// Reads the parameters of a strategy whose sites train by themselves, refusing keys that are neither
+/// of the training nor of `own` (serde cannot, where tables are flattened).
+fn local_params<T: DeserializeOwned>(
+    task: &str,
+    table: &toml::Table,
+    own: &[&str],
+) -> Result<T, Error> {
+    let known = || own.iter().chain(LocalTraining::KEYS);
+    match table.keys().find(|key| !known().any(|known| known == key)) {
+        Some(key) => {
+            let known: Vec<&str> = known().copied().collect();
+            let reason = format!("the strategy has no `{key}`; it has {}", known.join(", "));
+            Err(refuse(task, reason))
+        }
+        None => params(task, table),
+    }
 }
 
-/// Shortens a vector to L2 norm `clip`; false, leaving it as it is, when its norm is not finite.
-pub(crate) fn shorten(values: &mut [f64], clip: f64) -> bool {
-    let norm = values.iter().map(|value| value * value).sum::<f64>().sqrt();
-    if !norm.is_finite() {
-        return false;
+/// Numbers that a site kept, `None` when it has none of this length.
+pub(crate) fn kept(state: &SiteState, name: &str, len: usize) -> Option<Vec<f64>> {
+    let (chunks, rest) = state.values.get(name)?.as_chunks::<8>();
+    if chunks.len() != len || !rest.is_empty() {
+        return None;
     }
-    if norm > clip {
-        values.iter_mut().for_each(|value| *value *= clip / norm);
-    }
-    true
+    Some(chunks.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
+}
+
+/// Keeps numbers at the site.
+pub(crate) fn keep(state: &mut SiteState, name: &str, values: &[f64]) {
+    state.values.insert(name.to_owned(), to_bytes(values));
 }

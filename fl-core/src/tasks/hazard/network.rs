@@ -1,7 +1,8 @@
 //! The hazard network in burn: one patient's loss and its gradient.
 
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData, activation};
 
+use crate::nn::device;
 use crate::nn::ghost::{GhostOffset, PatientGradients, Tape};
 use crate::nn::mlp::{Mlp, Shape};
 use crate::nn::packing::{CHUNK, PatientLoss};
@@ -42,7 +43,7 @@ impl PatientLoss for HazardNetwork {
                 .chunks_exact(self.width())
                 .flat_map(|row| row.iter().take(to).skip(from).copied())
                 .collect();
-            Tensor::<2>::from_data(TensorData::new(part, [CHUNK, to - from]), &Device::flex())
+            Tensor::<2>::from_data(TensorData::new(part, [CHUNK, to - from]), &device())
         };
         let risk_end = self.inputs + self.intervals;
         let (x, at_risk) = (columns(0, self.inputs), columns(self.inputs, risk_end));
