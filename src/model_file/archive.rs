@@ -54,7 +54,8 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let problem = "is no model file, or only a part of one: it does not end as a zip does";
         return Err(fault(problem.into()));
     }
-    let parts = end.get(10..12).map_or(0, |two| two.iter().rev().fold(0, |n, b| n << 8 | u16::from(*b)));
+    let parts =
+        end.get(10..12).map_or(0, |two| two.iter().rev().fold(0, |n, b| n << 8 | u16::from(*b)));
     if parts > MOST_PARTS {
         return Err(fault(format!("a zip of {parts} parts; a model has at most {MOST_PARTS}")));
     }
@@ -65,7 +66,9 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let part = zip.by_index(at).map_err(|error| fault(error.to_string()))?;
         let (name, stated) = (part.name().to_owned(), part.size());
         if part.compression() != CompressionMethod::Stored {
-            return Err(fault(format!("{name:.64} is compressed; the parts of a model are stored")));
+            return Err(fault(format!(
+                "{name:.64} is compressed; the parts of a model are stored"
+            )));
         }
         let mut content = Vec::new();
         // No part is longer than the file, whatever it says.

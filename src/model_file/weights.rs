@@ -15,7 +15,8 @@ fn by_layer(network: &Network) -> Result<Vec<(&Layer, &[f64])>, String> {
     let mut layers = Vec::new();
     for layer in &network.model.layers {
         let few = || format!("fewer weights than the layer {} has", layer.name);
-        let (own, after) = size(layer).and_then(|size| rest.split_at_checked(size)).ok_or_else(few)?;
+        let (own, after) =
+            size(layer).and_then(|size| rest.split_at_checked(size)).ok_or_else(few)?;
         layers.push((layer, own));
         rest = after;
     }

@@ -35,8 +35,8 @@ use serde_json::{Map, Value, json};
 use crate::Error;
 use crate::pooled::Table;
 use crate::report::{Floors, Wording};
-use hospitals::Hospitals;
 pub use figure::figure;
+use hospitals::Hospitals;
 pub use show::show;
 pub use task_file::Task;
 
@@ -168,7 +168,7 @@ pub fn run(request: &Request) -> Result<Answer, Error> {
 fn prepare(request: &Request) -> Result<Prepared, Error> {
     let table = Table::read(&request.data)?;
     let mut notes = Vec::new();
-    let (site, of_row) = of_rows(&table, &request.sites, &request.task)?;
+    let (site, of_row) = rows_of(&table, &request.sites)?;
     let mut task = request.task.clone();
     if task.text("release") == Some("noised") {
         let problem = "release = \"noised\": `haima stats` adds no noise; put the task into a study, \
@@ -206,17 +206,16 @@ fn prepare(request: &Request) -> Result<Prepared, Error> {
 ///
 /// # Errors
 /// When there is no such column, or rows are dealt to nobody.
-pub(crate) fn of_rows<'a>(
+pub(crate) fn rows_of<'a>(
     table: &Table,
     sites: &'a Sites,
-    task: &Task,
 ) -> Result<(Option<&'a str>, Vec<String>), Error> {
     match sites {
         Sites::Column(column) => {
             let names = table.column(column)?.map(|site| site.trim().to_owned());
             Ok((Some(column), names.collect()))
         }
-        Sites::Deal(0) => Err(fault(task, "deal rows to at least one".into())),
+        Sites::Deal(0) => Err(Error::config(table.path(), "deal rows to at least one")),
         Sites::Deal(sites) => {
             Ok((None, (0..table.len()).map(|row| (row % sites + 1).to_string()).collect()))
         }
@@ -251,7 +250,11 @@ pub(crate) fn read_schema(path: &std::path::Path) -> Result<toml::Table, Error> 
 }
 
 /// Columns that a task's parameters name, by what they are for.
-pub(crate) fn roles(table: &Table, task: &Task, categories: &[String]) -> Result<infer::Roles, Error> {
+pub(crate) fn roles(
+    table: &Table,
+    task: &Task,
+    categories: &[String],
+) -> Result<infer::Roles, Error> {
     for column in categories {
         table.has(column)?;
     }
@@ -326,8 +329,7 @@ fn plain(
     floors: &Floors,
 ) -> Result<Value, Error> {
     let mut run = open(task, schema)?;
-    let mut sums =
-        hospitals::plain_sums(cohorts, max_patients, floors, || open(task, schema))?;
+    let mut sums = hospitals::plain_sums(cohorts, max_patients, floors, || open(task, schema))?;
     Ok(drive(run.as_mut(), &mut sums)?)
 }
 

@@ -64,7 +64,8 @@ impl Identity {
                 format!("{} {} {accountant:?}", epsilon.to_bits(), delta.to_bits())
             }
         };
-        let question = (&task.params, privacy, &own.schema_text, prepared.request.floors.min_local_rows);
+        let question =
+            (&task.params, privacy, &own.schema_text, prepared.request.floors.min_local_rows);
         let question = serde_json::to_string(&question).map_err(fault)?;
         let mut data = Encoder::new("haima checkpoint data 1");
         for name in taken {

@@ -8,6 +8,7 @@
 //! is as large as that of the nodes, but it protects nobody: all rows are on this machine.
 
 mod checkpoint;
+mod evaluation;
 mod privacy;
 mod provenance;
 mod simulation;
@@ -26,6 +27,7 @@ use crate::report::Floors;
 use crate::stats::hospitals::Hospitals;
 use crate::stats::protocol::{self, Job};
 use crate::stats::{self, Sites, Summing, Task};
+pub use evaluation::{Evaluated, Evaluation, evaluate};
 use privacy::Target;
 pub use simulation::Progress;
 
@@ -78,13 +80,12 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Mode
     )?;
     let job = prepared.job(run.as_ref())?;
     let committed = job.committed()?;
-    let guarantee = privacy::guarantee(&prepared, run.as_ref(), committed.as_ref())?;
+    let rate = run.query().map_or(1.0, |query| query.rate);
     let result = match request.summing {
-        Summing::Plain => {
-            simulation::run(&prepared, run, &taken, committed.as_ref(), progress)?
-        }
+        Summing::Plain => simulation::run(&prepared, run, &taken, committed.as_ref(), progress)?,
         Summing::Nodes(_) | Summing::Masked => job.run()?,
     };
+    let guarantee = privacy::guarantee(&prepared, &result, rate, committed.as_ref())?;
     let provenance = provenance::of(&prepared, &result, guarantee, taken.len(), excluded)?;
     let study_schema = prepared.hospitals.schema_text;
     Ok(ModelFile { network: result, study_schema, provenance })
@@ -128,13 +129,6 @@ impl<'a> Prepared<'a> {
         open(&self.request.task, &self.task, &self.hospitals.schema)
     }
 
-    /// Whether the strategy's bound is that of a hospital's update.
-    fn unit_is_site(&self) -> bool {
-        let strategy = self.task.params.get("strategy").and_then(toml::Value::as_table);
-        let name = strategy.and_then(|strategy| strategy.get("name")?.as_str());
-        name.is_some_and(|name| strategies::unit_of(name) == Some(Unit::Site))
-    }
-
     fn job(&self, run: &dyn Run) -> Result<Job<'_>, Error> {
         let task = TaskTemplate {
             max_steps: self.steps,
@@ -160,11 +154,7 @@ fn open(file: &std::path::Path, task: &Task, schema: &Schema) -> Result<Box<dyn 
     })
 }
 
-fn hospitals(
-    request: &Request,
-    task: &Task,
-    target: &Target,
-) -> Result<(Hospitals, bool), Error> {
+fn hospitals(request: &Request, task: &Task, target: &Target) -> Result<(Hospitals, bool), Error> {
     let fault = |problem: &str| Error::config(&request.task, problem);
     let given = request.schema.as_deref().map(stats::read_schema).transpose()?;
     let read = |text: &toml::Table| Schema::from_toml(text).map_err(Error::from);
@@ -172,7 +162,9 @@ fn hospitals(
         ([file], Some(sites)) => (file, sites),
         ([], _) => return Err(fault("give the hospitals' patients by --data")),
         (_, Some(_)) => {
-            return Err(fault("--site and --deal split one file; several files are a hospital each"));
+            return Err(fault(
+                "--site and --deal split one file; several files are a hospital each",
+            ));
         }
         (files, None) => {
             let text = given.ok_or_else(|| {
@@ -184,7 +176,7 @@ fn hospitals(
         }
     };
     let table = Table::read(file)?;
-    let (site, of_row) = stats::of_rows(&table, sites, task)?;
+    let (site, of_row) = stats::rows_of(&table, sites)?;
     let inferred = given.is_none();
     if inferred && *target != Target::Exact {
         return Err(fault(

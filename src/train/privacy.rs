@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use haima_dp::units::{Delta, Epsilon};
-use haima_fl_core::task::{Query, Run};
+use haima_fl_core::task::Query;
 use haima_smpc_node::plan::TaskPlan;
 use serde::Deserialize;
 
@@ -80,15 +80,14 @@ impl Target {
 /// The promise of a training whose manifest commits to `committed`.
 pub(super) fn guarantee(
     prepared: &Prepared<'_>,
-    run: &dyn Run,
+    result: &serde_json::Value,
+    rate: f64,
     committed: Option<&TaskPlan>,
 ) -> Result<Guarantee, Error> {
     let (Some(plan), Target::Dp { delta, .. }) = (committed, prepared.target) else {
         return Ok(Guarantee::Exact { note: "exact: no differential privacy".into() });
     };
-    let query = run.query();
-    // A strategy of patients divides the same bound that it states; one of sites says so itself.
-    let site = prepared.unit_is_site();
+    let site = result.get("unit").and_then(serde_json::Value::as_str) == Some("site");
     let simulated = prepared.request.summing == Summing::Plain;
     let adversary = match prepared.request.summing {
         Summing::Masked => {
@@ -123,7 +122,7 @@ pub(super) fn guarantee(
             s: plan.noise.s,
             draws: plan.noise.draws,
             sensitivity: plan.noise.sensitivity,
-            sampling: query.map_or(1.0, |query| query.rate),
+            sampling: rate,
             attempts: plan.attempts(),
             order: plan.noise.order,
         },

@@ -1,0 +1,4 @@
+//! `haima train`, `predict` and `card` as a user runs them.
+mod common;
+#[test]
+fn placeholder() {}
