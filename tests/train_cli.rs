@@ -1,4 +1,0 @@
-//! `haima train`, `predict` and `card` as a user runs them.
-mod common;
-#[test]
-fn placeholder() {}
