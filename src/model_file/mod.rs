@@ -31,6 +31,7 @@ use crate::Error;
 pub use archive::MOST_BYTES;
 #[cfg(feature = "demo")]
 pub(crate) use archive::{bounded, whole};
+pub use provenance::SCHEMA as PROVENANCE_SCHEMA;
 pub use provenance::{Data, Figure, Guarantee, Metric, Noise, Origin, Provenance};
 
 /// Form of the manifest.
@@ -129,7 +130,7 @@ impl ModelFile {
         let manifest = parts.remove(MANIFEST).ok_or_else(|| {
             fault(format!("has no {MANIFEST}; is it a model that `haima train` wrote?"))
         })?;
-        let Manifest { network, study_schema, digests, .. } = of_this_form(&manifest, path)?;
+        let Manifest { mut network, study_schema, digests, .. } = of_this_form(&manifest, path)?;
         for name in PARTS {
             let part = parts.get(name).ok_or_else(|| fault(format!("has no {name}")))?;
             if digests.get(name).is_none_or(|stated| *stated != digest(part)) {
@@ -142,7 +143,12 @@ impl ModelFile {
         let of = |name: &str| parts.get(name).map(Vec::as_slice).unwrap_or_default();
         let provenance: Provenance = serde_json::from_slice(of(PROVENANCE))
             .map_err(|error| fault(format!("{PROVENANCE}: {error}")))?;
-        let mut network = network;
+        if provenance.schema != PROVENANCE_SCHEMA {
+            let form = &provenance.schema;
+            return Err(fault(format!(
+                "{PROVENANCE} is of form {form:.64}, not {PROVENANCE_SCHEMA}"
+            )));
+        }
         let weights = weights::read(of(SAFETENSORS), &network)
             .map_err(|problem| fault(format!("{SAFETENSORS}: {problem}")))?;
         match network.as_object_mut() {

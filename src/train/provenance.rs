@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Prepared;
 use crate::Error;
-use crate::model_file::{Data, Figure, Guarantee, Provenance};
+use crate::model_file::{Data, Figure, Guarantee, PROVENANCE_SCHEMA, Provenance};
 use crate::report::Excluded;
 
 /// Values of a list that a figure quotes.
@@ -32,7 +32,7 @@ pub(super) fn of(
     let schema = serde_json::to_string(&own.schema_text)
         .map_err(|error| Error::config(&prepared.request.task, error.to_string()))?;
     Ok(Provenance {
-        schema: "haima.provenance/1".into(),
+        schema: PROVENANCE_SCHEMA.into(),
         task: task(prepared),
         mode: prepared.request.summing.mode().into(),
         data: Data {

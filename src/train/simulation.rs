@@ -8,8 +8,8 @@ use haima_smpc_node::plan::TaskPlan;
 use rand::TryRng as _;
 use serde_json::Value;
 
+use super::Prepared;
 use super::checkpoint::{Checkpoint, Identity};
-use super::{Prepared, Summing};
 use crate::Error;
 use crate::stats;
 use crate::stats::hospitals::plain_sums;
@@ -40,9 +40,8 @@ pub(super) fn run(
     let open = || stats::open(&prepared.task, &hospitals.schema);
     let mut sums = plain_sums(&cohorts, hospitals.max_patients, &request.floors, open)?;
     if let Some(plan) = committed {
-        // Every node adds the full scale; against one that a coalition cannot take off (rule N1).
-        let nodes = if request.summing == Summing::Plain { request.nodes } else { 1 };
-        sums = sums.with_simulated_noise(NoiseScale::new(plan.noise.s)?, nodes, seed()?);
+        // Every node adds the full scale (rule N1).
+        sums = sums.with_simulated_noise(NoiseScale::new(plan.noise.s)?, request.nodes, seed()?);
     }
     let identity = Identity::of(prepared, taken)?;
     let mut round = 0;
