@@ -177,7 +177,7 @@ impl Task for Train {
     }
 
     fn restore(&self, saved: &serde_json::Value) -> Option<Server> {
-        let server: Server = serde::Deserialize::deserialize(saved).ok()?;
+        let server: Server = Deserialize::deserialize(saved).ok()?;
         let start = self.start();
         let alike = |own: &[f64], of: &[f64]| {
             own.len() == of.len() && own.iter().all(|value| value.is_finite())
