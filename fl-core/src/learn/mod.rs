@@ -15,13 +15,15 @@
 //! - [`model`]: the two joined behind one trait, and [`models`] the table of those compiled in:
 //!   named and versioned, since no code travels;
 //! - [`local`]: a site's patients, fed to a model so that none leaks into another (rule S2);
-//! - [`trained`]: a model with its weights, for all that uses one;
+//! - [`trained`]: a model with its weights, for all that uses one, and [`explanation`]: what one of
+//!   its predictions is made of;
 //! - [`strategies`]: FedAvg and its kin, per-step DP-SGD, personalised models, behind one trait.
 //!
 //! The task that drives them is [`crate::tasks::train`]. What all parties replay (rule X3: the
 //! start, the strategies' `absorb`) is plain scalar arithmetic; burn runs at a site only.
 
 pub mod bodies;
+pub mod explanation;
 pub mod inputs;
 pub mod local;
 pub mod model;

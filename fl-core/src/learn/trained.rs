@@ -13,8 +13,14 @@ use crate::tasks::layout::refuse;
 /// A model with its weights.
 pub struct Trained {
     model: Box<dyn Model>,
-    weights: Vec<f64>,
+    network: Network,
     split: Split,
+}
+
+impl std::fmt::Debug for Trained {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Trained {{ {} weights }}", self.network.weights.len())
+    }
 }
 
 impl Trained {
@@ -63,7 +69,7 @@ impl Trained {
             return Err(refuse(task, reason));
         }
         let split = Split::new(network.seed, network.holdout, schema);
-        Ok(Self { model, weights: network.weights.clone(), split })
+        Ok(Self { model, network: network.clone(), split })
     }
 
     /// The model.
@@ -75,7 +81,13 @@ impl Trained {
     /// Its weights.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
-        &self.weights
+        &self.network.weights
+    }
+
+    /// The result of the training.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// Whether a patient was kept out of training.
@@ -84,12 +96,17 @@ impl Trained {
         self.split.holds_out(cohort, patient)
     }
 
+    /// A number in [0, 1) by a seed and the patient alone (rule S2).
+    pub(crate) fn draw(&self, cohort: &Cohort, patient: usize, seed: u64) -> f64 {
+        self.split.draw(cohort, patient, seed)
+    }
+
     /// The prediction for a patient, whose outcome need not be known; `None` when an input is
     /// missing.
     #[must_use]
     pub fn predict(&self, cohort: &Cohort, patient: usize) -> Option<Vec<f64>> {
         let mut inputs = Vec::with_capacity(self.model.inputs().width());
         let complete = self.model.inputs().encode(cohort, patient, &mut inputs);
-        if complete { self.model.predict(&self.weights, &inputs) } else { None }
+        if complete { self.model.predict(self.weights(), &inputs) } else { None }
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod images;
+mod explanation;
 mod planted;
 mod sensitivity;
 mod strategies;

@@ -32,7 +32,12 @@ impl Split {
     /// Whether a patient is kept out of training.
     #[must_use]
     pub fn holds_out(&self, cohort: &Cohort, patient: usize) -> bool {
-        let mut hash = Hash::new(self.seed);
+        self.draw(cohort, patient, self.seed) < self.holdout
+    }
+
+    /// A number in [0, 1) by a seed and the patient alone.
+    pub(crate) fn draw(&self, cohort: &Cohort, patient: usize, seed: u64) -> f64 {
+        let mut hash = Hash::new(seed);
         match &self.columns {
             None => hash.add(cohort.key(patient).as_bytes()),
             Some(columns) => {
@@ -43,7 +48,7 @@ impl Split {
                 }
             }
         }
-        unit(hash.finish()) < self.holdout
+        unit(hash.finish())
     }
 }
 
