@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use haima_fl_core::cohort::Cohort;
+use haima_fl_core::learn::explanation::Explanation;
 use haima_fl_core::learn::trained::Trained;
 use haima_fl_core::schema::Schema;
 use serde_json::{Value, json};
@@ -23,6 +24,9 @@ pub(super) struct Predict {
     /// Patients as CSV: the model's columns; others are not read, the outcome need not be there.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    /// Say for each patient what makes the prediction: the inputs that move it most.
+    #[arg(long)]
+    explain: bool,
     /// Write the predictions as CSV.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -61,6 +65,8 @@ struct Predictions {
     outputs: Vec<String>,
     /// Key and figures of each row.
     rows: Vec<(String, Vec<f64>)>,
+    /// What makes them, in the order of the rows; empty where nobody asked.
+    explained: Vec<Option<Explanation>>,
     /// Keys of rows without one, and the needed columns that they lack.
     missing: Vec<(String, Vec<String>)>,
 }
@@ -68,7 +74,7 @@ struct Predictions {
 /// Predicts, and prints or writes what came out.
 pub(super) fn predict(options: &Predict) -> Result<(), Error> {
     let model = ModelFile::read(&options.model)?;
-    let found = predictions(&model, &options.data)?;
+    let found = predictions(&model, &options.data, options.explain)?;
     for (key, columns) in &found.missing {
         eprintln!("no prediction for {} {key}: no value of {}", found.key, columns.join(", "));
     }
@@ -85,16 +91,19 @@ pub(super) fn predict(options: &Predict) -> Result<(), Error> {
     Ok(())
 }
 
-fn predictions(model: &ModelFile, data: &Path) -> Result<Predictions, Error> {
+fn predictions(model: &ModelFile, data: &Path, explain: bool) -> Result<Predictions, Error> {
     let trained = model.open()?;
     let needed = needed(&trained);
     let (schema, key) = schema_of_inputs(&model.study_schema, &needed, data)?;
     let cohort = Cohort::read_csv(data, &schema)?;
-    let (mut rows, mut missing) = (Vec::new(), Vec::new());
+    let (mut rows, mut explained, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for patient in 0..cohort.len() {
         let name = cohort.key(patient).to_owned();
         match trained.predict(&cohort, patient) {
-            Some(figures) => rows.push((name, figures)),
+            Some(figures) => {
+                rows.push((name, figures));
+                explained.extend(explain.then(|| trained.explain(&cohort, patient)));
+            }
             None => {
                 let absent = |column: &&String| cohort.value(column, patient).is_none();
                 missing.push((name, needed.iter().filter(absent).cloned().collect()));
@@ -102,7 +111,7 @@ fn predictions(model: &ModelFile, data: &Path) -> Result<Predictions, Error> {
         }
     }
     let outputs = trained.model().outputs();
-    Ok(Predictions { key: key.unwrap_or_else(|| "row".into()), outputs, rows, missing })
+    Ok(Predictions { key: key.unwrap_or_else(|| "row".into()), outputs, rows, explained, missing })
 }
 
 /// Columns that a prediction reads.
@@ -165,8 +174,20 @@ fn csv(found: &Predictions, data: &Path) -> Result<String, Error> {
 }
 
 fn object(found: &Predictions) -> Value {
-    let rows: Vec<Value> =
-        found.rows.iter().map(|(key, figures)| json!({ "key": key, "figures": figures })).collect();
+    let row = |(at, (key, figures)): (usize, &(String, Vec<f64>))| {
+        let mut row = json!({ "key": key, "figures": figures });
+        if let Some(Some(explained)) = found.explained.get(at) {
+            row["explanation"] = json!({
+                "output": explained.output,
+                "scale": scale(explained),
+                "centre": explained.centre,
+                "effect": explained.effect,
+                "contributions": explained.contributions,
+            });
+        }
+        row
+    };
+    let rows: Vec<Value> = found.rows.iter().enumerate().map(row).collect();
     let missing: Vec<Value> = found
         .missing
         .iter()
@@ -188,11 +209,17 @@ fn table(found: &Predictions) -> String {
         let figures = figures.iter().map(|figure| format!("{figure:.4}"));
         cells.push(std::iter::once(key.clone()).chain(figures).collect());
     }
+    if let Some(explained) = found.explained.iter().flatten().next() {
+        let head = format!("moved most ({} of {})", scale(explained), explained.output);
+        let lines = std::iter::once(head).chain(found.explained.iter().map(largest));
+        cells.iter_mut().zip(lines).for_each(|(row, line)| row.push(line));
+    }
     let width = |column: usize| {
         let of = |row: &Vec<String>| row.get(column).map_or(0, |cell| cell.chars().count());
         cells.iter().map(of).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..=found.outputs.len()).map(width).collect();
+    let columns = cells.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in &cells {
         let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
@@ -200,4 +227,19 @@ fn table(found: &Predictions) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Of what an explanation speaks.
+fn scale(explained: &Explanation) -> &'static str {
+    if explained.log_odds { "log-odds" } else { "risk score" }
+}
+
+/// The inputs that move a prediction most, with what each adds to that of the public centre.
+fn largest(explained: &Option<Explanation>) -> String {
+    const MOST: usize = 4;
+    let Some(explained) = explained else { return "-".to_owned() };
+    let mut parts: Vec<&(String, f64)> = explained.contributions.iter().collect();
+    parts.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
+    let texts = parts.iter().take(MOST).map(|(name, by)| format!("{name} {by:+.2}"));
+    texts.collect::<Vec<_>>().join(", ")
 }

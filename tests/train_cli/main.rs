@@ -255,6 +255,23 @@ fn rows_that_cannot_be_predicted_are_named() {
     assert!(said.contains("no column \"tpi\""), "{said}");
 }
 
+#[test]
+fn an_explanation_adds_up_to_the_prediction() {
+    let model = Task::new(LOGISTIC, DP_SGD, 20, EXACT);
+    let path = model.model();
+    let found = haima(&["predict", text(&path), "--data", DATA, "--explain", "--json"]).json();
+    for row in found["rows"].as_array().unwrap().iter().take(50) {
+        let of = |key: &str| row["explanation"][key].as_f64().unwrap();
+        let parts = row["explanation"]["contributions"].as_array().unwrap();
+        let sum: f64 = parts.iter().map(|part| part[1].as_f64().unwrap()).sum();
+        let p = row["figures"][0].as_f64().unwrap();
+        assert!((of("centre") + sum - (p / (1.0 - p)).ln()).abs() < 1e-6, "{row}");
+        assert!(sum.abs() > 1e-3, "{row}");
+    }
+    let table = haima(&["predict", text(&path), "--data", DATA, "--explain"]).succeeds();
+    assert!(table.lines().next().unwrap().contains("moved most"), "{table}");
+}
+
 /// From the names of the layers, the inputs' figures in the manifest and numpy alone.
 const PYTHON: &str = r#"
 import csv, json, sys, zipfile, numpy, safetensors.numpy
