@@ -176,14 +176,15 @@ fn csv(found: &Predictions, data: &Path) -> Result<String, Error> {
 fn object(found: &Predictions) -> Value {
     let row = |(at, (key, figures)): (usize, &(String, Vec<f64>))| {
         let mut row = json!({ "key": key, "figures": figures });
-        if let Some(Some(explained)) = found.explained.get(at) {
-            row["explanation"] = json!({
+        if let (Some(Some(explained)), Some(row)) = (found.explained.get(at), row.as_object_mut()) {
+            let explanation = json!({
                 "output": explained.output,
                 "scale": scale(explained),
                 "centre": explained.centre,
                 "effect": explained.effect,
                 "contributions": explained.contributions,
             });
+            row.insert("explanation".into(), explanation);
         }
         row
     };
