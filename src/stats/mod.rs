@@ -250,11 +250,7 @@ pub(crate) fn read_schema(path: &std::path::Path) -> Result<toml::Table, Error> 
 }
 
 /// Columns that a task's parameters name, by what they are for.
-pub(crate) fn roles(
-    table: &Table,
-    task: &Task,
-    categories: &[String],
-) -> Result<infer::Roles, Error> {
+fn roles(table: &Table, task: &Task, categories: &[String]) -> Result<infer::Roles, Error> {
     for column in categories {
         table.has(column)?;
     }
@@ -297,7 +293,7 @@ pub(crate) fn open(task: &Task, schema: &Schema) -> Result<Box<dyn Run>, haima_f
 }
 
 /// An unknown column with the columns of the file, of which the inferred schema has but some.
-pub(crate) fn with_columns(error: haima_fl_core::Error, table: &Table) -> Error {
+fn with_columns(error: haima_fl_core::Error, table: &Table) -> Error {
     match &error {
         haima_fl_core::Error::UnknownColumn { column, .. } => match table.has(column) {
             Err(unknown) => unknown,

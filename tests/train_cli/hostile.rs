@@ -74,7 +74,7 @@ fn a_file_that_is_no_model_is_refused_with_its_name() {
     let model = Parts::new();
     assert!(model.refusal_of(b"age,wbc\n1,2\n").contains("is no model file"));
     assert!(model.refusal_of(b"").contains("is no model file"));
-    assert!(model.refusal_of(&pack(std::iter::empty())).contains("is no model file"));
+    assert!(model.refusal_of(&pack(std::iter::empty())).contains("has no manifest.json"));
     let many = pack((0..40).map(|i| (format!("part-{i}"), vec![0])));
     assert!(model.refusal_of(&many).contains("a zip of 40 parts"));
     let path = model.file(b"");
@@ -113,8 +113,10 @@ fn a_part_that_is_missing_changed_or_of_another_form_is_named() {
     assert!(said.contains("a model of form haima.model/7") && said.contains("reads haima.model/1"));
     let other = |bytes: &[u8]| replaced(bytes, "\"logistic\"", "\"oracle\"");
     assert!(model.refusal("manifest.json", other).contains("no model oracle"));
-    let column = |bytes: &[u8]| replaced(bytes, "\"name\": \"wbc\"", "\"name\": \"xyz\"");
-    assert!(model.refusal("manifest.json", column).contains("wbc"));
+    // An input that the schema does not have leaves weights over.
+    model.refusal("manifest.json", |bytes| {
+        replaced(bytes, "\"column\": \"wbc\"", "\"column\": \"xyz\"")
+    });
     let layer = |bytes: &[u8]| replaced(bytes, "body.0.weight", "body.9.weight");
     assert!(model.refusal("manifest.json", layer).contains("weights.safetensors: "));
 }

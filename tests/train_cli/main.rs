@@ -214,12 +214,11 @@ fn no_model_is_exact_by_silence() {
     assert!(both.train(&["--json"]).refusal().contains("`exact = true` alone"));
     let fedavg = Task::new(LOGISTIC, "strategy = { name = \"fedavg\" }", 5, PRIVATE);
     assert!(fedavg.train(&["--json"]).refusal().contains("bounds no patient"));
-    let path = Task::new(LOGISTIC, DP_SGD, 5, PRIVATE);
-    let inferred =
-        ["train", text(&path.path("task.toml")), "--data", DATA, "--site", "district"].to_vec();
-    assert!(
-        haima(&[inferred, vec!["--json"]].concat()).refusal().contains("give a public --schema")
-    );
+    let private = Task::new(LOGISTIC, DP_SGD, 5, PRIVATE);
+    let file = private.path("task.toml");
+    let said =
+        haima(&["train", text(&file), "--data", DATA, "--site", "district", "--json"]).refusal();
+    assert!(said.contains("give a public --schema"), "{said}");
 }
 
 #[test]
@@ -253,6 +252,33 @@ fn rows_that_cannot_be_predicted_are_named() {
     std::fs::write(&rows, "age,wbc,male\n61,13.3,0\n").unwrap();
     let said = haima(&["predict", text(&model), "--data", text(&rows)]).refusal();
     assert!(said.contains("no column \"tpi\""), "{said}");
+}
+
+#[test]
+fn an_evaluation_is_a_sum_over_hospitals_and_stands_in_the_card() {
+    let holdout = format!("{DP_SGD}\nholdout = 0.3");
+    let task = Task::new(LOGISTIC, &holdout, 60, EXACT);
+    let model = task.model();
+    let found = haima(&[
+        "evaluate",
+        text(&model),
+        "--data",
+        DATA,
+        "--site",
+        "district",
+        "--min-local-rows",
+        "1",
+        "--card",
+        "--json",
+    ])
+    .json();
+    let n = found["n"].as_u64().unwrap();
+    assert!((200..450).contains(&n), "{n} of 1,043 are not three in ten");
+    // The area over all rows in one place, from the model's own predictions of the same patients.
+    let auc = found["binary"]["auc"]["value"].as_f64().unwrap();
+    assert!((0.55..0.9).contains(&auc), "{auc}");
+    let card = haima(&["card", text(&model)]).succeeds();
+    assert!(card.contains(&format!("| AUC | {auc:.3} |")), "{card}");
 }
 
 #[test]
