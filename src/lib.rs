@@ -11,9 +11,12 @@
 //! | [`coordinator`] | the study's daemon: runs tasks, serves sites |
 //! | [`provision`] | keys, certificates and the manifest of a new study |
 //! | [`budget`] | what a plan costs |
+//! | [`model_file`] | a trained model as a file |
+//! | [`card`] | the model card |
 //! | [`pooled`] | one CSV dealt out to local hospitals |
 //! | [`report`] | the study's report |
 //! | [`stats`] | one analysis over local hospitals (feature `demo`) |
+//! | [`train`] | training over local hospitals (feature `demo`) |
 //! | [`reproduce`] | the rows of `docs/results.md` (feature `demo`) |
 //! | [`bench_load`] | rounds as fast as they go (feature `demo`) |
 //! | [`demo`] | a whole network on one machine (feature `demo`) |
@@ -25,12 +28,14 @@
 #[cfg(feature = "demo")]
 pub mod bench_load;
 pub mod budget;
+pub mod card;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod coordinator;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod error;
+pub mod model_file;
 pub mod pooled;
 pub mod provision;
 pub mod report;
@@ -44,6 +49,8 @@ pub mod sum;
 mod text;
 #[cfg(feature = "demo")]
 mod throttle;
+#[cfg(feature = "demo")]
+pub mod train;
 
 /// Messages and stubs generated from `proto/haima/coordinator/v1/coordinator.proto`.
 pub mod proto {
@@ -55,3 +62,8 @@ pub mod proto {
 }
 
 pub use error::Error;
+
+/// Name and version of this program, as files that it writes say.
+pub(crate) fn version() -> String {
+    format!("haima {}", env!("CARGO_PKG_VERSION"))
+}

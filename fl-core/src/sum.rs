@@ -162,6 +162,24 @@ impl<'a> PlainSum<'a> {
         self.noise = Some(SimulatedNoise { gauss, generator, nodes });
         self
     }
+
+    /// What each site keeps between rounds, for a checkpoint of a simulation.
+    pub fn kept(&self) -> impl Iterator<Item = &SiteState> {
+        self.sites.iter().map(|site| &site.state)
+    }
+
+    /// Goes on where a simulation stopped: all sites at the run's saved state, each with what it
+    /// kept. False when they are none of this task's, or of another number of sites.
+    #[must_use]
+    pub fn restore(&mut self, saved: &serde_json::Value, kept: Vec<SiteState>) -> bool {
+        if kept.len() != self.sites.len() {
+            return false;
+        }
+        self.sites.iter_mut().zip(kept).all(|(site, kept)| {
+            site.state = kept;
+            site.run.restore(saved)
+        })
+    }
 }
 
 impl SecureSum for PlainSum<'_> {

@@ -225,6 +225,16 @@ pub trait Task: Send + Sync + 'static {
         state: Self::State,
         sum: &Sum,
     ) -> Result<Next<Self::State, Self::Output>, Error>;
+
+    /// The state as JSON, for a checkpoint; `None` where the task is too short to need one.
+    fn save(&self, _state: &Self::State) -> Option<serde_json::Value> {
+        None
+    }
+
+    /// A saved state again; `None` when it is none of this task's.
+    fn restore(&self, _saved: &serde_json::Value) -> Option<Self::State> {
+        None
+    }
 }
 
 /// A task together with its state, with the type erased: what coordinator and sites hold.
@@ -246,6 +256,10 @@ pub trait Run: Send {
     /// # Errors
     /// As [`Task::absorb`]; after an error the run is over.
     fn absorb(&mut self, sum: &Sum) -> Result<Option<serde_json::Value>, Error>;
+    /// The state as [`Task::save`] gives it; `None` when the run is done, too.
+    fn save(&self) -> Option<serde_json::Value>;
+    /// Goes on from a saved state; false, changing nothing, when it is none of this task's.
+    fn restore(&mut self, saved: &serde_json::Value) -> bool;
 }
 
 /// A run over the patients of a selection: the task sees no other, and every query says so.
@@ -277,6 +291,14 @@ impl Run for Selected {
 
     fn absorb(&mut self, sum: &Sum) -> Result<Option<serde_json::Value>, Error> {
         self.run.absorb(sum)
+    }
+
+    fn save(&self) -> Option<serde_json::Value> {
+        self.run.save()
+    }
+
+    fn restore(&mut self, saved: &serde_json::Value) -> bool {
+        self.run.restore(saved)
     }
 }
 
@@ -318,6 +340,20 @@ impl<T: Task> Run for Running<T> {
                 serde_json::to_value(output)
                     .map_err(|error| Error::Output { reason: error.to_string() })?,
             )),
+        }
+    }
+
+    fn save(&self) -> Option<serde_json::Value> {
+        self.task.save(self.state.as_ref()?)
+    }
+
+    fn restore(&mut self, saved: &serde_json::Value) -> bool {
+        match self.task.restore(saved) {
+            Some(state) => {
+                self.state = Some(state);
+                true
+            }
+            None => false,
         }
     }
 }

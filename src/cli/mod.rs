@@ -5,10 +5,15 @@ mod audit;
 mod budget;
 mod quality;
 #[cfg(feature = "demo")]
+mod evaluate;
+mod predict;
+#[cfg(feature = "demo")]
 mod reproduce;
 #[cfg(feature = "demo")]
 mod stats;
 mod study;
+#[cfg(feature = "demo")]
+mod train;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,6 +41,16 @@ enum Command {
     /// One clinical analysis over sums of the hospitals of a pooled file, by R's conventions.
     #[cfg(feature = "demo")]
     Stats(Box<stats::Stats>),
+    /// Train a model over sums of hospitals, from a task file.
+    #[cfg(feature = "demo")]
+    Train(Box<train::Train>),
+    /// How well a trained model does at hospitals, by sums of them.
+    #[cfg(feature = "demo")]
+    Evaluate(Box<evaluate::Evaluate>),
+    /// What a trained model says of patients, on this machine alone.
+    Predict(predict::Predict),
+    /// A trained model's card: what it is, its data, its privacy, its numbers, its limits.
+    Card(predict::ShowCard),
     /// Make rows of docs/results.md: our figures beside those of others.
     #[cfg(feature = "demo")]
     Reproduce(reproduce::Reproduce),
@@ -126,6 +141,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(options) => crate::demo::run(&options),
         #[cfg(feature = "demo")]
         Command::Stats(command) => stats::run(&command),
+        #[cfg(feature = "demo")]
+        Command::Train(options) => train::run(&options),
+        #[cfg(feature = "demo")]
+        Command::Evaluate(options) => evaluate::run(&options),
+        Command::Predict(options) => predict::predict(&options),
+        Command::Card(options) => predict::card(&options),
         #[cfg(feature = "demo")]
         Command::Reproduce(command) => reproduce::run(&command),
         #[cfg(feature = "demo")]

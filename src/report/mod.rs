@@ -71,7 +71,7 @@ pub fn write(dir: &Path, report: &StudyReport) -> io::Result<PathBuf> {
 }
 
 /// Writes beside the final name, then renames.
-fn place(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+pub(crate) fn place(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     let unfinished = dir.join(format!(".{name}.{}.part", std::process::id()));
     let path = dir.join(name);
     let written = File::create(&unfinished).and_then(|mut file| {

@@ -31,7 +31,8 @@ pub(super) fn pooled(
     let file = request.data.display().to_string();
     let cohort = Cohort::from_reader(&file, rows.text()?.as_bytes(), &schema)?;
     let floors = Floors { min_local_rows: 1, ..request.floors };
-    let result = plain(&task, &schema, &[&cohort], round_up(cohort.len()), &floors)?;
+    let most = round_up(cohort.len());
+    let result = plain(&task, &schema, &[cohort], most, &floors)?;
     let Value::Object(mut result) = result else {
         return Err(fault(&task, "its result is no JSON object".into()));
     };
@@ -47,7 +48,7 @@ fn one_hospital(
     sites: &Sites,
 ) -> Result<(Task, Schema, crate::pooled::Table), Error> {
     let mut task = prepared.task.clone();
-    let mut schema = prepared.schema_text.clone();
+    let mut schema = prepared.hospitals.schema_text.clone();
     let strata = match (task.name.as_str(), task.text("strata")) {
         (_, Some("none")) | ("km", None) => None,
         // Cox alone is stratified where nothing is said.

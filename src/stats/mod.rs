@@ -16,10 +16,11 @@
 pub mod analysis;
 mod compare;
 mod figure;
+pub(crate) mod hospitals;
 mod infer;
-mod protocol;
+pub(crate) mod protocol;
 mod show;
-mod task_file;
+pub(crate) mod task_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,14 +28,15 @@ use std::path::PathBuf;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::selection::Selection;
-use haima_fl_core::sum::{PlainSum, drive};
-use haima_fl_core::task::{Run, Site, SiteState};
+use haima_fl_core::sum::drive;
+use haima_fl_core::task::Run;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::pooled::Table;
-use crate::report::{Excluded, Floors, Wording};
+use crate::report::{Floors, Wording};
 pub use figure::figure;
+use hospitals::Hospitals;
 pub use show::show;
 pub use task_file::Task;
 
@@ -82,7 +84,7 @@ pub enum Summing {
 }
 
 impl Summing {
-    fn mode(self) -> &'static str {
+    pub(crate) fn mode(self) -> &'static str {
         match self {
             Self::Plain => "simulation: plain sums in one process",
             Self::Nodes(_) => "nodes",
@@ -106,16 +108,9 @@ pub struct Answer {
 struct Prepared {
     table: Table,
     task: Task,
-    /// The schema as the manifest would have it, and read.
-    schema_text: toml::Table,
-    schema: Schema,
+    hospitals: Hospitals,
     /// Hospital of each row.
     of_row: Vec<String>,
-    /// Rows of each hospital as CSV.
-    texts: BTreeMap<String, String>,
-    cohorts: BTreeMap<String, Cohort>,
-    /// Public cap on the patients of each.
-    max_patients: u64,
     notes: Vec<String>,
 }
 
@@ -126,20 +121,28 @@ struct Prepared {
 /// hospitals have enough patients, or the task cannot be answered from these data.
 pub fn run(request: &Request) -> Result<Answer, Error> {
     let prepared = prepare(request)?;
-    let (taken, excluded) = floors(&prepared, &request.floors)?;
+    let hospitals = &prepared.hospitals;
+    let run = open(&prepared.task, &hospitals.schema)?;
+    let (taken, excluded) = hospitals.floors(run.as_ref(), &request.floors, &request.data)?;
     let result = match request.summing {
-        Summing::Plain => {
-            let cohorts: Vec<&Cohort> =
-                taken.iter().filter_map(|name| prepared.cohorts.get(name)).collect();
-            plain(
-                &prepared.task,
-                &prepared.schema,
-                &cohorts,
-                prepared.max_patients,
-                &request.floors,
-            )?
+        Summing::Plain => plain(
+            &prepared.task,
+            &hospitals.schema,
+            &hospitals.of(&taken),
+            hospitals.max_patients,
+            &request.floors,
+        )?,
+        Summing::Nodes(_) | Summing::Masked => {
+            let job = protocol::Job {
+                command: "haima-stats",
+                file: &request.data,
+                hospitals,
+                task: protocol::exact(&prepared.task),
+                floors: &request.floors,
+                summing: request.summing,
+            };
+            job.run()?
         }
-        Summing::Nodes(_) | Summing::Masked => protocol::run(request, &prepared)?,
     };
     let Value::Object(mut result) = result else {
         return Err(fault(&request.task, "its result is no JSON object".into()));
@@ -148,7 +151,7 @@ pub fn run(request: &Request) -> Result<Answer, Error> {
         true => Some(compare::pooled(request, &prepared, &taken, &result)?),
         false => None,
     };
-    let cohort = Selection::of_params(&prepared.task.params, &prepared.schema)?.to_string();
+    let cohort = Selection::of_params(&prepared.task.params, &hospitals.schema)?.to_string();
     result.insert("cohort".into(), cohort.into());
     result.insert("mode".into(), request.summing.mode().into());
     result.insert("excluded".into(), json!(excluded));
@@ -165,15 +168,7 @@ pub fn run(request: &Request) -> Result<Answer, Error> {
 fn prepare(request: &Request) -> Result<Prepared, Error> {
     let table = Table::read(&request.data)?;
     let mut notes = Vec::new();
-    let site = match &request.sites {
-        Sites::Column(column) => Some(column.as_str()),
-        Sites::Deal(_) => None,
-    };
-    let of_row: Vec<String> = match &request.sites {
-        Sites::Column(column) => table.column(column)?.map(|site| site.trim().to_owned()).collect(),
-        Sites::Deal(0) => return Err(fault(&request.task, "deal rows to at least one".into())),
-        Sites::Deal(sites) => (0..table.len()).map(|row| (row % sites + 1).to_string()).collect(),
-    };
+    let (site, of_row) = rows_of(&table, &request.sites)?;
     let mut task = request.task.clone();
     if task.text("release") == Some("noised") {
         let problem = "release = \"noised\": `haima stats` adds no noise; put the task into a study, \
@@ -203,35 +198,48 @@ fn prepare(request: &Request) -> Result<Prepared, Error> {
     }
     // Before any patient is read: a parameter that does not fit is told with the file's columns.
     open(&task, &schema).map_err(|error| with_columns(error, &table))?;
-    // All rows at once, so that a fault is told with its line in this file.
-    let mut whole = schema.clone();
-    whole.ignore.extend(site.map(str::to_owned));
-    Cohort::read_csv(&request.data, &whole)?;
-    let parts = match site {
-        Some(column) => table.split(column)?,
-        None => distinct(&of_row)
-            .map(|name| {
-                (name.to_owned(), table.select(|row| of_row.get(row).is_some_and(|of| of == name)))
-            })
-            .collect(),
-    };
-    let (mut texts, mut cohorts) = (BTreeMap::new(), BTreeMap::new());
-    for (name, part) in parts {
-        let text = part.text()?;
-        let file = format!("{}, {name}", request.data.display());
-        cohorts.insert(name.clone(), Cohort::from_reader(&file, text.as_bytes(), &schema)?);
-        texts.insert(name, text);
-    }
-    let max_patients = round_up(cohorts.values().map(Cohort::len).max().unwrap_or(0));
-    Ok(Prepared { table, task, schema_text, schema, of_row, texts, cohorts, max_patients, notes })
+    let hospitals = Hospitals::of_table(&table, site, &of_row, schema_text, schema)?;
+    Ok(Prepared { table, task, hospitals, of_row, notes })
 }
 
-fn distinct(names: &[String]) -> impl Iterator<Item = &str> {
+/// The column of hospitals, if there is one, and the hospital of each row.
+///
+/// # Errors
+/// When there is no such column, or rows are dealt to nobody.
+pub(crate) fn rows_of<'a>(
+    table: &Table,
+    sites: &'a Sites,
+) -> Result<(Option<&'a str>, Vec<String>), Error> {
+    match sites {
+        Sites::Column(column) => {
+            let names = table.column(column)?.map(|site| site.trim().to_owned());
+            Ok((Some(column), names.collect()))
+        }
+        Sites::Deal(0) => Err(Error::config(table.path(), "deal rows to at least one")),
+        Sites::Deal(sites) => {
+            Ok((None, (0..table.len()).map(|row| (row % sites + 1).to_string()).collect()))
+        }
+    }
+}
+
+/// A schema of the columns that a task names, from the data.
+///
+/// # Errors
+/// When a column cannot be described, with what to do.
+pub(crate) fn inferred_schema(
+    table: &Table,
+    site: Option<&str>,
+    task: &Task,
+) -> Result<toml::Table, Error> {
+    infer::schema(table, site, &roles(table, task, &[])?)
+}
+
+pub(crate) fn distinct(names: &[String]) -> impl Iterator<Item = &str> {
     names.iter().map(String::as_str).collect::<BTreeSet<&str>>().into_iter()
 }
 
 /// The schema of a file that holds one, or of a study's template or manifest.
-fn read_schema(path: &std::path::Path) -> Result<toml::Table, Error> {
+pub(crate) fn read_schema(path: &std::path::Path) -> Result<toml::Table, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     let mut file: toml::Table =
         text.parse().map_err(|e: toml::de::Error| Error::config(path, e.to_string()))?;
@@ -279,7 +287,7 @@ fn exact_grid(table: &Table, task: &Task) -> Result<f64, Error> {
     Ok(grid)
 }
 
-fn open(task: &Task, schema: &Schema) -> Result<Box<dyn Run>, haima_fl_core::Error> {
+pub(crate) fn open(task: &Task, schema: &Schema) -> Result<Box<dyn Run>, haima_fl_core::Error> {
     let none = BTreeMap::new();
     haima_fl_core::registry::open(&task.name, task.version, &task.params, schema, &none)
 }
@@ -300,7 +308,7 @@ fn fault(task: &Task, problem: String) -> Error {
 }
 
 /// The least of 1, 2 and 5 times a power of ten that is at least `count`: public and round.
-fn round_up(count: usize) -> u64 {
+pub(crate) fn round_up(count: usize) -> u64 {
     let count = count as u64;
     let tens = std::iter::successors(Some(1u64), |ten| ten.checked_mul(10));
     tens.flat_map(|ten| [1, 2, 5].map(|digit| digit * ten))
@@ -308,54 +316,16 @@ fn round_up(count: usize) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// Hospitals whose answers count, and those that are left out with the reason. A hospital learns it
-/// from its own rows and never tells; here all of them are this machine's.
-fn floors(prepared: &Prepared, floors: &Floors) -> Result<(Vec<String>, Vec<Excluded>), Error> {
-    let (mut taken, mut excluded) = (Vec::new(), Vec::new());
-    for (name, cohort) in &prepared.cohorts {
-        let run = open(&prepared.task, &prepared.schema)?;
-        let site = Site {
-            cohort,
-            capacity: 0,
-            max_patients: prepared.max_patients,
-            min_local_rows: floors.min_local_rows,
-        };
-        let answer = run.contribute(&site, &mut SiteState::default(), &mut rand::rng())?;
-        match &answer.note {
-            None => taken.push(name.clone()),
-            Some(note) => {
-                let rows = if cohort.len() == 1 { "row" } else { "rows" };
-                let reason = format!("{note} ({} {rows} in all)", cohort.len());
-                excluded.push(Excluded { site: name.clone(), reason });
-            }
-        }
-    }
-    if (taken.len() as u64) < u64::from(floors.min_sites) {
-        let without: String =
-            excluded.iter().map(|out| format!("; {}: {}", out.site, out.reason)).collect();
-        let problem = format!(
-            "{} of {} hospitals have enough patients, and a sum needs {} (--min-sites){without}",
-            taken.len(),
-            prepared.cohorts.len(),
-            floors.min_sites
-        );
-        return Err(Error::config(prepared.table.path(), problem));
-    }
-    Ok((taken, excluded))
-}
-
 /// A task over plain sums.
 fn plain(
     task: &Task,
     schema: &Schema,
-    cohorts: &[&Cohort],
+    cohorts: &[Cohort],
     max_patients: u64,
     floors: &Floors,
 ) -> Result<Value, Error> {
-    let all: Vec<Cohort> = cohorts.iter().map(|cohort| cohort.select(|_| true)).collect();
-    let replay = || open(task, schema);
     let mut run = open(task, schema)?;
-    let mut sums = PlainSum::new(&all, max_patients, floors.min_local_rows, rand::rng(), replay)?;
+    let mut sums = hospitals::plain_sums(cohorts, max_patients, floors, || open(task, schema))?;
     Ok(drive(run.as_mut(), &mut sums)?)
 }
 
@@ -363,7 +333,7 @@ fn plain(
 fn wording(prepared: &Prepared) -> Wording {
     let mut wording = Wording::default();
     if let Some(time) = prepared.task.text("time")
-        && let Ok(column) = prepared.schema.column(time)
+        && let Ok(column) = prepared.hospitals.schema.column(time)
     {
         wording.time_unit = column.unit().to_owned();
     }

@@ -43,19 +43,28 @@ impl Task {
     /// # Errors
     /// When the file cannot be read, does not parse, or asks for noise.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-        let file: File = toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
-        if file.privacy.is_some() {
+        let (task, privacy) = Self::read_with_privacy(path)?;
+        if privacy.is_some() {
             let problem = "[privacy]: `haima stats` runs tasks without noise; take it out, or put \
                            the task into a study";
             return Err(Error::config(path, problem));
         }
+        Ok(task)
+    }
+
+    /// The task, and what stands under `[privacy]`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or does not parse.
+    pub(crate) fn read_with_privacy(path: &Path) -> Result<(Self, Option<toml::Table>), Error> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let file: File = toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
         let mut task =
             Self { name: file.task.name, version: file.task.version, params: file.params };
         if let Some(cohort) = file.cohort {
             task.params.insert(COHORT.into(), toml::Value::Table(cohort));
         }
-        Ok(task)
+        Ok((task, file.privacy))
     }
 
     /// Restricts the task to patients for whom every `include` holds and no `exclude` does.

@@ -246,4 +246,20 @@ impl Task for Train {
             Ok(Next::Continue(progress))
         }
     }
+
+    fn save(&self, server: &Server) -> Option<serde_json::Value> {
+        serde_json::to_value(server).ok()
+    }
+
+    fn restore(&self, saved: &serde_json::Value) -> Option<Server> {
+        let server: Server = Deserialize::deserialize(saved).ok()?;
+        let start = self.start();
+        let alike = |own: &[f64], of: &[f64]| {
+            own.len() == of.len() && own.iter().all(|value| value.is_finite())
+        };
+        let slots = server.slots.len() == start.slots.len()
+            && server.slots.iter().zip(&start.slots).all(|(own, of)| alike(own, of));
+        let fits = alike(&server.weights, &start.weights) && server.step < self.params.steps;
+        (slots && fits).then_some(server)
+    }
 }

@@ -88,7 +88,7 @@ impl DpFedAvg {
     /// as is the factor; a relative error of d + 8 roundings covers both.
     fn diameter(&self, dimension: usize) -> u64 {
         let relative = (dimension as f64 + 8.0) * f64::EPSILON;
-        let steps = 2.0 * self.params.local.clip * self.grid.steps_per_unit() * (1.0 + relative);
+        let steps = 2.0 * self.params.local.clip / self.grid.step() * (1.0 + relative);
         (steps * (1.0 + 1e-12)).ceil() as u64
     }
 }

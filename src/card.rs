@@ -1,0 +1,312 @@
+//! The model card: what a model is, for whom, from whose patients, at what price, from which numbers
+//! and how well it does (Mitchell et al., "Model cards for model reporting", FAT* 2019), as Markdown
+//! and as JSON (`haima.card/1`).
+//!
+//! Nothing on it is computed from patients here: it says again what the model file holds. Texts of
+//! the file are cut and put on one line, so that a stranger's file cannot write the page.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::Error;
+use crate::model_file::{Guarantee, ModelFile, Provenance};
+use crate::report::numbers;
+
+/// Form of the card.
+pub const SCHEMA: &str = "haima.card/1";
+/// Letters of a text from the file.
+const MOST_LETTERS: usize = 200;
+/// Rows of a table; the JSON has all.
+const MOST_ROWS: usize = 200;
+
+/// A model card.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Card {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What wrote it.
+    pub made_by: String,
+    /// What the model is.
+    pub model: Model,
+    /// For what it is, and for what not.
+    pub intended_use: Vec<String>,
+    /// Data, privacy, figures, metrics and origin.
+    pub provenance: Provenance,
+    /// What it does not promise.
+    pub limitations: Vec<String>,
+}
+
+/// What a model is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Model {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: i64,
+    /// Strategy by which it was trained.
+    pub strategy: String,
+    /// Columns that it reads.
+    pub columns: Vec<String>,
+    /// What it predicts.
+    pub outputs: Vec<String>,
+    /// Layers: name and shape.
+    pub layers: Vec<(String, Vec<usize>)>,
+    /// Number of weights.
+    pub weights: usize,
+    /// Rounds.
+    pub steps: u32,
+    /// Share of patients kept out of training.
+    pub holdout: f64,
+}
+
+impl Card {
+    /// The card of a model.
+    ///
+    /// # Errors
+    /// When its result is no trained network.
+    pub fn of(model: &ModelFile) -> Result<Self, Error> {
+        let network = model.parsed()?;
+        let name = |table: &toml::Table, default: &str| {
+            table.get("name").and_then(toml::Value::as_str).unwrap_or(default).to_owned()
+        };
+        let mut columns: Vec<String> = Vec::new();
+        for term in &network.model.terms {
+            if !columns.contains(&term.column) {
+                columns.push(term.column.clone());
+            }
+        }
+        let version = network.model.params.get("version").and_then(toml::Value::as_integer);
+        Ok(Self {
+            schema: SCHEMA.to_owned(),
+            made_by: crate::version(),
+            model: Model {
+                name: name(&network.model.params, "?"),
+                version: version.unwrap_or(1),
+                strategy: name(&network.strategy, "dp-sgd"),
+                columns,
+                outputs: network.model.outputs.clone(),
+                layers: (network.model.layers.iter())
+                    .map(|layer| (layer.name.clone(), layer.shape.clone()))
+                    .collect(),
+                weights: network.weights.len(),
+                steps: network.steps,
+                holdout: network.holdout,
+            },
+            intended_use: vec![
+                "Research: risk and group estimates in patients like those of the hospitals below."
+                    .to_owned(),
+                "Not a medical device. No decision about a patient should rest on it alone."
+                    .to_owned(),
+            ],
+            limitations: limitations(&model.provenance),
+            provenance: model.provenance.clone(),
+        })
+    }
+
+    /// The card as Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut page = String::new();
+        let _ = self.write(&mut page);
+        page
+    }
+
+    fn write(&self, to: &mut String) -> std::fmt::Result {
+        let Self { model, provenance, .. } = self;
+        writeln!(to, "# Model card: {} {}\n", line(&model.name), model.version)?;
+        let rounds = numbers::counted(model.steps.into(), "round", "rounds");
+        let strategy = line(&model.strategy);
+        writeln!(to, "Trained by `{strategy}` over secure sums in {rounds}.\n")?;
+        writeln!(to, "## What it is\n")?;
+        writeln!(to, "- reads: {}", list(&model.columns))?;
+        writeln!(to, "- predicts: {}", list(&model.outputs))?;
+        let layers: Vec<String> =
+            model.layers.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
+        writeln!(to, "- weights: {} ({})", numbers::count(model.weights as u64), list(&layers))?;
+        if model.holdout > 0.0 {
+            let share = numbers::percent(model.holdout);
+            writeln!(to, "- kept out of training: {share} of patients, by a public seed")?;
+        }
+        bullets(to, "Intended use", &self.intended_use)?;
+        data(to, provenance)?;
+        privacy(to, &provenance.privacy)?;
+        metrics(to, provenance)?;
+        figures(to, provenance)?;
+        bullets(to, "Limitations", &self.limitations)?;
+        writeln!(to, "\nMade by {}.", line(&self.made_by))
+    }
+}
+
+fn data(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
+    let data = &provenance.data;
+    writeln!(to, "\n## Data\n")?;
+    writeln!(to, "- hospitals: {}", data.hospitals)?;
+    match data.patients {
+        Some(patients) => writeln!(to, "- rows at them: {}", numbers::count(patients))?,
+        None => writeln!(to, "- rows at them: not released")?,
+    }
+    let cohort = if data.cohort.is_empty() { "all patients" } else { &data.cohort };
+    writeln!(to, "- cohort: {}", line(cohort))?;
+    let inferred = if data.schema_inferred { ", inferred from the patients" } else { "" };
+    writeln!(to, "- schema: {}{inferred}", line(&data.schema_digest))?;
+    for out in &data.excluded {
+        writeln!(to, "- left out: {} ({})", line(&out.site), line(&out.reason))?;
+    }
+    writeln!(to, "- sums: {}", line(&provenance.mode))?;
+    if let Some(study) = &provenance.study {
+        writeln!(to, "- study: {}, manifest {}", line(&study.name), line(&study.manifest))?;
+        if let Some(journal) = &study.journal {
+            writeln!(to, "- journal of the coordinator: {}", line(journal))?;
+        }
+    }
+    for note in &provenance.notes {
+        writeln!(to, "- note: {}", line(note))?;
+    }
+    Ok(())
+}
+
+fn privacy(to: &mut String, privacy: &Guarantee) -> std::fmt::Result {
+    writeln!(to, "\n## Privacy\n")?;
+    for fact in promise(privacy) {
+        writeln!(to, "- {fact}")?;
+    }
+    Ok(())
+}
+
+/// A guarantee in words, a line a fact.
+#[must_use]
+pub fn promise(privacy: &Guarantee) -> Vec<String> {
+    match privacy {
+        Guarantee::Exact { note } => vec![line(note)],
+        Guarantee::Dp {
+            epsilon,
+            delta,
+            unit,
+            adjacency,
+            adversary,
+            accountant,
+            noise,
+            note,
+            ..
+        } => {
+            vec![
+                format!(
+                    "({}, {})-differential privacy of one {}; neighbours: {}",
+                    numbers::significant(*epsilon),
+                    numbers::scientific(*delta),
+                    line(unit),
+                    line(adjacency)
+                ),
+                format!("against {}", line(adversary)),
+                format!(
+                    "by {}, for {} attempts (rounds and spares), each patient in a round with \
+                     probability {}",
+                    line(accountant),
+                    noise.attempts,
+                    noise.sampling
+                ),
+                format!(
+                    "noise: scale {} for a sensitivity of {} grid steps ({} times), {} of it \
+                     unknown to the adversary",
+                    noise.s,
+                    noise.sensitivity,
+                    numbers::significant(noise.s as f64 / noise.sensitivity as f64),
+                    numbers::counted(noise.draws.into(), "draw", "draws")
+                ),
+                line(note),
+            ]
+        }
+    }
+}
+
+fn metrics(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
+    writeln!(to, "\n## How well it does\n")?;
+    if provenance.metrics.is_empty() {
+        let how = "Not evaluated. `haima evaluate MODEL --data FILE --card` adds figures here.";
+        return writeln!(to, "{how}");
+    }
+    writeln!(to, "| figure | estimate | 95% interval | over |\n|---|---|---|---|")?;
+    for metric in provenance.metrics.iter().take(MOST_ROWS) {
+        let interval = match (metric.lo, metric.hi) {
+            (Some(lo), Some(hi)) => format!("{lo:.3} to {hi:.3}"),
+            _ => "-".to_owned(),
+        };
+        let (name, over) = (line(&metric.name), line(&metric.over));
+        writeln!(to, "| {name} | {:.3} | {interval} | {over} |", metric.value)?;
+    }
+    Ok(())
+}
+
+fn figures(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
+    writeln!(to, "\n## Numbers that it was made with\n")?;
+    writeln!(to, "| number | value | where from |\n|---|---|---|")?;
+    for figure in provenance.figures.iter().take(MOST_ROWS) {
+        let [name, value, origin] =
+            [&figure.name, &figure.value, &figure.origin].map(|text| line(text));
+        writeln!(to, "| {name} | {value} | {origin} |")?;
+    }
+    match provenance.figures.len().saturating_sub(MOST_ROWS) {
+        0 => Ok(()),
+        more => writeln!(to, "\nand {more} more; `haima card MODEL --json` has all."),
+    }
+}
+
+fn bullets(to: &mut String, title: &str, items: &[String]) -> std::fmt::Result {
+    writeln!(to, "\n## {title}\n")?;
+    items.iter().try_for_each(|item| writeln!(to, "- {}", line(item)))
+}
+
+fn limitations(provenance: &Provenance) -> Vec<String> {
+    let mut limits = vec![
+        "A value outside of the schema's range is refused, not predicted for; inside of it, but far \
+         from the patients of training, a prediction is an extrapolation."
+            .to_owned(),
+        "A hospital may have lied within its bound; proofs bound what it could add, not whether it \
+         is true."
+            .to_owned(),
+        "Only complete patients were trained on, unless the model's `missing` says otherwise."
+            .to_owned(),
+        "Not evaluated in other hospitals than those named here.".to_owned(),
+    ];
+    match &provenance.privacy {
+        Guarantee::Exact { .. } => limits.push(
+            "The weights may hold what is true of single patients: they are to be kept as the data \
+             are."
+                .to_owned(),
+        ),
+        Guarantee::Dp { simulated: true, .. } => limits.push(
+            "The noise was simulated by the machine that held all rows: the weights are as noisy as \
+             a study's, and whoever ran it saw everything."
+                .to_owned(),
+        ),
+        Guarantee::Dp { .. } => {}
+    }
+    if provenance.data.schema_inferred {
+        limits.push("Its ranges come from the patients themselves, without a charge.".to_owned());
+    }
+    limits
+}
+
+fn list(items: &[String]) -> String {
+    const MOST: usize = 30;
+    let mut text: Vec<String> = items.iter().take(MOST).map(|item| line(item)).collect();
+    if let more @ 1.. = items.len().saturating_sub(MOST) {
+        text.push(format!("and {more} more"));
+    }
+    text.join(", ")
+}
+
+/// A text of the file on one line of a table.
+fn line(text: &str) -> String {
+    let plain = |c: char| match c {
+        '|' | '<' | '>' => ' ',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let mut cut: String = text.chars().take(MOST_LETTERS).map(plain).collect();
+    if text.chars().count() > MOST_LETTERS {
+        cut.push('…');
+    }
+    cut
+}

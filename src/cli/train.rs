@@ -1,0 +1,207 @@
+//! `haima train`: a model from a task file, over local hospitals.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::card::{Card, promise};
+use crate::model_file::{Guarantee, ModelFile};
+use crate::report::{Floors, numbers};
+use crate::stats::{Sites, Summing};
+use crate::train::{self, Progress, Request};
+
+/// Options of `haima train`.
+#[derive(Debug, Args)]
+pub(super) struct Train {
+    /// Task file (TOML): [task], [params], [privacy] and, if need be, [cohort].
+    #[arg(value_name = "TASK")]
+    task: PathBuf,
+    /// Pooled CSV of all hospitals, with --site or --deal; or repeated, a file a hospital.
+    #[arg(long, value_name = "FILE", required = true)]
+    data: Vec<PathBuf>,
+    /// Column that splits a pooled file into hospitals.
+    #[arg(long, visible_alias = "site-column", value_name = "COLUMN", conflicts_with = "deal")]
+    site: Option<String>,
+    /// Instead of --site: deal the rows out in turn to so many hospitals.
+    #[arg(long, value_name = "N")]
+    deal: Option<usize>,
+    /// A schema (TOML), or a study's template; inferred from one file without it, where exact.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// How sums are made: in this process (a simulation), or by the protocol's processes.
+    #[arg(long, value_enum, default_value_t = How::Plain)]
+    sum: How,
+    /// Number of SMPC nodes: processes with --sum nodes; those whose noise a simulation adds.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
+    nodes: u8,
+    /// Where the model is written, e.g. relapse.haima.
+    #[arg(long, value_name = "MODEL", required_unless_present = "json")]
+    out: Option<PathBuf>,
+    /// Write all that is needed to go on, after every round of a simulation.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Go on from such a file.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// Fewest hospitals in a sum.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    min_sites: u32,
+    /// A hospital with fewer complete rows is left out (strategies whose unit is no patient).
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    min_local_rows: u64,
+    /// Print one JSON object: the trained network.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum How {
+    /// Plain sums in this process: a simulation.
+    Plain,
+    /// Node and site processes, secret shares, proofs.
+    Nodes,
+    /// Site processes and a coordinator, masks that cancel.
+    Masked,
+}
+
+/// Trains, writes the model and says what came out.
+pub(super) fn run(options: &Train) -> Result<(), Error> {
+    if let Some(out) = &options.out {
+        can_be_written(out)?;
+    }
+    let sites = match (&options.site, options.deal) {
+        (Some(column), _) => Some(Sites::Column(column.clone())),
+        (None, Some(sites)) => Some(Sites::Deal(sites)),
+        (None, None) => None,
+    };
+    if let (None, [file]) = (&sites, options.data.as_slice()) {
+        let problem = "one file is a hospital; name the column of hospitals by --site, deal rows by \
+                       --deal, or give several files";
+        return Err(Error::config(file, problem));
+    }
+    let request = Request {
+        task: options.task.clone(),
+        data: options.data.clone(),
+        sites,
+        schema: options.schema.clone(),
+        floors: Floors {
+            min_sites: options.min_sites,
+            min_local_rows: options.min_local_rows,
+            min_cell: 0,
+        },
+        summing: match options.sum {
+            How::Plain => Summing::Plain,
+            How::Nodes => Summing::Nodes(options.nodes.into()),
+            How::Masked => Summing::Masked,
+        },
+        nodes: options.nodes.into(),
+        checkpoint: options.checkpoint.clone(),
+        resume: options.resume.clone(),
+    };
+    if options.sum == How::Plain {
+        eprintln!("simulation: plain sums in one process, which sees every row");
+    }
+    let started = Instant::now();
+    let mut progress = progress();
+    let model = train::run(&request, &mut progress)?;
+    for note in &model.provenance.notes {
+        eprintln!("note: {note}");
+    }
+    if let Some(out) = &options.out {
+        model.write(out)?;
+    }
+    if options.json {
+        println!("{}", object(&model));
+    } else {
+        print!("{}", summary(&model, options, started)?);
+    }
+    Ok(())
+}
+
+/// Before anything is summed: whether there is a place for the model.
+fn can_be_written(path: &std::path::Path) -> Result<(), Error> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            Err(Error::config(path, "there is no such folder; make it first"))
+        }
+        _ if path.is_dir() => Err(Error::config(path, "is a folder; name a file in it")),
+        _ => Ok(()),
+    }
+}
+
+/// A line that is written over on a terminal, else one now and then.
+fn progress() -> impl FnMut(Progress) {
+    let terminal = std::io::stderr().is_terminal();
+    let started = Instant::now();
+    let mut last = None::<Instant>;
+    move |at| {
+        let every = if terminal { 0.1 } else { 2.0 };
+        let ends = at.round == 1 || at.round == at.rounds;
+        if !ends && last.is_some_and(|last| last.elapsed().as_secs_f64() < every) {
+            return;
+        }
+        last = Some(Instant::now());
+        let Progress { round, rounds, hospitals, seconds } = at;
+        let all = started.elapsed().as_secs_f64();
+        let text = format!(
+            "round {round} of {rounds}: {hospitals} hospitals, {seconds:.2} s; {all:.0} s in all"
+        );
+        if terminal && round < rounds {
+            eprint!("\r\x1b[2K{text}");
+        } else if terminal {
+            eprintln!("\r\x1b[2K{text}");
+        } else {
+            eprintln!("{text}");
+        }
+    }
+}
+
+/// The result with what is said of it, as `haima stats` does.
+fn object(model: &ModelFile) -> Value {
+    let mut object = model.network.clone();
+    let provenance = &model.provenance;
+    if let Some(object) = object.as_object_mut() {
+        object.insert("cohort".into(), json!(provenance.data.cohort));
+        object.insert("mode".into(), json!(provenance.mode));
+        object.insert("sites".into(), json!(provenance.data.hospitals));
+        object.insert("excluded".into(), json!(provenance.data.excluded));
+        object.insert("privacy".into(), json!(provenance.privacy));
+        object.insert("notes".into(), json!(provenance.notes));
+    }
+    object
+}
+
+fn summary(model: &ModelFile, options: &Train, started: Instant) -> Result<String, Error> {
+    let card = Card::of(model)?;
+    let (own, provenance) = (&card.model, &model.provenance);
+    let mut lines = vec![
+        format!("model    {} {} by {}", own.name, own.version, own.strategy),
+        format!("reads    {}", own.columns.join(", ")),
+        format!("predicts {}", own.outputs.join(", ")),
+        format!(
+            "trained  {} weights in {} over {}, {:.1} s",
+            numbers::count(own.weights as u64),
+            numbers::counted(own.steps.into(), "round", "rounds"),
+            numbers::counted(provenance.data.hospitals, "hospital", "hospitals"),
+            started.elapsed().as_secs_f64()
+        ),
+        format!("sums     {}", provenance.mode),
+    ];
+    let mut facts = promise(&provenance.privacy).into_iter();
+    lines.extend(facts.next().map(|fact| format!("privacy  {fact}")));
+    lines.extend(facts.map(|fact| format!("         {fact}")));
+    for out in &provenance.data.excluded {
+        lines.push(format!("left out {}: {}", out.site, out.reason));
+    }
+    if let Some(out) = &options.out {
+        lines.push(format!("written  {} (its card: haima card {})", out.display(), out.display()));
+    }
+    if matches!(provenance.privacy, Guarantee::Exact { .. }) {
+        lines.push("         the weights may hold what is true of single patients".into());
+    }
+    Ok(lines.join("\n") + "\n")
+}

@@ -1,0 +1,154 @@
+//! Hospitals that this machine plays: the parts of a pooled file, or a file each.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use haima_fl_core::cohort::Cohort;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::sum::PlainSum;
+use haima_fl_core::task::{Run, Site, SiteState};
+
+use crate::Error;
+use crate::pooled::Table;
+use crate::report::{Excluded, Floors};
+
+/// Local hospitals, ready to run.
+pub(crate) struct Hospitals {
+    /// The schema as the manifest would have it, and read.
+    pub(crate) schema_text: toml::Table,
+    pub(crate) schema: Schema,
+    /// Rows of each hospital as CSV.
+    pub(crate) texts: BTreeMap<String, String>,
+    pub(crate) cohorts: BTreeMap<String, Cohort>,
+    /// Public cap on the patients of each.
+    pub(crate) max_patients: u64,
+}
+
+impl Hospitals {
+    /// The rows of one file, each at the hospital that `of_row` names; the column `site` itself is
+    /// no hospital's.
+    ///
+    /// # Errors
+    /// When a row does not fit the schema, with its line in this file.
+    pub(crate) fn of_table(
+        table: &Table,
+        site: Option<&str>,
+        of_row: &[String],
+        schema_text: toml::Table,
+        schema: Schema,
+    ) -> Result<Self, Error> {
+        // All rows at once, so that a fault is told with its line in this file.
+        let mut whole = schema.clone();
+        whole.ignore.extend(site.map(str::to_owned));
+        Cohort::read_csv(table.path(), &whole)?;
+        let parts = match site {
+            Some(column) => table.split(column)?,
+            None => super::distinct(of_row)
+                .map(|name| {
+                    let of = |row: usize| of_row.get(row).is_some_and(|of| of == name);
+                    (name.to_owned(), table.select(of))
+                })
+                .collect(),
+        };
+        let (mut texts, mut cohorts) = (BTreeMap::new(), BTreeMap::new());
+        for (name, part) in parts {
+            let text = part.text()?;
+            let file = format!("{}, {name}", table.path().display());
+            cohorts.insert(name.clone(), Cohort::from_reader(&file, text.as_bytes(), &schema)?);
+            texts.insert(name, text);
+        }
+        Ok(Self::new(schema_text, schema, texts, cohorts))
+    }
+
+    /// A hospital a file, named after it.
+    ///
+    /// # Errors
+    /// When a file cannot be read or does not fit the schema, or two have one name.
+    pub(crate) fn of_files(
+        files: &[PathBuf],
+        schema_text: toml::Table,
+        schema: Schema,
+    ) -> Result<Self, Error> {
+        let (mut texts, mut cohorts) = (BTreeMap::new(), BTreeMap::new());
+        for path in files {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let cohort = Cohort::read_csv(path, &schema)?;
+            let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+            if texts.insert(name.clone(), text).is_some() {
+                let problem = format!("two files give the hospital {name}; rename one");
+                return Err(Error::config(path, problem));
+            }
+            cohorts.insert(name, cohort);
+        }
+        Ok(Self::new(schema_text, schema, texts, cohorts))
+    }
+
+    fn new(
+        schema_text: toml::Table,
+        schema: Schema,
+        texts: BTreeMap<String, String>,
+        cohorts: BTreeMap<String, Cohort>,
+    ) -> Self {
+        let largest = cohorts.values().map(Cohort::len).max().unwrap_or(0);
+        Self { schema_text, schema, texts, cohorts, max_patients: super::round_up(largest) }
+    }
+
+    /// Hospitals whose answers count, and those that are left out with the reason. A hospital learns
+    /// it from its own rows and never tells; here all of them are this machine's.
+    ///
+    /// # Errors
+    /// When too few have enough patients; `file` is named.
+    pub(crate) fn floors(
+        &self,
+        run: &dyn Run,
+        floors: &Floors,
+        file: &Path,
+    ) -> Result<(Vec<String>, Vec<Excluded>), Error> {
+        let (mut taken, mut excluded) = (Vec::new(), Vec::new());
+        for (name, cohort) in &self.cohorts {
+            let site = Site {
+                cohort,
+                capacity: 0,
+                max_patients: self.max_patients,
+                min_local_rows: floors.min_local_rows,
+            };
+            let answer = run.contribute(&site, &mut SiteState::default(), &mut rand::rng())?;
+            match &answer.note {
+                None => taken.push(name.clone()),
+                Some(note) => {
+                    let rows = if cohort.len() == 1 { "row" } else { "rows" };
+                    let reason = format!("{note} ({} {rows} in all)", cohort.len());
+                    excluded.push(Excluded { site: name.clone(), reason });
+                }
+            }
+        }
+        if (taken.len() as u64) < u64::from(floors.min_sites) {
+            let without: String =
+                excluded.iter().map(|out| format!("; {}: {}", out.site, out.reason)).collect();
+            let problem = format!(
+                "{} of {} hospitals have enough patients, and a sum needs {} (--min-sites){without}",
+                taken.len(),
+                self.cohorts.len(),
+                floors.min_sites
+            );
+            return Err(Error::config(file, problem));
+        }
+        Ok((taken, excluded))
+    }
+
+    /// The cohorts of those hospitals.
+    pub(crate) fn of(&self, names: &[String]) -> Vec<Cohort> {
+        let cohorts = names.iter().filter_map(|name| self.cohorts.get(name));
+        cohorts.map(|cohort| cohort.select(|_| true)).collect()
+    }
+}
+
+/// Plain sums over cohorts, at each of which `open` starts the task.
+pub(crate) fn plain_sums<'a>(
+    cohorts: &'a [Cohort],
+    max_patients: u64,
+    floors: &Floors,
+    open: impl FnMut() -> Result<Box<dyn Run>, haima_fl_core::Error>,
+) -> Result<PlainSum<'a>, Error> {
+    Ok(PlainSum::new(cohorts, max_patients, floors.min_local_rows, rand::rng(), open)?)
+}

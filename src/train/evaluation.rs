@@ -1,0 +1,185 @@
+//! How well a model does at hospitals, by sums of them: the task `validate` with the model as its
+//! earlier task.
+//!
+//! The class is exact, over sums in this process: a study evaluates under its own budget, by a task
+//! `validate` after its `train`. Patients that the training used are not counted where the model kept
+//! others out.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use haima_fl_core::registry::{self, Finished};
+use haima_fl_core::results::network::Network;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::sum::drive;
+use haima_fl_core::tasks::validate;
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::model_file::{Metric, ModelFile};
+use crate::pooled::Table;
+use crate::report::{Excluded, Floors, numbers};
+use crate::stats::hospitals::{Hospitals, plain_sums};
+use crate::stats::{self, Sites};
+
+/// Id of the model among the finished tasks.
+const MODEL: &str = "model";
+/// Columns by which a model says what it predicts.
+const OUTCOME: [&str; 3] = ["outcome", "time", "event"];
+
+/// What to evaluate on, and how.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// A pooled CSV, or one a hospital.
+    pub data: Vec<PathBuf>,
+    /// How rows of a pooled file become hospitals; `None`: a file is a hospital.
+    pub sites: Option<Sites>,
+    /// Fewest hospitals in a sum, fewest rows of one.
+    pub floors: Floors,
+    /// Of whom: `holdout`, `training`, `all`; by default those kept out, where there are any.
+    pub subset: Option<String>,
+    /// Horizons of a survival model.
+    pub horizons: Vec<f64>,
+}
+
+/// What an evaluation found.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// The task's result.
+    pub result: Value,
+    /// Its figures, for the card.
+    pub metrics: Vec<Metric>,
+    /// Hospitals that took part.
+    pub hospitals: usize,
+    /// Hospitals left out.
+    pub excluded: Vec<Excluded>,
+}
+
+/// Evaluates a model over sums of hospitals.
+///
+/// # Errors
+/// When the data do not fit the model's schema (with file, line and column), too few hospitals have
+/// enough patients, or the model predicts nothing that `validate` judges.
+pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Evaluated, Error> {
+    let network = model.parsed()?;
+    let hospitals = hospitals(model, path, with)?;
+    let params = params(&network, with);
+    let finished: Finished = BTreeMap::from([(MODEL.to_owned(), model.network.clone())]);
+    let open =
+        || registry::open(validate::NAME, validate::VERSION, &params, &hospitals.schema, &finished);
+    let mut run = open().map_err(|error| Error::config(path, error.to_string()))?;
+    let file = with.data.first().map_or(path, PathBuf::as_path);
+    let (taken, excluded) = hospitals.floors(run.as_ref(), &with.floors, file)?;
+    let cohorts = hospitals.of(&taken);
+    let mut sums = plain_sums(&cohorts, hospitals.max_patients, &with.floors, open)?;
+    let mut result = drive(run.as_mut(), &mut sums)?;
+    let over = format!(
+        "{} of {}",
+        numbers::counted(
+            result.get("n").and_then(Value::as_u64).unwrap_or(0),
+            "patient",
+            "patients"
+        ),
+        numbers::counted(taken.len() as u64, "hospital", "hospitals")
+    );
+    let metrics = metrics(&result, &over);
+    if let Some(result) = result.as_object_mut() {
+        result.insert("mode".into(), stats::Summing::Plain.mode().into());
+        result.insert("excluded".into(), json!(excluded));
+        let note = "exact: no differential privacy";
+        result.insert("privacy".into(), json!({ "class": "exact", "note": note }));
+    }
+    Ok(Evaluated { result, metrics, hospitals: taken.len(), excluded })
+}
+
+fn hospitals(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Hospitals, Error> {
+    let mut text = model.study_schema.clone();
+    match (with.data.as_slice(), &with.sites) {
+        ([file], Some(sites)) => {
+            let table = Table::read(file)?;
+            ignore_the_rest(&mut text, &table, sites);
+            let schema = Schema::from_toml(&text)?;
+            let (site, of_row) = stats::rows_of(&table, sites)?;
+            Hospitals::of_table(&table, site, &of_row, text, schema)
+        }
+        ([], _) => Err(Error::config(path, "give the hospitals' patients by --data")),
+        ([file, ..], Some(_)) => {
+            let problem = "--site and --deal split one file; several files are a hospital each";
+            Err(Error::config(file, problem))
+        }
+        (files, None) => {
+            let schema = Schema::from_toml(&text)?;
+            Hospitals::of_files(files, text, schema)
+        }
+    }
+}
+
+/// Columns that the schema does not have are not read; neither is that of the hospitals, of which
+/// [`Hospitals::of_table`] takes care.
+fn ignore_the_rest(text: &mut toml::Table, table: &Table, sites: &Sites) {
+    let mut known: Vec<String> = Vec::new();
+    if let Some(toml::Value::String(key)) = text.get("patient") {
+        known.push(key.clone());
+    }
+    if let Some(toml::Value::Array(columns)) = text.get("column") {
+        let names = columns.iter().filter_map(|column| column.get("name")?.as_str());
+        known.extend(names.map(str::to_owned));
+    }
+    if let Sites::Column(column) = sites {
+        known.push(column.clone());
+    }
+    let rest = table.columns().filter(|column| !known.iter().any(|known| known == column));
+    text.insert("ignore".into(), rest.map(toml::Value::from).collect::<Vec<_>>().into());
+}
+
+/// `validate`'s parameters for what the model predicts.
+fn params(network: &Network, with: &Evaluation) -> toml::Table {
+    let mut params = toml::Table::new();
+    params.insert("model".into(), MODEL.into());
+    for key in OUTCOME {
+        if let Some(column) = network.model.params.get(key) {
+            params.insert(key.into(), column.clone());
+        }
+    }
+    let mut horizons = with.horizons.clone();
+    if let Some(horizon) = network.model.params.get("horizon")
+        && let Some(horizon) = horizon.as_float().or(horizon.as_integer().map(|h| h as f64))
+    {
+        horizons.push(horizon);
+    }
+    if !horizons.is_empty() {
+        params.insert("horizons".into(), horizons.into());
+    }
+    if let Some(subset) = &with.subset {
+        params.insert("subset".into(), subset.as_str().into());
+    }
+    params
+}
+
+/// The figures of a validation that a card shows.
+fn metrics(result: &Value, over: &str) -> Vec<Metric> {
+    let mut metrics = Vec::new();
+    let mut share = |name: String, share: &Value| {
+        if let Some(value) = share.get("value").and_then(Value::as_f64) {
+            let end = |key: &str| share.get(key).and_then(Value::as_f64);
+            metrics.push(Metric { name, value, lo: end("lo"), hi: end("hi"), over: over.into() });
+        }
+    };
+    let at = |path: &str| result.pointer(path).unwrap_or(&Value::Null).clone();
+    let plain = |value: &Value| json!({ "value": value });
+    share("AUC".into(), &at("/binary/auc"));
+    share("Brier score".into(), &plain(&at("/binary/probability/brier")));
+    share("calibration slope".into(), &plain(&at("/binary/probability/recalibration/slope/coef")));
+    share("C-index".into(), &at("/survival/c_index"));
+    for horizon in at("/survival/horizons").as_array().into_iter().flatten() {
+        let time = horizon.get("time").and_then(Value::as_f64).unwrap_or(f64::NAN);
+        share(format!("AUC at {time}"), &plain(horizon.get("auc").unwrap_or(&Value::Null)));
+    }
+    share("macro AUC".into(), &at("/classes/macro_auc"));
+    for class in at("/classes/classes").as_array().into_iter().flatten() {
+        let name = class.get("name").and_then(Value::as_str).unwrap_or_default();
+        share(format!("AUC of {name}"), class.get("auc").unwrap_or(&Value::Null));
+    }
+    share("accuracy".into(), &plain(&at("/classes/accuracy")));
+    metrics
+}
