@@ -3,10 +3,10 @@
 
 mod audit;
 mod budget;
-mod quality;
 #[cfg(feature = "demo")]
 mod evaluate;
 mod predict;
+mod quality;
 #[cfg(feature = "demo")]
 mod reproduce;
 #[cfg(feature = "demo")]

@@ -15,7 +15,7 @@
 pub mod stopping;
 
 use rand_core::CryptoRng;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use stopping::{Stopping, Watch};
 
@@ -80,7 +80,7 @@ pub struct Train {
 }
 
 /// Where a training stands: a function of the released sums (rule X3).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Progress {
     server: Server,
     watch: Watch,
@@ -247,19 +247,20 @@ impl Task for Train {
         }
     }
 
-    fn save(&self, server: &Server) -> Option<serde_json::Value> {
-        serde_json::to_value(server).ok()
+    fn save(&self, progress: &Progress) -> Option<serde_json::Value> {
+        serde_json::to_value(progress).ok()
     }
 
-    fn restore(&self, saved: &serde_json::Value) -> Option<Server> {
-        let server: Server = Deserialize::deserialize(saved).ok()?;
-        let start = self.start();
+    fn restore(&self, saved: &serde_json::Value) -> Option<Progress> {
+        let progress: Progress = Deserialize::deserialize(saved).ok()?;
+        let (server, start) = (&progress.server, self.start().server);
         let alike = |own: &[f64], of: &[f64]| {
             own.len() == of.len() && own.iter().all(|value| value.is_finite())
         };
         let slots = server.slots.len() == start.slots.len()
             && server.slots.iter().zip(&start.slots).all(|(own, of)| alike(own, of));
+        let watch = progress.watch.best().is_none_or(|best| alike(best, &start.weights));
         let fits = alike(&server.weights, &start.weights) && server.step < self.params.steps;
-        (slots && fits).then_some(server)
+        (slots && watch && fits).then_some(progress)
     }
 }

@@ -30,6 +30,7 @@ use haima_dp::units::Sensitivity;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::local_training::shorten;
 use super::{Broadcast, Context, Server, Strategy, Unit};
 use crate::error::Error;
 use crate::learn::local::Local;
@@ -138,7 +139,7 @@ impl DpNewton {
             let damped = hessian.plus_diagonal(&vec![damping + self.params.ridge; gradient.len()]);
             if let Ok(factor) = damped.cholesky(0.0) {
                 let mut step = factor.solve(gradient);
-                return super::shorten(&mut step, self.params.trust).then_some(step);
+                return shorten(&mut step, self.params.trust).then_some(step);
             }
             damping *= 2.0;
         }

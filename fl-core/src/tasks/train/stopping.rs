@@ -18,7 +18,7 @@
 //!
 //! [`Split`]: crate::tasks::hazard::split::Split
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::learn::local::Local;
@@ -68,7 +68,7 @@ pub(super) struct Stopping {
 }
 
 /// What has been seen so far: a function of released sums (rule X3).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Watch {
     rounds: u32,
     loss: f64,
@@ -78,11 +78,18 @@ pub(super) struct Watch {
     since: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Best {
     figure: usize,
     loss: f64,
     weights: Vec<f64>,
+}
+
+impl Watch {
+    /// The weights of the best figure so far.
+    pub(super) fn best(&self) -> Option<&[f64]> {
+        self.best.as_ref().map(|best| best.weights.as_slice())
+    }
 }
 
 impl Stopping {

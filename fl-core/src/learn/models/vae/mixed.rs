@@ -53,6 +53,8 @@ impl Mixed {
                 center,
                 scale,
                 missing: None,
+                adjust: None,
+                figures: Vec::new(),
             };
             match &column.kind {
                 Kind::Numeric { range: (low, high), .. } => {
