@@ -239,6 +239,7 @@ impl Task for Train {
         if !server.weights.iter().all(|weight| weight.is_finite()) {
             return Err(unfit(NAME, "the weights overflowed; lower the learning rate"));
         }
+        let stopped = stopped && server.step < self.params.steps;
         let progress = Progress { server, watch };
         if stopped || progress.server.step >= self.params.steps {
             Ok(Next::Done(self.output(progress, stopped)))
