@@ -128,7 +128,11 @@ fn state(which: usize) -> SiteState {
     let values = kept.entry(which).or_insert_with(|| {
         let (name, params) = CASES[which];
         let mut state = SiteState::default();
-        answer(training(name, params, 1.0, 16, 1.0).as_ref(), &hospital(&patients(1, 3)), &mut state);
+        answer(
+            training(name, params, 1.0, 16, 1.0).as_ref(),
+            &hospital(&patients(1, 3)),
+            &mut state,
+        );
         state.values
     });
     SiteState { values: values.clone() }
