@@ -10,12 +10,15 @@ use crate::reproduce::{Context, Row, check, rows, shared_folder, write};
 /// `haima reproduce`.
 #[derive(Debug, Args)]
 pub(super) struct Reproduce {
-    /// Id of a row, or `all`.
+    /// Id of a row, or `all`: every row that is quickly made.
     #[arg(required_unless_present = "list")]
     row: Option<String>,
     /// Print the ids of all rows.
     #[arg(long)]
     list: bool,
+    /// With `all`: the slow rows too; some take minutes, best in a release build.
+    #[arg(long)]
+    slow: bool,
     /// Compare with the document instead of writing to it.
     #[arg(long)]
     check: bool,
@@ -30,15 +33,16 @@ pub(super) struct Reproduce {
 
 /// Makes, writes or checks rows.
 pub(super) fn run(command: &Reproduce) -> Result<(), Error> {
-    let Reproduce { row, list, check: only_check, shared, results } = command;
+    let Reproduce { row, list, slow, check: only_check, shared, results } = command;
     if *list {
-        for Row { id, what, data, .. } in rows() {
-            println!("{id:<24} {what} ({data})");
+        for Row { id, what, data, slow, .. } in rows() {
+            println!("{id:<24} {what} ({data}){}", if *slow { " [slow]" } else { "" });
         }
         return Ok(());
     }
     let wanted = row.as_deref().unwrap_or_default();
-    let chosen: Vec<&Row> = rows().filter(|row| wanted == "all" || row.id == wanted).collect();
+    let named = |row: &&Row| row.id == wanted || (wanted == "all" && (*slow || !row.slow));
+    let chosen: Vec<&Row> = rows().filter(named).collect();
     if chosen.is_empty() {
         let ids: Vec<&str> = rows().map(|row| row.id).collect();
         let problem = format!("no such row; there are all, {}", ids.join(", "));

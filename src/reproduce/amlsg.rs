@@ -39,6 +39,7 @@ pub(super) const ROWS: &[Row] = &[
         data: DATA,
         method: METHOD,
         yardstick: "one model of pooled rows, scikit-survival, same folds",
+        slow: false,
         run: overall,
     },
     Row {
@@ -49,6 +50,7 @@ pub(super) const ROWS: &[Row] = &[
         method: METHOD,
         yardstick: "one model of pooled rows, and a model of each centre's own rows; \
                     scikit-survival, same folds",
+        slow: false,
         run: centers,
     },
 ];

@@ -35,6 +35,9 @@ pub struct Row {
     pub method: &'static str,
     /// Whose figures stand beside ours.
     pub yardstick: &'static str,
+    /// Whether it takes more than some twenty seconds without optimisation: left out of
+    /// `haima reproduce all`, unless `--slow` says otherwise.
+    pub slow: bool,
     /// Computes the figures.
     pub run: fn(&Context) -> Result<Vec<Figure>, Error>,
 }

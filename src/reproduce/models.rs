@@ -20,6 +20,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "mgus2: 1,384 patients dealt to 5 hospitals",
         method: "one sum of counts on a grid of 1 month",
         yardstick: "R 4.2.2, cmprsk 2.2-11",
+        slow: false,
         run: incidence,
     },
     Row {
@@ -28,6 +29,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "mgus2: 1,384 patients dealt to 5 hospitals",
         method: "risk sets over all hospitals on a grid of 1 month; simulated sums",
         yardstick: "R 4.2.2, cmprsk 2.2-11",
+        slow: false,
         run: finegray,
     },
     Row {
@@ -36,6 +38,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "leuksurv: 1,043 patients, 24 districts",
         method: "Newton steps over secure sums; simulated sums",
         yardstick: R,
+        slow: false,
         run: |context| {
             let params = toml::toml! {
                 time = "time_days"
@@ -52,6 +55,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "leuksurv: 1,043 patients, 24 districts",
         method: "Newton steps over secure sums; simulated sums",
         yardstick: R,
+        slow: false,
         run: |context| {
             let params = toml::toml! {
                 family = "poisson"
@@ -68,6 +72,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "mgus2: 1,384 patients dealt to 5 hospitals",
         method: "one secure sum; simulated sums",
         yardstick: R,
+        slow: false,
         run: |context| {
             let columns = Columns::read(&context.data("mgus2.csv")?)?;
             let params = toml::toml! {

@@ -23,6 +23,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "bmt_klein: 137 transplants, 4 hospitals",
         method: "Newton steps over secure sums; simulated sums",
         yardstick: R,
+        slow: false,
         run: |context| bmt_cox(context, "efron", Summing::Plain),
     },
     Row {
@@ -31,6 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "bmt_klein: 137 transplants, 4 hospitals",
         method: "Newton steps over secure sums; simulated sums",
         yardstick: R,
+        slow: false,
         run: |context| bmt_cox(context, "breslow", Summing::Plain),
     },
     Row {
@@ -39,6 +41,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "bmt_klein: 137 transplants, 4 hospitals",
         method: "3 nodes, 4 sites and a coordinator as processes: shares, proofs, exact class",
         yardstick: R,
+        slow: false,
         run: |context| bmt_cox(context, "efron", Summing::Nodes(3)),
     },
     Row {
@@ -47,6 +50,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "bmt_klein: 137 transplants, 4 hospitals",
         method: "one sum of counts on a grid of 1 day",
         yardstick: R,
+        slow: false,
         run: bmt_logrank,
     },
     Row {
@@ -55,6 +59,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "leuksurv: 1,043 patients, 24 districts",
         method: "Newton steps over secure sums; simulated sums",
         yardstick: R,
+        slow: false,
         run: |context| leuksurv_cox(context, "efron"),
     },
     Row {
@@ -63,6 +68,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "leuksurv: 1,043 patients, 24 districts",
         method: "Newton steps over secure sums; simulated sums",
         yardstick: R,
+        slow: false,
         run: |context| leuksurv_cox(context, "breslow"),
     },
     Row {
@@ -71,6 +77,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "leuksurv: 1,043 patients, 24 districts",
         method: "one sum of counts on a grid of 1 day",
         yardstick: R,
+        slow: false,
         run: leuksurv_km,
     },
     Row {
@@ -79,6 +86,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "mgus2: 1,384 patients dealt to 5 hospitals",
         method: "one sum of counts on a grid of 1 month",
         yardstick: R,
+        slow: false,
         run: mgus2_km,
     },
     Row {
@@ -87,6 +95,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "myeloma: 3,882 patients dealt to 5 hospitals",
         method: "risk sets over all hospitals on a grid of 1 day; simulated sums",
         yardstick: R,
+        slow: false,
         run: myeloma,
     },
     Row {
@@ -95,6 +104,7 @@ pub(super) const ROWS: &[Row] = &[
         data: "flchain: 7,871 persons dealt to 5 hospitals",
         method: "risk sets over all hospitals on a grid of 1 day; simulated sums",
         yardstick: R,
+        slow: false,
         run: flchain,
     },
 ];
