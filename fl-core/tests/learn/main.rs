@@ -7,5 +7,6 @@ mod fusion;
 mod images;
 mod passes;
 mod planted;
+mod sensitivity;
 mod strategies;
 mod vae;

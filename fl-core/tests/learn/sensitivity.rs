@@ -42,6 +42,18 @@ const CASES: &[(&str, &str)] = &[
         "columns = [\"px_*\"], height = 4, width = 4, filters = [3, 2], hidden = [4], \
          outcome = \"kind\"",
     ),
+    (
+        "competing",
+        "columns = [\"a\", \"b\"], time = \"time\", event = \"ending\", cuts = [20, 50, 100], \
+         hidden = [3]",
+    ),
+    ("vae", "columns = [\"a\", \"b\", \"ill\", \"kind\"], hidden = [4]"),
+    (
+        "fusion",
+        "outcome = \"ill\", hidden = [3], branch = [{ name = \"clinical\", columns = [\"a\", \"b\"], \
+         hidden = [4] }, { name = \"image\", kind = \"cnn\", columns = [\"px_*\"], height = 4, \
+         width = 4, filters = [2], hidden = [3] }]",
+    ),
 ];
 
 /// Patients of a site, at most.
