@@ -263,13 +263,26 @@ impl Sensitivity {
     /// D = ceil(C/g + sqrt(d) + e) for a sum of clipped vectors of `dimension` coordinates over at most
     /// `patients`, formed in doubles and truncated once (rule S2, first form).
     ///
-    /// The vectors are c (a b^T) of single-precision factors and a factor c in doubles, at most C long
-    /// but for the rounding of c, which is relative and below (d + 8) u, u = 2^-53. A coordinate of a
-    /// sum of n of them, added in any order, is off by at most gamma_(n+2) times the sum of its
-    /// terms' sizes (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, section 4.2,
-    /// with the two multiplications of each term), so the whole vector by at most gamma_(n+2) n C.
-    /// Both of two neighbouring sums are; truncation moves each coordinate of their difference by less
-    /// than 1. So e = ((d + 8) u + 2 gamma_(n+2) n) C/g.
+    /// Let u = 2^-53 and gamma_k = k u / (1 - k u). v_i is patient i's vector as the machine has it: a
+    /// function of the patient alone, whose coordinates are doubles or exact products a b of singles.
+    ///
+    /// 1. *Norm.* The square of the norm is added up from at most d + 2 terms, each rounded at most
+    ///    once, so it is off by a factor within 1 +- gamma_(d+3); after the root and the division
+    ///    c = C / ||v||, the vector c v is at most C' = C (1 + (d + 8) u) long. So it is where c = 1,
+    ///    as a computed norm of at most C is true to the same factor.
+    /// 2. *Sum.* A term c a b is rounded at most twice, and meets at most n - 1 additions in whatever
+    ///    order a coordinate's terms are added (adding zero is exact). A coordinate is off by at most
+    ///    gamma_(n+1) times the sum of its terms' sizes (Higham, *Accuracy and Stability of Numerical
+    ///    Algorithms*, 2002, section 4.2), and the whole vector, by the triangle inequality over
+    ///    patients, by at most gamma_(n+2) n C'. A product that adds in another way than term by term
+    ///    (Strassen's) is not covered.
+    /// 3. *Neighbours.* The true sums of two neighbouring sets differ by one patient's c v, the
+    ///    computed ones by at most C' (1 + 2 gamma_(n+2) n).
+    /// 4. *Truncation.* |trunc(x) - trunc(y)| < |x - y| + 1 for any reals, so the integers differ by
+    ///    less than that over g, and sqrt(d) more, in L2 norm.
+    ///
+    /// So e = ((1 + (d + 8) u) (1 + 2 gamma_(n+2) n) - 1) C/g. Zero vectors of patients without a
+    /// finite gradient are covered: they are no longer than C'.
     ///
     /// # Errors
     /// As [`Self::of_clip`].
@@ -277,11 +290,13 @@ impl Sensitivity {
         let steps = positive("the clip norm", clip)? * grid.steps_per_unit();
         let unit = f64::EPSILON / 2.0;
         let (d, n) = (dimension as f64, patients as f64);
-        let gamma = (n + 2.0) * unit / (1.0 - (n + 2.0) * unit);
-        let relative = (d + 8.0) * unit + 2.0 * gamma * n;
+        let rest = 1.0 - (n + 2.0) * unit;
+        let gamma = (n + 2.0) * unit / rest;
+        let factor = (1.0 + (d + 8.0) * unit) * (1.0 + 2.0 * gamma * n);
         // The figure itself is computed in doubles; a part in 10^12 more covers that.
-        let steps = ((steps * (1.0 + relative) + d.sqrt()) * (1.0 + 1e-12)).ceil();
-        if relative.is_finite() && gamma >= 0.0 && steps <= Self::MAX as f64 {
+        let steps = ((steps * factor + d.sqrt()) * (1.0 + 1e-12)).ceil();
+        // Where (n + 2) u reaches 1, or d u is not small, nothing is proven.
+        if rest > 0.5 && d * unit < 1e-3 && steps <= Self::MAX as f64 {
             Self::new(steps as u64)
         } else {
             Err(Error::SensitivityOutOfRange { steps })

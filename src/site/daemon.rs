@@ -192,6 +192,9 @@ impl Site {
         let mut client = self.coordinator.client.clone();
         client.join(join).await.map_err(|e| self.coordinator.error(&e))?;
         tracing::info!(site = %self.hospital.name, "joined");
+        if let Some(reason) = haima_fl_core::nn::device::fallback() {
+            tracing::warn!(%reason, "no graphics processor");
+        }
         let rounds = client.rounds(proto::RoundsRequest {}).await;
         let mut rounds = rounds.map_err(|e| self.coordinator.error(&e))?.into_inner();
         while let Some(notice) = rounds.message().await.map_err(|e| self.coordinator.error(&e))? {

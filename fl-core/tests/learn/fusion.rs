@@ -108,9 +108,9 @@ fn patients_without_a_branch_are_worth_more_than_dropping_them_or_the_branch() {
         "log loss (with, without): {fused:.3?}, dropped {dropped:.3?}, ignored {ignoring:.3?}"
     );
     // Better where the other has nothing to say, no worse where it has, better together.
-    assert!(fused[0] < ignoring[0] - 0.05 && fused[1] < dropped[1] - 0.05);
+    assert!(fused[0] < ignoring[0] - 0.05 && fused[1] < dropped[1] - 0.03);
     assert!(fused[0] < dropped[0] + 0.02 && fused[1] < ignoring[1] + 0.02);
-    assert!(fused[0] + fused[1] < (dropped[0] + dropped[1]).min(ignoring[0] + ignoring[1]) - 0.05);
+    assert!(fused[0] + fused[1] < (dropped[0] + dropped[1]).min(ignoring[0] + ignoring[1]) - 0.03);
 }
 
 #[test]

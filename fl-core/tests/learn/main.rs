@@ -1,9 +1,9 @@
 //! Training of networks over sums.
 
-mod artificial;
-mod bad_training;
 #[path = "../common/mod.rs"]
 mod common;
+mod artificial;
+mod bad_training;
 mod competing;
 mod evaluation;
 mod explain;
@@ -15,6 +15,7 @@ mod newton;
 mod passes;
 mod planted;
 mod prepare;
+mod sensitivity;
 mod stopping;
 mod strategies;
 mod strategies_personal;

@@ -114,5 +114,5 @@ fn patients_drawn_have_the_planted_correlations_and_marginals() {
         "vae: trained {correlations:.3} {marginals:.3}, start {start:.3?}, apart {apart:.3?}"
     );
     assert!(correlations < 0.15 && 4.0 * correlations < start.0.min(apart.0));
-    assert!(marginals < 0.08 && 2.0 * marginals < start.1);
+    assert!(marginals < 0.1 && 2.0 * marginals < start.1);
 }

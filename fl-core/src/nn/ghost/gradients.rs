@@ -76,9 +76,9 @@ impl LayerGradients {
                 add_outer(factors, (input, *inputs), (output, *outputs), *bias, sum);
             }
             Self::Formed { values, parameters } => {
-                let rows = values.chunks((*parameters).max(1));
-                for (row, factor) in rows.zip(factors).filter(|(_, factor)| **factor != 0.0) {
-                    sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += factor * value);
+                for (row, factor) in values.chunks((*parameters).max(1)).zip(factors) {
+                    let counts = |value: f64| if *factor == 0.0 { 0.0 } else { factor * value };
+                    sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += counts(*value));
                 }
             }
         }
