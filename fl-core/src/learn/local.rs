@@ -86,7 +86,7 @@ impl<'a> Local<'a> {
             Some(_) => Packing::Alone,
             None => {
                 // Not the model's start: with weights of zero, sums round nowhere and nothing shows.
-                let mut random = SplitMix64::new(0x7072_6f62_65);
+                let mut random = SplitMix64::new(0x0070_726f_6265);
                 let weights: Vec<f64> =
                     (0..model.parameters()).map(|_| random.symmetric()).collect();
                 let loss = model.loss(&weights);

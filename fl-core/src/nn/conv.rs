@@ -150,7 +150,7 @@ impl GhostConv {
     #[must_use]
     pub fn new(shape: Convolution, parameters: &[f64]) -> Option<Self> {
         let Convolution { channels, filters, kernel, .. } = shape;
-        if parameters.len() != shape.parameters() || kernel % 2 == 0 {
+        if parameters.len() != shape.parameters() || kernel.is_multiple_of(2) {
             return None;
         }
         let values: Vec<f32> = parameters.iter().map(|&value| value as f32).collect();
@@ -310,10 +310,8 @@ mod tests {
             leaves.extend([weight.clone(), bias.clone()]);
             let weight = weight.reshape([shape.filters, shape.channels, 3, 3]);
             let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-            let value_of = |input: Tensor<4>| {
-                conv2d(input, weight, Some(bias.reshape([shape.filters])), options)
-            };
-            value = value_of(value);
+            let bias = bias.reshape([shape.filters]);
+            value = conv2d(value, weight, Some(bias), options);
             if index == 0 {
                 value = pool(value).tanh();
             }

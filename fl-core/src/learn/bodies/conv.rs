@@ -48,7 +48,7 @@ impl Convolutional {
         let Image { mut channels, mut height, mut width } = image;
         let mut stages = Vec::with_capacity(filters.len());
         for &filters in filters {
-            if height < 2 || width < 2 || kernel % 2 == 0 {
+            if height < 2 || width < 2 || kernel.is_multiple_of(2) {
                 return None;
             }
             stages.push(Convolution { channels, height, width, filters, kernel });
