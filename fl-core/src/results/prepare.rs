@@ -52,13 +52,14 @@ pub enum Kind {
         log1p: bool,
         /// Mean.
         mean: f64,
-        /// Standard deviation, divisor n - 1; above 0.
+        /// Standard deviation, divisor n - 1; half of the public range where the values do not vary,
+        /// or noise hides that they do.
         sd: f64,
         /// Median, linear inside a bin of the public histogram.
         median: f64,
         /// Inner edges of bins that hold equal shares of the patients, ascending.
         quantiles: Vec<f64>,
-        /// Whether too few patients, or one value alone, left only the public range: then `mean` and
+        /// Whether fewer than two patients left only the public range: then `mean` and
         /// `median` are its middle, `sd` is half of it, and `quantiles` divide it evenly.
         public: bool,
     },

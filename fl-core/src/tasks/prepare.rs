@@ -3,9 +3,9 @@
 //!
 //! Moments are sums of the *publicly* standardised value `u = (x - middle) / half range`, cut to
 //! [-1, 1], and its square; quantiles come from a public histogram of even bins, linear inside a bin.
-//! For the columns in `log1p` all this is of log(1 + x). What patients cannot tell (nobody has the
-//! column, or all have one value) is taken from the public range, and the result says so, so that
-//! every figure can be used.
+//! For the columns in `log1p` all this is of log(1 + x). Where fewer than two patients have a
+//! column the public range stands in, and the result says so; where values do not vary, or noise hides
+//! that they do, the standard deviation is half of it. So every figure can be used.
 //!
 //! With `release = "noised"` the sum is charged and there is no block `count` and no floor: what a
 //! site sends may not jump with a patient (rule S2). `train` takes the result by `prepared = "ID"`
@@ -188,22 +188,22 @@ fn numeric(
     let mean = (first / present).clamp(-1.0, 1.0);
     let variance = (second - first * mean) / (present - 1.0);
     let known = sums.cells.iter().any(|count| *count > 0.0);
-    // Written so that NaN falls back too. No variance of values in [-1, 1] is above 2.
-    if !(present > 1.0 && variance > CONSTANT && known) {
-        let quantiles = shares().map(|share| low + (high - low) * share).collect();
+    // Written so that NaN falls back too.
+    if !(present > 1.0 && known) {
         return FiguresOf::Numeric {
             log1p,
             mean: middle,
             sd: half,
             median: middle,
-            quantiles,
+            quantiles: shares().map(|share| low + (high - low) * share).collect(),
             public: true,
         };
     }
     FiguresOf::Numeric {
         log1p,
         mean: middle + half * mean,
-        sd: half * variance.min(2.0).sqrt(),
+        // No variance of values in [-1, 1] is above 2.
+        sd: if variance > CONSTANT { half * variance.min(2.0).sqrt() } else { half },
         median: quantile(edges, sums.cells, 0.5),
         quantiles: shares().map(|share| quantile(edges, sums.cells, share)).collect(),
         public: false,

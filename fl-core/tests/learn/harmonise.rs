@@ -78,7 +78,7 @@ const BY_SITE: &str = "columns = [\"f*\"]\nbatch = \"site\"\ncovariates = [\"age
 fn terms_of_scanners_and_adjusted_values_equal_neurocombat_on_the_pooled_rows() {
     let oracle = shipped_oracle("combat.json");
     let alone = BY_SCANNER.lines().take(2).collect::<Vec<_>>().join("\n");
-    for (key, params) in [("by_scanner", BY_SCANNER), ("by_scanner_alone", &alone)] {
+    for (key, params) in [("by_scanner", BY_SCANNER), ("by_scanner_alone", alone.as_str())] {
         let theirs = &oracle[key];
         let ours = combat(params, &cohorts(&oracle)).expect("combat");
         assert_eq!((ours.n, ours.sites, ours.batches.len()), (120, 3, 3), "level D has nobody");
