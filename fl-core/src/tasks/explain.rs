@@ -228,7 +228,7 @@ impl Explain {
         let (columns, points) = (self.columns.len(), self.points());
         let mut blocks = vec![layout::count_block()];
         let mut add = |name, len: usize, norm: f64| {
-            blocks.push(layout::reals(name, len, norm, layout::frac_bits(&[norm])));
+            blocks.push(reals(name, len, norm));
         };
         if self.has(Part::Importance) {
             add("loss", 1, loss);
@@ -266,6 +266,12 @@ impl Explain {
         }
         layout::noised(&blocks, norm_squared)
     }
+}
+
+/// A block of reals on the finest grid that leaves room for the other blocks: six at most, and
+/// sqrt 6 < 3.
+fn reals(name: &str, len: usize, norm: f64) -> Block {
+    layout::reals(name, len, norm, layout::frac_bits(&[3.0 * norm]))
 }
 
 impl Task for Explain {

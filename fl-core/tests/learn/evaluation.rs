@@ -81,7 +81,7 @@ fn a_survival_network_is_ranked_and_its_risk_by_a_horizon_is_scored() {
     );
     let survival = "model = \"net\"\ntime = \"time\"\nevent = \"died\"\n";
     let c: Concordance =
-        ask("concordance", &format!("{survival}grid = 0.1\nbins = 400\ngrowth = 0.1"), &finished);
+        ask("concordance", &format!("{survival}grid = 0.5\nbins = 100\ngrowth = 0.1"), &finished);
     let params = format!("{survival}horizons = [10, 30]\ngrid = 0.5");
     let found: Validation = ask("validate", &params, &finished);
     let own = found.survival.expect("survival");

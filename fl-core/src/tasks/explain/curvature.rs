@@ -11,7 +11,7 @@
 //! With inputs of at most 10 in size and derivatives cut to 100, w inputs and m own numbers:
 //! information at most 100 m (100 w + 1), squares of scores at most 100^2 (100 w m^2 + m).
 
-use super::NAME;
+use super::{NAME, reals};
 use crate::error::Error;
 use crate::learn::inputs::{LIMIT, Source, Term};
 use crate::learn::model::Model;
@@ -55,12 +55,11 @@ impl Curvature {
 
     pub(super) fn blocks(self) -> Vec<Block> {
         let [information, meat] = self.norms();
-        let bits = layout::frac_bits(&[information, meat]);
         let len = triangle(self.size());
         vec![
             layout::counts("trained", 1, 1.0),
-            layout::reals("information", len, information, bits),
-            layout::reals("scores", len, meat, bits),
+            reals("information", len, information),
+            reals("scores", len, meat),
         ]
     }
 
