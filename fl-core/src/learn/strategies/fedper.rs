@@ -75,8 +75,7 @@ impl Strategy for FedPer {
         let patients = patients(local, site)?;
         let start = self.personal(told.weights, state);
         let (own, _) = self.local.train(told, &start, local, &patients, |_, _| {})?;
-        let (from, to): (Vec<f64>, Vec<f64>) =
-            (self.body(&start).collect(), self.body(&own).collect());
+        let (from, to): (Vec<f64>, Vec<f64>) = (self.body(&start).collect(), self.body(&own).collect());
         let delta = weighted_update(&from, &to, patients.len(), self.local.clip)?;
         keep(state, SiteState::PERSONAL, &own);
         Ok(vec![count_values(patients.len(), 0), delta])

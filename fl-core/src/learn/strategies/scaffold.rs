@@ -120,8 +120,7 @@ impl Strategy for Scaffold {
         let (weights, steps) = training.train(told, told.weights, local, &patients, correct)?;
         let path = f64::from(steps.max(1)) * training.learning_rate;
         let moved = told.weights.iter().zip(&weights).map(|(x, y)| (x - y) / path);
-        let mut change: Vec<f64> =
-            moved.zip(common).map(|(slope, common)| slope - common).collect();
+        let mut change: Vec<f64> = moved.zip(common).map(|(slope, common)| slope - common).collect();
         if !shorten(&mut change, *control_clip) {
             return Err("the control variate is no finite number".into());
         }
