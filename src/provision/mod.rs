@@ -9,4 +9,4 @@ pub mod plan;
 mod study;
 
 pub use parties::{PartyFolder, make_party};
-pub use study::{Privacy, Study, TaskTemplate, Timing};
+pub use study::{Accountant, Privacy, Study, TaskTemplate, Timing};

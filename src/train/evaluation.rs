@@ -74,7 +74,7 @@ pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Eva
     let mut sums = plain_sums(&cohorts, hospitals.max_patients, &with.floors, open)?;
     let mut result = drive(run.as_mut(), &mut sums)?;
     let over = format!(
-        "{} of {}",
+        "{} of {}, exact sums",
         numbers::counted(
             result.get("n").and_then(Value::as_u64).unwrap_or(0),
             "patient",
