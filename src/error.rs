@@ -72,7 +72,7 @@ pub enum Error {
         /// Manifest id of the task.
         id: String,
         /// Why.
-        error: haima_fl_core::Error,
+        error: Box<haima_fl_core::Error>,
     },
     /// A cohort or a task.
     #[error(transparent)]

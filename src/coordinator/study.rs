@@ -242,7 +242,8 @@ fn run_tasks(network: &Network, run: u32) -> (Finished, BTreeMap<String, f64>, R
             }
             Err(Error::Task(error)) => {
                 tracing::warn!(task = %entry.id, %error, "the task failed; the study goes on");
-                outcome = outcome.and(Err(Error::Unfit { id: entry.id.clone(), error }));
+                outcome =
+                    outcome.and(Err(Error::Unfit { id: entry.id.clone(), error: Box::new(error) }));
             }
             Err(error) => return (finished, timings, Err(error)),
         }

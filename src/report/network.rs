@@ -1,10 +1,12 @@
 //! A trained network: what it reads and predicts, how it was trained, and whom noise protected.
 
+use haima_fl_core::learn::figures;
 use haima_fl_core::learn::inputs::{Source, Term};
 use haima_fl_core::learn::strategies::Unit;
-use haima_fl_core::results::network::Network;
+use haima_fl_core::results::network::{EarlyStopping, Network};
 use maud::{Markup, html};
 
+use super::chart::{Axis, Chart, Line, Shape};
 use super::model::{Class, Step, Wording};
 use super::numbers;
 use super::page::{class_badge, scroll};
@@ -46,6 +48,7 @@ pub(super) fn section(step: &Step, network: &Network, wording: &Wording) -> Mark
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         (scroll("The trained network", &body))
+        @if let Some(seen) = &network.early_stopping { (stopping(seen)) }
         details.print {
             summary { "Inputs, and the figures that standardise them (" (model.terms.len()) ")" }
             (scroll(&format!("Inputs of {}", step.title), &inputs(&model.terms, wording)))
@@ -61,13 +64,60 @@ fn privacy(step: &Step, unit: Unit) -> Markup {
             (Class::Private(privacy), unit) => {
                 "ε=" (numbers::epsilon(privacy.epsilon_coalition)) ", δ=" (numbers::scientific(privacy.delta))
                 @match unit {
-                    Unit::Site => {
-                        " a hospital: noise hides whether a hospital's patients as a whole took part. "
-                        "It is not a guarantee by patient"
-                    }
+                    Unit::Site => { " (" (unit.in_words()) ")" }
                     Unit::Patient | Unit::None => { " a " (privacy.unit) " (" (privacy.adjacency) ")" }
                 }
             },
+        }
+    }
+}
+
+/// Where an input's figures come from (rule S4).
+fn figures(term: &Term) -> Markup {
+    html! {
+        @if term.figures.is_empty() { "public: the schema" }
+        @for (i, used) in term.figures.iter().enumerate() {
+            @if i > 0 { "; " }
+            @match used.class {
+                figures::Class::Charged => "charged: ",
+                figures::Class::Exact => "exact, not charged: ",
+            }
+            code { (used.task) }
+        }
+    }
+}
+
+/// The loss of held-out patients, round by round, where the training watched it.
+fn stopping(seen: &EarlyStopping) -> Markup {
+    let points: Vec<(f64, f64)> = (1..)
+        .zip(&seen.history)
+        .filter_map(|(figure, loss)| Some((f64::from(figure), (*loss)?)))
+        .collect();
+    let highest = points.iter().map(|point| point.1).fold(0.0, f64::max);
+    let last = points.last().map_or(1.0, |point| point.0).max(2.0);
+    let best = seen.best.map(|best| best + 1);
+    html! {
+        @if points.len() > 1 && highest > 0.0 {
+            (Chart {
+                lines: vec![Line {
+                    name: "mean loss of held-out patients".into(),
+                    start: 0.0,
+                    points,
+                    band: Vec::new(),
+                    shape: Shape::Marked,
+                }],
+                x: Axis { label: "figure".into(), ends: (1.0, last), percent: false },
+                y: Axis { label: "loss".into(), ends: (0.0, highest), percent: false },
+                guide: None,
+                alternative: "Loss of held-out patients over the training".into(),
+            }.figure())
+        }
+        p.note {
+            @match best {
+                Some(best) => { "The weights are those of figure " (best) ". " }
+                None => "No figure could be had, so the weights are the last. ",
+            }
+            @if seen.stopped { "It ended before its last round; the privacy stated is that of all rounds." }
         }
     }
 }
@@ -107,7 +157,7 @@ fn inputs(terms: &[Term], wording: &Wording) -> Markup {
                                 Some(value) => { (numbers::significant(value)) " stands in" }
                             }
                         }
-                        td { "public: the schema" }
+                        td { (figures(term)) }
                     }
                 }
             }

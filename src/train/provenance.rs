@@ -1,6 +1,7 @@
 //! What is said of a model's making, from its task file and its result.
 
 use haima_crypto::encode::{Digest, Encoder};
+use haima_fl_core::learn::figures::Class;
 use haima_fl_core::results::network::Network;
 use haima_fl_core::selection::Selection;
 use serde::Deserialize as _;
@@ -72,16 +73,24 @@ fn figures(prepared: &Prepared<'_>, network: &Network) -> Vec<Figure> {
     let mut figures = Vec::new();
     let table = toml::Value::Table(prepared.task.params.clone());
     collect("", &table, &mut figures);
-    let origin = match prepared.schema_inferred {
+    let range = match prepared.schema_inferred {
         true => "local: a range inferred from the patients, without a charge",
         false => "public: the schema's range and levels",
     };
     for term in &network.model.terms {
         let missing = term.missing.map_or(String::new(), |value| format!(", missing is {value}"));
+        let origins: Vec<String> = term
+            .figures
+            .iter()
+            .map(|used| match used.class {
+                Class::Charged => format!("charged: task {}", used.task),
+                Class::Exact => format!("exact, not charged: task {}", used.task),
+            })
+            .collect();
         figures.push(Figure {
             name: format!("input {}", term.name),
             value: format!("center {}, scale {}{missing}", term.center, term.scale),
-            origin: origin.into(),
+            origin: if origins.is_empty() { range.into() } else { origins.join("; ") },
         });
     }
     figures

@@ -255,7 +255,6 @@ fn rows_that_cannot_be_predicted_are_named() {
 }
 
 #[test]
-#[ignore = "validate does not take networks yet"]
 fn an_evaluation_is_a_sum_over_hospitals_and_stands_in_the_card() {
     let holdout = format!("{DP_SGD}\nholdout = 0.3");
     let task = Task::new(LOGISTIC, &holdout, 60, EXACT);

@@ -236,7 +236,8 @@ impl Task for Train {
             .is_some_and(|stopping| stopping.take_in(&mut watch, server.weights.clone(), sum));
         self.strategy.absorb(&mut server, sum).map_err(|reason| unfit(NAME, reason))?;
         server.step += 1;
-        if !server.weights.iter().all(|weight| weight.is_finite()) {
+        // Networks run in single precision: past it, gradients are no numbers and nothing moves again.
+        if !server.weights.iter().all(|weight| weight.abs() <= f64::from(f32::MAX)) {
             return Err(unfit(NAME, "the weights overflowed; lower the learning rate"));
         }
         let stopped = stopped && server.step < self.params.steps;

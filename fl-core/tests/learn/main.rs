@@ -1,9 +1,9 @@
 //! Training of networks over sums.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod artificial;
 mod bad_training;
+#[path = "../common/mod.rs"]
+mod common;
 mod competing;
 mod evaluation;
 mod explain;

@@ -97,7 +97,8 @@ fn it_learns_a_planted_law_each_hospital_counting_the_same_and_says_its_unit() {
 
     // A round in which one hospital answers moves by its update over the public number of three.
     let one = train(&params.replace("steps = 60", "steps = 1"), &schema(SCHEMA), &hospitals[..1]);
-    let three = vec![hospitals[0].clone(), hospitals[0].clone(), hospitals[0].clone()];
+    let same = || hospital(1, 200, square, law);
+    let three = [same(), same(), same()];
     let three = train(&params.replace("steps = 60", "steps = 1"), &schema(SCHEMA), &three);
     for (one, three) in one.weights.iter().zip(&three.weights) {
         assert!((3.0 * one - three).abs() < 1e-9 && *three != 0.0, "{one} {three}");

@@ -364,7 +364,7 @@ fn a_chosen_question_of_any_task_is_refused_and_a_replay_comes_to_the_same() {
         |query| query.version += 1,
         |query| query.blocks[0].frac_bits += 1,
         |query| query.blocks[0].patient_bound *= 2,
-        |query| query.rate = 0.5,
+        |query| query.rate /= 2.0,
         |query| query.cohort = "include age > 50\n".to_owned(),
     ];
     for (name, params) in CASES {

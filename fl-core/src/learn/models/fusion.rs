@@ -55,7 +55,8 @@ fn hidden() -> Vec<usize> {
     vec![8]
 }
 
-const BRANCH_KEYS: &[&str] = &["name", "kind", "columns", "log1p", "missing", "hidden"];
+const BRANCH_KEYS: &[&str] =
+    &["name", "kind", "columns", "log1p", "missing", "prepared", "impute", "hidden"];
 const PIXEL_KEYS: &[&str] = &["channels", "height", "width", "filters", "kernel"];
 
 #[derive(Clone, Debug, Deserialize)]

@@ -37,7 +37,8 @@ pub enum Form {
 /// What a baseline is scaled by in the clip norm; see [`GhostOffset`].
 #[derive(Clone, Copy, Debug)]
 pub struct Baseline {
-    /// alpha = scale * theta, and theta is trained.
+    /// The gradient by alpha is taken times this: below 1, the baseline takes a smaller part of the
+    /// clip norm, and moves by steps as much smaller.
     pub scale: f64,
     /// A public guess of the probability of the event in an interval, where the baseline starts.
     pub hazard: f64,

@@ -10,7 +10,8 @@
 //! Updates and controls are weighted by patients, where the paper has equal weights: the model then
 //! approaches that of the pooled rows. Every site takes part in every round (S = N in the paper). A
 //! site whose answer did not reach a sum has changed its `c_i` all the same; c is then off by that
-//! change until the site's later answers have it.
+//! change for the rest of the run. An attempt that failed for all is taken back (the site goes on from
+//! what it kept before it).
 
 use serde::Deserialize;
 
