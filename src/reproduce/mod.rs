@@ -5,6 +5,7 @@
 //! `ROWS`, and name it in [`rows`].
 
 mod amlsg;
+mod cells;
 mod columns;
 mod figure;
 mod genes;
@@ -62,6 +63,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         yardsticks::ROWS,
         noised::ROWS,
         amlsg::ROWS,
+        cells::ROWS,
         private_leukaemia::ROWS,
         networks::ROWS,
         genes::ROWS,
