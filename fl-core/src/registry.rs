@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Error;
+use crate::learn::strategies::newton;
 use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
@@ -59,13 +60,35 @@ pub fn known() -> impl Iterator<Item = (&'static str, u32)> {
 
 /// Whether an exact sum of this task can hold a single patient's row: moments by grid time, by
 /// variant, by scanner or by cluster, of which any may have one member. A site allows such a task apart.
+///
+/// Of the trainings and what follows them: products of a patient's values with the own number of an
+/// interval are those of its only patient at risk (`explain` with coefficients, `dp-newton` with
+/// `cuts`), and those of a covariate's level, of its only member (`combat`).
 #[must_use]
 pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
     let is = |key: &str, value: &str| params.get(key).and_then(toml::Value::as_str) == Some(value);
+    let list = |key: &str| params.get(key).and_then(toml::Value::as_array);
     match task {
         cox::NAME => is("strata", "none"),
         validate::NAME => params.contains_key("horizons"),
-        combat::NAME => !is("batch", combat::SITE),
+        combat::NAME => {
+            // What is no list is refused when the task is opened.
+            let covariates =
+                list("covariates").map_or(params.contains_key("covariates"), |own| !own.is_empty());
+            !is("batch", combat::SITE) || covariates
+        }
+        explain::NAME => {
+            let own = |parts: &Vec<toml::Value>| {
+                parts.iter().any(|part| part.as_str() == Some(explain::COEFFICIENTS))
+            };
+            !is("release", "noised") && list("parts").is_none_or(own)
+        }
+        train::NAME => {
+            let part = |key: &str| params.get(key).and_then(toml::Value::as_table);
+            let strategy = part("strategy").and_then(|own| own.get("name"));
+            strategy.and_then(toml::Value::as_str) == Some(newton::NAME)
+                && part("model").is_some_and(|model| model.contains_key("cuts"))
+        }
         finegray::NAME | scan::NAME | clusters::NAME => true,
         _ => false,
     }
@@ -101,4 +124,36 @@ pub fn open(
     let mut own = params.clone();
     own.remove(selection::KEY);
     Ok(select(open(&own, schema, finished)?, selection))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_with_an_only_patient_at_risk_or_an_only_member_of_a_level_are_allowed_apart() {
+        let cuts = "model = { name = \"cox\", cuts = [10, 20] }\n";
+        for (task, params, reveals) in [
+            ("explain", "model = \"net\"".to_owned(), true),
+            ("explain", "release = \"exact\"\nparts = [\"coefficients\"]".to_owned(), true),
+            ("explain", "parts = [\"importance\", \"coefficients\"]".to_owned(), true),
+            ("explain", "parts = [\"importance\", \"gradients\"]".to_owned(), false),
+            ("explain", "release = \"noised\"".to_owned(), false),
+            ("train", format!("{cuts}strategy = {{ name = \"dp-newton\" }}"), true),
+            ("train", format!("{cuts}strategy = {{ name = \"dp-sgd\" }}"), false),
+            ("train", cuts.to_owned(), false),
+            (
+                "train",
+                "model = { name = \"logistic\" }\nstrategy = { name = \"dp-newton\" }".to_owned(),
+                false,
+            ),
+            ("combat", "batch = \"scanner\"".to_owned(), true),
+            ("combat", "batch = \"site\"\ncovariates = [\"sex\"]".to_owned(), true),
+            ("combat", "batch = \"site\"\ncovariates = []".to_owned(), false),
+            ("combat", "batch = \"site\"".to_owned(), false),
+        ] {
+            let table: toml::Table = params.parse().expect("TOML");
+            assert_eq!(reveals_rows(task, &table), reveals, "{task} {params}");
+        }
+    }
 }

@@ -149,11 +149,6 @@ impl<'a> PlainSum<'a> {
         Ok(Self { sites, rng: Box::new(rng), noise: None })
     }
 
-    /// What each site keeps, in the order of the cohorts.
-    pub fn states(&self) -> impl Iterator<Item = &SiteState> {
-        self.sites.iter().map(|site| &site.state)
-    }
-
     /// Adds to every sum what so many nodes would, each with scale `scale` in grid steps, from a
     /// public seed: *no privacy*, the same bits every time.
     #[must_use]
@@ -163,7 +158,7 @@ impl<'a> PlainSum<'a> {
         self
     }
 
-    /// What each site keeps between rounds, for a checkpoint of a simulation.
+    /// What each site keeps between rounds, in the order of the cohorts.
     pub fn kept(&self) -> impl Iterator<Item = &SiteState> {
         self.sites.iter().map(|site| &site.state)
     }
@@ -187,6 +182,8 @@ impl SecureSum for PlainSum<'_> {
 
     fn sum(&mut self, query: &Query) -> Result<Sum, Error> {
         let mut total = vec![0i128; query.dimension()];
+        // As a site does: no floor under noise (rule S2).
+        let noised = self.noise.is_some();
         for site in &mut self.sites {
             if site.run.query().as_ref() != Some(query) {
                 return Err(Error::NotTheReplayedQuery { task: query.task.clone() });
@@ -196,7 +193,7 @@ impl SecureSum for PlainSum<'_> {
                 cohort: sample.as_ref().unwrap_or(site.cohort),
                 capacity: 0,
                 max_patients: site.max_patients,
-                min_local_rows: site.min_local_rows,
+                min_local_rows: if noised { 0 } else { site.min_local_rows },
             };
             let answer = site.run.contribute(&view, &mut site.state, &mut *self.rng)?;
             for (sum, value) in total.iter_mut().zip(answer.values.iter()) {

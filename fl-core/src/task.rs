@@ -160,6 +160,15 @@ impl SiteState {
     /// Name of the value that a site may go on keeping when the run has ended: the weights of its own
     /// model, little-endian doubles.
     pub const PERSONAL: &'static str = "personal";
+    /// How names of values end that tell how patients may be packed: a matter of the process (its
+    /// device, its build), found anew by another.
+    const PACKING: &'static str = "packing";
+
+    /// The values that belong to the run, by name: what a site writes to disk. What was probed is left
+    /// out, for it holds in this process alone.
+    pub fn kept(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        self.values.iter().filter(|(name, _)| !name.ends_with(Self::PACKING))
+    }
 }
 
 impl std::fmt::Debug for SiteState {
@@ -187,7 +196,8 @@ pub struct Site<'a> {
     pub capacity: u64,
     /// Public cap of the manifest; intake refuses a larger cohort.
     pub max_patients: u64,
-    /// A cohort of fewer complete rows answers zero (the site's own floor).
+    /// A cohort of fewer complete rows answers zero (the site's own floor). 0 in a round under noise:
+    /// there a floor would let one patient move the sum by far more than D (rule S2).
     pub min_local_rows: u64,
 }
 
@@ -355,5 +365,19 @@ impl<T: Task> Run for Running<T> {
             }
             None => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_probed_is_not_kept() {
+        let names = ["packing", "hazard.packing", SiteState::PERSONAL, "control"];
+        let values = names.iter().map(|name| ((*name).to_owned(), vec![1])).collect();
+        let state = SiteState { values };
+        let kept: Vec<&str> = state.kept().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(kept, ["control", "personal"]);
     }
 }

@@ -146,9 +146,10 @@ pub fn integrated_gradients(
             let mut point: Vec<f32> =
                 inputs.iter().map(|x| (share * f64::from(*x)) as f32).collect();
             for (i, (sum, x)) in attributions.iter_mut().zip(inputs).enumerate() {
+                // Taken whatever the value, so that the work does not tell it (rule S5).
+                let slope = slope(model, weights, focus, &mut point, i)?;
                 // What is at the centre has no attribution.
                 if *x != 0.0 {
-                    let slope = slope(model, weights, focus, &mut point, i)?;
                     *sum += slope * f64::from(*x) / (2.0 * parts);
                 }
             }

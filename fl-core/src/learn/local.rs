@@ -78,17 +78,19 @@ impl Patients {
 }
 
 impl<'a> Local<'a> {
-    /// A model at a site; how its patients may be packed is probed once a run, on public rows.
+    /// A model at a site; how its patients may be packed is probed once a run and process, on public
+    /// rows ([`SiteState::kept`]).
     #[must_use]
     pub fn new(model: &'a dyn Model, split: &'a Split, state: &mut SiteState) -> Self {
         let packing = match state.values.get(PACKING).map(Vec::as_slice) {
             Some([1]) => Packing::Chunks,
             Some(_) => Packing::Alone,
             None => {
-                // Not the model's start: with weights of zero, sums round nowhere and nothing shows.
+                // Not the model's start: with weights of zero, sums round nowhere and nothing shows; nor
+                // large ones, with which layers saturate.
                 let mut random = SplitMix64::new(0x0070_726f_6265);
                 let weights: Vec<f64> =
-                    (0..model.parameters()).map(|_| random.symmetric()).collect();
+                    (0..model.parameters()).map(|_| 0.3 * random.symmetric()).collect();
                 let loss = model.loss(&weights);
                 let packing = loss.map_or(Packing::Alone, |loss| Packing::probe(loss.as_ref()));
                 let together = u8::from(packing == Packing::Chunks);

@@ -2,6 +2,7 @@
 
 use super::model::Model;
 use super::models;
+use super::strategies::{Unit, fedper};
 use crate::cohort::Cohort;
 use crate::error::Error;
 use crate::registry::Finished;
@@ -46,12 +47,18 @@ impl Trained {
     /// A model from its result.
     ///
     /// # Errors
-    /// [`Error::Params`] naming `task` when its columns are none of the schema's, or weights are of
-    /// another number or not finite.
+    /// [`Error::Params`] naming `task` when its columns are none of the schema's, weights are of another
+    /// number or not finite, or their head stayed at the hospitals.
     pub fn new(task: &str, schema: &Schema, network: &Network) -> Result<Self, Error> {
         if network.schema != SCHEMA {
             let reason =
                 format!("a model of form `{}`; this binary reads {SCHEMA}", network.schema);
+            return Err(refuse(task, reason));
+        }
+        if network.strategy.get("name").and_then(toml::Value::as_str) == Some(fedper::NAME) {
+            let reason = "the model was trained by `fedper`: its head stayed at the hospitals, and what \
+                          stands in the result predicts nothing. Take another strategy (`ditto` has a \
+                          common model as well), or a hospital's own model at that hospital";
             return Err(refuse(task, reason));
         }
         let finished = Finished::new();
@@ -88,6 +95,27 @@ impl Trained {
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Refuses the model to a release under noise where its weights are patients' numbers that were
+    /// neither charged nor public (rule S4).
+    ///
+    /// # Errors
+    /// [`Error::Params`] naming `task`, with what to do.
+    pub fn check_charged(&self, task: &str) -> Result<(), Error> {
+        let why = if self.network.unit == Unit::None {
+            "a strategy that protects nobody"
+        } else if self.network.uncharged_figures {
+            "figures that were released without noise (`uncharged_figures`)"
+        } else {
+            return Ok(());
+        };
+        let reason = format!(
+            "release = \"noised\" of a model that was trained with {why}: a private run uses no number \
+             derived from patients unless it is public or was charged (rule S4). Train it by `dp-sgd` \
+             on the schema's or on charged figures, or ask with release = \"exact\""
+        );
+        Err(refuse(task, reason))
     }
 
     /// Whether a patient was kept out of training.

@@ -6,9 +6,10 @@
 //!
 //! - every pass has exactly [`CHUNK`] rows, padded by rows of zeros, so the shapes never change;
 //! - before its first use at a site a network is *probed*: one public row is evaluated in every
-//!   position, beside neighbours drawn anew each time, and must give the same bits as alone. Where
-//!   it does not, the site goes on with one patient a pass, in the first position, beside zeros:
-//!   slower by a factor [`CHUNK`], and bit-identical because nothing varies any more.
+//!   position, beside neighbours drawn anew each time, and must give the same bits as alone, which
+//!   must tell something: finite numbers, not all zero. Where it does not, the site goes on with one
+//!   patient a pass, in the first position, beside zeros: slower by a factor [`CHUNK`], and
+//!   bit-identical because nothing varies any more.
 //!
 //! A caller that may not show how many patients it has pads them to a public number.
 //!
@@ -56,10 +57,15 @@ impl Packing {
             place(&mut chunk, 0, &probe);
             vector(loss, &chunk, 0)
         };
+        // Zeros and what is no number are the same in any company, and tell nothing.
+        let values = || alone.iter().flatten().map(|bits| f64::from_bits(*bits));
+        if !(values().all(f64::is_finite) && values().any(|value| value != 0.0)) {
+            return Self::Alone;
+        }
         for position in (0..ROUNDS).flat_map(|_| 0..CHUNK) {
             let mut chunk = draw(CHUNK * loss.width());
             place(&mut chunk, position, &probe);
-            if alone.is_none() || vector(loss, &chunk, position) != alone {
+            if vector(loss, &chunk, position) != alone {
                 return Self::Alone;
             }
         }
@@ -249,6 +255,16 @@ mod tests {
         loss.1.set(0);
         assert!(Packing::Chunks.each(&loss, &vec![0.5; 129 * 4], 70, |_| {}));
         assert_eq!(loss.1.get(), 3);
+    }
+
+    /// S2: a probe that sees nothing proves nothing.
+    #[test]
+    fn a_gradient_of_zeros_or_of_no_numbers_lets_nobody_go_together() {
+        for weight in [0.0, 1e300] {
+            let mut loss = squares(&[4, 8, 1], false);
+            loss.weights.iter_mut().for_each(|own| *own = weight);
+            assert_eq!(Packing::probe(&loss), Packing::Alone, "{weight}");
+        }
     }
 
     /// S2: where neighbours do show, patients go alone.

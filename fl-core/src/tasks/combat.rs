@@ -12,8 +12,9 @@
 //!   have a single patient in all hospitals, so a site allows such a task apart
 //!   ([`crate::registry::reveals_rows`]).
 //! - `batch = "site"`: a site centres its own moments before it sends them, so what leaves adds up to
-//!   the pooled regression and holds no site's terms. The empirical Bayes step needs only one batch's
-//!   features, so the site takes it itself, from its own patients and the released figures
+//!   the pooled regression and holds no site's terms. With `covariates` it is allowed apart as well:
+//!   the products of a level are the features of its only member. The empirical Bayes step needs only
+//!   one batch's features, so the site takes it itself, from its own patients and the released figures
 //!   ([`crate::learn::harmonise`]).
 //!
 //! Exact class only: the terms of a batch are no sum of bounded parts of patients.

@@ -15,10 +15,11 @@
 //! a charged sum or under the exact class).
 //!
 //! With `release = "exact"` (the default) the query has no sensitivity, so it exists in the exact
-//! class only, and the site's floor on rows applies. With `release = "noised"` D is 1 and the
-//! floor does not apply: a site that falls to zero below a number of patients would move the sum
-//! by that number when one patient leaves (rule S2). Noise falls on every cell, so a noised table
-//! must be small beside the patients: a handful of bins and intervals.
+//! class only, and the site's floor applies to the patients whom the table counts. With
+//! `release = "noised"` D is 1, the floor does not apply (a site that falls to zero below a number of
+//! patients would move the sum by that number when one patient leaves, rule S2), and a network must
+//! be one whose weights were charged (rule S4). Noise falls on every cell, so a noised table must be
+//! small beside the patients: a handful of bins and intervals.
 
 pub(super) mod pairs;
 
@@ -220,16 +221,19 @@ impl Concordance {
             return Err("more patients than the manifest's cap".to_owned());
         }
         let mut table = vec![0; self.cells()];
-        let mut complete = 0;
+        let mut counted = 0;
         for patient in 0..cohort.len() {
             let Some(cell) = self.cell(cohort, patient) else { continue };
-            complete += 1;
             if self.params.subset.takes(self.ranking.holds_out(cohort, patient)) {
+                counted += 1;
                 table.iter_mut().skip(cell).take(1).for_each(|count| *count += 1);
             }
         }
-        if self.params.release == Release::Exact && complete < site.min_local_rows {
-            return Err(format!("{complete} complete rows, fewer than the site's floor"));
+        if self.params.release == Release::Exact && counted < site.min_local_rows {
+            return Err(format!(
+                "{counted} complete rows of the subset, fewer than the site's floor of {}",
+                site.min_local_rows
+            ));
         }
         Ok(table)
     }
@@ -304,6 +308,9 @@ fn ranking(
         let class = params.class.as_deref();
         let score = NetworkScore::of_finished(NAME, schema, finished, &params.model, class)?;
         let trained = score.trained();
+        if params.release == Release::Noised {
+            trained.check_charged(NAME)?;
+        }
         let (network, inputs) = (trained.network(), trained.model().inputs());
         check_agreement(params, network.seed, network.holdout, &inputs.columns())?;
         let weights = trained.weights().to_vec();

@@ -13,8 +13,14 @@
 //! A column's values are replaced while all others stay, so columns that go together are asked about
 //! patients who do not exist, and share what they tell (Hooker, Mentch and Zhou 2021).
 //!
-//! The bounds are proven in the heads of [`patient`] and [`curvature`]. Every number is a sum over all
-//! patients of a site, never over a part of them, so it holds no patient's row.
+//! The bounds are proven in the heads of [`patient`] and [`curvature`]. Every number but those of
+//! `coefficients` is a sum over all patients of a site, and holds no patient's row. The information of a
+//! survival model is by interval: an element of a column and an interval's baseline is a sum over those
+//! at risk there, of whom there may be one, whose row it is. A site allows exact `coefficients` apart
+//! ([`crate::registry::reveals_rows`]).
+//!
+//! Under noise the work is that of the public number of patients (rule S5), and the model must be one
+//! whose weights were charged (rule S4).
 
 mod answer;
 mod column;
@@ -49,8 +55,13 @@ const MOST_REPEATS: usize = 100;
 const MOST_PARTS: u32 = 256;
 /// Coefficients and own numbers of which the matrices are summed.
 const MOST_COEFFICIENTS: usize = 500;
+/// Multiplications that a patient may cost: those of all who count, or are made up to pad them.
+const MOST_WORK: f64 = 2e9;
 /// A cap that no usable model reaches, where nothing is charged for it.
 const OUT_OF_REACH: f64 = 100.0;
+
+/// Name of [`Part::Coefficients`] in a manifest.
+pub(crate) const COEFFICIENTS: &str = "coefficients";
 
 /// A part of the explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -151,6 +162,9 @@ impl Explain {
             return Err(refuse(NAME, *reason));
         }
         let exact = params.release == Release::Exact;
+        if !exact {
+            trained.check_charged(NAME)?;
+        }
         let linear = coefficients(model, trained.weights()).is_some();
         let few = model.parameters() <= MOST_COEFFICIENTS;
         let parts = params.parts.clone().unwrap_or_else(|| {
@@ -194,12 +208,33 @@ impl Explain {
             parts,
             params,
         };
+        let work = task.work();
+        if work > MOST_WORK {
+            let reason = format!(
+                "a patient costs {work:.1e} multiplications, at most {MOST_WORK:.0e}; lower `path_parts`, \
+                 `repeats` or `points`, name fewer `columns`, or leave out a part"
+            );
+            return Err(refuse(NAME, reason));
+        }
         layout::check(NAME, &task.query(&()))?;
         Ok(task)
     }
 
     fn has(&self, part: Part) -> bool {
         self.parts.contains(&part)
+    }
+
+    /// Multiplications a patient, of scalar passes that each cost about one a weight.
+    fn work(&self) -> f64 {
+        let model = self.trained.model();
+        let passes = [
+            (Part::Importance, self.columns.len() * self.params.repeats),
+            // Two points a part of the line, with two passes a slope.
+            (Part::Gradients, 4 * model.inputs().width() * self.params.path_parts as usize),
+            (Part::Dependence, self.points()),
+        ];
+        let asked = passes.iter().filter(|(part, _)| self.has(*part));
+        model.parameters() as f64 * asked.map(|(_, passes)| *passes as f64).sum::<f64>()
     }
 
     fn points(&self) -> usize {

@@ -7,6 +7,9 @@
 //! column the public range stands in, and the result says so; where values do not vary, or noise hides
 //! that they do, the standard deviation is half of it. So every figure can be used.
 //!
+//! In the exact form a column that a site knows of fewer patients than its floor, but of some, is sent as
+//! if it were missing in all: figures of a panel that one patient has would be that patient's row.
+//!
 //! With `release = "noised"` the sum is charged and there is no block `count` and no floor: what a
 //! site sends may not jump with a patient (rule S2). `train` takes the result by `prepared = "ID"`
 //! and remembers which of the two it was (rule S4).
@@ -279,6 +282,10 @@ impl Described {
     }
 }
 
+fn clear(values: &mut [f64], first: usize, number: usize) {
+    values.iter_mut().skip(first).take(number).for_each(|value| *value = 0.0);
+}
+
 impl Task for Prepare {
     type State = ();
     type Output = Prepared;
@@ -364,6 +371,18 @@ impl Task for Prepare {
                 if let Some((moment, u)) = number {
                     add(&mut moments, 2 * moment, grid(u));
                     add(&mut moments, 2 * moment + 1, grid(u * u));
+                }
+            }
+        }
+        if !noised {
+            let everybody = cohort.len() as f64;
+            for (described, missing) in self.columns.iter().zip(&mut missing) {
+                if everybody - *missing < site.min_local_rows as f64 {
+                    *missing = everybody;
+                    clear(&mut histogram, described.first_cell, described.cells());
+                    if let Of::Number { moment, .. } = described.of {
+                        clear(&mut moments, 2 * moment, 2);
+                    }
                 }
             }
         }

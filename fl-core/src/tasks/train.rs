@@ -7,10 +7,12 @@
 //! With `early_stopping` the loss of held-out patients goes with every sum ([`stopping`]), and the result has
 //! the weights with the best figure.
 //!
-//! # No floor on rows under privacy
+//! # No floor on rows under noise
 //!
-//! Strategies with [`Unit::Patient`] or [`Unit::Site`] do not apply `Site::min_local_rows`: a site that answers zero
-//! below a number of patients would let one patient move the sum by far more than D (rule S2).
+//! A site of fewer complete training patients than `Site::min_local_rows` sends zeros, whatever the
+//! strategy. In a round under noise the site passes 0: a floor would let one patient move the sum by
+//! far more than D (rule S2). Without noise it holds for `dp-sgd` as well, whose clipped sum of one
+//! patient is that patient's gradient.
 
 pub mod stopping;
 
@@ -261,7 +263,8 @@ impl Task for Train {
         };
         let slots = server.slots.len() == start.slots.len()
             && server.slots.iter().zip(&start.slots).all(|(own, of)| alike(own, of));
-        let watch = progress.watch.best().is_none_or(|best| alike(best, &start.weights));
+        let watch = progress.watch.best().is_none_or(|best| alike(best, &start.weights))
+            && progress.watch.fits(self.params.steps);
         let fits = alike(&server.weights, &start.weights) && server.step < self.params.steps;
         (slots && watch && fits).then_some(progress)
     }

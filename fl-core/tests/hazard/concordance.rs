@@ -99,6 +99,25 @@ fn removing_a_patient_moves_the_table_by_one_whatever_the_sites_floor() {
     assert_eq!(answer("", &lines[1..11]).1.iter().sum::<i64>(), 10);
 }
 
+/// The floor is that of the patients who are counted, not of all.
+#[test]
+fn a_site_with_few_held_out_patients_counts_none_of_them_without_noise() {
+    let (schema, cohorts) = leuksurv();
+    let finished = finished(train(&hazard_params(1, "steps = 2"), &schema, &cohorts[..1], None));
+    let counted = |subset: &str, min_local_rows: u64| {
+        let params = common::table(&format!("{PARAMS}subset = \"{subset}\""));
+        let run = registry::open("concordance", 1, &params, &schema, &finished).unwrap();
+        let site = Site { cohort: &cohorts[0], capacity: 0, max_patients: 10_000, min_local_rows };
+        let answer = run.contribute(&site, &mut SiteState::default(), &mut common::rng()).unwrap();
+        answer.values.iter().sum::<i64>()
+    };
+    let (held_out, all) = (counted("holdout", 1), counted("all", 1));
+    assert!(0 < held_out && held_out < all, "{held_out} of {all}");
+    let few = held_out.unsigned_abs() + 1;
+    assert_eq!((counted("holdout", few - 1), counted("holdout", few)), (held_out, 0));
+    assert_eq!(counted("all", few), all);
+}
+
 /// S4: the weights come from a finished task and nowhere else.
 #[test]
 fn a_model_that_no_task_finished_is_refused() {

@@ -83,7 +83,7 @@ fn an_empty_sample_answers_without_a_note_and_gets_its_noise() {
     let params = params("sample_rate = 0.01");
     let nobody = vec![hospitals()[0].select(|_| false)];
     let run = open("train", &params, &schema(SCHEMA)).expect("task");
-    let own = answer(run.as_ref(), &nobody[0], 1);
+    let own = answer(run.as_ref(), &nobody[0], 0);
     assert!(is_zero(&own) && own.note.is_none(), "{:?}", own.note);
     let query = run.query().expect("a question");
     let scale = NoiseScale::new(query.sensitivity.expect("bounded")).expect("scale");
@@ -93,14 +93,48 @@ fn an_empty_sample_answers_without_a_note_and_gets_its_noise() {
     assert!(sum.integers().iter().any(|value| *value != 0));
 }
 
+/// S2: with the floor of 0 that a site has under noise, the last patient moves the sum by no more than D;
+/// a floor there would move it by all that the others add.
+#[test]
+fn a_simulated_noise_takes_the_floor_away_as_a_site_does() {
+    let few = vec![hospitals()[0].select(|patient| patient < 9)];
+    let params = params("clip = 1.0");
+    let open = || open("train", &params, &schema(SCHEMA));
+    let query = open().expect("task").query().expect("a question");
+    let d = query.sensitivity.expect("bounded");
+    let sum = |noise: Option<NoiseScale>| {
+        let mut sums = PlainSum::new(&few, 1000, 10, rng(), open).expect("sums");
+        if let Some(scale) = noise {
+            sums = sums.with_simulated_noise(scale, 1, [1; 32]);
+        }
+        sums.sum(&query).expect("a sum").integers().to_vec()
+    };
+    assert!(sum(None).iter().all(|value| *value == 0));
+    let run = open().expect("task");
+    let exact = answer(run.as_ref(), &few[0], 0).values;
+    // Hardly any noise: what is left is the patients'.
+    let noised = sum(Some(NoiseScale::new(4).expect("scale")));
+    let near = noised.iter().zip(exact.iter()).all(|(a, b)| (a - i128::from(*b)).abs() < 100);
+    assert!(near && exact.iter().any(|value| value.unsigned_abs() > 1000), "{noised:?}");
+    let fewer = answer(run.as_ref(), &few[0].select(|patient| patient > 0), 0).values;
+    let moved: Vec<i64> = exact.iter().zip(fewer.iter()).map(|(a, b)| a - b).collect();
+    assert!(haima_dp::norms::norm_squared(&moved) <= u128::from(d) * u128::from(d));
+}
+
 /// Under noise a floor would let one patient move the sum by more than D (rule S2).
 #[test]
 fn a_site_with_one_patient_counts_under_noise_and_keeps_its_floor_without() {
     let one = hospitals()[0].select(|patient| patient == 0);
-    let private = open("train", &params("clip = 1.0"), &schema(SCHEMA)).expect("task");
-    assert!(!is_zero(&answer(private.as_ref(), &one, 10)));
-    for name in ["fedavg", "fedprox", "scaffold", "fedyogi", "ditto"] {
-        let params = params(&format!("name = \"{name}\""));
+    let private = ["clip = 1.0", "name = \"dp-newton\"", "name = \"dp-fedavg\", sites = 2"];
+    for strategy in private {
+        let run = open("train", &params(strategy), &schema(SCHEMA)).expect("task");
+        let own = answer(run.as_ref(), &one, 0);
+        assert!(!is_zero(&own) && own.note.is_none(), "{strategy}");
+    }
+    let exact = ["fedavg", "fedprox", "scaffold", "fedyogi", "ditto"]
+        .map(|own| format!("name = \"{own}\""));
+    for name in private.map(str::to_owned).into_iter().chain(exact) {
+        let params = params(&name);
         let exact = open("train", &params, &schema(SCHEMA)).expect("task");
         let silent = answer(exact.as_ref(), &one, 10);
         assert!(

@@ -97,6 +97,24 @@ fn a_survival_network_is_ranked_and_its_risk_by_a_horizon_is_scored() {
     }
 }
 
+/// S4: weights that nobody was charged for do not enter a charged table.
+#[test]
+fn a_noised_concordance_refuses_a_network_that_protects_nobody() {
+    let model = "{ name = \"deepsurv\", columns = [\"a\"], time = \"time\", event = \"died\", \
+        cuts = [20, 100], hidden = [2] }";
+    let mut finished = finished(model);
+    let open = |finished: &Finished, rest: &str| {
+        let params =
+            format!("model = \"net\"\ntime = \"time\"\nevent = \"died\"\nbins = 4\n{rest}");
+        registry::open("concordance", 1, &table(&params), &schema(SCHEMA), finished).map(|_| ())
+    };
+    open(&finished, "release = \"noised\"").expect("charged");
+    finished.get_mut("net").expect("a network")["unit"] = "none".into();
+    let error = open(&finished, "release = \"noised\"").expect_err("refused").to_string();
+    assert!(error.contains("rule S4") && error.contains("dp-sgd"), "{error}");
+    open(&finished, "").expect("exact");
+}
+
 /// Of the three classes one follows the first column, one the second, and one neither.
 #[test]
 fn several_classes_are_validated_each_against_the_rest_and_on_average() {

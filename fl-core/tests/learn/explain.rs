@@ -182,6 +182,45 @@ fn what_is_not_to_be_had_is_refused_with_the_reason() {
     }
 }
 
+/// S4: weights that nobody was charged for do not enter a charged release.
+#[test]
+fn a_noised_explanation_refuses_a_network_that_protects_nobody_or_uses_uncharged_figures() {
+    let charged = mlp();
+    let noised = "model = \"net\"\nrelease = \"noised\"";
+    for (field, value, reason) in [
+        ("unit", serde_json::json!("none"), "protects nobody"),
+        ("uncharged_figures", serde_json::json!(true), "`uncharged_figures`"),
+    ] {
+        let mut finished = charged.clone();
+        finished.get_mut("net").expect("a network")[field] = value;
+        let open = |params: &str| {
+            registry::open("explain", 1, &table(params), &schema(THREE), &finished).map(|_| ())
+        };
+        let error = open(noised).expect_err("refused").to_string();
+        assert!(error.contains(reason) && error.contains("rule S4"), "{error}");
+        open("model = \"net\"").expect("exact");
+    }
+}
+
+/// Two layers of 1,000 units and 256 parts: more than a site should work for a patient.
+#[test]
+fn too_much_work_a_patient_is_refused_and_what_to_lower_is_named() {
+    let mut finished = mlp();
+    let network = finished.get_mut("net").expect("a network");
+    network["model"]["params"]["hidden"] = serde_json::json!([1000, 1000]);
+    // Five inputs; matrices and biases of three layers.
+    let weights = 5 * 1000 + 1000 + 1000 * 1000 + 1000 + 1000 + 1;
+    network["weights"] = vec![0.0; weights].into();
+    let open = |rest: &str| {
+        let params = table(&format!("model = \"net\"\n{rest}"));
+        registry::open("explain", 1, &params, &schema(THREE), &finished).map(|_| ())
+    };
+    let error = open("path_parts = 256").expect_err("refused").to_string();
+    assert!(error.contains("`path_parts`") && error.contains("`columns`"), "{error}");
+    open("path_parts = 16").expect("within the cap");
+    open("path_parts = 256\nparts = [\"importance\"]").expect("the part is not asked for");
+}
+
 fn patients() -> impl Strategy<Value = Vec<String>> {
     let number = |low: f64, high: f64| prop_oneof![Just(low), Just(high), low..high];
     let row = (number(-1.0, 1.0), number(0.0, 10.0), number(-1.0, 1.0), 0..3usize, 0..2u8);
@@ -208,13 +247,14 @@ proptest! {
         let schema = schema(THREE);
         let run = registry::open("explain", 1, &table(params), &schema, finished).expect("task");
         let d = run.query().expect("running").sensitivity.expect("noised");
-        let answer = |rows: &[String]| {
+        let padded = |rows: &[String], capacity: u64| {
             let text = format!("id,strong,weak,none,type,ill\n{}", rows.concat());
             let cohort = cohort(&schema, &text);
-            let site = Site { cohort: &cohort, capacity: 0, max_patients: 1000, min_local_rows: 10 };
+            let site = Site { cohort: &cohort, capacity, max_patients: 1000, min_local_rows: 0 };
             let answer = run.contribute(&site, &mut SiteState::default(), &mut rng());
             answer.expect("an answer").values.to_vec()
         };
+        let answer = |rows: &[String]| padded(rows, 0);
         let mut fewer = rows.clone();
         let alone = vec![fewer.remove(leaves)];
         let moved: Vec<i64> =
@@ -223,5 +263,7 @@ proptest! {
         prop_assert!(norm <= u128::from(d) * u128::from(d));
         prop_assert!(norm > 1024 * 1024, "the patient is counted");
         prop_assert_eq!(moved, answer(&alone));
+        // S5: padding adds nothing.
+        prop_assert_eq!(answer(&alone), padded(&alone, 3));
     }
 }

@@ -70,7 +70,7 @@ fn run(params: &str) -> Result<Box<dyn Run>, haima_fl_core::Error> {
 
 fn answer(run: &dyn Run, rows: &[String], capacity: u64) -> Vec<i64> {
     let cohort = cohort(&schema(SCHEMA), &format!("id,a,b,ill,time,died\n{}\n", rows.join("\n")));
-    let site = Site { cohort: &cohort, capacity, max_patients: 1000, min_local_rows: 10 };
+    let site = Site { cohort: &cohort, capacity, max_patients: 1000, min_local_rows: 0 };
     let mut state = SiteState::default();
     run.contribute(&site, &mut state, &mut rng()).expect("an answer").values.to_vec()
 }
@@ -103,4 +103,38 @@ fn a_network_with_hidden_layers_is_refused() {
     let params = CLIPPED.replace("\"cox\"", "\"deepsurv\"");
     let error = run(&params).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("without hidden layers"), "{error}");
+}
+
+#[test]
+fn sums_that_are_too_large_are_refused_when_the_task_is_opened() {
+    let refused = |params: &str| run(params).map(|_| ()).unwrap_err().to_string();
+    let fine = CLIPPED.replace("frac_bits = 12", "frac_bits = 38");
+    assert!(refused(&fine).contains("lower `frac_bits`"));
+    let columns: String =
+        (0..1500).map(|i| format!("[[column]]\nname = \"x{i}\"\nkind = \"flag\"\n")).collect();
+    let wide = schema(&format!("{SCHEMA}\n{columns}"));
+    let params = "seed = 1\nexpected_patients = 3\nsteps = 2\n\
+        model = { name = \"logistic\", columns = [\"x*\"], outcome = \"ill\" }\n\
+        strategy = { name = \"dp-newton\" }";
+    let opened = registry::open("train", 1, &table(params), &wide, &Finished::new());
+    let error = opened.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("the Hessian of 1501 weights"), "{error}");
+}
+
+/// D is proven up to a public number of patients; without noise a site keeps its floor.
+#[test]
+fn a_cap_past_the_proof_or_too_few_patients_get_zeros_with_a_note() {
+    let run = run(CLIPPED).unwrap();
+    let rows: String = (0..4).map(|i| format!("{i},0.5,-0.5,0,20,1\n")).collect();
+    let cohort = cohort(&schema(SCHEMA), &format!("id,a,b,ill,time,died\n{rows}"));
+    let note = |max_patients: u64, min_local_rows: u64| {
+        let site = Site { cohort: &cohort, capacity: 0, max_patients, min_local_rows };
+        let answer = run.contribute(&site, &mut SiteState::default(), &mut rng()).unwrap();
+        assert_eq!(answer.note.is_some(), answer.values.iter().all(|value| *value == 0));
+        answer.note
+    };
+    assert_eq!(note(100_000, 0), None);
+    assert_eq!(note(100_000, 4), None);
+    assert!(note(100_000, 5).is_some_and(|note| note.contains("floor")));
+    assert!(note(100_001, 0).is_some_and(|note| note.contains("proven")));
 }

@@ -82,7 +82,7 @@ pub(crate) fn train_and_keep(
     let mut run = open().expect("task");
     let mut sums = PlainSum::new(cohorts, 1000, 1, rng(), open).expect("sums");
     let result = drive(run.as_mut(), &mut sums).expect("result");
-    let own = sums.states().map(|state| {
+    let own = sums.kept().map(|state| {
         let bytes = state.values.get(SiteState::PERSONAL)?;
         let (numbers, _) = bytes.as_chunks::<8>();
         Some(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())

@@ -7,7 +7,8 @@ use haima_fl_core::learn::figures::{Class, Used};
 use haima_fl_core::registry::{self, Finished};
 use haima_fl_core::results::network::Network;
 use haima_fl_core::results::prepare::{Kind, Prepared};
-use haima_fl_core::sum::{PlainSum, drive};
+use haima_fl_core::sum::{PlainSum, Sum, drive};
+use haima_fl_core::task::{Site, SiteState};
 use serde_json::Value;
 
 use crate::common::{cohort, records, rng, schema, table};
@@ -220,6 +221,44 @@ fn figures_that_do_not_fit_the_model_are_refused() {
     broken["columns"][0]["sd"] = 0.0.into();
     finished.insert("other".to_owned(), broken);
     refused(&finished, "prepared = \"other\"", "no number");
+}
+
+/// One patient's C-reactive protein is known: its figures would be that patient's, so the site says that
+/// it knows nobody's; under noise it counts.
+#[test]
+fn a_column_that_few_patients_of_a_site_have_is_sent_as_missing_in_all() {
+    let schema = schema(SCHEMA);
+    let rows: String = (0..20)
+        .map(|i| {
+            let (crp, sex) = if i == 7 { ("250", "X") } else { ("", "") };
+            format!("{i},{},{crp},{sex},1\n", 60 + i)
+        })
+        .collect();
+    let hospital = cohort(&schema, &format!("id,kg,crp,sex,ill\n{rows}"));
+    let answer = |release: &str, min_local_rows: u64| {
+        let params = format!("{FIGURES}release = \"{release}\"");
+        let run = registry::open("prepare", 1, &table(&params), &schema, &Finished::new());
+        let run = run.expect("task");
+        let site = Site { cohort: &hospital, capacity: 0, max_patients: 100, min_local_rows };
+        let answer = run.contribute(&site, &mut SiteState::default(), &mut rng());
+        let values = answer.expect("an answer").values;
+        let integers = values.iter().map(|value| i128::from(*value)).collect();
+        Sum::new(&run.query().expect("running"), integers, 1).expect("length")
+    };
+    // Bins of kg and of crp, then levels of sex and of ill; moments of kg and of crp.
+    let known = |sum: &Sum| {
+        let (cells, moments) = (sum.block("histogram"), sum.block("moments"));
+        let crp = cells[1000..2000].iter().sum::<f64>();
+        let sex = cells[2000..2003].iter().sum::<f64>();
+        (sum.block("missing"), crp, sex, moments[2..] != [0.0, 0.0])
+    };
+    let silent = answer("exact", 2);
+    assert_eq!(known(&silent), (vec![0.0, 20.0, 20.0, 0.0], 0.0, 0.0, false));
+    assert_eq!(silent.block("histogram")[..1000].iter().sum::<f64>(), 20.0, "all have a weight");
+    assert!(silent.block("moments")[0] != 0.0);
+    let told = (vec![0.0, 19.0, 19.0, 0.0], 1.0, 1.0, true);
+    assert_eq!(known(&answer("exact", 1)), told);
+    assert_eq!(known(&answer("noised", 0)), told);
 }
 
 /// Nobody has the column: the public range stands in, and is called public. All have one value: it is

@@ -75,7 +75,7 @@ fn a_patient_moves_the_training_or_the_metric_and_neither_by_more_than_d() {
     let query = run.query().expect("a question");
     let d = query.sensitivity.expect("bounded") as f64;
     let answer = |cohort: &Cohort| {
-        let site = Site { cohort, capacity: 64, max_patients: 64, min_local_rows: 1 };
+        let site = Site { cohort, capacity: 64, max_patients: 64, min_local_rows: 0 };
         run.contribute(&site, &mut SiteState::default(), &mut rng()).expect("an answer").values
     };
     let all = answer(&cohort);
@@ -97,6 +97,43 @@ fn a_patient_moves_the_training_or_the_metric_and_neither_by_more_than_d() {
         }
     }
     assert!(held > 3 && training > 20, "{held} {training}");
+}
+
+/// Without noise the loss of few held-out patients would be theirs, whatever strategy trains beside it.
+#[test]
+fn a_site_below_its_floor_of_held_out_patients_adds_zeros_to_the_metric_alone() {
+    let cohort = hospital(5, 40, square, |a, b| 4.0 * a - b);
+    let run = open("train", &params("clip = 0.5", "patience = 2"), &schema(SCHEMA)).expect("task");
+    let metric = |min_local_rows: u64| {
+        let site = Site { cohort: &cohort, capacity: 0, max_patients: 64, min_local_rows };
+        let answer = run.contribute(&site, &mut SiteState::default(), &mut rng());
+        let values = answer.expect("an answer").values;
+        let (gradient, metric) = values.split_at(3);
+        assert!(gradient.iter().any(|value| *value != 0));
+        metric.to_vec()
+    };
+    assert!(metric(0).iter().all(|value| *value != 0));
+    // 40 patients, of whom 30 % are held out: fewer than 20, and 20 at least train.
+    assert_eq!(metric(20), [0, 0]);
+}
+
+/// A checkpoint of nobody's making is refused before its counters are counted on.
+#[test]
+fn a_checkpoint_with_more_figures_than_steps_is_refused() {
+    let params = params("clip = 1.0", "patience = 2");
+    let mut run = open("train", &params, &schema(SCHEMA)).expect("task");
+    let saved = run.save().expect("a state");
+    assert!(run.restore(&saved));
+    for (counter, value) in [
+        ("rounds", serde_json::json!(u32::MAX)),
+        ("since", serde_json::json!(41)),
+        ("history", serde_json::json!(vec![None::<f64>; 41])),
+        ("best", serde_json::json!({ "figure": 0, "loss": 1.0, "weights": [0.0, 0.0, 0.0] })),
+    ] {
+        let mut hostile = saved.clone();
+        hostile["watch"][counter] = value;
+        assert!(!run.restore(&hostile), "{counter}");
+    }
 }
 
 /// Under noise the figure is as noisy as a patient's part is small beside it.

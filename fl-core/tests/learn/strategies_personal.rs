@@ -1,6 +1,7 @@
 //! Personalised models, on hospitals between which the law is turned round.
 
 use haima_fl_core::cohort::Cohort;
+use haima_fl_core::learn::trained::Trained;
 use haima_fl_core::results::network::Network;
 
 use crate::common::schema;
@@ -21,7 +22,10 @@ fn own_loss(network: &Network, own: &[Option<Vec<f64>>]) -> f64 {
     let unseen = turned(101);
     let losses = own.iter().zip(&unseen).map(|(weights, cohort)| {
         let weights = weights.clone().unwrap_or_else(|| network.weights.clone());
-        log_loss(&Network { weights, ..network.clone() }, std::slice::from_ref(cohort))
+        // A hospital's own model is whole, whatever strategy left it there.
+        let strategy = toml::Table::new();
+        let own = Network { weights, strategy, ..network.clone() };
+        log_loss(&own, std::slice::from_ref(cohort))
     });
     losses.sum::<f64>() / unseen.len() as f64
 }
@@ -44,6 +48,8 @@ fn heads_at_home_learn_a_law_that_differs_between_hospitals() {
     let average = own_loss(&common, &none);
     assert!(average > 0.6, "one model cannot serve both: {average}");
     let (network, own) = keep("name = \"fedper\"");
+    let refused = Trained::new("test", &schema(SCHEMA), &network).expect_err("no head").to_string();
+    assert!(refused.contains("`fedper`") && refused.contains("at the hospitals"), "{refused}");
     let personal = own_loss(&network, &own);
     assert!(personal < 0.5, "{personal} against {average}");
 

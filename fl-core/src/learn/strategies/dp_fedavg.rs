@@ -13,14 +13,14 @@
 //! multiplier z, whatever the number of patients. Hundreds of hospitals can bear that; ten cannot.
 //! For patients [`super::dp_sgd`] is better at any number of hospitals.
 //!
-//! What a hospital sends instead of an update that is no number is zero, which lies in the ball; no
-//! floor on its rows is applied, and an empty hospital sends zeros (rule S5).
+//! What a hospital sends instead of an update that is no number is zero, which lies in the ball, and so
+//! does an empty hospital (rule S5). A site's floor on rows is 0 under noise.
 
 use haima_dp::fixed::Grid;
 use haima_dp::units::Sensitivity;
 use serde::Deserialize;
 
-use super::local_training::{DELTA, LocalTraining, shorten};
+use super::local_training::{DELTA, LocalTraining, reaches, shorten};
 use super::{Broadcast, Server, Strategy, Unit};
 use crate::error::Error;
 use crate::learn::local::Local;
@@ -120,6 +120,7 @@ impl Strategy for DpFedAvg {
         _state: &mut SiteState,
     ) -> Result<Vec<Vec<f64>>, String> {
         let patients = local.training(site.cohort);
+        reaches(&patients, site.min_local_rows)?;
         let training = &self.params.local;
         let (own, _) = training.train(told, told.weights, local, &patients, |_, _| {})?;
         let mut delta: Vec<f64> = own.iter().zip(told.weights).map(|(own, w)| own - w).collect();

@@ -19,6 +19,7 @@ use haima_dp::fixed::Grid;
 use haima_dp::units::Sensitivity;
 use serde::Deserialize;
 
+use super::local_training::reaches;
 use super::{Broadcast, Context, Server, Strategy, Unit};
 use crate::error::Error;
 use crate::learn::local::Local;
@@ -31,7 +32,7 @@ pub const NAME: &str = "dp-sgd";
 
 const BLOCK: &str = "gradient";
 /// Patients of a site up to which D is proven; a manifest that allows more gets zeros from all.
-const MOST_PATIENTS: u64 = 100_000;
+pub(super) const MOST_PATIENTS: u64 = 100_000;
 
 /// Parameters; all public.
 #[derive(Clone, Debug, Deserialize)]
@@ -128,6 +129,14 @@ impl DpSgd {
     }
 }
 
+/// Whether D holds for a site. Public figures decide this, no patient does.
+pub(super) fn proven(site: &Site<'_>) -> Result<(), String> {
+    if site.max_patients > MOST_PATIENTS {
+        return Err(format!("D is proven for sites of up to {MOST_PATIENTS} patients"));
+    }
+    Ok(())
+}
+
 impl Strategy for DpSgd {
     fn unit(&self) -> Unit {
         Unit::Patient
@@ -162,11 +171,9 @@ impl Strategy for DpSgd {
         site: &Site<'_>,
         _state: &mut SiteState,
     ) -> Result<Vec<Vec<f64>>, String> {
-        // Public figures decide this, no patient does.
-        if site.max_patients > MOST_PATIENTS {
-            return Err(format!("D is proven for sites of up to {MOST_PATIENTS} patients"));
-        }
+        proven(site)?;
         let patients = local.training(site.cohort);
+        reaches(&patients, site.min_local_rows)?;
         // An empty sample answers as any other (rule S5): with zeros, under noise.
         let sum = local.clipped_sum(told.weights, &patients, site.capacity, self.params.clip);
         Ok(vec![sum.ok_or("the backend gave no gradients")?])

@@ -131,14 +131,19 @@ impl LocalTraining {
 /// The patients of a site that trains by itself, unless its floors forbid it.
 pub(crate) fn patients(local: &Local<'_>, site: &Site<'_>) -> Result<Patients, String> {
     let patients = local.training(site.cohort);
-    let floor = site.min_local_rows.max(1);
-    if (patients.len() as u64) < floor {
-        return Err(format!("fewer complete training patients than the site's floor of {floor}"));
-    }
+    reaches(&patients, site.min_local_rows.max(1))?;
     if site.cohort.len() as u64 > site.max_patients {
         return Err(format!("more patients than the public cap of {}", site.max_patients));
     }
     Ok(patients)
+}
+
+/// Refuses fewer patients than a floor; 0, which a site has under noise, refuses nobody.
+pub(crate) fn reaches(patients: &Patients, floor: u64) -> Result<(), String> {
+    if (patients.len() as u64) < floor {
+        return Err(format!("fewer complete training patients than the site's floor of {floor}"));
+    }
+    Ok(())
 }
 
 /// n (w - start), the difference shortened to `clip`.

@@ -10,7 +10,8 @@
 //! the elements off the diagonal times sqrt(2), so that the norm is that of the numbers sent. Each
 //! patient's two vectors are truncated alone and added in integers, and move by at most ceil(C/g) and
 //! ceil(C_H/g); D is the root of the sum of both squares, rounded up (rule S2, second form). All is
-//! scalar arithmetic in doubles, a function of the patient and the weights alone.
+//! scalar arithmetic in doubles, a function of the patient and the weights alone. Sums of 100,000
+//! patients stay below 2^53 steps, so they pass through doubles as the integers that they are.
 //!
 //! # Steps
 //! The Hessians of all rounds so far are averaged, since noise falls on every element anew while the
@@ -30,7 +31,8 @@ use haima_dp::units::Sensitivity;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::local_training::shorten;
+use super::dp_sgd::{MOST_PATIENTS, proven};
+use super::local_training::{reaches, shorten};
 use super::{Broadcast, Context, Server, Strategy, Unit};
 use crate::error::Error;
 use crate::learn::local::Local;
@@ -45,6 +47,10 @@ pub const NAME: &str = "dp-newton";
 
 const GRADIENT: &str = "gradient";
 const HESSIAN: &str = "hessian";
+/// Numbers of a Hessian's triangle that a round carries.
+const MOST_NUMBERS: usize = 1 << 20;
+/// Whole numbers that a double holds exactly.
+const EXACT: u64 = 1 << 53;
 /// Doublings of the damping that outgrow any sum.
 const MOST_DOUBLINGS: u32 = 256;
 
@@ -104,7 +110,7 @@ impl DpNewton {
     /// The strategy of these parameters.
     ///
     /// # Errors
-    /// When one is out of its range, or the model is not linear in its weights.
+    /// When one is out of its range, or the model is not linear in its weights or has too many.
     pub fn new(task: &str, params: Params, context: &Context<'_>) -> Result<Self, Error> {
         let positive = |value: f64| value > 0.0 && value.is_finite();
         let rules = [
@@ -118,10 +124,27 @@ impl DpNewton {
         if let Some((_, reason)) = rules.iter().find(|(broken, _)| *broken) {
             return Err(refuse(task, *reason));
         }
+        let weights = context.head.len();
+        let numbers = weights.saturating_mul(weights.saturating_add(1)) / 2;
+        if numbers > MOST_NUMBERS {
+            let reason = format!(
+                "the Hessian of {weights} weights has {numbers} numbers, at most {MOST_NUMBERS}; use \
+                 fewer columns or `cuts`, or `dp-sgd`"
+            );
+            return Err(refuse(task, reason));
+        }
         let grid = Grid::new(params.frac_bits)?;
         let of = |clip: f64| Sensitivity::of_clip(clip, grid);
         let distances = [of(params.clip)?, of(params.hessian_clip)?];
         let distance = together(distances[0], distances[1])?;
+        if distance.get().saturating_mul(MOST_PATIENTS) > EXACT {
+            let reason = format!(
+                "a patient moves the sums by up to {} steps, and those of {MOST_PATIENTS} patients pass \
+                 what doubles hold exactly; lower `frac_bits`, `clip` or `hessian_clip`",
+                distance.get()
+            );
+            return Err(refuse(task, reason));
+        }
         let expected = context.expected_patients as f64;
         Ok(Self { params, grid, distances, distance, expected })
     }
@@ -204,12 +227,14 @@ impl Strategy for DpNewton {
         site: &Site<'_>,
         _state: &mut SiteState,
     ) -> Result<Vec<Vec<f64>>, String> {
+        proven(site)?;
+        let patients = local.training(site.cohort);
+        reaches(&patients, site.min_local_rows)?;
         let dimension = told.weights.len();
         let sum = |clip: f64, len: usize| ClippedSum::new(clip, self.grid, len);
         let Params { clip, hessian_clip, .. } = self.params;
         let mut gradients = sum(clip, dimension).map_err(|e| e.to_string())?;
         let mut hessians = sum(hessian_clip, triangle(dimension)).map_err(|e| e.to_string())?;
-        let patients = local.training(site.cohort);
         // Zeros add nothing, and keep the work to a public size (rule S5).
         let nobody = vec![0.0_f32; local.model().width()];
         let padding = site.capacity.saturating_sub(patients.len() as u64);

@@ -103,18 +103,27 @@ impl Explain {
         order
     }
 
-    /// The sum of patients' own vectors, each cut to the grid alone: no floor, no neighbour (S2).
+    /// The sum of patients' own vectors, each cut to the grid alone: no floor, no neighbour (S2). Up to
+    /// the public capacity rows of zeros follow, whose vectors are thrown away: the work is as much for
+    /// any smaller number of patients (S5).
     pub(super) fn noised(&self, query: &Query, site: &Site<'_>) -> Contribution {
         let asked = self.asked();
         let mut blocks: Vec<Vec<f64>> =
             query.blocks.iter().map(|block| vec![0.0; block.len as usize]).collect();
-        for (i, row) in self.patients(site.cohort, self.subset) {
-            let own = self.vector(&asked, site.cohort, i, &row);
+        let patients = self.patients(site.cohort, self.subset);
+        for (i, row) in &patients {
+            let own = self.vector(&asked, site.cohort, *i, row);
             for (sums, values) in blocks.iter_mut().zip(own) {
                 for (sum, value) in sums.iter_mut().zip(values) {
                     *sum += layout::on_noised_grid(value);
                 }
             }
+        }
+        let nobody = vec![0.0; self.trained.model().width()];
+        for _ in patients.len() as u64..site.capacity {
+            // A place past the end is nobody's.
+            let place = site.cohort.len();
+            std::hint::black_box(self.vector(&asked, site.cohort, place, &nobody));
         }
         Contribution::encode(query, &blocks, site.max_patients)
     }

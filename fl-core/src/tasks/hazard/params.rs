@@ -33,6 +33,9 @@ use super::NAME;
 use crate::error::Error;
 use crate::tasks::layout::refuse;
 
+/// Share of patients kept out of training where nothing is said.
+pub const HOLDOUT: f64 = 0.25;
+
 const MOST_STEPS: u32 = 10_000;
 const MOST_HIDDEN: usize = 4096;
 
@@ -120,7 +123,7 @@ fn default_sample_rate() -> f64 {
     1.0
 }
 fn default_holdout() -> f64 {
-    0.25
+    HOLDOUT
 }
 
 impl Params {

@@ -13,8 +13,8 @@
 //! divides the noise. A window without as much as one held-out patient gives no figure, and neither
 //! stops the training nor counts against it. A loss that is no number counts as `cap`.
 //!
-//! Without noise a site below its floor of held-out patients adds zeros here. With the site as unit
-//! there is no such block: a hospital's part of it has no bound.
+//! A site below its floor of held-out patients adds zeros here; under noise its floor is 0. With the
+//! site as unit there is no such block: a hospital's part of it has no bound.
 //!
 //! [`Split`]: crate::tasks::hazard::split::Split
 
@@ -59,7 +59,6 @@ fn cap() -> f64 {
 #[derive(Clone, Debug)]
 pub(super) struct Stopping {
     params: Params,
-    unit: Unit,
     /// Grid of the strategy's blocks; a noised sum has one for all.
     frac_bits: u8,
     /// Steps of a patient's count; its loss is at most as many.
@@ -89,6 +88,15 @@ impl Watch {
     /// The weights of the best figure so far.
     pub(super) fn best(&self) -> Option<&[f64]> {
         self.best.as_ref().map(|best| best.weights.as_slice())
+    }
+
+    /// Whether so many steps can have led here: none of the counters can then overflow.
+    pub(super) fn fits(&self, steps: u32) -> bool {
+        let seen = self.history.len();
+        self.rounds <= steps
+            && self.since <= steps
+            && seen <= steps as usize
+            && self.best.as_ref().is_none_or(|best| best.figure < seen)
     }
 }
 
@@ -129,7 +137,7 @@ impl Stopping {
             Some(_) => blocks.first().map_or(0, |block| block.frac_bits),
             None => 0,
         };
-        Ok(Self { params, unit, frac_bits, scale, bound })
+        Ok(Self { params, frac_bits, scale, bound })
     }
 
     /// Its block.
@@ -154,8 +162,7 @@ impl Stopping {
             std::hint::black_box(part(&nobody));
         }
         let step = 2f64.powi(-i32::from(self.frac_bits));
-        let few = (patients.len() as u64) < site.min_local_rows;
-        if self.unit == Unit::None && few {
+        if (patients.len() as u64) < site.min_local_rows {
             return vec![0.0; 2];
         }
         vec![loss * step, patients.len() as f64 * scale * step]
