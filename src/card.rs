@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 
+use haima_fl_core::results::network::Network;
 use serde::Serialize;
 
 use crate::Error;
@@ -17,6 +18,11 @@ use crate::report::numbers;
 pub const SCHEMA: &str = "haima.card/1";
 /// Letters of a text from the file.
 const MOST_LETTERS: usize = 200;
+/// What is said of a model without noise, whatever its file says.
+const EXACT: &str = "exact: no differential privacy";
+/// What comes before a simulation's promise.
+const SIMULATED: &str = "simulated: protects nobody from whoever ran it; a study with this noise \
+                         would promise: ";
 /// Rows of a table; the JSON has all.
 const MOST_ROWS: usize = 200;
 
@@ -31,7 +37,7 @@ pub struct Card {
     pub model: Model,
     /// For what it is, and for what not.
     pub intended_use: Vec<String>,
-    /// Data, privacy, figures, metrics and origin.
+    /// Data, privacy, figures and metrics.
     pub provenance: Provenance,
     /// What it does not promise.
     pub limitations: Vec<String>,
@@ -99,7 +105,7 @@ impl Card {
                 "Not a medical device. No decision about a patient should rest on it alone."
                     .to_owned(),
             ],
-            limitations: limitations(&model.provenance),
+            limitations: limitations(&model.provenance, &network),
             provenance: model.provenance.clone(),
         })
     }
@@ -117,7 +123,7 @@ impl Card {
         writeln!(to, "# Model card: {} {}\n", line(&model.name), model.version)?;
         let rounds = numbers::counted(model.steps.into(), "round", "rounds");
         let strategy = line(&model.strategy);
-        writeln!(to, "Trained by `{strategy}` over secure sums in {rounds}.\n")?;
+        writeln!(to, "Trained by {strategy} over secure sums in {rounds}.\n")?;
         writeln!(to, "## What it is\n")?;
         writeln!(to, "- reads: {}", list(&model.columns))?;
         writeln!(to, "- predicts: {}", list(&model.outputs))?;
@@ -154,12 +160,6 @@ fn data(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
         writeln!(to, "- left out: {} ({})", line(&out.site), line(&out.reason))?;
     }
     writeln!(to, "- sums: {}", line(&provenance.mode))?;
-    if let Some(study) = &provenance.study {
-        writeln!(to, "- study: {}, manifest {}", line(&study.name), line(&study.manifest))?;
-        if let Some(journal) = &study.journal {
-            writeln!(to, "- journal of the coordinator: {}", line(journal))?;
-        }
-    }
     for note in &provenance.notes {
         writeln!(to, "- note: {}", line(note))?;
     }
@@ -178,7 +178,7 @@ fn privacy(to: &mut String, privacy: &Guarantee) -> std::fmt::Result {
 #[must_use]
 pub fn promise(privacy: &Guarantee) -> Vec<String> {
     match privacy {
-        Guarantee::Exact { note } => vec![line(note)],
+        Guarantee::Exact { .. } => vec![EXACT.to_owned()],
         Guarantee::Dp {
             epsilon,
             delta,
@@ -187,13 +187,14 @@ pub fn promise(privacy: &Guarantee) -> Vec<String> {
             adversary,
             accountant,
             noise,
+            simulated,
             note,
-            ..
         } => {
+            let first = if *simulated { SIMULATED } else { "" };
             vec![
                 format!(
-                    "({}, {})-differential privacy of one {}; neighbours: {}",
-                    numbers::significant(*epsilon),
+                    "{first}({}, {})-differential privacy of one {}; neighbours: {}",
+                    rounded_up(*epsilon),
                     numbers::scientific(*delta),
                     line(unit),
                     line(adjacency)
@@ -217,6 +218,25 @@ pub fn promise(privacy: &Guarantee) -> Vec<String> {
                 line(note),
             ]
         }
+    }
+}
+
+/// An epsilon with its digits of print, never smaller than it is.
+fn rounded_up(epsilon: f64) -> String {
+    let digits = match epsilon {
+        _ if epsilon >= 100.0 => 0,
+        _ if epsilon >= 10.0 => 1,
+        _ if epsilon >= 1.0 => 2,
+        _ if epsilon >= 0.1 => 3,
+        _ if epsilon >= 0.01 => 4,
+        _ => 8,
+    };
+    let text = format!("{epsilon:.digits$}");
+    match text.parse::<f64>() {
+        Ok(shown) if shown < epsilon => {
+            format!("{:.digits$}", shown + 10f64.powi(-(digits as i32)))
+        }
+        _ => text,
     }
 }
 
@@ -254,10 +274,10 @@ fn figures(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
 
 fn bullets(to: &mut String, title: &str, items: &[String]) -> std::fmt::Result {
     writeln!(to, "\n## {title}\n")?;
-    items.iter().try_for_each(|item| writeln!(to, "- {}", line(item)))
+    items.iter().try_for_each(|item| writeln!(to, "- {item}"))
 }
 
-fn limitations(provenance: &Provenance) -> Vec<String> {
+fn limitations(provenance: &Provenance, network: &Network) -> Vec<String> {
     let mut limits = vec![
         "A value outside of the schema's range is refused, not predicted for; inside of it, but far \
          from the patients of training, a prediction is an extrapolation."
@@ -282,6 +302,18 @@ fn limitations(provenance: &Provenance) -> Vec<String> {
         ),
         Guarantee::Dp { .. } => {}
     }
+    if matches!(provenance.privacy, Guarantee::Dp { .. }) && !provenance.metrics.is_empty() {
+        limits.push(
+            "The figures under \"How well it does\" come from exact sums: they stand outside of the \
+             privacy above."
+                .to_owned(),
+        );
+    }
+    if network.strategy.get("name").and_then(toml::Value::as_str) == Some("ditto") {
+        limits.push(
+            "This is the common model: the hospitals' own models are not in the file.".to_owned(),
+        );
+    }
     if provenance.data.schema_inferred {
         limits.push("Its ranges come from the patients themselves, without a charge.".to_owned());
     }
@@ -297,14 +329,21 @@ fn list(items: &[String]) -> String {
     text.join(", ")
 }
 
-/// A text of the file on one line of a table.
+/// A text of the file on one line of a table, without a letter that writes Markdown or turns lines.
 fn line(text: &str) -> String {
     let plain = |c: char| match c {
         '|' | '<' | '>' => ' ',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
         c if c.is_control() => ' ',
         c => c,
     };
-    let mut cut: String = text.chars().take(MOST_LETTERS).map(plain).collect();
+    let mut cut = String::new();
+    for c in text.chars().take(MOST_LETTERS).map(plain) {
+        if matches!(c, '\\' | '[' | ']' | '!' | '*' | '_' | '`') {
+            cut.push('\\');
+        }
+        cut.push(c);
+    }
     if text.chars().count() > MOST_LETTERS {
         cut.push('…');
     }

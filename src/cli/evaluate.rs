@@ -69,7 +69,14 @@ pub(super) fn run(options: &Evaluate) -> Result<(), Error> {
         eprintln!("left out {}: {}", out.site, out.reason);
     }
     if options.card {
-        model.provenance.metrics.clone_from(&found.metrics);
+        let Some(over) = found.metrics.first().map(|metric| metric.over.clone()) else {
+            let problem = "--card: there are no figures; too few patients have the outcome";
+            return Err(Error::config(&options.model, problem));
+        };
+        // Earlier figures of other patients stay.
+        let metrics = &mut model.provenance.metrics;
+        metrics.retain(|metric| metric.over != over);
+        metrics.extend(found.metrics.iter().cloned());
         model.write(&options.model)?;
         eprintln!("figures are in the card of {}", options.model.display());
     }

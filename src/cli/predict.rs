@@ -1,10 +1,10 @@
 //! `haima predict` and `haima card`: a model file at work on one machine, where no row leaves.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use haima_fl_core::cohort::Cohort;
 use haima_fl_core::learn::explanation::Explanation;
 use haima_fl_core::learn::trained::Trained;
 use haima_fl_core::schema::Schema;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::card::Card;
-use crate::model_file::ModelFile;
-use crate::pooled::Table;
+use crate::model_file::patients::Patients;
+use crate::model_file::{ModelFile, whole};
 
 /// Options of `haima predict`.
 #[derive(Debug, Args)]
@@ -75,16 +75,21 @@ struct Predictions {
 pub(super) fn predict(options: &Predict) -> Result<(), Error> {
     let model = ModelFile::read(&options.model)?;
     let found = predictions(&model, &options.data, options.explain)?;
+    let cohort = model.provenance.cohort().map(|_| model.provenance.data.cohort.as_str());
+    if let Some(cohort) = cohort {
+        let cohort: String = cohort.escape_debug().take(200).collect();
+        eprintln!("note: trained on patients with {cohort}; for others it is no estimate");
+    }
     for (key, columns) in &found.missing {
         eprintln!("no prediction for {} {key}: no value of {}", found.key, columns.join(", "));
     }
     if let Some(out) = &options.out {
-        std::fs::write(out, csv(&found, &options.data)?).map_err(|e| Error::file(out, e))?;
+        whole(out, csv(&found, &options.data)?.as_bytes())?;
         let (rows, missing) = (found.rows.len(), found.missing.len());
         eprintln!("{rows} predictions in {}, {missing} rows without one", out.display());
     }
     if options.json {
-        println!("{}", object(&found));
+        println!("{}", object(&found, cohort));
     } else if options.out.is_none() {
         print!("{}", table(&found));
     }
@@ -94,8 +99,9 @@ pub(super) fn predict(options: &Predict) -> Result<(), Error> {
 fn predictions(model: &ModelFile, data: &Path, explain: bool) -> Result<Predictions, Error> {
     let trained = model.open()?;
     let needed = needed(&trained);
-    let (schema, key) = schema_of_inputs(&model.study_schema, &needed, data)?;
-    let cohort = Cohort::read_csv(data, &schema)?;
+    let patients = Patients::open(data)?;
+    let (schema, key) = schema_of_inputs(&model.study_schema, &needed, &patients)?;
+    let cohort = patients.read(&schema)?;
     let (mut rows, mut explained, mut missing) = (Vec::new(), Vec::new(), Vec::new());
     for patient in 0..cohort.len() {
         let name = cohort.key(patient).to_owned();
@@ -119,22 +125,19 @@ fn needed(trained: &Trained) -> BTreeSet<String> {
     trained.model().inputs().columns().into_iter().map(str::to_owned).collect()
 }
 
-/// The study's schema with the model's inputs alone, in which any may be missing: what else a file
-/// has is not read. And the name of the key, where the file has it.
+/// The study's schema with the model's inputs alone, in which any may be missing, and the name of
+/// the key, where the file has it.
 fn schema_of_inputs(
     study: &toml::Table,
     needed: &BTreeSet<String>,
-    data: &Path,
+    patients: &Patients<'_, File>,
 ) -> Result<(Schema, Option<String>), Error> {
-    let table = Table::read(data)?;
-    for column in needed {
-        table.has(column)?;
-    }
     let mut schema = study.clone();
     let key = schema.remove("patient").and_then(|key| key.as_str().map(str::to_owned));
-    let key = key.filter(|key| table.has(key).is_ok());
+    let key = key.filter(|key| patients.has(key));
     schema.remove("one_row_per_patient");
     schema.remove("rows_per_patient");
+    schema.remove("ignore");
     match &key {
         Some(key) => schema.insert("patient".into(), key.clone().into()),
         None => schema.insert("one_row_per_patient".into(), true.into()),
@@ -148,10 +151,6 @@ fn schema_of_inputs(
             column.insert("missing".into(), true.into());
         }
     }
-    let read = |column: &&str| needed.contains(*column) || Some(*column) == key.as_deref();
-    let ignored: Vec<toml::Value> =
-        table.columns().filter(|column| !read(column)).map(toml::Value::from).collect();
-    schema.insert("ignore".into(), ignored.into());
     Ok((Schema::from_toml(&schema)?, key))
 }
 
@@ -173,7 +172,7 @@ fn csv(found: &Predictions, data: &Path) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(|e| fault(e.to_string()))
 }
 
-fn object(found: &Predictions) -> Value {
+fn object(found: &Predictions, cohort: Option<&str>) -> Value {
     let row = |(at, (key, figures)): (usize, &(String, Vec<f64>))| {
         let mut row = json!({ "key": key, "figures": figures });
         if let (Some(Some(explained)), Some(row)) = (found.explained.get(at), row.as_object_mut()) {
@@ -196,6 +195,7 @@ fn object(found: &Predictions) -> Value {
         .collect();
     json!({
         "schema": "haima.predictions/1",
+        "trained_on": cohort,
         "key": found.key,
         "outputs": found.outputs,
         "rows": rows,

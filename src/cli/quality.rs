@@ -67,7 +67,8 @@ fn plural(count: u64) -> (u64, &'static str) {
 fn show(report: &Quality, shown: usize) -> String {
     let mut text = String::new();
     let (rows, s) = plural(report.rows);
-    let _ = writeln!(text, "{}: {rows} row{s}, {} patients\n", report.file, report.patients);
+    let (patients, p) = plural(report.patients);
+    let _ = writeln!(text, "{}: {rows} row{s}, {patients} patient{p}\n", report.file);
     text.push_str(&table(&report.columns));
     let odd: Vec<String> = report.columns.iter().flat_map(oddities).collect();
     part(&mut text, "Look at", &odd, odd.len() as u64, usize::MAX);
@@ -91,13 +92,22 @@ fn show(report: &Quality, shown: usize) -> String {
             (line, "") => format!("line {line}: "),
             (line, field) => format!("line {line}, `{field}`: "),
         };
-        format!("{place}{}", fault.problem)
+        format!("{place}{}", short(&fault.problem))
     });
     part(&mut text, "Faults", &faults.collect::<Vec<_>>(), report.fault_count, shown);
     if report.accepted {
         text.push_str("\nNo faults: a site takes this file.\n");
     }
     text
+}
+
+/// A problem that names hundreds of levels, cut.
+fn short(problem: &str) -> String {
+    const MOST: usize = 400;
+    match problem.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{} ... (--json has all)", problem.get(..at).unwrap_or(problem)),
+        None => problem.to_owned(),
+    }
 }
 
 /// A heading with lines below it, and how many more there are.

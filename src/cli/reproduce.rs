@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::Error;
+use crate::model_file::whole;
 use crate::reproduce::{Context, Row, check, rows, shared_folder, write};
 
 /// `haima reproduce`.
@@ -58,8 +59,7 @@ pub(super) fn run(command: &Reproduce) -> Result<(), Error> {
             println!("{line}");
             match only_check {
                 true => check(&document, row, &line),
-                false => std::fs::write(results, write(&document, row, &line)?)
-                    .map_err(|e| Error::file(results, e)),
+                false => whole(results, write(&document, row, &line)?.as_bytes()),
             }
         });
         if let Err(error) = made {

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::card::{Card, promise};
 use crate::model_file::{Guarantee, ModelFile};
 use crate::report::{Floors, numbers};
-use crate::stats::{Sites, Summing};
+use crate::stats::{Sites, Summing, Task};
 use crate::train::{self, Progress, Request};
 
 /// Options of `haima train`.
@@ -72,6 +72,7 @@ enum How {
 pub(super) fn run(options: &Train) -> Result<(), Error> {
     if let Some(out) = &options.out {
         can_be_written(out)?;
+        has_a_model(&options.task)?;
     }
     let sites = match (&options.site, options.deal) {
         (Some(column), _) => Some(Sites::Column(column.clone())),
@@ -106,8 +107,16 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
         eprintln!("simulation: plain sums in one process, which sees every row");
     }
     let started = Instant::now();
-    let mut progress = progress();
-    let model = train::run(&request, &mut progress)?;
+    let (mut progress, mut unfinished) = (progress(), false);
+    let model = train::run(&request, &mut |at| {
+        unfinished = at.round < at.rounds;
+        progress(at);
+    });
+    // Early stopping or a fault: the line that is written over is still open.
+    if unfinished && std::io::stderr().is_terminal() {
+        eprintln!();
+    }
+    let model = model?;
     for note in &model.provenance.notes {
         eprintln!("note: {note}");
     }
@@ -129,6 +138,20 @@ fn can_be_written(path: &std::path::Path) -> Result<(), Error> {
             Err(Error::config(path, "there is no such folder; make it first"))
         }
         _ if path.is_dir() => Err(Error::config(path, "is a folder; name a file in it")),
+        _ => Ok(()),
+    }
+}
+
+/// Before anything is summed: whether the training leaves a model that predicts.
+fn has_a_model(task: &std::path::Path) -> Result<(), Error> {
+    let (asked, _) = Task::read_with_privacy(task)?;
+    let strategy = asked.params.get("strategy").and_then(|strategy| strategy.get("name"));
+    match strategy.and_then(toml::Value::as_str) {
+        Some("fedper") => Err(Error::config(
+            task,
+            "fedper: each hospital's head stays there, so there is no whole model for --out; take \
+             another strategy, or --json for the common body",
+        )),
         _ => Ok(()),
     }
 }

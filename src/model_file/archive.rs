@@ -12,8 +12,6 @@ use crate::Error;
 /// Bytes that a model file may have: the weights of the largest model that a round carries, twice,
 /// and what is said of it.
 pub const MOST_BYTES: u64 = 64 << 20;
-/// Parts that a file may have.
-const MOST_PARTS: u16 = 16;
 /// The record that a zip without a comment ends with: its length, its first bytes, and where in it the
 /// number of parts stands.
 const END: usize = 22;
@@ -45,8 +43,8 @@ pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     placed.map(drop).map_err(|error| Error::file(path, error))
 }
 
-/// All parts by name.
-pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+/// All parts by name; other names than the `known` ones are an error.
+pub(super) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let fault = |problem: String| Error::config(path, problem);
     let bytes = bounded(path, MOST_BYTES)?;
     let end = bytes.len().checked_sub(END).and_then(|at| bytes.get(at..)).unwrap_or_default();
@@ -54,27 +52,40 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let problem = "is no model file, or only a part of one: it does not end as a zip does";
         return Err(fault(problem.into()));
     }
-    let parts =
+    let stated: u16 =
         end.get(10..12).map_or(0, |two| two.iter().rev().fold(0, |n, b| n << 8 | u16::from(*b)));
-    if parts > MOST_PARTS {
-        return Err(fault(format!("a zip of {parts} parts; a model has at most {MOST_PARTS}")));
-    }
+    let few = |parts: usize| match parts > known.len() {
+        true => Err(fault(format!("a zip of {parts} parts; a model has {}", known.len()))),
+        false => Ok(()),
+    };
+    few(stated.into())?;
     let mut zip = ZipArchive::new(Cursor::new(bytes.as_slice()))
         .map_err(|error| fault(format!("is no readable zip: {error}")))?;
+    // What it found may be more than the end says, or fewer where a name stands twice.
+    few(zip.len())?;
+    if zip.len() != usize::from(stated) {
+        return Err(fault("a part stands twice, or the end of the zip miscounts them".into()));
+    }
     let mut found = BTreeMap::new();
+    // Together the parts are no longer than the file, whatever each says.
+    let mut left = bytes.len() as u64;
     for at in 0..zip.len() {
         let part = zip.by_index(at).map_err(|error| fault(error.to_string()))?;
         let (name, stated) = (part.name().to_owned(), part.size());
+        if !known.contains(&name.as_str()) {
+            let name = name.escape_debug().take(64).collect::<String>();
+            return Err(fault(format!("has a part {name}, which no model has")));
+        }
         if part.compression() != CompressionMethod::Stored {
             return Err(fault(format!(
                 "{name:.64} is compressed; the parts of a model are stored"
             )));
         }
         let mut content = Vec::new();
-        // No part is longer than the file, whatever it says.
-        part.take(bytes.len() as u64)
+        part.take(left)
             .read_to_end(&mut content)
             .map_err(|error| fault(format!("{name:.64}: {error}")))?;
+        left = left.saturating_sub(content.len() as u64);
         if content.len() as u64 != stated || found.insert(name.clone(), content).is_some() {
             return Err(fault(format!("{name:.64} stands twice or is cut short")));
         }

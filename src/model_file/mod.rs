@@ -15,6 +15,8 @@
 //! is a model that its own schema does not fit. The digests find damage. They are no signature.
 
 mod archive;
+#[cfg(feature = "cli")]
+pub(crate) mod patients;
 mod provenance;
 mod weights;
 
@@ -30,9 +32,11 @@ use serde_json::Value;
 use crate::Error;
 pub use archive::MOST_BYTES;
 #[cfg(feature = "demo")]
-pub(crate) use archive::{bounded, whole};
+pub(crate) use archive::bounded;
+#[cfg(feature = "cli")]
+pub(crate) use archive::whole;
 pub use provenance::SCHEMA as PROVENANCE_SCHEMA;
-pub use provenance::{Data, Figure, Guarantee, Metric, Noise, Origin, Provenance};
+pub use provenance::{Data, Figure, Guarantee, Metric, Noise, Provenance};
 
 /// Form of the manifest.
 pub const SCHEMA: &str = "haima.model/1";
@@ -42,6 +46,8 @@ const SAFETENSORS: &str = "weights.safetensors";
 const BURNPACK: &str = "weights.burnpack";
 const PROVENANCE: &str = "provenance.json";
 const CARD: &str = "card.md";
+/// All parts.
+const ALL: [&str; 5] = [MANIFEST, SAFETENSORS, BURNPACK, PROVENANCE, CARD];
 /// Parts beside the manifest, which has their digests.
 const PARTS: [&str; 4] = [SAFETENSORS, BURNPACK, PROVENANCE, CARD];
 
@@ -126,11 +132,15 @@ impl ModelFile {
     /// When it is no such file, of another form, damaged or too large; says which part.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fault = |problem: String| Error::config(path, problem);
-        let mut parts = archive::read(path)?;
+        let mut parts = archive::read(path, &ALL)?;
         let manifest = parts.remove(MANIFEST).ok_or_else(|| {
             fault(format!("has no {MANIFEST}; is it a model that `haima train` wrote?"))
         })?;
         let Manifest { mut network, study_schema, digests, .. } = of_this_form(&manifest, path)?;
+        if let Some(other) = digests.keys().find(|name| !PARTS.contains(&name.as_str())) {
+            let other = other.escape_debug().take(64).collect::<String>();
+            return Err(fault(format!("{MANIFEST}: a digest of {other}, which no model has")));
+        }
         for name in PARTS {
             let part = parts.get(name).ok_or_else(|| fault(format!("has no {name}")))?;
             if digests.get(name).is_none_or(|stated| *stated != digest(part)) {

@@ -26,12 +26,17 @@ pub struct Provenance {
     /// What evaluations found.
     #[serde(default)]
     pub metrics: Vec<Metric>,
-    /// The real study that made it, where one did.
-    #[serde(default)]
-    pub study: Option<Origin>,
     /// What a reader has to know beside it.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+impl Provenance {
+    /// The predicates of the training's cohort, where it had any.
+    #[must_use]
+    pub fn cohort(&self) -> Option<&toml::Value> {
+        self.task.get("params")?.get(haima_fl_core::selection::KEY)
+    }
 }
 
 /// Whose patients a model was trained on.
@@ -128,16 +133,4 @@ pub struct Metric {
     pub hi: Option<f64>,
     /// Over whom.
     pub over: String,
-}
-
-/// A study of real parties.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Origin {
-    /// Its name.
-    pub name: String,
-    /// Digest of its manifest.
-    pub manifest: String,
-    /// Head of the coordinator's journal.
-    pub journal: Option<String>,
 }

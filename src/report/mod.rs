@@ -26,6 +26,7 @@ mod network;
 pub(crate) mod numbers;
 mod page;
 pub(crate) mod plot;
+mod prepared;
 mod privacy;
 mod promises;
 mod record;

@@ -8,7 +8,7 @@ use super::result::StepResult;
 use super::style::STYLE;
 use super::{
     clusters, competing, components, comutation, curves, explain, fits, hazard, meta, network,
-    numbers, privacy, promises, record, scan, states, table1, validation, words,
+    numbers, prepared, privacy, promises, record, scan, states, table1, validation, words,
 };
 
 /// The whole document.
@@ -88,7 +88,7 @@ fn sections(report: &StudyReport) -> Vec<Section> {
     let mut patterns = Vec::new();
     let mut validated = Vec::new();
     let mut networks = Vec::new();
-    let mut others = Vec::new();
+    let (mut preparation, mut others) = (Vec::new(), Vec::new());
     for step in &report.steps {
         let Some(result) = &step.result else { continue };
         let (place, part) = match result {
@@ -124,6 +124,10 @@ fn sections(report: &StudyReport) -> Vec<Section> {
             StepResult::Explanation(one) => {
                 (&mut networks, explain::section(step, one, wording, floors))
             }
+            StepResult::Prepared(one) => (&mut preparation, prepared::figures(step, one, wording)),
+            StepResult::Batches(one) => {
+                (&mut preparation, prepared::batches(step, one, wording, floors))
+            }
             StepResult::Other(value) => (&mut others, other(step, value)),
             // Drawn together, under the network.
             StepResult::Concordance(_) => continue,
@@ -145,6 +149,7 @@ fn sections(report: &StudyReport) -> Vec<Section> {
         }
     };
     add("patients", "Patients", described);
+    add("preparation", "Preparation of the data", preparation);
     add("survival", "Survival", survival);
     add("models", "Associations", models);
     add("scan", "Association scan", variants);

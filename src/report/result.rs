@@ -1,6 +1,7 @@
 //! What a step computed, as the page knows it.
 
 use haima_fl_core::results::clusters::Clusters;
+use haima_fl_core::results::combat::Combat;
 use haima_fl_core::results::competing::Incidence;
 use haima_fl_core::results::comutation::Comutation;
 use haima_fl_core::results::explain::Explanation;
@@ -10,6 +11,7 @@ use haima_fl_core::results::meta::Meta;
 use haima_fl_core::results::multistate::MultiState;
 use haima_fl_core::results::network::Network;
 use haima_fl_core::results::pca::Pca;
+use haima_fl_core::results::prepare::Prepared;
 use haima_fl_core::results::scan::Scan;
 use haima_fl_core::results::validation::Validation;
 use haima_fl_core::results::{Concordance, Curves, Fit, HazardModel, Table1};
@@ -55,6 +57,10 @@ pub enum StepResult {
     Explanation(Explanation),
     /// Concordance of a risk score.
     Concordance(Concordance),
+    /// Figures that standardise columns.
+    Prepared(Prepared),
+    /// Batch terms.
+    Batches(Combat),
     /// Any other result, which the page names and does not draw.
     Other(Value),
 }
@@ -82,6 +88,8 @@ impl StepResult {
             "haima.network/1" => of(value, Self::Network),
             "haima.explanation/1" => of(value, Self::Explanation),
             "haima.concordance/1" => of(value, Self::Concordance),
+            "haima.prepared/1" => of(value, Self::Prepared),
+            "haima.combat/1" => of(value, Self::Batches),
             _ => None,
         };
         read.unwrap_or_else(|| Self::Other(value.clone()))
@@ -118,7 +126,9 @@ impl StepResult {
             Self::Pca(pca) => Some((pca.n, pca.sites)),
             Self::Clusters(clusters) => Some((clusters.n, clusters.sites)),
             Self::Validation(validation) => Some((validation.n, validation.sites)),
-            Self::Explanation(_)
+            Self::Batches(batches) => Some((batches.n, batches.sites)),
+            Self::Prepared(_)
+            | Self::Explanation(_)
             | Self::Network(_)
             | Self::Hazard(_)
             | Self::Concordance(_)

@@ -223,7 +223,9 @@ impl Leukaemia {
         if !rows.eq((0..columns.len()).map(Some)) {
             return Err(fault("folds", "not one row a patient, in order"));
         }
-        let fold = folds.get("fold")?.iter().map(|fold| fold.parse().unwrap_or(FOLDS)).collect();
+        let known = |fold: &String| fold.parse::<usize>().ok().filter(|fold| *fold < FOLDS);
+        let fold: Option<Vec<usize>> = folds.get("fold")?.iter().map(known).collect();
+        let fold = fold.ok_or_else(|| fault("folds", "a fold that is no number below 5"))?;
         let ridge = number(&truth, "/ridge_alpha");
         Ok(Self { columns, numeric, categorical, ridge, fold })
     }

@@ -203,7 +203,9 @@ fn cells(context: &Context) -> Result<Vec<Figure>, Error> {
         name.is_some_and(|name| name.starts_with("bccd"))
     };
     let theirs = results.as_array().into_iter().flatten().find(named);
-    let theirs = theirs.map_or(f64::NAN, |one| number(one, "/macro_ovr_auc"));
+    let theirs = theirs.map(|one| number(one, "/macro_ovr_auc")).filter(|auc| auc.is_finite());
+    let theirs = theirs
+        .ok_or_else(|| fault("truth/cv_baselines.json", "no macro_ovr_auc of a dataset bccd"))?;
     let ours = macro_auc(&cells, &shares, |_| true);
     let (mean, sd) = spread(&folds);
     let largest = |shares: &Vec<f64>| {

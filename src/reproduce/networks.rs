@@ -91,7 +91,9 @@ pub(super) fn folds(context: &Context, file: &str, rows: usize) -> Result<Vec<u8
     if !order.eq((0..rows).map(Some)) {
         return Err(fault(file, "not one row of the data a row, in order"));
     }
-    Ok(folds.get("fold")?.iter().map(|fold| fold.parse().unwrap_or(FOLDS)).collect())
+    let known = |fold: &String| fold.parse::<u8>().ok().filter(|fold| *fold < FOLDS);
+    let folds: Option<Vec<u8>> = folds.get("fold")?.iter().map(known).collect();
+    folds.ok_or_else(|| fault(file, &format!("a fold that is no number below {FOLDS}")))
 }
 
 /// The first number that a trained model predicts of each patient; NaN where an input is missing.

@@ -79,6 +79,9 @@ impl Question {
         let mut run = self.open()?;
         loop {
             let query = run.query().ok_or(haima_fl_core::Error::RunOver)?;
+            if query.rate < 1.0 {
+                return Err(fault(&query.task, "samples patients, which is not simulated here"));
+            }
             let mut total = added(run.as_ref(), &query, cohorts, state, &mut generator)?;
             for value in &mut total {
                 let node = |_| i128::from(gauss.sample(&mut generator));

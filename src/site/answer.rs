@@ -334,7 +334,11 @@ impl Hospital {
             Some((patients, capacity)) => (patients, *capacity),
             None => (&self.cohort, max_patients),
         };
-        let min_local_rows = self.policy.min_local_rows;
+        // Under noise no floor may make an answer jump with a patient (rule S2).
+        let min_local_rows = match spec.event {
+            RoundEvent::Exact => self.policy.min_local_rows,
+            RoundEvent::DiscreteGaussian { .. } => 0,
+        };
         let view = SiteView { cohort, capacity, max_patients, min_local_rows };
         let mut state = before.clone();
         let contribution = run.contribute(&view, &mut state, &mut rand::rng())?;

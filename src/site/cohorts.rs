@@ -6,13 +6,15 @@
 //! than its floor, it answers the later task with zeros, whose shares look like any others (rule S5).
 //! How many cohorts there may be at all is a matter of the manifest alone, so that is refused aloud.
 //!
-//! It compares the cohorts that tasks name, nothing else. Two tasks also differ by the patients who
+//! It compares the cohorts that tasks name, and the sides of a training's split ([`asked`]), nothing
+//! else. Two tasks also differ by the patients who
 //! lack a column that only one of them reads, by a horizon, by a group; and three or more cohorts, or
 //! several studies, can be combined. Against those stand the operator who reads the manifest, the
 //! cap, and noise.
 
 use std::collections::BTreeSet;
 
+use haima_fl_core::asked::{Asked, asked};
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::selection::Selection;
@@ -24,6 +26,16 @@ use crate::Error;
 fn selection(manifest: &Manifest, entry: &TaskEntry) -> Result<Selection, Error> {
     let schema = Schema::from_toml(&manifest.schema)?;
     Ok(Selection::of_params(&entry.params, &schema)?)
+}
+
+/// The groups of patients that a task sums over.
+fn groups(manifest: &Manifest, entry: &TaskEntry) -> Result<Vec<Asked>, Error> {
+    let schema = Schema::from_toml(&manifest.schema)?;
+    let other = |id: &str| {
+        let entry = manifest.tasks.iter().find(|entry| entry.id == id)?;
+        Some((entry.task.as_str(), &entry.params))
+    };
+    Ok(asked(&entry.task, &entry.params, &schema, other)?)
 }
 
 fn exact(manifest: &Manifest) -> impl Iterator<Item = &TaskEntry> {
@@ -57,13 +69,17 @@ pub(super) fn silent(
     if policy.approved_cohorts.iter().any(|approved| approved == task) {
         return Ok(None);
     }
+    let groups = groups(manifest, manifest.task(task)?)?;
     for earlier in exact(manifest).take_while(|entry| entry.id != task) {
-        let other = selection(manifest, earlier)?;
-        let differ = own.differ(&other, patients) as u64;
-        if (1..floor).contains(&differ) {
+        let others = self::groups(manifest, earlier)?;
+        let differ = |own: &Asked| {
+            others.iter().map(|other| own.differ(other, patients) as u64).collect::<Vec<_>>()
+        };
+        if groups.iter().flat_map(differ).any(|differ| (1..floor).contains(&differ)) {
             return Ok(Some(format!(
-                "its cohort and that of `{}` differ here by fewer patients than this site's floor \
-                 of {floor}, and their difference would show (rule X2); `approved_cohorts` allows it",
+                "its patients and those of `{}` (cohort, and holdout of a training) differ here by \
+                 fewer than this site's floor of {floor}, and their difference would show (rule X2); \
+                 `approved_cohorts` allows it",
                 earlier.id
             )));
         }

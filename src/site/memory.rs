@@ -44,6 +44,8 @@ pub(super) struct Owner {
 pub(super) struct Memory {
     folder: PathBuf,
     kept: Option<Kept>,
+    /// Whether a file of it is there.
+    written: bool,
 }
 
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Memory {
         } else {
             None
         };
-        Ok(Self { folder, kept })
+        Ok(Self { folder, written: kept.is_some(), kept })
     }
 
     /// The state that a step starts from.
@@ -92,7 +94,7 @@ impl Memory {
     }
 
     /// Keeps the state that a step left; it is on disk when this returns. A step that changed nothing
-    /// writes nothing.
+    /// writes nothing, unless an earlier attempt of it did.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -103,11 +105,15 @@ impl Memory {
         before: SiteState,
         after: SiteState,
     ) -> Result<(), Error> {
-        if before == after {
-            return Ok(());
-        }
+        // What a process found out about itself is worth keeping in it, and nothing on disk.
+        let unchanged = before.kept().eq(after.kept());
+        // Another attempt of a step that left something is written even where it leaves nothing.
+        let again = self.written && self.kept.as_ref().is_some_and(|kept| kept.step == step);
         let kept = Kept { owner, step, before, after };
-        keyfile::replace_private(&file(&self.folder), &kept.write())?;
+        if again || !unchanged {
+            keyfile::replace_private(&file(&self.folder), &kept.write())?;
+            self.written = true;
+        }
         self.kept = Some(kept);
         Ok(())
     }
@@ -124,8 +130,10 @@ impl Memory {
             let bytes = Zeroizing::new(to.finish());
             keyfile::replace_private(&personal(&self.folder, &kept.owner.run), &bytes)?;
         }
-        keyfile::remove(&file(&self.folder))?;
-        self.kept = None;
+        if self.written {
+            keyfile::remove(&file(&self.folder))?;
+        }
+        (self.kept, self.written) = (None, false);
         Ok(())
     }
 }
@@ -148,8 +156,8 @@ impl Kept {
             .str(&self.owner.run)
             .u32(self.step);
         for state in [&self.before, &self.after] {
-            to.count(state.values.len());
-            for (name, value) in &state.values {
+            to.count(state.kept().count());
+            for (name, value) in state.kept() {
                 to.str(name).bytes(value);
             }
         }

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use haima_crypto::encode::{Encoder, to_hex};
 use haima_fl_core::task::SiteState;
+use haima_smpc_node::keyfile::replace_private;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ use super::Prepared;
 use super::privacy::Target;
 use super::provenance::digest;
 use crate::Error;
-use crate::model_file::{bounded, whole};
+use crate::model_file::bounded;
 
 /// Form of the file.
 const SCHEMA: &str = "haima.checkpoint/1";
@@ -45,6 +46,8 @@ pub(super) struct Checkpoint {
     of: Identity,
     /// Rounds that have ended.
     pub(super) round: u32,
+    /// How often the training went on from a checkpoint.
+    pub(super) resumes: u32,
     /// The task's state.
     state: Value,
     /// What each hospital keeps, in the order of their names; bytes in hexadecimal digits.
@@ -80,10 +83,10 @@ impl Identity {
 }
 
 impl Checkpoint {
-    /// After a round.
+    /// After a round, with how often the training went on from a checkpoint.
     pub(super) fn new<'a>(
         of: &Identity,
-        round: u32,
+        (round, resumes): (u32, u32),
         state: Value,
         kept: impl Iterator<Item = &'a SiteState>,
     ) -> Self {
@@ -93,16 +96,31 @@ impl Checkpoint {
             made_by: crate::version(),
             of: of.clone(),
             round,
+            resumes,
             state,
             kept: kept.map(|site| site.values.iter().map(hex).collect()).collect(),
             randomness: "fresh after a resume".into(),
         }
     }
 
-    /// Writes the file anew, whole or not at all.
+    /// Writes the file anew, whole or not at all, for its owner alone.
     pub(super) fn write(&self, path: &Path) -> Result<(), Error> {
         let bytes = serde_json::to_vec(self).map_err(|e| Error::config(path, e.to_string()))?;
-        whole(path, &bytes)
+        Ok(replace_private(path, &bytes)?)
+    }
+
+    /// Checks that its round is that of its state, and one after which another comes.
+    pub(super) fn check_round(&self, steps: u32, path: &Path) -> Result<(), Error> {
+        let step = self.state.pointer("/server/step").and_then(Value::as_u64);
+        if step == Some(self.round.into()) && self.round < steps {
+            return Ok(());
+        }
+        let problem = format!(
+            "its round {} is not that of its state, or not below the {steps} of the training; start \
+             the training anew",
+            self.round
+        );
+        Err(Error::config(path, problem))
     }
 
     /// Reads a file, which must be of this form, version, task and data.

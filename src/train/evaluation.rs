@@ -8,14 +8,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use haima_fl_core::cohort::Cohort;
 use haima_fl_core::registry::{self, Finished};
 use haima_fl_core::results::network::Network;
 use haima_fl_core::schema::Schema;
+use haima_fl_core::selection;
 use haima_fl_core::sum::drive;
 use haima_fl_core::tasks::validate;
 use serde_json::{Value, json};
 
 use crate::Error;
+use crate::model_file::patients::Patients;
 use crate::model_file::{Metric, ModelFile};
 use crate::pooled::Table;
 use crate::report::{Excluded, Floors, numbers};
@@ -63,7 +66,7 @@ pub struct Evaluated {
 pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Evaluated, Error> {
     let network = model.parsed()?;
     let hospitals = hospitals(model, path, with)?;
-    let params = params(&network, with);
+    let params = params(model, &network, with);
     let finished: Finished = BTreeMap::from([(MODEL.to_owned(), model.network.clone())]);
     let open =
         || registry::open(validate::NAME, validate::VERSION, &params, &hospitals.schema, &finished);
@@ -74,13 +77,14 @@ pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Eva
     let mut sums = plain_sums(&cohorts, hospitals.max_patients, &with.floors, open)?;
     let mut result = drive(run.as_mut(), &mut sums)?;
     let over = format!(
-        "{} of {}, exact sums",
+        "{} of {}, {}, exact sums",
         numbers::counted(
             result.get("n").and_then(Value::as_u64).unwrap_or(0),
             "patient",
             "patients"
         ),
-        numbers::counted(taken.len() as u64, "hospital", "hospitals")
+        numbers::counted(taken.len() as u64, "hospital", "hospitals"),
+        whom(&network, with.subset.as_deref())
     );
     let metrics = metrics(&result, &over);
     if let Some(result) = result.as_object_mut() {
@@ -93,48 +97,55 @@ pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Eva
 }
 
 fn hospitals(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Hospitals, Error> {
-    let mut text = model.study_schema.clone();
+    let text = &model.study_schema;
+    let schema = Schema::from_toml(text)?;
+    let (mut texts, mut cohorts) = (BTreeMap::new(), BTreeMap::new());
     match (with.data.as_slice(), &with.sites) {
         ([file], Some(sites)) => {
             let table = Table::read(file)?;
-            ignore_the_rest(&mut text, &table, sites);
-            let schema = Schema::from_toml(&text)?;
-            let (site, of_row) = stats::rows_of(&table, sites)?;
-            Hospitals::of_table(&table, site, &of_row, text, schema)
+            let (_, of_row) = stats::rows_of(&table, sites)?;
+            // All rows at once, so that a fault is told with its line in this file.
+            Patients::open(file)?.read(&schema)?;
+            for name in stats::distinct(&of_row) {
+                if name.is_empty() {
+                    let problem = "a row has no value in the column of hospitals";
+                    return Err(Error::config(file, problem));
+                }
+                let own = |row: usize| of_row.get(row).is_some_and(|of| of == name);
+                let text = table.select(own).text()?;
+                let cohort = Patients::of(file, text.as_bytes())?.read(&schema)?;
+                cohorts.insert(name.to_owned(), cohort);
+                texts.insert(name.to_owned(), text);
+            }
         }
-        ([], _) => Err(Error::config(path, "give the hospitals' patients by --data")),
+        ([], _) => return Err(Error::config(path, "give the hospitals' patients by --data")),
         ([file, ..], Some(_)) => {
             let problem = "--site and --deal split one file; several files are a hospital each";
-            Err(Error::config(file, problem))
+            return Err(Error::config(file, problem));
         }
         (files, None) => {
-            let schema = Schema::from_toml(&text)?;
-            Hospitals::of_files(files, text, schema)
+            for file in files {
+                let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let cohort = Patients::open(file)?.read(&schema)?;
+                if cohorts.insert(name.clone(), cohort).is_some() {
+                    let problem = format!("two files give the hospital {name}; rename one");
+                    return Err(Error::config(file, problem));
+                }
+            }
         }
     }
-}
-
-/// Columns that the schema does not have are not read; neither is that of the hospitals, of which
-/// [`Hospitals::of_table`] takes care.
-fn ignore_the_rest(text: &mut toml::Table, table: &Table, sites: &Sites) {
-    let mut known: Vec<String> = Vec::new();
-    if let Some(toml::Value::String(key)) = text.get("patient") {
-        known.push(key.clone());
-    }
-    if let Some(toml::Value::Array(columns)) = text.get("column") {
-        let names = columns.iter().filter_map(|column| column.get("name")?.as_str());
-        known.extend(names.map(str::to_owned));
-    }
-    if let Sites::Column(column) = sites {
-        known.push(column.clone());
-    }
-    let rest = table.columns().filter(|column| !known.iter().any(|known| known == column));
-    text.insert("ignore".into(), rest.map(toml::Value::from).collect::<Vec<_>>().into());
+    let largest = cohorts.values().map(Cohort::len).max().unwrap_or(0);
+    let max_patients = stats::round_up(largest);
+    Ok(Hospitals { schema_text: text.clone(), schema, texts, cohorts, max_patients })
 }
 
 /// `validate`'s parameters for what the model predicts.
-fn params(network: &Network, with: &Evaluation) -> toml::Table {
+fn params(model: &ModelFile, network: &Network, with: &Evaluation) -> toml::Table {
     let mut params = toml::Table::new();
+    // Of the patients that it was trained on, no others.
+    if let Some(cohort) = model.provenance.cohort() {
+        params.insert(selection::KEY.into(), cohort.clone());
+    }
     params.insert("model".into(), MODEL.into());
     for key in OUTCOME {
         if let Some(column) = network.model.params.get(key) {
@@ -154,6 +165,15 @@ fn params(network: &Network, with: &Evaluation) -> toml::Table {
         params.insert("subset".into(), subset.as_str().into());
     }
     params
+}
+
+/// Of whom the figures are. Where nobody was kept out, all may have trained it.
+fn whom(network: &Network, subset: Option<&str>) -> &'static str {
+    match (subset, network.holdout > 0.0) {
+        (Some("holdout"), _) | (None, true) => "held-out patients",
+        (Some("training"), _) => "training patients",
+        _ => "all patients, those who trained it among them if they are here",
+    }
 }
 
 /// The figures of a validation that a card shows.

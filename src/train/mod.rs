@@ -81,12 +81,17 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Mode
     let job = prepared.job(run.as_ref())?;
     let committed = job.committed()?;
     let rate = run.query().map_or(1.0, |query| query.rate);
-    let result = match request.summing {
+    let corrupt = job.study().terms(prepared.hospitals.cohorts.len()).map(|terms| terms.corrupt);
+    let (result, resumes) = match request.summing {
         Summing::Plain => simulation::run(&prepared, run, &taken, committed.as_ref(), progress)?,
-        Summing::Nodes(_) | Summing::Masked => job.run()?,
+        Summing::Nodes(_) | Summing::Masked => (job.run()?, 0),
     };
-    let guarantee = privacy::guarantee(&prepared, &result, rate, committed.as_ref())?;
-    let provenance = provenance::of(&prepared, &result, guarantee, taken.len(), excluded)?;
+    let guarantee = privacy::guarantee(&prepared, &result, rate, committed.as_ref(), corrupt)?;
+    let mut provenance = provenance::of(&prepared, &result, guarantee, taken.len(), excluded)?;
+    if resumes > 0 {
+        let note = "the training stopped and went on from a checkpoint, times";
+        provenance.notes.push(format!("{note}: {resumes}"));
+    }
     let study_schema = prepared.hospitals.schema_text;
     Ok(ModelFile { network: result, study_schema, provenance })
 }

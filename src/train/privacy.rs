@@ -83,20 +83,25 @@ pub(super) fn guarantee(
     result: &serde_json::Value,
     rate: f64,
     committed: Option<&TaskPlan>,
+    corrupt: Option<u32>,
 ) -> Result<Guarantee, Error> {
     let (Some(plan), Target::Dp { delta, .. }) = (committed, prepared.target) else {
         return Ok(Guarantee::Exact { note: "exact: no differential privacy".into() });
     };
     let site = result.get("unit").and_then(serde_json::Value::as_str) == Some("site");
     let simulated = prepared.request.summing == Summing::Plain;
+    let hospitals = match corrupt {
+        Some(c) => format!("up to {c}"),
+        None => "as many as the terms of masked mode allow".to_owned(),
+    };
     let adversary = match prepared.request.summing {
         Summing::Masked => {
-            "the coordinator with as many hospitals as the terms of masked mode allow, and all who \
-             read the sums"
+            format!("the coordinator with {hospitals} other hospitals, and all who read the sums")
         }
         Summing::Plain | Summing::Nodes(_) => {
             "all nodes but one together with the coordinator, the other hospitals and all who read \
              the sums"
+                .to_owned()
         }
     };
     let accountant = match plan.noise.order {
@@ -116,7 +121,7 @@ pub(super) fn guarantee(
             false => "with and without one patient, at one hospital",
         }
         .into(),
-        adversary: adversary.into(),
+        adversary,
         accountant,
         noise: Noise {
             s: plan.noise.s,

@@ -48,7 +48,6 @@ pub(super) fn of(
         privacy,
         figures: figures(prepared, &network),
         metrics: Vec::new(),
-        study: None,
         notes: prepared.notes.clone(),
     })
 }
@@ -73,6 +72,14 @@ fn figures(prepared: &Prepared<'_>, network: &Network) -> Vec<Figure> {
     let mut figures = Vec::new();
     let table = toml::Value::Table(prepared.task.params.clone());
     collect("", &table, &mut figures);
+    let floors = &prepared.request.floors;
+    let floors =
+        [("min_sites", u64::from(floors.min_sites)), ("min_local_rows", floors.min_local_rows)];
+    figures.extend(floors.map(|(name, floor)| Figure {
+        name: name.into(),
+        value: floor.to_string(),
+        origin: "public: the floors of the training".into(),
+    }));
     let range = match prepared.schema_inferred {
         true => "local: a range inferred from the patients, without a charge",
         false => "public: the schema's range and levels",
@@ -106,9 +113,17 @@ fn collect(path: &str, value: &toml::Value, to: &mut Vec<Figure>) {
             }
         }
         toml::Value::Array(items) if items.iter().any(is_number) => {
-            let texts: Vec<String> =
+            let mut texts: Vec<String> =
                 items.iter().take(MOST_QUOTED).map(ToString::to_string).collect();
+            if let more @ 1.. = items.len().saturating_sub(MOST_QUOTED) {
+                texts.push(format!("and {more} more"));
+            }
             to.push(public(path, texts.join(", ")));
+        }
+        toml::Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                collect(&format!("{path}[{at}]"), item, to);
+            }
         }
         value if is_number(value) => to.push(public(path, value.to_string())),
         _ => {}

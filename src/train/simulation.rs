@@ -27,14 +27,14 @@ pub struct Progress {
     pub seconds: f64,
 }
 
-/// Runs a training to its end.
+/// Runs a training to its end; with its result, how often it went on from a checkpoint.
 pub(super) fn run(
     prepared: &Prepared<'_>,
     mut run: Box<dyn Run>,
     taken: &[String],
     committed: Option<&TaskPlan>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Value, Error> {
+) -> Result<(Value, u32), Error> {
     let (request, hospitals) = (prepared.request, &prepared.hospitals);
     let cohorts = hospitals.of(taken);
     let open = || stats::open(&prepared.task, &hospitals.schema);
@@ -44,9 +44,24 @@ pub(super) fn run(
         sums = sums.with_simulated_noise(NoiseScale::new(plan.noise.s)?, request.nodes, seed()?);
     }
     let identity = Identity::of(prepared, taken)?;
-    let mut round = 0;
+    let (mut round, mut resumes) = (0, 0);
     if let Some(path) = &request.resume {
-        let checkpoint = Checkpoint::read(path, &identity)?;
+        let mut checkpoint = Checkpoint::read(path, &identity)?;
+        checkpoint.check_round(prepared.steps, path)?;
+        resumes = checkpoint.resumes.saturating_add(1);
+        if let Some(plan) = committed {
+            if resumes > plan.spare_attempts {
+                let problem = format!(
+                    "has been gone on from {} times, and the noise is calibrated for {} rounds that \
+                     run again; start the training anew",
+                    checkpoint.resumes, plan.spare_attempts
+                );
+                return Err(Error::config(path, problem));
+            }
+            // Counted before the round runs again, which may stop once more.
+            checkpoint.resumes = resumes;
+            checkpoint.write(path)?;
+        }
         round = checkpoint.round;
         let (state, kept) = checkpoint.into_parts(path)?;
         if !(run.restore(&state) && sums.restore(&state, kept)) {
@@ -67,10 +82,10 @@ pub(super) fn run(
             seconds: started.elapsed().as_secs_f64(),
         });
         if let Some(result) = result {
-            return Ok(result);
+            return Ok((result, resumes));
         }
         if let (Some(path), Some(state)) = (&request.checkpoint, run.save()) {
-            Checkpoint::new(&identity, round, state, sums.kept()).write(path)?;
+            Checkpoint::new(&identity, (round, resumes), state, sums.kept()).write(path)?;
         }
     }
 }

@@ -86,6 +86,7 @@ fn a_file_that_is_no_model_is_refused_with_its_name() {
 fn a_file_cut_anywhere_or_with_any_part_damaged_is_refused() {
     let model = Parts::new();
     let size = model.bytes.len();
+    let card = haima(&["card", text(&model.file(&model.bytes))]).succeeds();
     for cut in [1, 10, 21, 22, 23, 100, 1000, size / 2, size - 30, size - 1] {
         model.refusal_of(&model.bytes[..size - cut.min(size)]);
     }
@@ -95,7 +96,49 @@ fn a_file_cut_anywhere_or_with_any_part_damaged_is_refused() {
         bytes[at] ^= 0x55;
         let output = haima(&["card", text(&model.file(&bytes))]);
         assert!(!output.log.contains("panicked"), "{}", output.log);
+        assert!(!output.success || output.out == card, "byte {at}: {}", output.out);
     }
+}
+
+#[test]
+fn a_part_that_no_model_has_and_a_directory_that_lies_are_refused() {
+    let model = Parts::new();
+    let with = |name: &str| {
+        let extra = (name.to_owned(), vec![b'x'; 8]);
+        pack(model.parts.iter().cloned().chain([extra]))
+    };
+    assert!(model.refusal_of(&with("run.py")).contains("a zip of 6 parts"));
+    let others = model.parts.iter().filter(|(part, _)| part != "card.md").cloned();
+    let other = pack(others.chain([("run.py".to_owned(), vec![0])]));
+    assert!(model.refusal_of(&other).contains("has a part run.py"));
+    let digest =
+        |bytes: &[u8]| replaced(bytes, "\"digests\": {", "\"digests\": {\"run.py\": \"\",");
+    assert!(model.refusal("manifest.json", digest).contains("a digest of run.py"));
+    // Two entries of one name: a name of the same length becomes that of another part.
+    let parts = model.parts.iter().map(|(part, bytes)| {
+        let part = if part == "card.md" { "weights.burnpacx" } else { part };
+        (part.to_owned(), bytes.clone())
+    });
+    let mut twice = renamed(&pack(parts), b"weights.burnpacx", b"weights.burnpack");
+    model.refusal_of(&twice);
+    // The end counts fewer than there are.
+    twice.clone_from(&model.bytes);
+    let end = twice.len() - 22;
+    twice[end + 8] = 3;
+    twice[end + 10] = 3;
+    model.refusal_of(&twice);
+}
+
+/// The bytes with a name in place of another of its length.
+fn renamed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    for at in 0..=bytes.len() - from.len() {
+        if bytes[at..].starts_with(from) {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+    }
+    bytes
 }
 
 #[test]

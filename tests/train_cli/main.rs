@@ -274,11 +274,96 @@ fn an_evaluation_is_a_sum_over_hospitals_and_stands_in_the_card() {
     .json();
     let n = found["n"].as_u64().unwrap();
     assert!((200..450).contains(&n), "{n} of 1,043 are not three in ten");
-    // The area over all rows in one place, from the model's own predictions of the same patients.
     let auc = found["binary"]["auc"]["value"].as_f64().unwrap();
     assert!((0.55..0.9).contains(&auc), "{auc}");
+    // Of all patients it is the area over the rows in one place, from the model's own predictions.
+    let all = evaluated(&model, &["--subset", "all", "--card"]);
+    let of_all = all["binary"]["auc"]["value"].as_f64().unwrap();
+    let found = haima(&["predict", text(&model), "--data", DATA, "--json"]).json();
+    let figures = found["rows"].as_array().unwrap().iter();
+    let figures = figures.map(|row| row["figures"][0].as_f64().unwrap());
+    let died = column("death");
+    let (yes, no): (Vec<_>, Vec<_>) = figures.zip(&died).partition(|(_, died)| **died == 1.0);
+    let pairs = yes.iter().flat_map(|(a, _)| no.iter().map(move |(b, _)| (a, b)));
+    let above: f64 = pairs.map(|(a, b)| f64::from(a > b) + 0.5 * f64::from(a == b)).sum();
+    let own = above / (yes.len() * no.len()) as f64;
+    assert!((of_all - own).abs() < 0.01, "{of_all} {own}");
     let card = haima(&["card", text(&model)]).succeeds();
-    assert!(card.contains(&format!("| AUC | {auc:.3} |")), "{card}");
+    for (auc, whom) in [(auc, "held-out patients"), (of_all, "all patients")] {
+        let line = card.lines().find(|line| line.starts_with(&format!("| AUC | {auc:.3} |")));
+        assert!(line.is_some_and(|line| line.contains(whom)), "{whom}: {card}");
+    }
+}
+
+/// `haima evaluate` over the districts, with further options.
+fn evaluated(model: &Path, options: &[&str]) -> Value {
+    let arguments = ["evaluate", text(model), "--data", DATA, "--site", "district"];
+    haima(&[&arguments[..], &["--min-local-rows", "1", "--json"], options].concat()).json()
+}
+
+/// A column of the file.
+fn column(name: &str) -> Vec<f64> {
+    let table = std::fs::read_to_string(repository(DATA)).unwrap();
+    let at = table.lines().next().unwrap().split(',').position(|own| own == name).unwrap();
+    table.lines().skip(1).map(|row| row.split(',').nth(at).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_model_of_a_cohort_is_judged_on_that_cohort() {
+    let cohort = format!("{EXACT}\n[cohort]\ninclude = [\"age > 60\"]\n");
+    let task = Task::new(LOGISTIC, DP_SGD, 5, &cohort);
+    let out = task.path("model.haima");
+    task.train(&["--min-local-rows", "1", "--out", text(&out)]).succeeds();
+    let older = column("age").into_iter().filter(|age| *age > 60.0).count();
+    assert_eq!(evaluated(&out, &[])["n"], older);
+    let said = haima(&["predict", text(&out), "--data", DATA, "--json"]);
+    assert!(said.log.contains("trained on patients with"), "{}", said.log);
+    assert!(said.json()["trained_on"].as_str().unwrap().contains("age"));
+}
+
+#[test]
+fn columns_that_a_model_does_not_read_may_have_any_name() {
+    let task = Task::new(LOGISTIC, DP_SGD, 5, EXACT);
+    let (model, rows) = (task.model(), task.path("rows.csv"));
+    let text_of =
+        "note,Date of birth,age [years],wbc,tpi,male,note\nx,\"1, 2\",61,13.3,-1.96,0,y\n";
+    std::fs::write(&rows, text_of).unwrap();
+    let found = haima(&["predict", text(&model), "--data", text(&rows), "--json"]).json();
+    assert_eq!(found["rows"].as_array().unwrap().len(), 1);
+    let table = std::fs::read_to_string(repository(DATA)).unwrap();
+    let mut lines = table.lines();
+    let head = lines.next().unwrap().replace("age", "age [years]");
+    let wider = lines.map(|row| format!("{row},x,y\n")).collect::<String>();
+    std::fs::write(&rows, format!("{head},Date of birth,Date of birth\n{wider}")).unwrap();
+    let arguments = ["evaluate", text(&model), "--data", text(&rows), "--site", "district"];
+    let found = haima(&[&arguments[..], &["--json"]].concat()).json();
+    assert!(found["n"].as_u64().unwrap() > 900, "{found}");
+}
+
+#[test]
+fn the_protocol_trains_under_noise_and_says_against_whom() {
+    for (sum, hospitals, against) in [
+        ("nodes", "3", "against all nodes but one"),
+        ("masked", "5", "against the coordinator with up to "),
+    ] {
+        let task = Task::new(LOGISTIC, DP_SGD, 2, PRIVATE);
+        let (path, out) = (task.path("task.toml"), task.path("model.haima"));
+        let arguments = ["train", text(&path), "--data", DATA, "--deal", hospitals, "--sum", sum];
+        let schema = ["--schema", "tests/train_cli/leuksurv.toml", "--out", text(&out)];
+        let said = haima(&[&arguments[..], &schema].concat());
+        assert!(said.log.contains(&format!("sum 1: {hospitals} sites")), "{}", said.log);
+        let summary = said.succeeds();
+        assert!(summary.contains("differential privacy of one patient"), "{summary}");
+        assert!(summary.contains(against) && !summary.contains("simulated"), "{summary}");
+    }
+}
+
+#[test]
+fn a_training_whose_heads_stay_at_home_writes_no_model() {
+    let task = Task::new(MLP, "strategy = { name = \"fedper\" }", 2, EXACT);
+    let out = task.path("model.haima");
+    assert!(task.train(&["--out", text(&out)]).refusal().contains("head stays there"));
+    assert!(!out.exists());
 }
 
 #[test]
