@@ -349,3 +349,22 @@ fn line(text: &str) -> String {
     }
     cut
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_a_file_writes_no_markdown() {
+        assert_eq!(
+            line("![a](b) *c* `d` e_f|\u{202e}g\n"),
+            "\\!\\[a\\](b) \\*c\\* \\`d\\` e\\_f  g "
+        );
+    }
+
+    #[test]
+    fn an_epsilon_is_never_shown_smaller_than_it_is() {
+        let shown = [2.991, 3.0, 0.1234, 12.01, 250.2].map(rounded_up);
+        assert_eq!(shown, ["3.00", "3.00", "0.124", "12.1", "251"]);
+    }
+}

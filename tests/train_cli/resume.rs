@@ -104,6 +104,10 @@ fn a_checkpoint_of_something_else_is_refused() {
     assert!(change("\"train 1\"", "\"train 9\"").contains("a checkpoint of task train 9"));
     assert!(change("\"weights\":[", "\"weights\":[1.0,").contains("none of this task's"));
     assert!(change("{", "").contains("is no checkpoint"));
+    for round in ["2", "3", "4294967295"] {
+        let said = change("\"round\":1", &format!("\"round\":{round}"));
+        assert!(said.contains("is not that of its state"), "{said}");
+    }
 
     let rows = std::fs::read_to_string(repository(DATA)).unwrap();
     let fewer = task.path("fewer.csv");
@@ -118,4 +122,22 @@ fn a_study_of_processes_has_its_own_record() {
     let task = Task::new(LOGISTIC, DP_SGD, 3, EXACT);
     let said = task.train(&["--sum", "nodes", "--checkpoint", "x.json", "--json"]).refusal();
     assert!(said.contains("coordinator keeps every released sum"), "{said}");
+}
+
+#[test]
+fn a_private_training_goes_on_as_often_as_its_noise_allows_and_says_so() {
+    let task = Task::new(LOGISTIC, DP_SGD, 3, PRIVATE);
+    let (_, checkpoints) = every_checkpoint(&task);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(task.path("checkpoint.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let again = || run(&request(&task, None, Some(checkpoints[0].clone())), &mut |_| {});
+    for time in 1..=5 {
+        let notes = again().unwrap().provenance.notes;
+        assert!(notes.iter().any(|note| note.ends_with(&format!("times: {time}"))), "{notes:?}");
+    }
+    assert!(again().unwrap_err().to_string().contains("start the training anew"));
 }
