@@ -6,8 +6,8 @@
 //! so a smear has several: the sums are exact and no noise protects anybody, but under noise the unit
 //! would have to be the smear (rule S1).
 //!
-//! Step size, rounds and layers were chosen on made-up cells (discs with a pale middle, discs with
-//! dark lobes, and clumps, under noise), not on these; every figure of these is in the row.
+//! Step size, rounds and layers are a first guess, written down before any figure of these cells had
+//! been seen, and not changed since.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[Row {
 }];
 
 const METHOD: &str = "federated averaging; simulated sums; a row is a cell, the folds keep smears \
-                      together; settings chosen on made-up cells";
+                      together; settings: a first guess";
 const SIDE: usize = 28;
 const KINDS: [&str; 3] = ["RBC", "WBC", "platelet"];
 const HOSPITALS: usize = 10;

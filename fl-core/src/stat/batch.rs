@@ -5,6 +5,8 @@
 //! of moments. The paper's iteration is carried to its fixed point, where common programs stop at a
 //! relative change of 1e-4.
 
+use std::cmp::Ordering;
+
 const MOST_ITERATIONS: u32 = 10_000;
 const CONVERGED: f64 = 1e-13;
 
@@ -38,7 +40,7 @@ pub(crate) fn shrink(n: f64, gamma: &[f64], delta: &[f64]) -> Option<Vec<[f64; 2
             let change = (next - g).abs().max((wide - d).abs());
             (g, d) = (next, wide);
             // Written so that NaN ends it.
-            if !(change > CONVERGED * (g.abs() + d)) {
+            if change.partial_cmp(&(CONVERGED * (g.abs() + d))) != Some(Ordering::Greater) {
                 break;
             }
         }

@@ -299,11 +299,13 @@ impl Task for Concordance {
 }
 
 /// What ranks, the public ends of its scores, and the weights that the query carries.
+type Ranked = (Ranking, (f64, f64), Vec<f64>);
+
 fn ranking(
     params: &Params,
     schema: &Schema,
     finished: &BTreeMap<String, serde_json::Value>,
-) -> Result<(Ranking, (f64, f64), Vec<f64>), Error> {
+) -> Result<Ranked, Error> {
     if is_network(finished, &params.model) {
         let class = params.class.as_deref();
         let score = NetworkScore::of_finished(NAME, schema, finished, &params.model, class)?;

@@ -145,7 +145,7 @@ fn several_classes_are_validated_each_against_the_rest_and_on_average() {
             } else {
                 "Z"
             };
-            let kind = if (i + seed) % 7 == 0 { "Z" } else { kind };
+            let kind = if (i + seed).is_multiple_of(7) { "Z" } else { kind };
             format!("{seed}-{i},{a},{b},{kind}\n")
         };
         format!("id,a,b,kind\n{}", (0..200).map(row).collect::<String>())

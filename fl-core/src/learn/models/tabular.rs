@@ -172,7 +172,7 @@ impl Target {
     }
 
     /// What every outcome over intervals is made of.
-    fn intervals(&self, task: &str) -> Result<((&str, &str), &[f64], Baseline), Error> {
+    fn intervals(&self, task: &str) -> Result<Intervals<'_>, Error> {
         let (Some(time), Some(event), Some(cuts), None, None) =
             (&self.time, &self.event, &self.cuts, &self.outcome, self.horizon)
         else {
@@ -186,6 +186,9 @@ impl Target {
         Ok(((time, event), cuts, baseline))
     }
 }
+
+/// Columns of time and event, right edges, and the baseline.
+type Intervals<'a> = ((&'a str, &'a str), &'a [f64], Baseline);
 
 /// Parameters of all of these models.
 #[derive(Clone, Debug, Deserialize)]

@@ -139,13 +139,13 @@ impl Pooled {
             plus(&mut all.zz, own.zz.iter().copied());
             plus(&mut all.zy, own.zy.iter().copied());
         }
-        if !(all.n >= 2.0) {
+        if all.n.is_nan() || all.n < 2.0 {
             return Err(Fault::Nobody);
         }
         let products = Symmetric::new(q, all.zz.clone()).ok_or(Fault::Nobody)?;
         for k in 0..q {
-            // Written so that NaN fails too.
-            if !(products.get(k, k) / all.n > CONSTANT) {
+            let variance = products.get(k, k) / all.n;
+            if variance.is_nan() || variance <= CONSTANT {
                 return Err(Fault::Covariate(k));
             }
         }

@@ -18,7 +18,7 @@ impl Explain {
             (counts.patients as f64, counts.sites)
         };
         // Written so that what is no number fails, too.
-        let enough = n >= 1.0 && n <= 1e15;
+        let enough = (1.0..=1e15).contains(&n);
         if !enough {
             return Err(unfit(
                 NAME,
