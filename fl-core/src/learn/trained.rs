@@ -1,5 +1,6 @@
 //! A trained model at work: opened from a result, asked about patients.
 
+use super::harmonise::Adjust;
 use super::model::Model;
 use super::models;
 use super::strategies::{Unit, fedper};
@@ -8,6 +9,7 @@ use crate::error::Error;
 use crate::registry::Finished;
 use crate::results::network::{Network, SCHEMA};
 use crate::schema::Schema;
+use crate::tasks::combat;
 use crate::tasks::hazard::split::Split;
 use crate::tasks::layout::refuse;
 
@@ -59,6 +61,12 @@ impl Trained {
             let reason = "the model was trained by `fedper`: its head stayed at the hospitals, and what \
                           stands in the result predicts nothing. Take another strategy (`ditto` has a \
                           common model as well), or a hospital's own model at that hospital";
+            return Err(refuse(task, reason));
+        }
+        let of_site = |adjust: &Adjust| adjust.batch == combat::SITE;
+        if network.model.terms.iter().any(|term| term.adjust.as_deref().is_some_and(of_site)) {
+            let reason = "its inputs are freed of batch terms that stay at each hospital, so it is of use \
+                          to nobody but the training; take a column as the batch of `combat`";
             return Err(refuse(task, reason));
         }
         let finished = Finished::new();

@@ -3,6 +3,7 @@
 use haima_fl_core::Error;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::learn::harmonise::Harmonise;
+use haima_fl_core::learn::trained::Trained;
 use haima_fl_core::registry::{self, Finished};
 use haima_fl_core::results::combat::Combat;
 use haima_fl_core::results::network::Network;
@@ -178,6 +179,10 @@ fn a_network_sees_adjusted_values_and_never_under_a_promise_that_they_break() {
     let other = train(averaging, "", &by_site).expect("trained");
     assert_ne!(one.weights, other.weights);
     assert!(other.weights.iter().any(|weight| *weight != 0.0), "sites found their values");
+    let schema = schema(&schema_text());
+    assert!(Trained::new("t", &schema, &one).is_ok());
+    let refused = Trained::new("t", &schema, &other).expect_err("of no use elsewhere").to_string();
+    assert!(refused.contains("stay at each hospital"), "{refused}");
     for (more, finished, word) in
         [("", &by_scanner, "rule S4"), ("uncharged_figures = true", &by_site, "rule S2")]
     {
