@@ -60,6 +60,7 @@ pub(crate) struct Prepared<'a> {
     task: Task,
     target: Target,
     hospitals: Hospitals,
+    floors: Floors,
     schema_inferred: bool,
     notes: Vec<String>,
     steps: u32,
@@ -75,7 +76,7 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Mode
     let run = prepared.start()?;
     let (taken, excluded) = prepared.hospitals.floors(
         run.as_ref(),
-        &request.floors,
+        &prepared.floors,
         request.data.first().unwrap_or(&request.task),
     )?;
     let job = prepared.job(run.as_ref())?;
@@ -126,7 +127,13 @@ impl<'a> Prepared<'a> {
         }
         let steps = task.params.get("steps").and_then(toml::Value::as_integer);
         let steps = steps.and_then(|steps| u32::try_from(steps).ok()).unwrap_or(0);
-        Ok(Self { request, task, target, hospitals, schema_inferred: inferred, notes, steps })
+        // Under noise no floor may make an answer jump with a patient (rule S2).
+        let floors = match target {
+            Target::Exact => request.floors.clone(),
+            Target::Dp { .. } => Floors { min_local_rows: 0, ..request.floors.clone() },
+        };
+        let schema_inferred = inferred;
+        Ok(Self { request, task, target, hospitals, floors, schema_inferred, notes, steps })
     }
 
     /// A run of the task at its start; what is wrong with a parameter is the task file's.
@@ -145,7 +152,7 @@ impl<'a> Prepared<'a> {
             file: self.request.data.first().unwrap_or(&self.request.task),
             hospitals: &self.hospitals,
             task,
-            floors: &self.request.floors,
+            floors: &self.floors,
             summing: self.request.summing,
         })
     }

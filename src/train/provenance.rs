@@ -72,7 +72,7 @@ fn figures(prepared: &Prepared<'_>, network: &Network) -> Vec<Figure> {
     let mut figures = Vec::new();
     let table = toml::Value::Table(prepared.task.params.clone());
     collect("", &table, &mut figures);
-    let floors = &prepared.request.floors;
+    let floors = &prepared.floors;
     let floors =
         [("min_sites", u64::from(floors.min_sites)), ("min_local_rows", floors.min_local_rows)];
     figures.extend(floors.map(|(name, floor)| Figure {

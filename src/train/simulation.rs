@@ -38,7 +38,7 @@ pub(super) fn run(
     let (request, hospitals) = (prepared.request, &prepared.hospitals);
     let cohorts = hospitals.of(taken);
     let open = || stats::open(&prepared.task, &hospitals.schema);
-    let mut sums = plain_sums(&cohorts, hospitals.max_patients, &request.floors, open)?;
+    let mut sums = plain_sums(&cohorts, hospitals.max_patients, &prepared.floors, open)?;
     if let Some(plan) = committed {
         // Every node adds the full scale (rule N1).
         sums = sums.with_simulated_noise(NoiseScale::new(plan.noise.s)?, request.nodes, seed()?);
