@@ -98,7 +98,7 @@ fn stopping(seen: &EarlyStopping) -> Markup {
     let best = seen.best.map(|best| best + 1);
     html! {
         @if points.len() > 1 && highest > 0.0 {
-            (Chart {
+            figure { (Chart {
                 lines: vec![Line {
                     name: "mean loss of held-out patients".into(),
                     start: 0.0,
@@ -110,7 +110,7 @@ fn stopping(seen: &EarlyStopping) -> Markup {
                 y: Axis { label: "loss".into(), ends: (0.0, highest), percent: false },
                 guide: None,
                 alternative: "Loss of held-out patients over the training".into(),
-            }.figure())
+            }.figure()) }
         }
         p.note {
             @match best {
