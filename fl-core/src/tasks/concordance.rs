@@ -10,7 +10,7 @@
 //! approximation, and both grids are parameters.
 //!
 //! The model is the result of an earlier hazard task or training of the same study
-//! ([`super::network_score`] says how a network ranks), so no number enters here that was not
+//! (`network_score` says how a network ranks), so no number enters here that was not
 //! released before; its split says who was held out (rule S6: an evaluation leaves as
 //! a charged sum or under the exact class).
 //!

@@ -8,12 +8,12 @@
 //! * `gradients`: by input, mean and mean size of integrated gradients ([`crate::learn::explanation`]).
 //! * `dependence`: by column, the mean prediction over all patients with the column set to public
 //!   values (Friedman, *Ann Stat* 2001;29:1189, section 8.2).
-//! * `coefficients`, of linear models in the exact class: [`curvature`].
+//! * `coefficients`, of linear models in the exact class: `curvature`.
 //!
 //! A column's values are replaced while all others stay, so columns that go together are asked about
 //! patients who do not exist, and share what they tell (Hooker, Mentch and Zhou 2021).
 //!
-//! The bounds are proven in the heads of [`patient`] and [`curvature`]. Every number but those of
+//! The bounds are proven in the heads of `patient` and `curvature`. Every number but those of
 //! `coefficients` is a sum over all patients of a site, and holds no patient's row. The information of a
 //! survival model is by interval: an element of a column and an interval's baseline is a sum over those
 //! at risk there, of whom there may be one, whose row it is. A site allows exact `coefficients` apart

@@ -2,7 +2,7 @@
 //!
 //! The score is a column (`score`), or of an earlier task of the study (`model`) the linear predictor
 //! of a Cox or logistic fit, or the prediction of a trained network
-//! ([`super::network_score`]). The outcome is a flag (`binary`: discrimination, calibration, decision
+//! (`network_score`). The outcome is a flag (`binary`: discrimination, calibration, decision
 //! curve) or a survival time (`survival`: Harrell's C, and by horizon the area under the curve
 //! and the Brier score). Ranking is by public bins of the score; all else is exact, to the grid.
 //! The bounds are proven in the heads of the two modules.

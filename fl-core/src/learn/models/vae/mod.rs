@@ -2,7 +2,7 @@
 //! arXiv:1312.6114), for synthetic patients and for what a few latent numbers tell of a row.
 //!
 //! An encoder gives mean mu and log variance v of the latent z = mu + exp(v / 2) eps; a decoder gives
-//! the row's distribution ([`mixed`]). A patient's loss is the negative evidence lower bound with one
+//! the row's distribution (`mixed`). A patient's loss is the negative evidence lower bound with one
 //! draw of eps, -log p(x | z) + KL(q(z | x) || N(0, I)) (their equation 10): a sum over patients, so
 //! each patient's gradient through decoder and encoder comes from one ghost pass.
 //!
