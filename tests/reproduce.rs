@@ -61,7 +61,7 @@ fn models_on_data_that_are_not_shipped_are_what_is_computed() {
 }
 
 #[test]
-#[ignore = "minutes"]
+#[ignore = "minutes: cargo test -p haima --test reproduce -- --ignored (or just deep)"]
 fn private_models_of_leukaemia_are_what_is_computed() {
     if oracle("truth/cv_baselines.json").is_none() {
         return;

@@ -38,7 +38,11 @@ pub(super) struct Identity {
 }
 
 /// The file.
-#[derive(Debug, Serialize, Deserialize)]
+///
+/// # Security
+/// `kept` is derived from patients. It stands in the file, which its owner alone may read, and is shown
+/// by nothing else.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checkpoint {
     schema: String,
@@ -54,6 +58,12 @@ pub(super) struct Checkpoint {
     kept: Vec<BTreeMap<String, String>>,
     /// What a resumed run draws.
     randomness: String,
+}
+
+impl std::fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Checkpoint {{ round: {}, kept: <{} redacted> }}", self.round, self.kept.len())
+    }
 }
 
 impl Identity {

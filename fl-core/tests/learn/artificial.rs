@@ -188,7 +188,7 @@ const PLANS: &[(&str, &str, u64)] = &[
 ];
 
 #[test]
-#[ignore = "prints the table that the defaults were chosen from; minutes"]
+#[ignore = "minutes, prints the table of the defaults: cargo test -p haima-fl-core --test learn -- --ignored --nocapture artificial"]
 fn artificial_registries_under_several_plans() {
     let worlds: Vec<_> = (1..=WORLDS).map(|seed| (seed, world(seed))).collect();
     println!("| model and strategy | steps | no noise | epsilon 1 | epsilon 3 | epsilon 10 |");

@@ -88,7 +88,7 @@ fn patients() -> Option<[Cohort; 2]> {
 }
 
 #[test]
-#[ignore = "prints seconds"]
+#[ignore = "prints seconds: cargo test -p haima-fl-core --test learn -- --ignored --nocapture seconds"]
 fn seconds_to_train_the_private_leukaemia_network() {
     let Some([training, judged]) = patients() else { return };
     let mut params = table(&format!(
