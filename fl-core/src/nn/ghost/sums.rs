@@ -33,56 +33,87 @@ pub(super) fn add_outer(
     if rows == 0 || outputs == 0 {
         return;
     }
-    let ones = bias.then_some(1.0f32);
-    let left = panels::<HIGH, _>(inputs + usize::from(bias), factors, |row| {
-        a.iter().skip(row * inputs).take(inputs).chain(&ones).map(|a| f64::from(*a))
-    });
-    let right = panels::<WIDE, _>(outputs, factors, |row| {
-        let factor = factors.get(row).copied().unwrap_or(0.0);
-        b.iter().skip(row * outputs).take(outputs).map(move |b| factor * f64::from(*b))
-    });
-    pulp::Arch::new().dispatch(|| {
+    let left = panels::<HIGH>((a, inputs), bias, factors, |value, _| value);
+    let right = panels::<WIDE>((b, outputs), false, factors, |value, factor| factor * value);
+    pulp::Arch::new().dispatch(Blocks { left: &left, right: &right, rows, outputs, sum });
+}
+
+/// The product of panels, added to the sums.
+struct Blocks<'a> {
+    left: &'a [[f64; HIGH]],
+    right: &'a [[f64; WIDE]],
+    rows: usize,
+    outputs: usize,
+    sum: &'a mut [f64],
+}
+
+impl pulp::WithSimd for Blocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        let Self { left, right, rows, outputs, sum } = self;
         for (left, sums) in left.chunks(rows).zip(sum.chunks_mut(HIGH * outputs)) {
             for (index, right) in right.chunks(rows).enumerate() {
-                let block = block(left, right);
+                let mut block = [[0.0; WIDE]; HIGH];
+                multiply(simd, left, right, &mut block);
                 for (block, sums) in block.iter().zip(sums.chunks_mut(outputs)) {
                     let places = sums.iter_mut().skip(index * WIDE);
                     places.zip(block).for_each(|(sum, value)| *sum += value);
                 }
             }
         }
-    });
+    }
 }
 
-/// One block of sums, kept in registers.
+/// One block of sums: two vectors of each of its rows at a time, kept in registers. A product is
+/// rounded before it is added, so every machine's vectors give the same sums.
 #[inline(always)]
-fn block(left: &[[f64; HIGH]], right: &[[f64; WIDE]]) -> [[f64; WIDE]; HIGH] {
-    let mut sums = [[0.0; WIDE]; HIGH];
-    for (a, b) in left.iter().zip(right) {
-        for (sums, a) in sums.iter_mut().zip(a) {
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum += a * b;
+fn multiply<S: pulp::Simd>(
+    simd: S,
+    left: &[[f64; HIGH]],
+    right: &[[f64; WIDE]],
+    block: &mut [[f64; WIDE]; HIGH],
+) {
+    let (right, _) = S::as_simd_f64s(right.as_flattened());
+    let vectors = WIDE / S::F64_LANES;
+    for first in (0..vectors).step_by(2) {
+        let mut sums = [[simd.splat_f64s(0.0); 2]; HIGH];
+        for (a, b) in left.iter().zip(right.chunks_exact(vectors)) {
+            let Some(&[low, high]) = b.get(first..first + 2) else { return };
+            for (sums, a) in sums.iter_mut().zip(a) {
+                let a = simd.splat_f64s(*a);
+                let [below, above] = sums;
+                *below = simd.add_f64s(*below, simd.mul_f64s(a, low));
+                *above = simd.add_f64s(*above, simd.mul_f64s(a, high));
             }
         }
+        for (block, sums) in block.iter_mut().zip(sums) {
+            let (block, _) = S::as_mut_simd_f64s(block);
+            block.iter_mut().skip(first).zip(sums).for_each(|(place, sum)| *place = sum);
+        }
     }
-    sums
 }
 
-/// `[columns / N, rows, N]`, padded by zeros; rows with factor 0 are zeros.
-fn panels<const N: usize, R: Iterator<Item = f64>>(
-    columns: usize,
+/// `[columns / N, rows, N]`, padded by zeros, with a column of ones behind where `one` says so; rows
+/// with factor 0 are zeros.
+fn panels<const N: usize>(
+    (values, width): (&[f32], usize),
+    one: bool,
     factors: &[f64],
-    row: impl Fn(usize) -> R,
+    scaled: impl Fn(f64, f64) -> f64,
 ) -> Vec<[f64; N]> {
     let rows = factors.len();
-    let mut panels = vec![[0.0; N]; columns.div_ceil(N) * rows];
-    for (index, factor) in factors.iter().enumerate() {
+    let mut panels = vec![[0.0; N]; (width + usize::from(one)).div_ceil(N) * rows];
+    for (row, factor) in factors.iter().enumerate() {
         // Not skipped: the time must not tell how many rows there are (rule S5).
-        let mut values = row(index).map(|value| if *factor == 0.0 { 0.0 } else { value });
-        for panel in panels.iter_mut().skip(index).step_by(rows) {
-            for (place, value) in panel.iter_mut().zip(values.by_ref()) {
-                *place = value;
-            }
+        let value = |value: f64| if *factor == 0.0 { 0.0 } else { scaled(value, *factor) };
+        let own = values.get(row * width..(row + 1) * width).unwrap_or_default();
+        for (panel, part) in panels.iter_mut().skip(row).step_by(rows).zip(own.chunks(N)) {
+            panel.iter_mut().zip(part).for_each(|(place, part)| *place = value(f64::from(*part)));
+        }
+        if one && let Some(panel) = panels.get_mut(width / N * rows + row) {
+            panel[width % N] = value(1.0);
         }
     }
     panels

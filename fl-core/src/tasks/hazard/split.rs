@@ -32,7 +32,8 @@ impl Split {
     /// Whether a patient is kept out of training.
     #[must_use]
     pub fn holds_out(&self, cohort: &Cohort, patient: usize) -> bool {
-        self.draw(cohort, patient, self.seed) < self.holdout
+        // A share of zero is public: no patient's values need be hashed to know the answer.
+        self.holdout > 0.0 && self.draw(cohort, patient, self.seed) < self.holdout
     }
 
     /// A number in [0, 1) by a seed and the patient alone.
