@@ -19,6 +19,16 @@ pub struct Sum {
     blocks: Vec<Block>,
     integers: Vec<i128>,
     sites: u32,
+    noise: Option<Draws>,
+}
+
+/// The noise in every integer of a sum: so many draws of a discrete Gaussian. Public, by the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draws {
+    /// Scale of each, in grid steps.
+    pub s: u64,
+    /// Their number: of all nodes, or of all sites in the sum.
+    pub count: u32,
 }
 
 impl Sum {
@@ -30,7 +40,20 @@ impl Sum {
         if integers.len() != query.dimension() {
             return Err(Error::SumLength { expected: query.dimension(), got: integers.len() });
         }
-        Ok(Self { blocks: query.blocks.clone(), integers, sites })
+        Ok(Self { blocks: query.blocks.clone(), integers, sites, noise: None })
+    }
+
+    /// The same sum, with the noise that is in it.
+    #[must_use]
+    pub fn noised(self, noise: Draws) -> Self {
+        Self { noise: Some(noise), ..self }
+    }
+
+    /// Standard deviation of the noise in every integer, in grid steps; `None` where there is none.
+    /// The same bits on every machine (rule X3): a square root is rounded as IEEE 754 has it.
+    #[must_use]
+    pub fn noise(&self) -> Option<f64> {
+        self.noise.map(|noise| noise.s as f64 * f64::from(noise.count).sqrt())
     }
 
     /// All integers, blocks in order.
@@ -114,6 +137,7 @@ pub struct PlainSum<'a> {
 /// The noise that nodes would add, from a public seed: for figures that can be made again, and
 /// protecting nobody.
 struct SimulatedNoise {
+    scale: u64,
     gauss: DiscreteGaussian,
     generator: NoiseRng,
     nodes: u32,
@@ -154,7 +178,7 @@ impl<'a> PlainSum<'a> {
     #[must_use]
     pub fn with_simulated_noise(mut self, scale: NoiseScale, nodes: u32, seed: [u8; 32]) -> Self {
         let (gauss, generator) = (scale.sampler(), noise_stream(&seed));
-        self.noise = Some(SimulatedNoise { gauss, generator, nodes });
+        self.noise = Some(SimulatedNoise { scale: scale.get(), gauss, generator, nodes });
         self
     }
 
@@ -209,6 +233,10 @@ impl SecureSum for PlainSum<'_> {
         }
         let sites = u32::try_from(self.sites.len()).unwrap_or(u32::MAX);
         let sum = Sum::new(query, total, sites)?;
+        let sum = match &self.noise {
+            Some(noise) => sum.noised(Draws { s: noise.scale, count: noise.nodes }),
+            None => sum,
+        };
         for site in &mut self.sites {
             site.run.absorb(&sum)?;
         }

@@ -16,7 +16,7 @@ use haima_dp::units::{Adjacency, Delta, Epsilon, Sensitivity, Sigma};
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::registry::{self, Finished};
 use haima_fl_core::schema::Schema;
-use haima_fl_core::sum::Sum;
+use haima_fl_core::sum::{Draws, Sum};
 use haima_fl_core::task::{Query, Run, Site, SiteState};
 use serde_json::Value;
 
@@ -88,7 +88,11 @@ impl Question {
                 *value += (0..nodes).map(node).sum::<i128>();
             }
             let sites = u32::try_from(cohorts.len()).unwrap_or(u32::MAX);
-            if let Some(result) = run.absorb(&Sum::new(&query, total, sites)?)? {
+            let mut sum = Sum::new(&query, total, sites)?;
+            if let Some(noise) = noise {
+                sum = sum.noised(Draws { s: noise.s, count: noise.nodes as u32 });
+            }
+            if let Some(result) = run.absorb(&sum)? {
                 return Ok(result);
             }
         }

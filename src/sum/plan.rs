@@ -6,7 +6,7 @@
 use haima_crypto::encode::{Digest, Encoder};
 use haima_dp::units::Rate;
 use haima_fl_core::schema::Schema;
-use haima_fl_core::sum::Sum;
+use haima_fl_core::sum::{Draws, Sum};
 use haima_fl_core::task::{Query, Run};
 use haima_smpc_node::PROTOCOL;
 use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
@@ -152,5 +152,9 @@ pub fn open_run(
 /// When the release has another length than the query.
 pub fn absorbable(query: &Query, release: Release) -> Result<Sum, Error> {
     let sites = u32::try_from(release.accepted.len()).unwrap_or(u32::MAX);
-    Ok(Sum::new(query, release.integers, sites)?)
+    let sum = Sum::new(query, release.integers, sites)?;
+    Ok(match release.spec.event {
+        RoundEvent::Exact => sum,
+        RoundEvent::DiscreteGaussian { s, .. } => sum.noised(Draws { s, count: release.draws }),
+    })
 }

@@ -20,6 +20,8 @@ pub struct Release {
     pub integers: Vec<i128>,
     /// Sites whose contributions are in it.
     pub accepted: Vec<String>,
+    /// Draws of noise in it, where the round has noise: of all nodes, or of all accepted sites.
+    pub draws: u32,
     /// What else the coordinator's journal says of it.
     pub remarks: Vec<Remark>,
 }
@@ -76,6 +78,8 @@ impl Release {
             digest,
             remarks: refused.chain(wrong).collect(),
             accepted: verified.accepted.headers.sites().map(str::to_owned).collect(),
+            // At most 64 nodes, each of which adds the full scale (rule N1).
+            draws: manifest.nodes.len() as u32,
             integers: verified.integers,
         })
     }

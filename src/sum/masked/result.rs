@@ -117,7 +117,9 @@ impl MaskedSum {
         };
         let remarks = self.disputes.iter().map(remark).collect::<Result<_, _>>()?;
         let integers = self.values.iter().map(|value| i128::from(*value)).collect();
-        Ok(Release { spec: self.spec, digest, integers, accepted, remarks })
+        // At most 200 sites, each of which adds its share (rule M2).
+        let draws = accepted.len() as u32;
+        Ok(Release { spec: self.spec, digest, integers, accepted, draws, remarks })
     }
 }
 
