@@ -5,19 +5,28 @@
 //! Nothing on it is computed from patients here: it says again what the model file holds. Texts of
 //! the file are cut and put on one line, so that a stranger's file cannot write the page.
 
+mod model;
+mod outcome;
+mod text;
+
 use std::fmt::Write as _;
 
 use haima_fl_core::results::network::Network;
+use haima_fl_core::schema::Schema;
 use serde::Serialize;
 
 use crate::Error;
 use crate::model_file::{Guarantee, ModelFile, Provenance};
 use crate::report::numbers;
+pub use model::Model;
+use outcome::Style;
+pub use outcome::{Column, Outcome};
+use text::{code, line, list};
 
 /// Form of the card.
 pub const SCHEMA: &str = "haima.card/1";
-/// Letters of a text from the file.
-const MOST_LETTERS: usize = 200;
+/// Key of a provenance's task under which whom the study is about stands.
+pub(crate) const SUBJECT: &str = "subject";
 /// What is said of a model without noise, whatever its file says.
 const EXACT: &str = "exact: no differential privacy";
 /// What comes before a simulation's promise.
@@ -33,6 +42,8 @@ pub struct Card {
     pub schema: String,
     /// What wrote it.
     pub made_by: String,
+    /// Whom the study was about, where its template said so.
+    pub subject: Option<String>,
     /// What the model is.
     pub model: Model,
     /// For what it is, and for what not.
@@ -43,62 +54,20 @@ pub struct Card {
     pub limitations: Vec<String>,
 }
 
-/// What a model is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Model {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: i64,
-    /// Strategy by which it was trained.
-    pub strategy: String,
-    /// Columns that it reads.
-    pub columns: Vec<String>,
-    /// What it predicts.
-    pub outputs: Vec<String>,
-    /// Layers: name and shape.
-    pub layers: Vec<(String, Vec<usize>)>,
-    /// Number of weights.
-    pub weights: usize,
-    /// Rounds.
-    pub steps: u32,
-    /// Share of patients kept out of training.
-    pub holdout: f64,
-}
-
 impl Card {
     /// The card of a model.
     ///
     /// # Errors
-    /// When its result is no trained network.
+    /// When its result is no trained network, or its schema none.
     pub fn of(model: &ModelFile) -> Result<Self, Error> {
         let network = model.parsed()?;
-        let name = |table: &toml::Table, default: &str| {
-            table.get("name").and_then(toml::Value::as_str).unwrap_or(default).to_owned()
-        };
-        let mut columns: Vec<String> = Vec::new();
-        for term in &network.model.terms {
-            if !columns.contains(&term.column) {
-                columns.push(term.column.clone());
-            }
-        }
-        let version = network.model.params.get("version").and_then(toml::Value::as_integer);
+        let schema = Schema::from_toml(&model.study_schema)?;
+        let task = &model.provenance.task;
         Ok(Self {
             schema: SCHEMA.to_owned(),
             made_by: crate::version(),
-            model: Model {
-                name: name(&network.model.params, "?"),
-                version: version.unwrap_or(1),
-                strategy: name(&network.strategy, "dp-sgd"),
-                columns,
-                outputs: network.model.outputs.clone(),
-                layers: (network.model.layers.iter())
-                    .map(|layer| (layer.name.clone(), layer.shape.clone()))
-                    .collect(),
-                weights: network.weights.len(),
-                steps: network.steps,
-                holdout: network.holdout,
-            },
+            subject: task.get(SUBJECT).and_then(toml::Value::as_str).map(str::to_owned),
+            model: Model::of(&network, &schema, task),
             intended_use: vec![
                 "Research: risk and group estimates in patients like those of the hospitals below."
                     .to_owned(),
@@ -125,17 +94,27 @@ impl Card {
         let strategy = line(&model.strategy);
         writeln!(to, "Trained by {strategy} over secure sums in {rounds}.\n")?;
         writeln!(to, "## What it is\n")?;
+        match &model.outcome {
+            Some(outcome) => {
+                let style = Style { name: code, text: line };
+                writeln!(to, "- predicts: {}", outcome.styled(&style))?;
+                writeln!(to, "- gives: {}", list(&model.outputs))?;
+            }
+            None => writeln!(to, "- predicts: {}", list(&model.outputs))?,
+        }
         writeln!(to, "- reads: {}", list(&model.columns))?;
-        writeln!(to, "- predicts: {}", list(&model.outputs))?;
         let layers: Vec<String> =
             model.layers.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
         writeln!(to, "- weights: {} ({})", numbers::count(model.weights as u64), list(&layers))?;
+        if let Some(stopping) = model.stopping() {
+            writeln!(to, "- early stopping: {stopping}")?;
+        }
         if model.holdout > 0.0 {
             let share = numbers::percent(model.holdout);
             writeln!(to, "- kept out of training: {share} of patients, by a public seed")?;
         }
         bullets(to, "Intended use", &self.intended_use)?;
-        data(to, provenance)?;
+        data(to, provenance, self.subject.as_deref())?;
         privacy(to, &provenance.privacy)?;
         metrics(to, provenance)?;
         figures(to, provenance)?;
@@ -144,9 +123,12 @@ impl Card {
     }
 }
 
-fn data(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
+fn data(to: &mut String, provenance: &Provenance, subject: Option<&str>) -> std::fmt::Result {
     let data = &provenance.data;
     writeln!(to, "\n## Data\n")?;
+    if let Some(subject) = subject {
+        writeln!(to, "- subject: {}", line(subject))?;
+    }
     writeln!(to, "- hospitals: {}", data.hospitals)?;
     match data.patients {
         Some(patients) => writeln!(to, "- rows at them: {}", numbers::count(patients))?,
@@ -160,6 +142,9 @@ fn data(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
         writeln!(to, "- left out: {} ({})", line(&out.site), line(&out.reason))?;
     }
     writeln!(to, "- sums: {}", line(&provenance.mode))?;
+    if let Some(head) = &provenance.journal {
+        writeln!(to, "- journal: head digest {} of the coordinator's log", line(head))?;
+    }
     for note in &provenance.notes {
         writeln!(to, "- note: {}", line(note))?;
     }
@@ -304,8 +289,8 @@ fn limitations(provenance: &Provenance, network: &Network) -> Vec<String> {
     }
     if matches!(provenance.privacy, Guarantee::Dp { .. }) && !provenance.metrics.is_empty() {
         limits.push(
-            "The figures under \"How well it does\" come from exact sums: they stand outside of the \
-             privacy above."
+            "Figures under \"How well it does\" that come from exact sums stand outside of the privacy \
+             above; those from noised sums have a charge of their own."
                 .to_owned(),
         );
     }
@@ -320,47 +305,9 @@ fn limitations(provenance: &Provenance, network: &Network) -> Vec<String> {
     limits
 }
 
-fn list(items: &[String]) -> String {
-    const MOST: usize = 30;
-    let mut text: Vec<String> = items.iter().take(MOST).map(|item| line(item)).collect();
-    if let more @ 1.. = items.len().saturating_sub(MOST) {
-        text.push(format!("and {more} more"));
-    }
-    text.join(", ")
-}
-
-/// A text of the file on one line of a table, without a letter that writes Markdown or turns lines.
-fn line(text: &str) -> String {
-    let plain = |c: char| match c {
-        '|' | '<' | '>' => ' ',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    let mut cut = String::new();
-    for c in text.chars().take(MOST_LETTERS).map(plain) {
-        if matches!(c, '\\' | '[' | ']' | '!' | '*' | '_' | '`') {
-            cut.push('\\');
-        }
-        cut.push(c);
-    }
-    if text.chars().count() > MOST_LETTERS {
-        cut.push('…');
-    }
-    cut
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_of_a_file_writes_no_markdown() {
-        assert_eq!(
-            line("![a](b) *c* `d` e_f|\u{202e}g\n"),
-            "\\!\\[a\\](b) \\*c\\* \\`d\\` e\\_f  g "
-        );
-    }
 
     #[test]
     fn an_epsilon_is_never_shown_smaller_than_it_is() {

@@ -82,6 +82,13 @@ impl Audit {
         durable::write_now("journal", || journal.append_all(&records))?;
         Ok(())
     }
+
+    /// Digest of the last record, which covers all before it.
+    #[must_use]
+    pub fn head(&self) -> Digest {
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        Digest::from_bytes(journal.head())
+    }
 }
 
 /// What a party writes down of a round.
@@ -106,8 +113,21 @@ pub struct Event<'a> {
 /// # Errors
 /// When it is damaged or a record is not the party's.
 pub fn read(path: &Path, party: &str, key: &IdentityPublic) -> Result<Vec<AuditRecord>, Error> {
-    let entries = Journal::read(path, LABEL)?;
-    entries.iter().map(|entry| AuditRecord::open(entry, party, key)).collect()
+    read_with_head(path, party, key).map(|(records, _)| records)
+}
+
+/// [`read`], with the digest of the last record, which covers all before it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_head(
+    path: &Path,
+    party: &str,
+    key: &IdentityPublic,
+) -> Result<(Vec<AuditRecord>, Digest), Error> {
+    let (verified, entries) = Journal::snapshot(path, LABEL)?;
+    let records = entries.iter().map(|entry| AuditRecord::open(entry, party, key));
+    Ok((records.collect::<Result<_, _>>()?, Digest::from_bytes(verified.head)))
 }
 
 /// [`read`], counted.

@@ -53,9 +53,10 @@ pub(super) fn run(command: &Audit) -> Result<(), Error> {
     }
     let mut read = Vec::new();
     for (party, path) in files {
-        let records = audit::read(&path, &party, &study.identity(&party)?)?;
+        let (records, head) = audit::read_with_head(&path, &party, &study.identity(&party)?)?;
         let check = if read.len() + journals.len() > 1 { "" } else { " (no tail check)" };
-        println!("{}: {} records of {party} verified{check}", path.display(), records.len());
+        let (file, count) = (path.display(), records.len());
+        println!("{file}: {count} records of {party} verified, head {head}{check}");
         read.push(Journal { party, records });
     }
     if let Some(first) = first_disagreement(&study, &read) {

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::Error;
-use crate::model_file::ModelFile;
+use crate::model_file::{Metric, ModelFile};
 use crate::report::Floors;
 use crate::stats::Sites;
-use crate::train::{Evaluation, evaluate};
+use crate::text::columns;
+use crate::train::{Evaluated, Evaluation, evaluate};
 
 /// Options of `haima evaluate`.
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ pub(super) struct Evaluate {
     /// Fewest hospitals in a sum.
     #[arg(long, value_name = "N", default_value_t = 3)]
     min_sites: u32,
-    /// A hospital with fewer complete rows is left out.
+    /// A hospital with fewer complete patients of those asked about is left out, and named.
     #[arg(long, value_name = "N", default_value_t = 10)]
     min_local_rows: u64,
     /// Print one JSON object.
@@ -52,6 +53,11 @@ pub(super) fn run(options: &Evaluate) -> Result<(), Error> {
         (Some(column), _) => Some(Sites::Column(column.clone())),
         (None, deal) => deal.map(Sites::Deal),
     };
+    if let (None, [file], 2..) = (&sites, options.data.as_slice(), options.min_sites) {
+        let problem = "one file is a hospital; name the column of hospitals by --site, deal rows by \
+                       --deal, or give several files";
+        return Err(Error::config(file, problem));
+    }
     let with = Evaluation {
         data: options.data.clone(),
         sites,
@@ -63,20 +69,20 @@ pub(super) fn run(options: &Evaluate) -> Result<(), Error> {
         subset: options.subset.clone(),
         horizons: options.horizons.clone(),
     };
-    eprintln!("simulation: plain sums in one process; exact: no differential privacy");
     let found = evaluate(&model, &options.model, &with)?;
+    eprintln!("simulation: plain sums in one process; exact: no differential privacy");
     for out in &found.excluded {
-        eprintln!("left out {}: {}", out.site, out.reason);
+        eprintln!("left out: hospital {}: {}", out.site, out.reason);
+    }
+    for note in &found.notes {
+        eprintln!("note: {note}");
     }
     if options.card {
-        let Some(over) = found.metrics.first().map(|metric| metric.over.clone()) else {
+        if found.metrics.is_empty() {
             let problem = "--card: there are no figures; too few patients have the outcome";
             return Err(Error::config(&options.model, problem));
-        };
-        // Earlier figures of other patients stay.
-        let metrics = &mut model.provenance.metrics;
-        metrics.retain(|metric| metric.over != over);
-        metrics.extend(found.metrics.iter().cloned());
+        }
+        found.add_to(&mut model.provenance);
         model.write(&options.model)?;
         eprintln!("figures are in the card of {}", options.model.display());
     }
@@ -84,15 +90,23 @@ pub(super) fn run(options: &Evaluate) -> Result<(), Error> {
         println!("{}", found.result);
         return Ok(());
     }
-    for metric in &found.metrics {
+    print!("{}", table(&found));
+    Ok(())
+}
+
+/// The figures, one a line, and over whom.
+fn table(found: &Evaluated) -> String {
+    let row = |metric: &Metric| {
         let interval = match (metric.lo, metric.hi) {
-            (Some(lo), Some(hi)) => format!("  (95% interval {lo:.3} to {hi:.3})"),
+            (Some(lo), Some(hi)) => format!("95% interval {lo:.3} to {hi:.3}"),
             _ => String::new(),
         };
-        println!("{:<18} {:.3}{interval}", metric.name, metric.value);
-    }
+        vec![metric.name.clone(), format!("{:.3}", metric.value), interval]
+    };
+    let rows: Vec<Vec<String>> = found.metrics.iter().map(row).collect();
+    let mut text = columns(&rows);
     if let Some(metric) = found.metrics.first() {
-        println!("over {}", metric.over);
+        text += &format!("over {}\n", metric.over);
     }
-    Ok(())
+    text
 }

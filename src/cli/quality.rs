@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use haima_fl_core::quality::{self, By, ColumnReport, Quality};
-use haima_fl_core::schema::Schema;
+use haima_fl_core::schema::{PatientKey, Schema};
 
 use crate::Error;
+use crate::model_file::patients::Patients;
 use crate::text::columns;
 
 /// Faults and pairs that are shown without `--all`.
@@ -23,6 +24,10 @@ pub(super) struct Check {
     /// The network's schema: a file of it alone, or a study or manifest that has it as `[schema]`.
     #[arg(long)]
     schema: PathBuf,
+    /// Of a pooled file: the column that names the hospital, which is not read; by default the
+    /// `site_column` of a study's template.
+    #[arg(long, visible_alias = "site-column", value_name = "COLUMN")]
+    site: Option<String>,
     /// Print the report as JSON (`haima.quality/1`). It quotes fields of the file.
     #[arg(long)]
     json: bool,
@@ -33,8 +38,26 @@ pub(super) struct Check {
 
 /// Checks a file; fails where intake would refuse it, after the whole report.
 pub(super) fn run(command: &Check) -> Result<(), Error> {
-    let Check { data, schema, json, all } = command;
-    let schema = read_schema(schema)?;
+    let Check { data, schema, site, json, all } = command;
+    let (mut schema, site_column) = read_schema(schema)?;
+    // What has no header that can be read has that as its fault, below.
+    let header = Patients::open(data).map_or(Vec::new(), |file| file.names().to_vec());
+    if let Some(column) = site
+        && !header.is_empty()
+        && !header.contains(column)
+    {
+        let problem = format!("no column {column:?} (--site); it has {}", header.join(", "));
+        return Err(Error::config(data, problem));
+    }
+    let pooled = site.clone().or(site_column).filter(|column| header.contains(column));
+    let pooled = pooled.filter(|column| !is_named(&schema, column));
+    if let Some(column) = &pooled {
+        schema.ignore.push(column.clone());
+        eprintln!(
+            "note: `{column}` names the hospital of each row and is not read; a hospital's own file \
+             must not have it"
+        );
+    }
     let file = File::open(data).map_err(|error| Error::file(data, error))?;
     let name = data.file_name().unwrap_or(data.as_os_str()).to_string_lossy();
     let report = quality::check(&name, file, &schema);
@@ -43,7 +66,8 @@ pub(super) fn run(command: &Check) -> Result<(), Error> {
             .map_err(|error| Error::config(data, error.to_string()))?;
         println!("{text}");
     } else {
-        print!("{}", show(&report, if *all { usize::MAX } else { SHOWN }));
+        let shown = if *all { usize::MAX } else { SHOWN };
+        print!("{}", show(&report, &header, pooled.as_deref(), shown));
     }
     if report.accepted {
         return Ok(());
@@ -52,25 +76,37 @@ pub(super) fn run(command: &Check) -> Result<(), Error> {
     Err(Error::config(data, format!("{count} fault{s}; a site would refuse this file")))
 }
 
-fn read_schema(path: &Path) -> Result<Schema, Error> {
+/// The schema, and the column by which the study's template splits a pooled file.
+fn read_schema(path: &Path) -> Result<(Schema, Option<String>), Error> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| Error::config(path, error.to_string()))?;
-    let schema = table.get("schema").and_then(toml::Value::as_table).unwrap_or(&table);
-    Schema::from_toml(schema).map_err(|error| Error::config(path, error.to_string()))
+    let own = table.get("schema").and_then(toml::Value::as_table);
+    let schema = Schema::from_toml(own.unwrap_or(&table));
+    let schema = schema.map_err(|error| Error::config(path, error.to_string()))?;
+    let site_column = own.and_then(|_| table.get("site_column")?.as_str());
+    Ok((schema, site_column.map(str::to_owned)))
+}
+
+/// Whether a schema says anything of a column.
+fn is_named(schema: &Schema, name: &str) -> bool {
+    matches!(&schema.patient, PatientKey::Column(key) if key == name)
+        || schema.columns.iter().any(|column| column.name == name)
+        || schema.ignore.iter().any(|ignored| ignored == name)
 }
 
 fn plural(count: u64) -> (u64, &'static str) {
     (count, if count == 1 { "" } else { "s" })
 }
 
-fn show(report: &Quality, shown: usize) -> String {
+fn show(report: &Quality, header: &[String], pooled: Option<&str>, shown: usize) -> String {
+    let reports = in_order_of(header, &report.columns);
     let mut text = String::new();
     let (rows, s) = plural(report.rows);
     let (patients, p) = plural(report.patients);
     let _ = writeln!(text, "{}: {rows} row{s}, {patients} patient{p}\n", report.file);
-    text.push_str(&table(&report.columns));
-    let odd: Vec<String> = report.columns.iter().flat_map(oddities).collect();
+    text.push_str(&table(&reports));
+    let odd: Vec<String> = reports.iter().flat_map(|column| oddities(column)).collect();
     part(&mut text, "Look at", &odd, odd.len() as u64, usize::MAX);
     let alike = report.alike.iter().map(|pair| {
         let by = match pair.by {
@@ -96,9 +132,25 @@ fn show(report: &Quality, shown: usize) -> String {
     });
     part(&mut text, "Faults", &faults.collect::<Vec<_>>(), report.fault_count, shown);
     if report.accepted {
-        text.push_str("\nNo faults: a site takes this file.\n");
+        text.push_str(&match pooled {
+            None => "\nNo faults: a site takes this file.\n".to_owned(),
+            Some(column) => {
+                format!("\nNo faults: each site takes its rows of this file, without `{column}`.\n")
+            }
+        });
     }
     text
+}
+
+/// Reports in the order of the file's header; columns that it lacks come last.
+fn in_order_of<'a>(header: &[String], reports: &'a [ColumnReport]) -> Vec<&'a ColumnReport> {
+    let place = |report: &&ColumnReport| {
+        let own = report.header.as_ref();
+        own.and_then(|own| header.iter().position(|name| name == own)).unwrap_or(usize::MAX)
+    };
+    let mut sorted: Vec<&ColumnReport> = reports.iter().collect();
+    sorted.sort_by_key(place);
+    sorted
 }
 
 /// A problem that names hundreds of levels, cut.
@@ -126,7 +178,7 @@ fn part(text: &mut String, heading: &str, lines: &[String], count: u64, shown: u
     }
 }
 
-fn table(reports: &[ColumnReport]) -> String {
+fn table(reports: &[&ColumnReport]) -> String {
     let heading =
         ["column", "missing", "least", "median", "most", "at ends", "outside", "unreadable"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
@@ -207,7 +259,19 @@ mod tests {
 
     fn shown(text: &str, most: usize) -> String {
         let schema = Schema::from_toml(&SCHEMA.parse().unwrap()).unwrap();
-        show(&quality::check("a.csv", text.as_bytes(), &schema), most)
+        let header: Vec<String> =
+            text.lines().next().unwrap_or_default().split(',').map(str::to_owned).collect();
+        show(&quality::check("a.csv", text.as_bytes(), &schema), &header, None, most)
+    }
+
+    #[test]
+    fn columns_stand_in_the_order_of_the_file() {
+        let text = shown("sex,id,hb [g/L]\nF,1,130\nM,2,140\n", 20);
+        let at = |column: &str| text.find(&format!("\n{column} ")).unwrap();
+        assert!(at("sex") < at("hb [g/L]"), "{text}");
+        let without = shown("sex,id\nF,1\n", 20);
+        let last = without.find("\nhb ").unwrap();
+        assert!(without.find("\nsex ").unwrap() < last, "{without}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::card::{Card, promise};
 use crate::model_file::{Guarantee, ModelFile};
 use crate::report::{Floors, numbers};
 use crate::stats::{Sites, Summing, Task};
-use crate::train::{self, Progress, Request};
+use crate::train::{Progress, Request, Training};
 
 /// Options of `haima train`.
 #[derive(Debug, Args)]
@@ -23,7 +23,7 @@ pub(super) struct Train {
     /// Pooled CSV of all hospitals, with --site or --deal; or repeated, a file a hospital.
     #[arg(long, value_name = "FILE", required = true)]
     data: Vec<PathBuf>,
-    /// Column that splits a pooled file into hospitals.
+    /// Column that splits a pooled file into hospitals; by default the `site_column` of a template.
     #[arg(long, visible_alias = "site-column", value_name = "COLUMN", conflicts_with = "deal")]
     site: Option<String>,
     /// Instead of --site: deal the rows out in turn to so many hospitals.
@@ -38,8 +38,8 @@ pub(super) struct Train {
     /// Number of SMPC nodes: processes with --sum nodes; those whose noise a simulation adds.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
     nodes: u8,
-    /// Where the model is written, e.g. relapse.haima.
-    #[arg(long, value_name = "MODEL", required_unless_present = "json")]
+    /// Where the model is written, e.g. relapse.haima. This or --json has to be given.
+    #[arg(long, value_name = "MODEL")]
     out: Option<PathBuf>,
     /// Write all that is needed to go on, after every round of a simulation.
     #[arg(long, value_name = "FILE")]
@@ -70,20 +70,26 @@ enum How {
 
 /// Trains, writes the model and says what came out.
 pub(super) fn run(options: &Train) -> Result<(), Error> {
-    if let Some(out) = &options.out {
-        can_be_written(out)?;
-        has_a_model(&options.task)?;
+    match &options.out {
+        Some(out) => {
+            can_be_written(out)?;
+            has_a_model(&options.task)?;
+        }
+        None if options.json => {}
+        None => {
+            return Err(Error::Config {
+                file: "options".into(),
+                problem: "neither --out nor --json: nothing would be left of the training; give \
+                          --out MODEL for a model file, or --json to print the network"
+                    .into(),
+            });
+        }
     }
     let sites = match (&options.site, options.deal) {
         (Some(column), _) => Some(Sites::Column(column.clone())),
         (None, Some(sites)) => Some(Sites::Deal(sites)),
         (None, None) => None,
     };
-    if let (None, [file]) = (&sites, options.data.as_slice()) {
-        let problem = "one file is a hospital; name the column of hospitals by --site, deal rows by \
-                       --deal, or give several files";
-        return Err(Error::config(file, problem));
-    }
     let request = Request {
         task: options.task.clone(),
         data: options.data.clone(),
@@ -103,12 +109,18 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
         checkpoint: options.checkpoint.clone(),
         resume: options.resume.clone(),
     };
+    let training = Training::new(&request)?;
     if options.sum == How::Plain {
         eprintln!("simulation: plain sums in one process, which sees every row");
     }
+    // Before the rounds, which may take long: a reader may not want them any more.
+    let known = training.notes().to_vec();
+    for note in &known {
+        eprintln!("note: {note}");
+    }
     let started = Instant::now();
     let (mut progress, mut unfinished) = (progress(), false);
-    let model = train::run(&request, &mut |at| {
+    let model = training.run(&mut |at| {
         unfinished = at.round < at.rounds;
         progress(at);
     });
@@ -117,7 +129,7 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
         eprintln!();
     }
     let model = model?;
-    for note in &model.provenance.notes {
+    for note in model.provenance.notes.iter().filter(|note| !known.contains(note)) {
         eprintln!("note: {note}");
     }
     if let Some(out) = &options.out {
@@ -201,10 +213,12 @@ fn object(model: &ModelFile) -> Value {
 fn summary(model: &ModelFile, options: &Train, started: Instant) -> Result<String, Error> {
     let card = Card::of(model)?;
     let (own, provenance) = (&card.model, &model.provenance);
-    let mut lines = vec![
-        format!("model    {} {} by {}", own.name, own.version, own.strategy),
+    let mut lines = vec![format!("model    {} {} by {}", own.name, own.version, own.strategy)];
+    lines.extend(card.subject.as_ref().map(|subject| format!("of       {subject}")));
+    lines.extend(own.outcome.as_ref().map(|outcome| format!("predicts {}", outcome.in_words())));
+    lines.extend([
+        format!("gives    {}", own.outputs.join(", ")),
         format!("reads    {}", own.columns.join(", ")),
-        format!("predicts {}", own.outputs.join(", ")),
         format!(
             "trained  {} weights in {} over {}, {:.1} s",
             numbers::count(own.weights as u64),
@@ -212,8 +226,9 @@ fn summary(model: &ModelFile, options: &Train, started: Instant) -> Result<Strin
             numbers::counted(provenance.data.hospitals, "hospital", "hospitals"),
             started.elapsed().as_secs_f64()
         ),
-        format!("sums     {}", provenance.mode),
-    ];
+    ]);
+    lines.extend(own.stopping().map(|stopping| format!("stopping early stopping {stopping}")));
+    lines.push(format!("sums     {}", provenance.mode));
     let mut facts = promise(&provenance.privacy).into_iter();
     lines.extend(facts.next().map(|fact| format!("privacy  {fact}")));
     lines.extend(facts.map(|fact| format!("         {fact}")));

@@ -2,12 +2,14 @@
 //!
 //! `hub` is what sites are told and served, `service` its gRPC face, `events` the progress that
 //! others watch, `rounds` what it has announced, `board` where masked
-//! messages change hands, `study` runs the manifest's tasks in order and fills the report.
+//! messages change hands, `study` runs the manifest's tasks in order and fills the report, `models`
+//! writes a file for each model that they trained.
 
 pub mod board;
 mod config;
 pub mod events;
 pub mod hub;
+pub(crate) mod models;
 mod record;
 pub mod rounds;
 mod service;

@@ -52,7 +52,7 @@ pub(super) fn report(
         .map(|entry| step(network, config, &plan, entry, results.get(&entry.id), timing, &log))
         .collect::<Result<_, _>>()?;
     report.plan = committed(manifest, &plan)?;
-    (report.excluded, report.warnings) = absences(network, &log);
+    (report.excluded, report.warnings) = absences(manifest, &log.iter().collect::<Vec<_>>());
     report.ledger = ledgers(network);
     report.parties = parties(network);
     report.manifest_digest = network.manifest_digest.to_string();
@@ -135,7 +135,8 @@ fn thousands(n: u64) -> String {
     text
 }
 
-fn of_task<'a>(log: &'a [Event], task: &'a str) -> impl Iterator<Item = &'a Event> {
+/// The attempts of a task.
+pub(super) fn of_task<'a>(log: &'a [Event], task: &'a str) -> impl Iterator<Item = &'a Event> {
     log.iter().filter(move |event| match event {
         Event::Released { round, .. } | Event::Failed { round, .. } => round.task == task,
         _ => false,
@@ -318,10 +319,10 @@ fn checks() -> Vec<Check> {
 
 /// Sites that are in no released sum, with the reason; and a warning for each that is in some, but
 /// whose proof failed in others.
-fn absences(network: &Network, log: &[Event]) -> (Vec<Excluded>, Vec<String>) {
+pub(super) fn absences(manifest: &Manifest, log: &[&Event]) -> (Vec<Excluded>, Vec<String>) {
     let (mut excluded, mut warnings) = (Vec::new(), Vec::new());
     let sums = log.iter().filter(|event| matches!(event, Event::Released { .. })).count();
-    for site in &network.manifest.sites {
+    for site in &manifest.sites {
         let (mut present, mut failed) = (0, 0);
         for event in log {
             if let Event::Released { accepted, refused, .. } = event {

@@ -1,4 +1,5 @@
-//! Runs a study: waits for the parties, runs the manifest's tasks in order, writes the report.
+//! Runs a study: waits for the parties, runs the manifest's tasks in order, writes the report and the
+//! models.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tonic::transport::Server;
 use super::config::Config;
 use super::events::{Event, Events};
 use super::hub::Hub;
+use super::models::Ended;
 use super::record::{Timing, report};
 use super::rounds::Announced;
 use super::service::Service;
@@ -39,7 +41,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Missing sites that a line of the log names.
 const NAMED: usize = 10;
 
-/// Runs the study of a configuration to its end and writes the report to its `out` folder.
+/// Runs the study of a configuration to its end and writes the report and the models that it trained
+/// to its `out` folder.
 ///
 /// # Errors
 /// When a party is missing, a step cannot be released, or a task cannot use its sum. What was
@@ -95,6 +98,17 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
     let timing = Timing { started, finished, tasks: timings };
     let report = report(&network, config, &results, &timing)?;
     crate::report::write(&config.out, &report).map_err(|e| Error::file(&config.out, e))?;
+    let log = network.events.log();
+    let ended = Ended {
+        manifest: &manifest,
+        about: &config.about,
+        results: &results,
+        log: &log,
+        mode: &report.mode,
+        committed: report.plan.as_ref(),
+        journal: network.audit.head(),
+    };
+    let outcome = outcome.and(ended.write(&config.out));
     if outcome.is_ok() {
         network.events.tell(Event::Done);
     }

@@ -17,6 +17,7 @@ use super::screen::Screen;
 use crate::Error;
 use crate::budget;
 use crate::coordinator::events::Event;
+use crate::coordinator::models;
 use crate::pooled::{site_name, split};
 use crate::provision::{Study, Timing};
 use crate::report::{Comparison, StepResult, StudyReport};
@@ -87,8 +88,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
         event => screen.show(event),
     })?;
     crate::provision::plan::write(&options.out, &network.manifest)?;
-    let report = network.folder("coordinator")?.join("out/report.json");
-    let mut report: StudyReport = read_json(&report)?;
+    let made = network.folder("coordinator")?.join("out");
+    let mut report: StudyReport = read_json(&made.join("report.json"))?;
+    copy_models(&made.join(models::FOLDER), &options.out.join(models::FOLDER))?;
     drop(network);
 
     report.comparison = compare(&plan, &report, &cohorts, &screen)?;
@@ -215,6 +217,20 @@ fn locate(plan: &Plan, data: &Path) -> Option<Error> {
 fn read_json(path: &Path) -> Result<StudyReport, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     serde_json::from_str(&text).map_err(|e| Error::config(path, e.to_string()))
+}
+
+/// Copies the files of trained models, if the study left any.
+fn copy_models(from: &Path, to: &Path) -> Result<(), Error> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(to).map_err(|e| Error::file(to, e))?;
+    for entry in std::fs::read_dir(from).map_err(|e| Error::file(from, e))? {
+        let entry = entry.map_err(|e| Error::file(from, e))?;
+        let copied = std::fs::copy(entry.path(), to.join(entry.file_name()));
+        copied.map_err(|e| Error::file(&entry.path(), e))?;
+    }
+    Ok(())
 }
 
 /// The network's twin without noise, trained in this process over the demo's own copy of the data.

@@ -15,6 +15,9 @@
 //! is a model that its own schema does not fit. The digests find damage. They are no signature.
 
 mod archive;
+pub(crate) mod guarantee;
+pub(crate) mod making;
+pub(crate) mod metrics;
 #[cfg(feature = "cli")]
 pub(crate) mod patients;
 mod provenance;

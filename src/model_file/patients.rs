@@ -68,6 +68,11 @@ impl<'a, R: Read> Patients<'a, R> {
         Ok(Self { path, names, above, end, behind, rest })
     }
 
+    /// Names of the header, in its order.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Whether a column of that name is there, in whatever unit.
     pub(crate) fn has(&self, column: &str) -> bool {
         self.names.iter().any(|name| name == column || without_unit(name) == Some(column))

@@ -13,7 +13,7 @@ pub const SCHEMA: &str = "haima.provenance/1";
 pub struct Provenance {
     /// [`SCHEMA`].
     pub schema: String,
-    /// Task, version and parameters, as the task file has them.
+    /// Task, version and parameters, as the task file or the study's manifest has them.
     pub task: toml::Table,
     /// How sums were made: a simulation, nodes, masked.
     pub mode: String,
@@ -29,6 +29,10 @@ pub struct Provenance {
     /// What a reader has to know beside it.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// Digest of the last record of the coordinator's log, which covers all before it; a study's
+    /// model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
 }
 
 impl Provenance {

@@ -21,6 +21,7 @@ mod infer;
 pub(crate) mod protocol;
 mod show;
 pub(crate) mod task_file;
+mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ pub use figure::figure;
 use hospitals::Hospitals;
 pub use show::show;
 pub use task_file::Task;
+pub(crate) use template::Template;
 
 /// What to compute, from what, and how.
 #[derive(Clone, Debug)]
@@ -179,7 +181,7 @@ fn prepare(request: &Request) -> Result<Prepared, Error> {
         task.params.insert("grid".into(), exact_grid(&table, &task)?.into());
     }
     let schema_text = match &request.schema {
-        Some(path) => read_schema(path)?,
+        Some(path) => Template::read(path)?.schema_for(&request.sites),
         None => {
             notes.push(
                 "the schema was inferred from the data: fine on one machine, not in a study".into(),
@@ -236,17 +238,6 @@ pub(crate) fn inferred_schema(
 
 pub(crate) fn distinct(names: &[String]) -> impl Iterator<Item = &str> {
     names.iter().map(String::as_str).collect::<BTreeSet<&str>>().into_iter()
-}
-
-/// The schema of a file that holds one, or of a study's template or manifest.
-pub(crate) fn read_schema(path: &std::path::Path) -> Result<toml::Table, Error> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-    let mut file: toml::Table =
-        text.parse().map_err(|e: toml::de::Error| Error::config(path, e.to_string()))?;
-    match file.remove("schema") {
-        Some(toml::Value::Table(schema)) => Ok(schema),
-        _ => Ok(file),
-    }
 }
 
 /// Columns that a task's parameters name, by what they are for.

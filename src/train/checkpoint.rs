@@ -17,9 +17,9 @@ use serde_json::Value;
 
 use super::Prepared;
 use super::privacy::Target;
-use super::provenance::digest;
 use crate::Error;
 use crate::model_file::bounded;
+use crate::model_file::making::digest;
 
 /// Form of the file.
 const SCHEMA: &str = "haima.checkpoint/1";
@@ -73,7 +73,7 @@ impl Identity {
         let (task, own) = (&prepared.task, &prepared.hospitals);
         let privacy = match prepared.target {
             Target::Exact => "exact".to_owned(),
-            Target::Dp { epsilon, delta, accountant } => {
+            Target::Dp { epsilon, delta, accountant, .. } => {
                 format!("{} {} {accountant:?}", epsilon.to_bits(), delta.to_bits())
             }
         };
@@ -137,8 +137,16 @@ impl Checkpoint {
     pub(super) fn read(path: &Path, of: &Identity) -> Result<Self, Error> {
         let fault = |problem: String| Error::config(path, problem);
         let bytes = bounded(path, MOST_BYTES)?;
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| fault(format!("is no checkpoint: {error}")))?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            fault(match error.is_eof() {
+                true => format!(
+                    "is cut short: it ends after {} bytes, in the middle; copy it anew from where \
+                     it was written, or start the training anew",
+                    bytes.len()
+                ),
+                false => format!("is no checkpoint: {error}; give a file that --checkpoint wrote"),
+            })
+        })?;
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("none").to_owned();
         let (form, made_by) = (text("schema"), text("made_by"));
         if form != SCHEMA || made_by != crate::version() {

@@ -3,12 +3,14 @@
 //!
 //! The class is exact, over sums in this process: a study evaluates under its own budget, by a task
 //! `validate` after its `train`. Patients that the training used are not counted where the model kept
-//! others out.
+//! others out. A hospital that is left out for having too few of them is named, on the card too: how
+//! well a model does is then said of the others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use haima_fl_core::cohort::Cohort;
+use haima_fl_core::learn::model::Kind;
 use haima_fl_core::registry::{self, Finished};
 use haima_fl_core::results::network::Network;
 use haima_fl_core::schema::Schema;
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::model_file::patients::Patients;
-use crate::model_file::{Metric, ModelFile};
+use crate::model_file::{Metric, ModelFile, Provenance, metrics};
 use crate::pooled::Table;
 use crate::report::{Excluded, Floors, numbers};
 use crate::stats::hospitals::{Hospitals, plain_sums};
@@ -29,6 +31,8 @@ use crate::stats::{self, Sites};
 const MODEL: &str = "model";
 /// Columns by which a model says what it predicts.
 const OUTCOME: [&str; 3] = ["outcome", "time", "event"];
+/// How a task's note of a floor begins; it does not know of whom.
+const BELOW: &str = "fewer complete rows than the site's floor";
 
 /// What to evaluate on, and how.
 #[derive(Clone, Debug)]
@@ -56,6 +60,27 @@ pub struct Evaluated {
     pub hospitals: usize,
     /// Hospitals left out.
     pub excluded: Vec<Excluded>,
+    /// Of whom the figures are.
+    pub whom: &'static str,
+    /// Why a figure is missing that could be had elsewhere.
+    pub notes: Vec<String>,
+}
+
+impl Evaluated {
+    /// Adds the figures to a model's card, with the hospitals that are left out. Earlier figures of
+    /// other patients stay.
+    pub fn add_to(&self, provenance: &mut Provenance) {
+        let over: Vec<&String> = self.metrics.iter().map(|metric| &metric.over).collect();
+        provenance.metrics.retain(|metric| !over.contains(&&metric.over));
+        provenance.metrics.extend(self.metrics.iter().cloned());
+        let of = format!("evaluated on {}: hospital ", self.whom);
+        provenance.notes.retain(|note| !note.starts_with(&of));
+        provenance.notes.extend(self.excluded.iter().map(|out| {
+            // How many rows it has in all is no matter of the card's readers.
+            let reason = out.reason.split(" (").next().unwrap_or_default();
+            format!("{of}{} is left out: {reason}", out.site)
+        }));
+    }
 }
 
 /// Evaluates a model over sums of hospitals.
@@ -64,7 +89,9 @@ pub struct Evaluated {
 /// When the data do not fit the model's schema (with file, line and column), too few hospitals have
 /// enough patients, or the model predicts nothing that `validate` judges.
 pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Evaluated, Error> {
+    can_be_judged(model, path)?;
     let network = model.parsed()?;
+    let whom = metrics::whom(with.subset.as_deref(), network.holdout);
     let hospitals = hospitals(model, path, with)?;
     let params = params(model, &network, with);
     let finished: Finished = BTreeMap::from([(MODEL.to_owned(), model.network.clone())]);
@@ -72,28 +99,85 @@ pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Eva
         || registry::open(validate::NAME, validate::VERSION, &params, &hospitals.schema, &finished);
     let mut run = open().map_err(|error| Error::config(path, error.to_string()))?;
     let file = with.data.first().map_or(path, PathBuf::as_path);
-    let (taken, excluded) = hospitals.floors(run.as_ref(), &with.floors, file)?;
+    let (taken, mut excluded) =
+        hospitals.floors(run.as_ref(), &with.floors, file).map_err(|error| match error {
+            Error::Config { file, problem } => {
+                Error::Config { file, problem: of_whom(&problem, whom) + " (--min-local-rows)" }
+            }
+            error => error,
+        })?;
+    for out in &mut excluded {
+        out.reason = of_whom(&out.reason, whom);
+    }
     let cohorts = hospitals.of(&taken);
     let mut sums = plain_sums(&cohorts, hospitals.max_patients, &with.floors, open)?;
     let mut result = drive(run.as_mut(), &mut sums)?;
-    let over = format!(
-        "{} of {}, {}, exact sums",
+    let mut over = format!(
+        "{} of {}, {whom}, exact sums",
         numbers::counted(
             result.get("n").and_then(Value::as_u64).unwrap_or(0),
             "patient",
             "patients"
         ),
         numbers::counted(taken.len() as u64, "hospital", "hospitals"),
-        whom(&network, with.subset.as_deref())
     );
-    let metrics = metrics(&result, &over);
+    if !excluded.is_empty() {
+        over += &format!(", {} left out", excluded.len());
+    }
+    let metrics = metrics::of_validation(&result, &over);
     if let Some(result) = result.as_object_mut() {
         result.insert("mode".into(), stats::Summing::Plain.mode().into());
         result.insert("excluded".into(), json!(excluded));
         let note = "exact: no differential privacy";
         result.insert("privacy".into(), json!({ "class": "exact", "note": note }));
     }
-    Ok(Evaluated { result, metrics, hospitals: taken.len(), excluded })
+    let notes = notes(&result);
+    Ok(Evaluated { result, metrics, hospitals: taken.len(), excluded, whom, notes })
+}
+
+/// Refuses what `validate` has no question for.
+fn can_be_judged(model: &ModelFile, path: &Path) -> Result<(), Error> {
+    let trained = model.open()?;
+    let outputs = trained.model().outputs();
+    match trained.model().kind() {
+        Kind::Binary | Kind::Classes | Kind::Survival => Ok(()),
+        Kind::Competing => {
+            let risks: Vec<&str> = outputs
+                .iter()
+                .map(String::as_str)
+                .filter(|name| name.starts_with("risk_"))
+                .collect();
+            let problem = format!(
+                "predicts competing risks, and `haima evaluate` judges one outcome. In a study, \
+                 `validate` ranks one cause at a time: `class` one of {}, and as `event` a flag of \
+                 that cause; `haima predict --json` has every patient's incidences",
+                risks.join(", ")
+            );
+            Err(Error::config(path, problem))
+        }
+        Kind::Reconstruction => {
+            let problem = "predicts no outcome, only its own inputs again: there is nothing to judge \
+                           it by";
+            Err(Error::config(path, problem))
+        }
+    }
+}
+
+/// A reason of the floor, saying whose number it is.
+fn of_whom(reason: &str, whom: &str) -> String {
+    let patients = if whom.starts_with("all") { "complete patients" } else { whom };
+    reason.replace(BELOW, &format!("fewer {patients} than the floor"))
+}
+
+/// Why a validation lacks a figure.
+fn notes(result: &Value) -> Vec<String> {
+    let list = |path: &str| result.pointer(path).and_then(Value::as_array).into_iter().flatten();
+    let own = list("/binary/probability/notes").filter_map(Value::as_str).map(str::to_owned);
+    let at = list("/survival/horizons").filter_map(|horizon| {
+        let note = horizon.get("note")?.as_str()?;
+        Some(format!("at {}: {note}", horizon.get("time")?.as_f64()?))
+    });
+    own.chain(at).collect()
 }
 
 fn hospitals(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Hospitals, Error> {
@@ -165,41 +249,4 @@ fn params(model: &ModelFile, network: &Network, with: &Evaluation) -> toml::Tabl
         params.insert("subset".into(), subset.as_str().into());
     }
     params
-}
-
-/// Of whom the figures are. Where nobody was kept out, all may have trained it.
-fn whom(network: &Network, subset: Option<&str>) -> &'static str {
-    match (subset, network.holdout > 0.0) {
-        (Some("holdout"), _) | (None, true) => "held-out patients",
-        (Some("training"), _) => "training patients",
-        _ => "all patients, those who trained it among them if they are here",
-    }
-}
-
-/// The figures of a validation that a card shows.
-fn metrics(result: &Value, over: &str) -> Vec<Metric> {
-    let mut metrics = Vec::new();
-    let mut share = |name: String, share: &Value| {
-        if let Some(value) = share.get("value").and_then(Value::as_f64) {
-            let end = |key: &str| share.get(key).and_then(Value::as_f64);
-            metrics.push(Metric { name, value, lo: end("lo"), hi: end("hi"), over: over.into() });
-        }
-    };
-    let at = |path: &str| result.pointer(path).unwrap_or(&Value::Null).clone();
-    let plain = |value: &Value| json!({ "value": value });
-    share("AUC".into(), &at("/binary/auc"));
-    share("Brier score".into(), &plain(&at("/binary/probability/brier")));
-    share("calibration slope".into(), &plain(&at("/binary/probability/recalibration/slope/coef")));
-    share("C-index".into(), &at("/survival/c_index"));
-    for horizon in at("/survival/horizons").as_array().into_iter().flatten() {
-        let time = horizon.get("time").and_then(Value::as_f64).unwrap_or(f64::NAN);
-        share(format!("AUC at {time}"), &plain(horizon.get("auc").unwrap_or(&Value::Null)));
-    }
-    share("macro AUC".into(), &at("/classes/macro_auc"));
-    for class in at("/classes/classes").as_array().into_iter().flatten() {
-        let name = class.get("name").and_then(Value::as_str).unwrap_or_default();
-        share(format!("AUC of {name}"), class.get("auc").unwrap_or(&Value::Null));
-    }
-    share("accuracy".into(), &plain(&at("/classes/accuracy")));
-    metrics
 }

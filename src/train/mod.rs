@@ -8,25 +8,27 @@
 //! is as large as that of the nodes, but it protects nobody: all rows are on this machine.
 
 mod checkpoint;
+mod data;
 mod evaluation;
+mod parameters;
 mod privacy;
 mod provenance;
 mod simulation;
 
 use std::path::PathBuf;
 
-use haima_fl_core::schema::Schema;
 use haima_fl_core::task::Run;
 use haima_fl_core::tasks::train;
+use haima_smpc_node::plan::TaskPlan;
 
 use crate::Error;
 use crate::model_file::ModelFile;
-use crate::pooled::Table;
 use crate::provision::TaskTemplate;
-use crate::report::Floors;
+use crate::report::{Excluded, Floors};
 use crate::stats::hospitals::Hospitals;
 use crate::stats::protocol::{self, Job};
-use crate::stats::{self, Sites, Summing, Task};
+use crate::stats::{Sites, Summing, Task};
+use data::Data;
 pub use evaluation::{Evaluated, Evaluation, evaluate};
 use privacy::Target;
 pub use simulation::Progress;
@@ -54,16 +56,29 @@ pub struct Request {
     pub resume: Option<PathBuf>,
 }
 
-/// A training, checked and ready to run.
-pub(crate) struct Prepared<'a> {
+/// A training whose task file, data and schema fit one another.
+struct Prepared<'a> {
     request: &'a Request,
     task: Task,
     target: Target,
     hospitals: Hospitals,
     floors: Floors,
     schema_inferred: bool,
+    /// Whom the study is about, by its template.
+    subject: Option<String>,
     notes: Vec<String>,
     steps: u32,
+}
+
+/// A training that can begin: hospitals enough, and noise that reaches its target.
+pub(crate) struct Training<'a> {
+    prepared: Prepared<'a>,
+    run: Box<dyn Run>,
+    taken: Vec<String>,
+    excluded: Vec<Excluded>,
+    committed: Option<TaskPlan>,
+    /// Hospitals that masked mode lets be the coordinator's.
+    corrupt: Option<u32>,
 }
 
 /// Trains a model.
@@ -72,29 +87,47 @@ pub(crate) struct Prepared<'a> {
 /// When task file, data and schema do not fit one another (with file and key), too few hospitals have
 /// enough patients, no noise reaches the target, or the training fails.
 pub fn run(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<ModelFile, Error> {
-    let prepared = Prepared::new(request)?;
-    let run = prepared.start()?;
-    let (taken, excluded) = prepared.hospitals.floors(
-        run.as_ref(),
-        &prepared.floors,
-        request.data.first().unwrap_or(&request.task),
-    )?;
-    let job = prepared.job(run.as_ref())?;
-    let committed = job.committed()?;
-    let rate = run.query().map_or(1.0, |query| query.rate);
-    let corrupt = job.study().terms(prepared.hospitals.cohorts.len()).map(|terms| terms.corrupt);
-    let (result, resumes) = match request.summing {
-        Summing::Plain => simulation::run(&prepared, run, &taken, committed.as_ref(), progress)?,
-        Summing::Nodes(_) | Summing::Masked => (job.run()?, 0),
-    };
-    let guarantee = privacy::guarantee(&prepared, &result, rate, committed.as_ref(), corrupt)?;
-    let mut provenance = provenance::of(&prepared, &result, guarantee, taken.len(), excluded)?;
-    if resumes > 0 {
-        let note = "the training stopped and went on from a checkpoint, times";
-        provenance.notes.push(format!("{note}: {resumes}"));
+    Training::new(request)?.run(progress)
+}
+
+impl<'a> Training<'a> {
+    /// Checks everything that can be checked before the first sum.
+    pub(crate) fn new(request: &'a Request) -> Result<Self, Error> {
+        let prepared = Prepared::new(request)?;
+        let run = prepared.start()?;
+        let file = request.data.first().unwrap_or(&request.task);
+        let (taken, excluded) = prepared.hospitals.floors(run.as_ref(), &prepared.floors, file)?;
+        let (committed, corrupt) = {
+            let job = prepared.job(run.as_ref())?;
+            let terms = job.study().terms(prepared.hospitals.cohorts.len());
+            (job.committed()?, terms.map(|terms| terms.corrupt))
+        };
+        Ok(Self { prepared, run, taken, excluded, committed, corrupt })
     }
-    let study_schema = prepared.hospitals.schema_text;
-    Ok(ModelFile { network: result, study_schema, provenance })
+
+    /// What a reader has to know beside the model, as far as it is known before.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.prepared.notes
+    }
+
+    /// Sums and learns.
+    pub(crate) fn run(self, progress: &mut dyn FnMut(Progress)) -> Result<ModelFile, Error> {
+        let Self { prepared, run, taken, excluded, committed, corrupt } = self;
+        let (result, resumes) = match prepared.request.summing {
+            Summing::Plain => {
+                simulation::run(&prepared, run, &taken, committed.as_ref(), progress)?
+            }
+            Summing::Nodes(_) | Summing::Masked => (prepared.job(run.as_ref())?.run()?, 0),
+        };
+        let guarantee = privacy::guarantee(&prepared, &result, committed.as_ref(), corrupt)?;
+        let mut provenance = provenance::of(&prepared, &result, guarantee, taken.len(), excluded)?;
+        if resumes > 0 {
+            let note = "the training stopped and went on from a checkpoint, times";
+            provenance.notes.push(format!("{note}: {resumes}"));
+        }
+        let study_schema = prepared.hospitals.schema_text;
+        Ok(ModelFile { network: result, study_schema, provenance })
+    }
 }
 
 impl<'a> Prepared<'a> {
@@ -118,27 +151,37 @@ impl<'a> Prepared<'a> {
                  released sum and goes on by itself when it is started again",
             ));
         }
-        let (hospitals, inferred) = hospitals(request, &task, &target)?;
-        let mut notes = Vec::new();
-        if inferred {
+        let Data { hospitals, schema_inferred, subject, mut notes } =
+            Data::read(request, &task, &target)?;
+        if schema_inferred {
             notes.push(
                 "the schema was inferred from the data: fine on one machine, not in a study".into(),
             );
         }
-        let steps = task.params.get("steps").and_then(toml::Value::as_integer);
-        let steps = steps.and_then(|steps| u32::try_from(steps).ok()).unwrap_or(0);
+        let expected = parameters::whole(&task, "expected_patients");
+        notes.extend(target.check(request, expected, &hospitals)?);
+        let steps = u32::try_from(parameters::whole(&task, "steps")).unwrap_or(0);
         // Under noise no floor may make an answer jump with a patient (rule S2).
         let floors = match target {
             Target::Exact => request.floors.clone(),
             Target::Dp { .. } => Floors { min_local_rows: 0, ..request.floors.clone() },
         };
-        let schema_inferred = inferred;
-        Ok(Self { request, task, target, hospitals, floors, schema_inferred, notes, steps })
+        Ok(Self {
+            request,
+            task,
+            target,
+            hospitals,
+            floors,
+            schema_inferred,
+            subject,
+            notes,
+            steps,
+        })
     }
 
-    /// A run of the task at its start; what is wrong with a parameter is the task file's.
+    /// A run of the task at its start.
     fn start(&self) -> Result<Box<dyn Run>, Error> {
-        open(&self.request.task, &self.task, &self.hospitals.schema)
+        parameters::open(&self.request.task, &self.task, &self.hospitals.schema)
     }
 
     fn job(&self, run: &dyn Run) -> Result<Job<'_>, Error> {
@@ -156,51 +199,4 @@ impl<'a> Prepared<'a> {
             summing: self.request.summing,
         })
     }
-}
-
-fn open(file: &std::path::Path, task: &Task, schema: &Schema) -> Result<Box<dyn Run>, Error> {
-    stats::open(task, schema).map_err(|error| match error {
-        haima_fl_core::Error::Params { reason, .. } => Error::config(file, reason),
-        haima_fl_core::Error::UnknownColumn { .. } => Error::config(file, error.to_string()),
-        error => error.into(),
-    })
-}
-
-fn hospitals(request: &Request, task: &Task, target: &Target) -> Result<(Hospitals, bool), Error> {
-    let fault = |problem: &str| Error::config(&request.task, problem);
-    let given = request.schema.as_deref().map(stats::read_schema).transpose()?;
-    let read = |text: &toml::Table| Schema::from_toml(text).map_err(Error::from);
-    let (file, sites) = match (request.data.as_slice(), &request.sites) {
-        ([file], Some(sites)) => (file, sites),
-        ([], _) => return Err(fault("give the hospitals' patients by --data")),
-        (_, Some(_)) => {
-            return Err(fault(
-                "--site and --deal split one file; several files are a hospital each",
-            ));
-        }
-        (files, None) => {
-            let text = given.ok_or_else(|| {
-                fault("several files need a --schema: what one shows may not hold in another")
-            })?;
-            let schema = read(&text)?;
-            open(&request.task, task, &schema)?;
-            return Ok((Hospitals::of_files(files, text, schema)?, false));
-        }
-    };
-    let table = Table::read(file)?;
-    let (site, of_row) = stats::rows_of(&table, sites)?;
-    let inferred = given.is_none();
-    if inferred && *target != Target::Exact {
-        return Err(fault(
-            "[privacy]: ranges that come from the patients would leave without a charge; give a \
-             public --schema, or say `exact = true`",
-        ));
-    }
-    let text = match given {
-        Some(text) => text,
-        None => stats::inferred_schema(&table, site, task)?,
-    };
-    let schema = read(&text)?;
-    open(&request.task, task, &schema)?;
-    Ok((Hospitals::of_table(&table, site, &of_row, text, schema)?, inferred))
 }

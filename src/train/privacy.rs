@@ -7,18 +7,23 @@ use haima_fl_core::task::Query;
 use haima_smpc_node::plan::TaskPlan;
 use serde::Deserialize;
 
-use super::{Prepared, Summing};
+use super::{Prepared, Request, Summing};
 use crate::Error;
-use crate::model_file::{Guarantee, Noise};
+use crate::model_file::Guarantee;
+use crate::model_file::guarantee::{Coalition, Terms};
 use crate::provision::{Accountant, Privacy};
+use crate::stats::hospitals::Hospitals;
+
+/// An epsilon above which a promise says little.
+const LARGE_EPSILON: f64 = 10.0;
 
 /// `[privacy]` of a training's task file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Target {
     /// `exact = true`.
     Exact,
-    /// `epsilon`, `delta` and perhaps `accountant`.
-    Dp { epsilon: f64, delta: f64, accountant: Option<Accountant> },
+    /// `epsilon`, `delta`, perhaps `accountant`, and whether delta may pass 1/(10 n).
+    Dp { epsilon: f64, delta: f64, accountant: Option<Accountant>, allow_large_delta: bool },
 }
 
 #[derive(Deserialize)]
@@ -29,6 +34,8 @@ struct Section {
     epsilon: Option<f64>,
     delta: Option<f64>,
     accountant: Option<Accountant>,
+    #[serde(default)]
+    allow_large_delta: bool,
 }
 
 impl Target {
@@ -44,17 +51,63 @@ impl Target {
         let section: Section = section
             .try_into()
             .map_err(|e: toml::de::Error| fault(&format!("[privacy]: {}", e.message())))?;
-        match section {
-            Section { exact: true, epsilon: None, delta: None, accountant: None } => {
-                Ok(Self::Exact)
-            }
-            Section { exact: false, epsilon: Some(epsilon), delta: Some(delta), accountant } => {
+        let Section { exact, epsilon, delta, accountant, allow_large_delta } = section;
+        match (exact, epsilon, delta) {
+            (true, None, None) if accountant.is_none() && !allow_large_delta => Ok(Self::Exact),
+            (false, Some(epsilon), Some(delta)) => {
                 Epsilon::new(epsilon)?;
                 Delta::new(delta)?;
-                Ok(Self::Dp { epsilon, delta, accountant })
+                Ok(Self::Dp { epsilon, delta, accountant, allow_large_delta })
             }
             _ => Err(fault("[privacy]: give `epsilon` and `delta`, or `exact = true` alone")),
         }
+    }
+
+    /// Holds the promise against the number of patients (rule L5), as a hospital's policy does; what a
+    /// reader has to know of it. n is `expected`, the task's public guess, in a simulation that has one,
+    /// else what the caps of the hospitals add up to.
+    ///
+    /// # Errors
+    /// When delta is over 1/(10 n) and no flag allows it.
+    pub(super) fn check(
+        self,
+        request: &Request,
+        expected: u64,
+        hospitals: &Hospitals,
+    ) -> Result<Vec<String>, Error> {
+        let Self::Dp { epsilon, delta, allow_large_delta, .. } = self else {
+            return Ok(Vec::new());
+        };
+        let fault = |problem: String| Error::config(&request.task, format!("[privacy]: {problem}"));
+        let simulated = request.summing == Summing::Plain;
+        if allow_large_delta && !simulated {
+            let problem = "`allow_large_delta` is for simulations; hospitals of --sum nodes and \
+                           masked have policies that allow none";
+            return Err(fault(problem.into()));
+        }
+        let patients = match expected {
+            1.. if simulated => expected,
+            _ => hospitals.max_patients.saturating_mul(hospitals.cohorts.len() as u64),
+        };
+        Delta::for_cohort(patients, Some(delta), allow_large_delta).map_err(|error| {
+            let flag = if simulated { " (`allow_large_delta = true` here)" } else { "" };
+            fault(format!("{error}{flag}"))
+        })?;
+        let mut notes = Vec::new();
+        let usual = Delta::for_cohort(patients, None, false)?.get();
+        if delta > usual {
+            notes.push(format!(
+                "delta {delta:e} is above 1/(100 n) = {usual:.1e} for n = {patients} patients: with \
+                 that probability nothing is promised, and it is usual to keep it below"
+            ));
+        }
+        if epsilon > LARGE_EPSILON {
+            notes.push(format!(
+                "epsilon {epsilon} is above {LARGE_EPSILON}: what is told of a patient may be \
+                 e^{epsilon} times as likely as without that patient, which promises next to nothing"
+            ));
+        }
+        Ok(notes)
     }
 
     /// The target for a task that asks so: where patients are sampled, an accountant that counts it.
@@ -63,7 +116,7 @@ impl Target {
         query: Option<&Query>,
         file: &Path,
     ) -> Result<Option<Privacy>, Error> {
-        let Self::Dp { epsilon, delta, accountant } = self else {
+        let Self::Dp { epsilon, delta, accountant, .. } = self else {
             return Ok(None);
         };
         if query.is_none_or(|query| query.sensitivity.is_none()) {
@@ -81,57 +134,27 @@ impl Target {
 pub(super) fn guarantee(
     prepared: &Prepared<'_>,
     result: &serde_json::Value,
-    rate: f64,
     committed: Option<&TaskPlan>,
     corrupt: Option<u32>,
 ) -> Result<Guarantee, Error> {
-    let (Some(plan), Target::Dp { delta, .. }) = (committed, prepared.target) else {
-        return Ok(Guarantee::Exact { note: "exact: no differential privacy".into() });
+    let Some(plan) = committed else {
+        return Ok(Guarantee::exact());
     };
-    let site = result.get("unit").and_then(serde_json::Value::as_str) == Some("site");
     let simulated = prepared.request.summing == Summing::Plain;
-    let hospitals = match corrupt {
-        Some(c) => format!("up to {c}"),
-        None => "as many as the terms of masked mode allow".to_owned(),
-    };
-    let adversary = match prepared.request.summing {
-        Summing::Masked => {
-            format!("the coordinator with {hospitals} other hospitals, and all who read the sums")
-        }
-        Summing::Plain | Summing::Nodes(_) => {
-            "all nodes but one together with the coordinator, the other hospitals and all who read \
-             the sums"
-                .to_owned()
-        }
-    };
-    let accountant = match plan.noise.order {
-        Some(order) => format!("Renyi differential privacy of order {order}"),
-        None => "zero-concentrated differential privacy".to_owned(),
-    };
-    let note = match simulated {
-        true => "simulated: the noise of a study, protects nobody else on this machine",
-        false => "the noise of nodes or hospitals; here all of them are processes of one machine",
-    };
-    Ok(Guarantee::Dp {
-        epsilon: plan.charged()?.epsilon.get(),
-        delta,
-        unit: if site { "hospital" } else { "patient" }.into(),
-        adjacency: match site {
-            true => "with and without one hospital's whole update",
-            false => "with and without one patient, at one hospital",
-        }
-        .into(),
-        adversary,
-        accountant,
-        noise: Noise {
-            s: plan.noise.s,
-            draws: plan.noise.draws,
-            sensitivity: plan.noise.sensitivity,
-            sampling: rate,
-            attempts: plan.attempts(),
-            order: plan.noise.order,
+    let terms = Terms {
+        coalition: match prepared.request.summing {
+            Summing::Masked => Coalition::Masked(corrupt),
+            Summing::Plain | Summing::Nodes(_) => Coalition::Nodes,
         },
+        hides_hospital: result.get("unit").and_then(serde_json::Value::as_str) == Some("site"),
+        hospitals_per_patient: 1,
         simulated,
-        note: note.into(),
-    })
+        note: match simulated {
+            true => "simulated: the noise of a study, protects nobody else on this machine",
+            false => {
+                "the noise of nodes or hospitals; here all of them are processes of one machine"
+            }
+        },
+    };
+    Guarantee::of(plan, &terms)
 }

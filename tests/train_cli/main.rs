@@ -5,6 +5,7 @@
 mod common;
 mod hostile;
 mod resume;
+mod told;
 
 use std::path::{Path, PathBuf};
 
@@ -187,16 +188,7 @@ fn a_private_card_says_who_is_protected_and_counts_no_patients() {
 fn hundreds_of_hospitals_fit_in_one_process() {
     let task = Task::new(LOGISTIC, DP_SGD, 10, PRIVATE);
     let (path, started) = (task.path("task.toml"), std::time::Instant::now());
-    let arguments = [
-        "train",
-        text(&path),
-        "--data",
-        DATA,
-        "--deal",
-        "300",
-        "--schema",
-        "tests/train_cli/leuksurv.toml",
-    ];
+    let arguments = ["train", text(&path), "--data", DATA, "--deal", "300", "--schema", SCHEMA];
     let network = haima(&[&arguments[..], &["--json"]].concat()).json();
     assert_eq!(network["sites"], 300);
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());

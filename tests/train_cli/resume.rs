@@ -104,6 +104,12 @@ fn a_checkpoint_of_something_else_is_refused() {
     assert!(change("\"train 1\"", "\"train 9\"").contains("a checkpoint of task train 9"));
     assert!(change("\"weights\":[", "\"weights\":[1.0,").contains("none of this task's"));
     assert!(change("{", "").contains("is no checkpoint"));
+    let whole = std::fs::read(own).unwrap();
+    for left in [0, 1, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&changed, &whole[..left]).unwrap();
+        let said = refusal(&task, &changed);
+        assert!(said.contains(&format!("is cut short: it ends after {left} bytes")), "{said}");
+    }
     for round in ["2", "3", "4294967295"] {
         let said = change("\"round\":1", &format!("\"round\":{round}"));
         assert!(said.contains("is not that of its state"), "{said}");
