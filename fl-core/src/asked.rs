@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::schema::Schema;
 use crate::selection::Selection;
 use crate::tasks::hazard::split::Split;
-use crate::tasks::{concordance, explain, hazard, train, validate};
+use crate::tasks::{concordance, explain, fidelity, hazard, synthesize, train, validate};
 
 /// A group of patients that a task sums over.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +39,7 @@ pub fn asked<'a>(
     let text = |key: &str| params.get(key).and_then(toml::Value::as_str);
     let mut sides = Vec::new();
     match task {
-        train::NAME | hazard::NAME => {
+        train::NAME | hazard::NAME | synthesize::NAME => {
             if let Some(split) = split(task, params, schema) {
                 sides.push(Side::Of { split: split.clone(), held_out: false });
                 if params.contains_key("early_stopping") {
@@ -62,6 +62,17 @@ pub fn asked<'a>(
                 }
             }
         }
+        fidelity::NAME => {
+            let made = text("of").and_then(entry);
+            if let Some(split) = made.and_then(|(task, params)| split(task, params, schema)) {
+                // Distances are of both sides, tables of the one that `subset` names.
+                sides.push(Side::Of { split: split.clone(), held_out: true });
+                sides.push(Side::Of { split, held_out: false });
+                if text("subset") == Some("all") {
+                    sides.push(Side::All);
+                }
+            }
+        }
         _ => {}
     }
     if sides.is_empty() {
@@ -77,11 +88,13 @@ fn split(task: &str, params: &toml::Table, schema: &Schema) -> Option<Split> {
         value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64))
     };
     let holdout = match task {
-        train::NAME => number("holdout").unwrap_or(0.0),
+        train::NAME | synthesize::NAME => number("holdout").unwrap_or(0.0),
         hazard::NAME => number("holdout").unwrap_or(hazard::params::HOLDOUT),
         _ => return None,
     };
-    let seed = params.get("seed").and_then(toml::Value::as_integer)?;
+    let given = params.get("seed").and_then(toml::Value::as_integer);
+    // A generator needs no seed otherwise.
+    let seed = if task == synthesize::NAME { given.unwrap_or(0) } else { given? };
     (holdout > 0.0).then(|| Split::new(u64::try_from(seed).unwrap_or(0), holdout, schema))
 }
 

@@ -26,6 +26,7 @@ pub mod schema;
 pub mod selection;
 pub mod stat;
 pub mod sum;
+pub mod synth;
 pub mod task;
 pub mod tasks;
 

@@ -11,8 +11,8 @@ use crate::schema::Schema;
 use crate::selection::{self, Selection};
 use crate::task::{Run, select, start};
 use crate::tasks::{
-    cif, clusters, combat, comutation, concordance, cox, explain, finegray, glm, hazard, km, meta,
-    multistate, pca, prepare, scan, table1, train, validate,
+    cif, clusters, combat, comutation, concordance, cox, explain, fidelity, finegray, glm, hazard,
+    km, meta, multistate, pca, prepare, scan, synthesize, table1, train, validate,
 };
 
 /// Results of the study's earlier tasks, by their manifest id.
@@ -50,6 +50,12 @@ const TASKS: &[(&str, u32, Open)] = &[
     (scan::NAME, scan::VERSION, |p, s, _| Ok(start(scan::Scan::new(p, s)?))),
     (comutation::NAME, comutation::VERSION, |p, s, _| {
         Ok(start(comutation::Comutation::new(p, s)?))
+    }),
+    (synthesize::NAME, synthesize::VERSION, |p, s, finished| {
+        Ok(start(synthesize::Synthesize::new(p, s, finished)?))
+    }),
+    (fidelity::NAME, fidelity::VERSION, |p, s, finished| {
+        Ok(start(fidelity::Judge::new(p, s, finished)?))
     }),
 ];
 
@@ -89,9 +95,57 @@ pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
             strategy.and_then(toml::Value::as_str) == Some(newton::NAME)
                 && part("model").is_some_and(|model| model.contains_key("cuts"))
         }
+        // A cell of a table of three columns may have one patient.
+        synthesize::NAME | fidelity::NAME => !is("release", "noised"),
         finegray::NAME | scan::NAME | clusters::NAME => true,
         _ => false,
     }
+}
+
+/// An earlier task of the study whose result a task takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildsOn {
+    /// The parameter that names it.
+    pub key: String,
+    /// Its manifest id.
+    pub id: String,
+    /// The tasks whose results fit there.
+    pub of: &'static [&'static str],
+}
+
+/// The earlier tasks that the parameters of a task name.
+#[must_use]
+pub fn builds_on(task: &str, params: &toml::Table) -> Vec<BuildsOn> {
+    let mut found = Vec::new();
+    let mut named = |table: &toml::Table, part: &str, key: &str, of: &'static [&'static str]| {
+        if let Some(id) = table.get(key).and_then(toml::Value::as_str) {
+            found.push(BuildsOn { key: format!("{part}{key}"), id: id.to_owned(), of });
+        }
+    };
+    let part = |key: &str| params.get(key).and_then(toml::Value::as_table);
+    match task {
+        validate::NAME => named(params, "", "model", &[cox::NAME, glm::NAME, train::NAME]),
+        concordance::NAME => named(params, "", "model", &[hazard::NAME, train::NAME]),
+        explain::NAME => named(params, "", "model", &[train::NAME]),
+        fidelity::NAME => named(params, "", "of", &[synthesize::NAME]),
+        prepare::NAME => named(params, "", "harmonised", &[combat::NAME]),
+        cox::NAME => {
+            if let Some(weights) = part("weights") {
+                named(weights, "weights.", "propensity", &[glm::NAME]);
+            }
+        }
+        train::NAME => {
+            let Some(model) = part("model") else { return found };
+            let branches = model.get("branch").and_then(toml::Value::as_array);
+            let branches = branches.into_iter().flatten().filter_map(toml::Value::as_table);
+            for table in std::iter::once(model).chain(branches) {
+                named(table, "model.", "prepared", &[prepare::NAME]);
+                named(table, "model.", "harmonised", &[combat::NAME]);
+            }
+        }
+        _ => {}
+    }
+    found
 }
 
 /// Starts a run of the named task over the patients of its parameters' `cohort`. `finished` holds
@@ -129,6 +183,29 @@ pub fn open(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_task_builds_on_is_found_in_its_parameters() {
+        let of = |task: &str, params: &str| -> Vec<(String, String)> {
+            let table: toml::Table = params.parse().expect("TOML");
+            builds_on(task, &table).into_iter().map(|on| (on.key, on.id)).collect()
+        };
+        let one = |key: &str, id: &str| vec![(key.to_owned(), id.to_owned())];
+        for task in ["validate", "concordance", "explain"] {
+            assert_eq!(of(task, "model = \"net\""), one("model", "net"), "{task}");
+        }
+        assert_eq!(of("fidelity", "of = \"virtual\""), one("of", "virtual"));
+        assert_eq!(of("prepare", "harmonised = \"scanner\""), one("harmonised", "scanner"));
+        let weights = "weights = { propensity = \"ps\" }";
+        assert_eq!(of("cox", weights), one("weights.propensity", "ps"));
+        let net = "model = { name = \"cox\", prepared = \"figures\", harmonised = \"scanner\" }";
+        let both = [one("model.prepared", "figures"), one("model.harmonised", "scanner")].concat();
+        assert_eq!(of("train", net), both);
+        let branches = "model = { name = \"fusion\", branch = [{ prepared = \"genes\" }] }";
+        assert_eq!(of("train", branches), one("model.prepared", "genes"));
+        // The model of a `meta` is no task.
+        assert!(of("meta", "model = \"cox\"").is_empty());
+    }
 
     #[test]
     fn sums_with_an_only_patient_at_risk_or_an_only_member_of_a_level_are_allowed_apart() {

@@ -205,6 +205,16 @@ enum RawKind {
 impl RawColumn {
     fn check(self) -> Result<Column, Error> {
         let name = self.name;
+        let mut texts = (self.label.iter().chain(&self.unit))
+            .chain(self.levels.iter().flatten())
+            .chain(self.accepts.keys())
+            .chain(self.synonyms.keys());
+        if texts.any(|text| text.contains(char::is_control)) {
+            return Err(refuse(format!(
+                "column `{name}`: a label, unit or level holds a control character (a line's end, a \
+                 tab, an escape); take it out"
+            )));
+        }
         let numeric = self.kind == RawKind::Numeric;
         if !numeric && (self.unit.is_some() || self.range.is_some() || self.bins.is_some()) {
             return Err(refuse(format!(
@@ -337,7 +347,8 @@ fn check_synonyms(
     Ok(numbers)
 }
 
-fn check_name(name: &str) -> Result<(), Error> {
+/// Checks a column's name.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
     let proper = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
     if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(proper) {
         Ok(())

@@ -43,8 +43,9 @@ pub struct Predicate {
     test: Test,
 }
 
+/// What is asked of a column's value.
 #[derive(Clone, Debug, PartialEq)]
-enum Test {
+pub(crate) enum Test {
     /// Order against a number; flags compare as 0 and 1.
     Number(Comparison, f64),
     /// One of these levels, by index, with their names.
@@ -53,8 +54,9 @@ enum Test {
     Known,
 }
 
+/// Order of a value against a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+pub(crate) enum Comparison {
     Below,
     AtMost,
     Equal,
@@ -183,16 +185,27 @@ impl Predicate {
         Ok(Self { column: column.name.clone(), test })
     }
 
+    /// The column, and what is asked of it.
+    pub(crate) fn parts(&self) -> (&str, &Test) {
+        (&self.column, &self.test)
+    }
+
     fn holds(&self, cohort: &Cohort, patient: usize) -> bool {
-        let value = cohort.value(&self.column, patient);
-        match (&self.test, value) {
-            (Test::Missing, value) => value.is_none(),
-            (Test::Known, value) => value.is_some(),
+        self.test.holds(cohort.value(&self.column, patient))
+    }
+}
+
+impl Test {
+    /// Whether a value meets it; `None` is missing.
+    pub(crate) fn holds(&self, value: Option<f64>) -> bool {
+        match (self, value) {
+            (Self::Missing, value) => value.is_none(),
+            (Self::Known, value) => value.is_some(),
             (_, None) => false,
-            (Test::Levels(levels), Some(value)) => {
+            (Self::Levels(levels), Some(value)) => {
                 levels.iter().any(|(index, _)| *index as f64 == value)
             }
-            (Test::Number(comparison, bound), Some(value)) => match comparison {
+            (Self::Number(comparison, bound), Some(value)) => match comparison {
                 Comparison::Below => value < *bound,
                 Comparison::AtMost => value <= *bound,
                 Comparison::Equal => value == *bound,
@@ -277,7 +290,8 @@ fn levels<'a>(
     Ok(found)
 }
 
-fn refuse(expression: &str, reason: impl Into<String>) -> Error {
+/// A refusal of a predicate.
+pub(crate) fn refuse(expression: &str, reason: impl Into<String>) -> Error {
     Error::Cohort { expression: expression.escape_debug().to_string(), reason: reason.into() }
 }
 

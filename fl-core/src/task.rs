@@ -245,6 +245,17 @@ pub trait Task: Send + Sync + 'static {
     fn restore(&self, _saved: &serde_json::Value) -> Option<Self::State> {
         None
     }
+
+    /// A result of the form that a run gives, of public numbers alone: what tasks that build on it are
+    /// opened with before anything was summed. `None` where a result needs sums.
+    fn outline(&self) -> Option<Self::Output> {
+        None
+    }
+
+    /// The most sums of a run, where the parameters say how many.
+    fn sums(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// A task together with its state, with the type erased: what coordinator and sites hold.
@@ -270,6 +281,10 @@ pub trait Run: Send {
     fn save(&self) -> Option<serde_json::Value>;
     /// Goes on from a saved state; false, changing nothing, when it is none of this task's.
     fn restore(&mut self, saved: &serde_json::Value) -> bool;
+    /// The result that [`Task::outline`] gives.
+    fn outline(&self) -> Option<serde_json::Value>;
+    /// As [`Task::sums`].
+    fn sums(&self) -> Option<u32>;
 }
 
 /// A run over the patients of a selection: the task sees no other, and every query says so.
@@ -309,6 +324,14 @@ impl Run for Selected {
 
     fn restore(&mut self, saved: &serde_json::Value) -> bool {
         self.run.restore(saved)
+    }
+
+    fn outline(&self) -> Option<serde_json::Value> {
+        self.run.outline()
+    }
+
+    fn sums(&self) -> Option<u32> {
+        self.run.sums()
     }
 }
 
@@ -365,6 +388,14 @@ impl<T: Task> Run for Running<T> {
             }
             None => false,
         }
+    }
+
+    fn outline(&self) -> Option<serde_json::Value> {
+        serde_json::to_value(self.task.outline()?).ok()
+    }
+
+    fn sums(&self) -> Option<u32> {
+        self.task.sums()
     }
 }
 

@@ -286,6 +286,14 @@ fn schemas_that_cannot_be_used_are_refused_with_what_to_do() {
             ),
             "distinct",
         ),
+        (format!("patient = \"id\"\n{age}label = \"a\\u001B[2J\""), "control character"),
+        (format!("patient = \"id\"\n{age}unit = \"mg\\n\""), "control character"),
+        (
+            text(
+                "patient = \"id\"\n[[column]]\nname = \"s\"\nkind = \"category\"\nlevels = [\"a\", \"\\u009B\"]",
+            ),
+            "control character",
+        ),
     ] {
         let error = Schema::from_toml(&table(&bad)).expect_err(&bad);
         assert!(error.to_string().contains(hint), "{bad}: {error}");

@@ -268,4 +268,12 @@ impl Task for Hazard {
             Ok(Next::Done(self.output(&state)))
         }
     }
+
+    fn outline(&self) -> Option<Trained> {
+        Some(self.output(&self.start()))
+    }
+
+    fn sums(&self) -> Option<u32> {
+        Some(self.params.steps)
+    }
 }

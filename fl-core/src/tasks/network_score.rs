@@ -92,18 +92,23 @@ impl NetworkScore {
         if self.trained.network().holdout > 0.0 { Subset::Holdout } else { Subset::All }
     }
 
+    /// The one horizon by which a network gives the probability of the event, where it is such a one.
+    pub(super) fn own_horizon(&self) -> Option<f64> {
+        if self.trained.model().kind() != Kind::Binary {
+            return None;
+        }
+        self.trained.network().model.params.get("horizon").and_then(number)
+    }
+
     /// How the probability of the event by each horizon is read off a prediction; the reason when a
     /// horizon lies past what the network predicts.
     pub(super) fn risks_by(&self, horizons: &[f64]) -> Result<RiskBy, String> {
         let model = self.trained.model();
         if model.kind() == Kind::Binary {
-            let params = &self.trained.network().model.params;
-            let own = params.get("horizon").and_then(number);
-            return if own.is_some() && horizons.iter().all(|horizon| Some(*horizon) == own) {
-                Ok(RiskBy::Probability(horizons.len()))
-            } else {
-                Ok(RiskBy::Unknown)
-            };
+            let own = self.own_horizon();
+            let known: Vec<bool> = horizons.iter().map(|horizon| Some(*horizon) == own).collect();
+            let any = known.contains(&true);
+            return Ok(if any { RiskBy::Probability(known) } else { RiskBy::Unknown });
         }
         if model.kind() != Kind::Survival {
             return Ok(RiskBy::Unknown);
@@ -122,7 +127,8 @@ impl NetworkScore {
         horizons.iter().map(place).collect::<Result<_, _>>().map(RiskBy::Curve)
     }
 
-    /// A patient's probability of the event by each horizon.
+    /// A patient's probability of the event by each horizon; 0 by one where it is not known
+    /// ([`RiskBy::knows`]).
     pub(super) fn risks(&self, by: &RiskBy, cohort: &Cohort, patient: usize) -> Option<Vec<f64>> {
         let predicted = match by {
             RiskBy::Unknown => return Some(Vec::new()),
@@ -131,7 +137,10 @@ impl NetworkScore {
         let risk = |value: f64| (!value.is_nan()).then(|| value.clamp(0.0, 1.0));
         match by {
             RiskBy::Unknown => Some(Vec::new()),
-            RiskBy::Probability(many) => Some(vec![risk(*predicted.first()?)?; *many]),
+            RiskBy::Probability(known) => {
+                let own = risk(*predicted.first()?)?;
+                Some(known.iter().map(|known| if *known { own } else { 0.0 }).collect())
+            }
             RiskBy::Curve(places) => {
                 let survival = predicted.get(1..)?;
                 let of = |(after, share): &(usize, f64)| {
@@ -156,10 +165,21 @@ impl NetworkScore {
 pub(super) enum RiskBy {
     /// It predicts none.
     Unknown,
-    /// Its probability, of an event by the one horizon that is asked about.
-    Probability(usize),
+    /// Its probability, of an event by the horizon where this is true.
+    Probability(Vec<bool>),
     /// For each horizon, the interval that it lies in and the share of it that has passed.
     Curve(Vec<(usize, f64)>),
+}
+
+impl RiskBy {
+    /// Whether the risk by the horizon at that place is known.
+    pub(super) fn knows(&self, horizon: usize) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Probability(known) => known.get(horizon).copied().unwrap_or(false),
+            Self::Curve(places) => horizon < places.len(),
+        }
+    }
 }
 
 fn number(value: &toml::Value) -> Option<f64> {

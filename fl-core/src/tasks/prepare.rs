@@ -427,4 +427,17 @@ impl Task for Prepare {
             columns: self.columns.iter().zip(&missing).map(figures).collect(),
         }))
     }
+
+    fn outline(&self) -> Option<Prepared> {
+        let query = self.query(&());
+        let nobody = Sum::new(&query, vec![0; query.dimension()], 1).ok()?;
+        let Ok(Next::Done(mut prepared)) = self.absorb((), &nobody) else { return None };
+        // Who uses the figures is asked for what figures of patients need (rule S4).
+        for figures in &mut prepared.columns {
+            let (FiguresOf::Numeric { public, .. } | FiguresOf::Levels { public, .. }) =
+                &mut figures.of;
+            *public = false;
+        }
+        Some(prepared)
+    }
 }

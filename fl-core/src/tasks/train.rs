@@ -268,4 +268,12 @@ impl Task for Train {
         let fits = alike(&server.weights, &start.weights) && server.step < self.params.steps;
         (slots && watch && fits).then_some(progress)
     }
+
+    fn outline(&self) -> Option<Network> {
+        Some(self.output(self.start(), false))
+    }
+
+    fn sums(&self) -> Option<u32> {
+        Some(self.params.steps)
+    }
 }

@@ -9,7 +9,7 @@
 
 mod binary;
 mod classes;
-mod rank;
+pub(crate) mod rank;
 mod recalibration;
 mod score;
 mod survival;

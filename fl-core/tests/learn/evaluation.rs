@@ -97,6 +97,35 @@ fn a_survival_network_is_ranked_and_its_risk_by_a_horizon_is_scored() {
     }
 }
 
+#[test]
+fn a_network_of_one_horizon_is_scored_there_whatever_else_is_asked() {
+    let finished = finished(
+        "{ name = \"logistic\", columns = [\"a\", \"b\"], time = \"time\", event = \"died\", \
+         horizon = 20 }",
+    );
+    let survival = "model = \"net\"\ntime = \"time\"\nevent = \"died\"\ngrid = 0.5\n";
+    let rows = |horizons: &str| {
+        let params = format!("{survival}horizons = {horizons}");
+        let found: Validation = ask("validate", &params, &finished);
+        found.survival.expect("survival").horizons
+    };
+    let alone = rows("[20]");
+    let all = rows("[10, 20, 30]");
+    let [early, own, late] = all.as_slice() else { panic!("three") };
+    assert!(own.brier.is_some_and(|brier| brier < own.brier_null.expect("null")), "{own:?}");
+    assert!(own.predicted.is_some() && own.note.is_none(), "{own:?}");
+    // What stands beside it changes nothing but the grid that the weights are rounded to.
+    let near = |a: Option<f64>, b: Option<f64>| (a.expect("a") - b.expect("b")).abs() < 1e-4;
+    assert!(near(own.brier, alone[0].brier) && near(own.predicted, alone[0].predicted), "{own:?}");
+    for row in [early, late] {
+        assert!(row.auc.is_some() && row.brier.is_none() && row.predicted.is_none(), "{row:?}");
+        let note = row.note.as_deref().unwrap_or_default();
+        assert!(note.contains("predicts the event by 20 alone"), "{row:?}");
+    }
+    let elsewhere = rows("[10]");
+    assert!(elsewhere[0].note.is_some() && elsewhere[0].brier.is_none(), "{elsewhere:?}");
+}
+
 /// S4: weights that nobody was charged for do not enter a charged table.
 #[test]
 fn a_noised_concordance_refuses_a_network_that_protects_nobody() {

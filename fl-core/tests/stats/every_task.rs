@@ -116,7 +116,7 @@ const NETWORKS: &[(&str, &str)] = &[
 ];
 
 /// What earlier tasks of the study left: a logistic fit `fit`, a hazard network `net`, the sites'
-/// batch terms `bat`, and [`NETWORKS`].
+/// batch terms `bat`, generators `generator` and `charged`, and [`NETWORKS`].
 pub(crate) fn finished() -> &'static Finished {
     static FINISHED: OnceLock<Finished> = OnceLock::new();
     FINISHED.get_or_init(|| {
@@ -138,7 +138,17 @@ pub(crate) fn finished() -> &'static Finished {
             );
             ((*id).to_owned(), result("train", &params))
         });
-        let others = [("fit", fit), ("net", result("hazard", net)), ("bat", bat)];
+        let made = |release: &str| {
+            let domain = "columns = [\"age\", \"sex\", \"a\", \"b\"]\nbins = { age = 4 }";
+            result("synthesize", &format!("{domain}\nrelease = \"{release}\""))
+        };
+        let others = [
+            ("fit", fit),
+            ("net", result("hazard", net)),
+            ("bat", bat),
+            ("generator", made("exact")),
+            ("charged", made("noised")),
+        ];
         others.map(|(id, result)| (id.to_owned(), result)).into_iter().chain(networks).collect()
     })
 }

@@ -354,6 +354,8 @@ fn a_perfect_score_has_an_area_of_one_and_says_why_it_has_no_slope() {
     let (own, probability) = binary(ours.expect("validation"));
     assert_eq!(own.auc.value, 1.0);
     assert_eq!((probability.recalibration, probability.notes.len()), (None, 1));
+    let why = &probability.notes[0];
+    assert!(why.contains("without a mistake") && !why.contains("ridge"), "{why}");
 }
 
 #[test]

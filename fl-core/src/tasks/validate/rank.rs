@@ -25,7 +25,7 @@ pub(super) fn area(cases: &[f64], controls: &[f64]) -> Option<f64> {
 
 /// The area with its standard error after DeLong, DeLong and Clarke-Pearson (*Biometrics*
 /// 1988;44:837): the variances of the cases' and of the controls' placements among the others.
-pub(super) fn area_with_error(cases: &[f64], controls: &[f64]) -> Option<Share> {
+pub(crate) fn area_with_error(cases: &[f64], controls: &[f64]) -> Option<Share> {
     let area = area(cases, controls)?;
     let (m, n): (f64, f64) = (cases.iter().sum(), controls.iter().sum());
     let spread = |own: &[f64], others: &[f64], total: f64, centre: f64| -> f64 {

@@ -19,6 +19,7 @@ use crate::linalg::triangle;
 use crate::results::validation::{Estimate, Recalibration};
 use crate::sum::Sum;
 use crate::task::Query;
+use crate::tasks::layout::unfit;
 use crate::tasks::newton::{self, Bounds, Newton, Progress, Rules};
 
 const MOST_ITERATIONS: u32 = 30;
@@ -58,6 +59,20 @@ impl Model {
         }
     }
 
+    /// Why there is none.
+    fn is_missing(self) -> &'static str {
+        match self {
+            Self::Slope => {
+                "no slope and intercept of recalibration by logit(p): the predictions tell the two \
+                 outcomes apart without a mistake, or are all alike"
+            }
+            Self::InTheLarge => {
+                "no calibration in the large: with predictions so close to 0 and 1 no shift of them \
+                 has a most likely size"
+            }
+        }
+    }
+
     pub(super) fn query(self, state: &Newton) -> Query {
         self.bounds().query(NAME, VERSION, state)
     }
@@ -77,7 +92,14 @@ impl Model {
             max_iterations: MOST_ITERATIONS,
             at_last_sum: false,
         };
-        let estimate = match state.absorb(&evaluation, &rules)? {
+        let absorbed = state.absorb(&evaluation, &rules).map_err(|error| match error {
+            // Nobody penalises a recalibration: what helps a fit is no advice here.
+            Error::Fit { reason, .. } if reason.contains("`ridge") => {
+                unfit(NAME, self.is_missing())
+            }
+            other => other,
+        });
+        let estimate = match absorbed? {
             Progress::Continue(state) => return Ok(ControlFlow::Continue(state)),
             Progress::Done(estimate) => estimate,
         };

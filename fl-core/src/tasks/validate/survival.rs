@@ -14,7 +14,8 @@
 //!   `(1 - p)^2` for cases and `p^2` for controls: Graf, Schmoor, Sauerbrei and Schumacher, *Stat
 //!   Med* 1999;18:2529. Its mean over the horizons is by trapezoids.
 //!
-//! A horizon by which G has fallen below 1/100 has neither: its weights are all zero.
+//! A horizon by which G has fallen below 1/100 has neither: its weights are all zero. A network that
+//! predicts the event by one horizon has a Brier score there alone.
 //!
 //! A case alone in its score bin adds the weight of its own time of death, which tells that time to
 //! the fine grid: a site must allow horizons apart ([`crate::registry::reveals_rows`]).
@@ -41,7 +42,7 @@ use crate::sum::Sum;
 use crate::task::{Block, Contribution, Next, Query, Site, SiteState, Task};
 use crate::tasks::concordance::pairs;
 use crate::tasks::layout::{self, refuse, unfit};
-use crate::tasks::network_score::RiskBy;
+use crate::tasks::network_score::{NetworkScore, RiskBy};
 use crate::tasks::survival::Survival;
 use crate::tasks::time_grid::interval;
 use horizons::{Curve, MOST_WEIGHT};
@@ -209,15 +210,16 @@ impl Times {
                 if *of_control == 0.0 {
                     continue;
                 }
-                let p = patient.risks.get(h).copied().unwrap_or(0.0);
-                risk[h] += p;
+                // Where no risk is known there is no loss either.
+                let p = patient.risks.get(h).copied().filter(|_| self.risk.knows(h));
+                risk[h] += p.unwrap_or(0.0);
                 if place > *mark {
                     controls[h * bins + patient.bin] += 1.0;
-                    loss[h] += of_control * p * p;
+                    loss[h] += p.map_or(0.0, |p| of_control * p * p);
                 } else if patient.event {
                     let weight = of_cases[place];
                     cases[h * bins + patient.bin] += weight;
-                    loss[h] += weight * (1.0 - p) * (1.0 - p);
+                    loss[h] += p.map_or(0.0, |p| weight * (1.0 - p) * (1.0 - p));
                 }
             }
         }
@@ -286,9 +288,20 @@ impl Times {
             if row.auc.is_none() {
                 row.note = Some("no event by this horizon, or nobody followed past it".to_owned());
             }
-            row.predicted = risk.get(h).map(|sum| sum / n);
-            row.brier = loss.get(h).map(|sum| sum / n);
-            row.ipa = horizons::gain(row.brier, row.brier_null);
+            if self.risk.knows(h) {
+                row.predicted = risk.get(h).map(|sum| sum / n);
+                row.brier = loss.get(h).map(|sum| sum / n);
+                row.ipa = horizons::gain(row.brier, row.brier_null);
+            } else if let Some(own) = self.score.network().and_then(NetworkScore::own_horizon) {
+                let only = format!(
+                    "the model predicts the event by {own} alone, so there is no mean prediction and \
+                     no Brier score"
+                );
+                row.note = Some(match row.note.take() {
+                    Some(note) => format!("{note}; {only}"),
+                    None => only,
+                });
+            }
         }
         output.integrated_brier = horizons::integral(&output.horizons, |row| row.brier);
         output.integrated_brier_null = horizons::integral(&output.horizons, |row| row.brier_null);
@@ -353,6 +366,15 @@ impl Risk {
                 Ok(Self::Baseline(horizons.iter().map(by).collect()))
             }
             (Some(_), Some(_)) => Err(refuse(NAME, "give one of `predictions` and `baseline`")),
+        }
+    }
+
+    /// Whether the risk by the horizon at that place is known.
+    fn knows(&self, horizon: usize) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::Network(by) => by.knows(horizon),
+            Self::Columns(_) | Self::Baseline(_) => true,
         }
     }
 

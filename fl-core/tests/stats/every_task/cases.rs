@@ -149,4 +149,13 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ("combat", "columns = [\"age\", \"hb\"]\nbatch = \"sex\"\ncovariates = [\"a\"]"),
     ("combat", "columns = [\"age\", \"hb\"]\nbatch = \"site\"\ncovariates = [\"sex\"]"),
     ("combat", "columns = [\"age\", \"hb\"]\nbatch = \"sex\""),
+    ("synthesize", "columns = [\"age\", \"sex\", \"a\", \"b\"]\nbins = { age = 4 }"),
+    (
+        "synthesize",
+        "columns = [\"age\", \"sex\", \"time\", \"died\"]\nbins = { age = 4 }\nmethod = \"mst\"\n\
+         survival = [{ time = \"time\", event = \"died\", cuts = 4 }]\nrelease = \"noised\"\n\
+         holdout = 0.2",
+    ),
+    ("fidelity", "of = \"generator\"\nrows = 200\nseed = 3\ndegree = 2"),
+    ("fidelity", "of = \"charged\"\nrows = 50\nseed = 3\nrelease = \"noised\""),
 ];
