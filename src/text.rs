@@ -1,4 +1,6 @@
-//! Aligned columns.
+//! Texts for a screen: aligned columns, and letters that move nothing.
+
+use crate::card::is_unprintable;
 
 /// Lines of a table: the first column to the left, the others to the right, two blanks between.
 pub(crate) fn columns(rows: &[Vec<String>]) -> String {
@@ -21,6 +23,12 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A text that may hold what strangers wrote, with blanks for letters that move a cursor, change
+/// colours or turn a line around; newlines stay.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c != '\n' && is_unprintable(c) { ' ' } else { c }).collect()
+}
+
 /// A row of texts.
 pub(crate) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.into_iter().map(str::to_owned).collect()
@@ -35,5 +43,11 @@ mod tests {
         let rows = [row(["", "HR", "p"]), row(["age", "1.03", "<0.001"]), row(["wbc", "−2", ""])];
         let expected = "       HR       p\nage  1.03  <0.001\nwbc    −2\n";
         assert_eq!(columns(&rows), expected);
+    }
+
+    #[test]
+    fn a_strangers_letters_move_no_cursor() {
+        let text = "a\u{1b}[31mb\r\nc\u{202e}d\u{9b}2J\tê ×";
+        assert_eq!(printable(text), "a [31mb \nc d 2J ê ×");
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{eventually, program, repository};
+use common::{BMT, eventually, program, repository, task};
 
 fn demo(out: &Path, temporary: &Path) -> Command {
     let mut command = Command::new(program());
@@ -129,6 +129,34 @@ fn a_poisoning_hospital_is_left_out_and_the_record_says_so() {
         assert_eq!(round["sites_accepted"], 23);
     }
     assert_eq!(report["excluded"][0]["site"], "district-24");
+    nothing_is_left(temporary.path());
+}
+
+/// A task that cannot be fitted: what the others found is reported all the same.
+#[test]
+fn a_demo_of_which_a_task_fails_leaves_the_report_of_the_others() {
+    let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let survival = "time = \"dfs_days\"\nevent = \"dfs_event\"\n";
+    let nobody = "covariates = [\"patient_age\"]\ncohort = { include = [\"dfs_event = 0\"] }";
+    let study = [
+        BMT.to_owned(),
+        task("nobody", "cox", 5, &format!("{survival}{nobody}")),
+        task("curve", "km", 1, &format!("{survival}grid = 100.0")),
+    ];
+    let path = out.path().join("failing.study.toml");
+    std::fs::write(&path, study.concat()).unwrap();
+    let output = demo(out.path(), temporary.path())
+        .args(["--nodes", "2", "--data"])
+        .arg(repository("data/bmt_klein.csv"))
+        .arg("--study")
+        .arg(&path)
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("nobody: ") && log.contains("what the others found is in "), "{log}");
+    let report = std::fs::read_to_string(out.path().join("report.json")).unwrap();
+    assert!(report.contains("curve") && out.path().join("index.html").is_file(), "{report}");
     nothing_is_left(temporary.path());
 }
 

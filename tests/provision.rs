@@ -294,6 +294,9 @@ fn cross_check(hand: &Hand) {
         let output = haima(&words.iter().map(String::as_str).collect::<Vec<_>>());
         (output.status.success(), said(&output))
     };
+    let unknown =
+        refused(&["audit", "verify", "--manifest", text(&manifest), "--journal", "nord=x"]);
+    assert!(unknown.contains("no party \"nord\"") && unknown.contains("ohio-state"), "{unknown}");
     let (agree, told) = verify(&|_, path| path);
     assert!(agree && told.contains("the 7 journals agree"), "{told}");
     // The payloads stay as their party signed them; the chain anybody can make.
@@ -323,6 +326,74 @@ fn cross_check(hand: &Hand) {
     std::fs::write(&changed, bytes).unwrap();
     let (agree, told) = verify(&|name, path| if name == "south" { changed.clone() } else { path });
     assert!(!agree && told.contains("changed.log"), "{told}");
+}
+
+/// What a draft can know it says before anybody signs; a study by hand needs no column of hospitals.
+#[test]
+fn a_study_that_must_fail_is_refused_when_it_is_drafted() {
+    let hand = Hand::new();
+    let template = std::fs::read_to_string(repository("data/bmt_klein.study.toml")).unwrap();
+    let lines = template.lines().filter(|line| !line.starts_with("site_"));
+    let template = lines.collect::<Vec<_>>().join("\n");
+    let requests: Vec<PathBuf> = hand.names().iter().map(|name| hand.request(name)).collect();
+    let file = hand.path("study.toml");
+    let draft = |out: &str, max_steps: u32, delta: &str, more: &str| {
+        let task = format!(
+            "\n[[task]]\nid = \"net\"\ntask = \"train\"\nversion = 1\ntitle = \"net\"\n\
+             max_steps = {max_steps}\nspare_attempts = 1\n\
+             privacy = {{ epsilon = 3.0, delta = {delta} }}\n\
+             params = {{ model = {{ name = \"logistic\", columns = [\"patient_age\"], outcome = \
+             \"dfs_event\" }}, expected_patients = 100, seed = 1, steps = 20 }}\n{more}"
+        );
+        std::fs::write(&file, format!("{template}{task}")).unwrap();
+        let out = hand.path(out);
+        let mut words = vec!["package", "draft", "--study", text(&file), "--out", text(&out)];
+        words.extend(requests.iter().map(|path| text(path)));
+        haima(&words)
+    };
+    let validate = |params: &str| {
+        format!(
+            "[[task]]\nid = \"check\"\ntask = \"validate\"\nversion = 1\ntitle = \"check\"\n\
+             max_steps = 80\nspare_attempts = 1\nparams = {{ {params} }}\n"
+        )
+    };
+    let long = "model = \"net\", time = \"dfs_days\", event = \"dfs_event\", bins = 500";
+    let unknown = "model = \"netwrk\", outcome = \"dfs_event\"";
+    for (max_steps, delta, more, expected) in [
+        (8, "1e-5", String::new(), "task net: `max_steps` = 8 is too small"),
+        (20, "1e-2", String::new(), "task net: `privacy.delta`"),
+        (20, "1e-5", validate(unknown), "task check: `model` names `netwrk`"),
+        (20, "1e-5", validate(long), "`max_dimension` = 100000 is too small"),
+    ] {
+        let output = draft("refused", max_steps, delta, &more);
+        let told = said(&output);
+        assert!(!output.status.success() && told.contains(expected), "{expected}: {told}");
+        assert!(!hand.path("refused").exists(), "{expected}");
+    }
+    let good = validate("model = \"net\", outcome = \"dfs_event\"");
+    let output = draft("study", 20, "1e-5", &good);
+    assert!(output.status.success(), "{}", said(&output));
+    let told = said(&draft("study", 20, "1e-5", &good));
+    assert!(told.contains("exists already") && told.contains("another folder"), "{told}");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    let (data, study) = (repository("data/bmt_klein.csv"), repository("data/bmt_klein.study.toml"));
+    for words in [
+        ["keygen", "--name", "north", "--out", text(&keys)],
+        ["check", text(&data), "--schema", text(&study), "--all"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(program());
+        let output = command.args(words).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        assert!(!said(&output).contains("panicked"), "{}", said(&output));
+    }
+    assert!(keys.join("identity.key").is_file(), "what was begun is finished");
 }
 
 #[test]

@@ -27,12 +27,17 @@
 //! | [`client`] | how sites, coordinator and other nodes talk to a node |
 //! | [`server`] | the service and its store (feature `server`) |
 //! | [`cli`] | the command line of the service (feature `server`) |
+//! | [`terminal`] | output whose reader may have gone (feature `server`) |
 //!
 //! Shares travel sealed to the node's epoch key, inside mutual TLS, and are stored sealed. Every
 //! submission carries a proof that its norm is within the round's bound.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+#[cfg(feature = "server")]
+#[macro_use]
+pub mod terminal;
 
 pub mod audit;
 pub mod bundle;

@@ -397,7 +397,10 @@ impl Manifest {
                         return Err(fault(Some(&field("noise.q")), problem));
                     }
                     if noise.dimension == 0 || noise.dimension > u64::from(self.max_dimension) {
-                        let problem = format!("{}; must be 1 to max_dimension", noise.dimension);
+                        let problem = format!(
+                            "{}; must be 1 to max_dimension = {}, which may have to be raised",
+                            noise.dimension, self.max_dimension
+                        );
                         return Err(fault(Some(&field("noise.dimension")), problem));
                     }
                     haima_dp::noise::NoiseScale::new(noise.s)

@@ -71,9 +71,10 @@ impl Model {
     }
 
     /// Whether early stopping ended the training, and whose weights these are; `None` where nobody
-    /// asked for it.
+    /// asked for it. A figure that was `noised` is no loss of patients: under noise the number is not
+    /// given.
     #[must_use]
-    pub fn stopping(&self) -> Option<String> {
+    pub fn stopping(&self, noised: bool) -> Option<String> {
         let EarlyStopping { history, best, stopped } = self.early_stopping.as_ref()?;
         let ran = numbers::counted(self.steps.into(), "round", "rounds");
         let ended = match (*stopped, self.most_steps) {
@@ -83,6 +84,12 @@ impl Model {
         };
         let best = best.and_then(|at| Some((at, history.get(at as usize).copied().flatten()?)));
         Some(match best {
+            Some((at, _)) if noised => format!(
+                "{ended}; the weights are those of its figure {} of {}, by a noised figure: which \
+                 round is the best is chosen by noise, too",
+                u64::from(at) + 1,
+                history.len()
+            ),
             Some((at, loss)) => format!(
                 "{ended}; the weights are those of its figure {} of {}, the least held-out loss \
                  ({})",
@@ -99,7 +106,7 @@ impl Model {
 mod tests {
     use super::*;
 
-    fn stopping(early_stopping: Option<EarlyStopping>) -> Option<String> {
+    fn stopping(early_stopping: Option<EarlyStopping>, noised: bool) -> Option<String> {
         let model = Model {
             name: "logistic".into(),
             version: 1,
@@ -114,19 +121,28 @@ mod tests {
             early_stopping,
             holdout: 0.2,
         };
-        model.stopping()
+        model.stopping(noised)
     }
 
     #[test]
     fn whether_a_training_was_ended_early_is_said_with_whose_weights_they_are() {
         let history = vec![Some(0.7), Some(0.52), None, Some(0.6)];
         let of = |best, stopped| EarlyStopping { history: history.clone(), best, stopped };
-        let said = stopping(Some(of(Some(1), true))).unwrap();
+        let said = stopping(Some(of(Some(1), true)), false).unwrap();
         assert!(said.starts_with("ended the training after 12 rounds of 60; "), "{said}");
         assert!(said.contains("figure 2 of 4") && said.contains("0.52"), "{said}");
-        let said = stopping(Some(of(None, false))).unwrap();
+        let said = stopping(Some(of(None, false)), false).unwrap();
         assert!(said.starts_with("did not end the training") && said.contains("last"), "{said}");
-        assert!(stopping(Some(of(Some(u32::MAX), true))).is_some());
-        assert_eq!(stopping(None), None);
+        assert!(stopping(Some(of(Some(u32::MAX), true)), false).is_some());
+        assert_eq!(stopping(None, false), None);
+    }
+
+    #[test]
+    fn a_figure_of_noise_is_not_told_as_a_loss() {
+        let history = vec![Some(0.7), Some(0.0589), None, Some(0.6)];
+        let said = stopping(Some(EarlyStopping { history, best: Some(1), stopped: true }), true);
+        let said = said.unwrap();
+        assert!(said.contains("figure 2 of 4, by a noised figure"), "{said}");
+        assert!(!said.contains("0.05") && !said.contains("loss"), "{said}");
     }
 }

@@ -51,6 +51,13 @@ pub(super) fn run(command: &Audit) -> Result<(), Error> {
             problem: "no journal; give --journal NAME=FILE, once for each party".into(),
         });
     }
+    let names: Vec<&str> = study.parties().map(|(name, _, _)| name).collect();
+    if let Some((party, _)) = files.iter().find(|(party, _)| !names.contains(&party.as_str())) {
+        return Err(Error::Config {
+            file: manifest.display().to_string(),
+            problem: format!("has no party {party:?}; its parties are {}", names.join(", ")),
+        });
+    }
     let mut read = Vec::new();
     for (party, path) in files {
         let (records, head) = audit::read_with_head(&path, &party, &study.identity(&party)?)?;

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::model_file::{Metric, ModelFile};
 use crate::report::Floors;
 use crate::stats::Sites;
-use crate::text::columns;
+use crate::text::{columns, printable};
 use crate::train::{Evaluated, Evaluation, evaluate};
 
 /// Options of `haima evaluate`.
@@ -72,10 +72,11 @@ pub(super) fn run(options: &Evaluate) -> Result<(), Error> {
     let found = evaluate(&model, &options.model, &with)?;
     eprintln!("simulation: plain sums in one process; exact: no differential privacy");
     for out in &found.excluded {
-        eprintln!("left out: hospital {}: {}", out.site, out.reason);
+        let out = format!("left out: hospital {}: {}", out.site, out.reason);
+        eprintln!("{}", printable(&out));
     }
     for note in &found.notes {
-        eprintln!("note: {note}");
+        eprintln!("note: {}", printable(note));
     }
     if options.card {
         if found.metrics.is_empty() {
@@ -90,7 +91,7 @@ pub(super) fn run(options: &Evaluate) -> Result<(), Error> {
         println!("{}", found.result);
         return Ok(());
     }
-    print!("{}", table(&found));
+    print!("{}", printable(&table(&found)));
     Ok(())
 }
 

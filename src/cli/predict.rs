@@ -14,6 +14,7 @@ use crate::Error;
 use crate::card::Card;
 use crate::model_file::patients::Patients;
 use crate::model_file::{ModelFile, whole};
+use crate::text::printable;
 
 /// Options of `haima predict`.
 #[derive(Debug, Args)]
@@ -24,7 +25,8 @@ pub(super) struct Predict {
     /// Patients as CSV: the model's columns; others are not read, the outcome need not be there.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
-    /// Say for each patient what makes the prediction: the inputs that move it most.
+    /// Say for each patient what makes the prediction: the inputs that move it most; all of them with
+    /// --out and --json.
     #[arg(long)]
     explain: bool,
     /// Write the predictions as CSV.
@@ -81,7 +83,9 @@ pub(super) fn predict(options: &Predict) -> Result<(), Error> {
         eprintln!("note: trained on patients with {cohort}; for others it is no estimate");
     }
     for (key, columns) in &found.missing {
-        eprintln!("no prediction for {} {key}: no value of {}", found.key, columns.join(", "));
+        let columns = columns.join(", ");
+        let row = format!("no prediction for {} {key}: no value of {columns}", found.key);
+        eprintln!("{}", printable(&row));
     }
     if let Some(out) = &options.out {
         whole(out, csv(&found, &options.data)?.as_bytes())?;
@@ -91,7 +95,7 @@ pub(super) fn predict(options: &Predict) -> Result<(), Error> {
     if options.json {
         println!("{}", object(&found, cohort));
     } else if options.out.is_none() {
-        print!("{}", table(&found));
+        print!("{}", printable(&table(&found)));
     }
     Ok(())
 }
@@ -157,19 +161,34 @@ fn schema_of_inputs(
 fn csv(found: &Predictions, data: &Path) -> Result<String, Error> {
     let fault = |problem: String| Error::config(data, problem);
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let head = std::iter::once(&found.key).chain(&found.outputs);
+    let parts = parts(found);
+    let head = std::iter::once(&found.key).chain(&found.outputs).chain(&parts);
     writer.write_record(head).map_err(|e| fault(e.to_string()))?;
-    let empty = vec![String::new(); found.outputs.len()];
-    let rows = found
-        .rows
-        .iter()
-        .map(|(key, figures)| (key, figures.iter().map(ToString::to_string).collect::<Vec<_>>()));
+    let empty = vec![String::new(); found.outputs.len() + parts.len()];
+    let rows = found.rows.iter().enumerate().map(|(at, (key, figures))| {
+        let mut cells: Vec<String> = figures.iter().map(ToString::to_string).collect();
+        if let Some(Some(explained)) = found.explained.get(at) {
+            cells.extend([explained.output.clone(), explained.centre.to_string()]);
+            cells.extend(explained.contributions.iter().map(|(_, by)| by.to_string()));
+        }
+        cells.resize(empty.len(), String::new());
+        (key, cells)
+    });
     for (key, figures) in rows.chain(found.missing.iter().map(|(key, _)| (key, empty.clone()))) {
         let record = std::iter::once(key).chain(&figures);
         writer.write_record(record).map_err(|e| fault(e.to_string()))?;
     }
     let bytes = writer.into_inner().map_err(|e| fault(e.to_string()))?;
     String::from_utf8(bytes).map_err(|e| fault(e.to_string()))
+}
+
+/// Names of a file's columns that say what makes a prediction: which output, its effect at the public
+/// centre, and what each input adds to that. None where nobody asked.
+fn parts(found: &Predictions) -> Vec<String> {
+    let Some(explained) = found.explained.iter().flatten().next() else { return Vec::new() };
+    let own = ["explained".to_owned(), "explained_centre".to_owned()];
+    let inputs = explained.contributions.iter().map(|(name, _)| format!("contribution_{name}"));
+    own.into_iter().chain(inputs).collect()
 }
 
 fn object(found: &Predictions, cohort: Option<&str>) -> Value {

@@ -82,6 +82,12 @@ fn read_schema(path: &Path) -> Result<(Schema, Option<String>), Error> {
     let table: toml::Table =
         text.parse().map_err(|error: toml::de::Error| Error::config(path, error.to_string()))?;
     let own = table.get("schema").and_then(toml::Value::as_table);
+    // A training's task file says what is trained, and nothing of columns.
+    if own.is_none() && !table.contains_key("column") && table.contains_key("model") {
+        let problem = "is a task file, not a schema; give the schema of its columns, or a study's \
+                       template or manifest that has one";
+        return Err(Error::config(path, problem));
+    }
     let schema = Schema::from_toml(own.unwrap_or(&table));
     let schema = schema.map_err(|error| Error::config(path, error.to_string()))?;
     let site_column = own.and_then(|_| table.get("site_column")?.as_str());

@@ -4,12 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use haima_smpc_node::cli::party::{self, Approve};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::provision::{Request, Role, in_words};
 use haima_smpc_node::study::{Approvals, Study as Signed};
 
 use crate::Error;
 use crate::provision::{self, Study, Timing};
+use crate::text::printable;
 
 /// `haima package`.
 #[derive(Debug, Subcommand)]
@@ -35,6 +37,9 @@ pub(super) enum Package {
         /// Sites submit on multiples of this, in milliseconds.
         #[arg(long, default_value_t = 1000)]
         tick_ms: u32,
+        /// Take a delta above 1/(10 n) of the sites' public caps n; their policies have to allow it too.
+        #[arg(long)]
+        allow_large_delta: bool,
         /// Requests of the coordinator, of at least two nodes (none in masked mode), and of the sites.
         /// Nodes keep the order in which they are given.
         #[arg(required = true)]
@@ -54,26 +59,44 @@ pub(super) enum Package {
 /// Drafts a manifest, or collects its approvals.
 pub(super) fn package(command: &Package) -> Result<(), Error> {
     match command {
-        Package::Draft { study, out, amends, round_s, grace_s, tick_ms, requests } => {
+        Package::Draft {
+            study,
+            out,
+            amends,
+            round_s,
+            grace_s,
+            tick_ms,
+            allow_large_delta,
+            requests,
+        } => {
             let timing = Timing {
                 round_ms: round_s.saturating_mul(1000),
                 grace_ms: grace_s.saturating_mul(1000),
                 tick_ms: *tick_ms,
             };
-            draft(study, out, amends.as_deref(), timing, requests)
+            let manifest = manifest_of(&Study::read(study)?, timing, requests)?;
+            draft(manifest, out, amends.as_deref(), *allow_large_delta)
         }
         Package::Signed { manifest, approvals } => collect(manifest, approvals),
     }
 }
 
-fn draft(
-    study: &Path,
-    out: &Path,
-    amends: Option<&Path>,
-    timing: Timing,
-    requests: &[PathBuf],
-) -> Result<(), Error> {
-    let template = Study::read(study)?;
+/// Shows a manifest in words and signs it where that is asked for, and says why its tasks cannot run.
+pub(super) fn approve(options: &Approve) -> Result<(), Error> {
+    let manifest = Manifest::read(options.manifest())?;
+    // The delta is the policies' business, and an amendment may have tasks that ran already.
+    match provision::check(&manifest, true) {
+        Ok(notes) => notes.iter().for_each(|note| eprintln!("note: {}", printable(note))),
+        Err(error) => {
+            let error = printable(&error.to_string());
+            eprintln!("note: as it stands this study fails at {error}");
+        }
+    }
+    Ok(party::approve(options)?)
+}
+
+/// The manifest of a template among the parties of these requests.
+fn manifest_of(template: &Study, timing: Timing, requests: &[PathBuf]) -> Result<Manifest, Error> {
     let (mut coordinator, mut nodes, mut sites) = (None, Vec::new(), Vec::new());
     for path in requests {
         let request = Request::read(path)?;
@@ -90,12 +113,23 @@ fn draft(
         file: "requests".into(),
         problem: "none of a coordinator; a study has one".into(),
     };
-    let mut manifest = template.manifest(coordinator.ok_or_else(missing)?, nodes, sites, timing)?;
+    template.manifest(coordinator.ok_or_else(missing)?, nodes, sites, timing)
+}
+
+fn draft(
+    mut manifest: Manifest,
+    out: &Path,
+    amends: Option<&Path>,
+    allow_large_delta: bool,
+) -> Result<(), Error> {
     let old = amends.map(Manifest::read).transpose()?;
     if let Some(old) = &old {
         manifest.revision = old.revision.saturating_add(1);
         manifest.amends = Some(old.digest().to_string());
         manifest = manifest.checked()?;
+    }
+    for note in provision::check(&manifest, allow_large_delta)? {
+        eprintln!("note: {note}");
     }
     let words = in_words(&manifest, old.as_ref())?;
     std::fs::create_dir_all(out).map_err(|e| Error::file(out, e))?;
@@ -139,6 +173,13 @@ fn collect(path: &Path, files: &[PathBuf]) -> Result<(), Error> {
 /// Writes a file that must not exist yet.
 fn write_new(path: &Path, text: &str) -> Result<(), Error> {
     use std::io::Write as _;
-    let mut file = std::fs::File::create_new(path).map_err(|e| Error::file(path, e))?;
+    let mut file = std::fs::File::create_new(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            let problem = "exists already, and parties may have signed it; give another folder as \
+                           --out, or remove this file if nobody has";
+            Error::config(path, problem)
+        }
+        _ => Error::file(path, e),
+    })?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| Error::file(path, e))
 }

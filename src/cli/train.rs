@@ -12,6 +12,7 @@ use crate::card::{Card, promise};
 use crate::model_file::{Guarantee, ModelFile};
 use crate::report::{Floors, numbers};
 use crate::stats::{Sites, Summing, Task};
+use crate::text::printable;
 use crate::train::{Progress, Request, Training};
 
 /// Options of `haima train`.
@@ -59,7 +60,7 @@ pub(super) struct Train {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum How {
+pub(super) enum How {
     /// Plain sums in this process: a simulation.
     Plain,
     /// Node and site processes, secret shares, proofs.
@@ -116,7 +117,7 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
     // Before the rounds, which may take long: a reader may not want them any more.
     let known = training.notes().to_vec();
     for note in &known {
-        eprintln!("note: {note}");
+        eprintln!("note: {}", printable(note));
     }
     let started = Instant::now();
     let (mut progress, mut unfinished) = (progress(), false);
@@ -130,7 +131,7 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
     }
     let model = model?;
     for note in model.provenance.notes.iter().filter(|note| !known.contains(note)) {
-        eprintln!("note: {note}");
+        eprintln!("note: {}", printable(note));
     }
     if let Some(out) = &options.out {
         model.write(out)?;
@@ -144,7 +145,7 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
 }
 
 /// Before anything is summed: whether there is a place for the model.
-fn can_be_written(path: &std::path::Path) -> Result<(), Error> {
+pub(super) fn can_be_written(path: &std::path::Path) -> Result<(), Error> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
             Err(Error::config(path, "there is no such folder; make it first"))
@@ -169,7 +170,7 @@ fn has_a_model(task: &std::path::Path) -> Result<(), Error> {
 }
 
 /// A line that is written over on a terminal, else one now and then.
-fn progress() -> impl FnMut(Progress) {
+pub(super) fn progress() -> impl FnMut(Progress) {
     let terminal = std::io::stderr().is_terminal();
     let started = Instant::now();
     let mut last = None::<Instant>;
@@ -227,7 +228,8 @@ fn summary(model: &ModelFile, options: &Train, started: Instant) -> Result<Strin
             started.elapsed().as_secs_f64()
         ),
     ]);
-    lines.extend(own.stopping().map(|stopping| format!("stopping early stopping {stopping}")));
+    let noised = matches!(provenance.privacy, Guarantee::Dp { .. });
+    lines.extend(own.stopping(noised).map(|said| format!("stopping early stopping {said}")));
     lines.push(format!("sums     {}", provenance.mode));
     let mut facts = promise(&provenance.privacy).into_iter();
     lines.extend(facts.next().map(|fact| format!("privacy  {fact}")));
@@ -241,5 +243,7 @@ fn summary(model: &ModelFile, options: &Train, started: Instant) -> Result<Strin
     if matches!(provenance.privacy, Guarantee::Exact { .. }) {
         lines.push("         the weights may hold what is true of single patients".into());
     }
+    // Labels and the subject are of a schema that anybody may have written.
+    let lines: Vec<String> = lines.iter().map(|line| printable(line).replace('\n', " ")).collect();
     Ok(lines.join("\n") + "\n")
 }

@@ -1,18 +1,20 @@
 //! The models that a study's trainings left, a file each beside the report: `models/TASK.haima`.
 //!
 //! What its card says comes from the manifest, which all parties signed, from the record of the
-//! training's own sums, and from what later tasks of the study found of the model. The coordinator has
-//! seen no patient, so it counts none.
+//! training's own sums, and from what later tasks of the study found of the model. Whom the study is
+//! about, where its data are from and its warnings stand in the coordinator's own configuration, which
+//! nobody else signed. The coordinator has seen no patient, so it counts none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use haima_crypto::encode::Digest;
 use haima_fl_core::learn::strategies::Unit;
 use haima_fl_core::results::network::{Network, SCHEMA};
 use haima_fl_core::schema::Schema;
 use haima_fl_core::selection::Selection;
-use haima_fl_core::tasks::{concordance, validate};
+use haima_fl_core::tasks::{concordance, train, validate};
 use haima_smpc_node::manifest::{Manifest, TaskEntry};
 use haima_smpc_node::plan::{Plan, TaskPlan};
 use serde::Deserialize as _;
@@ -30,7 +32,7 @@ use crate::model_file::{
 use crate::report::{Committed, numbers};
 
 /// Folder of the files, beside the report.
-pub(crate) const FOLDER: &str = "models";
+const FOLDER: &str = "models";
 /// Where a study's public numbers stand.
 const MANIFEST: &str = "the manifest";
 
@@ -54,12 +56,14 @@ pub(super) struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    /// Writes a file for each training that left a whole model into `models` of a folder.
+    /// Writes a file for each training that left a whole model into `models` of a folder. Those that
+    /// an earlier run left there go.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be written or removed.
     pub(super) fn write(&self, out: &Path) -> Result<(), Error> {
         let folder = out.join(FOLDER);
+        remove_earlier(self.manifest, &folder)?;
         for entry in &self.manifest.tasks {
             let Some(result) = self.results.get(&entry.id) else { continue };
             if result.get("schema").and_then(Value::as_str) != Some(SCHEMA) {
@@ -71,7 +75,7 @@ impl Ended<'_> {
                 continue;
             }
             std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
-            model.write(&folder.join(format!("{}.haima", entry.id)))?;
+            model.write(&file_of(&folder, entry))?;
         }
         Ok(())
     }
@@ -85,7 +89,7 @@ impl Ended<'_> {
         let plan = Plan::of(manifest);
         let own: Vec<&Event> = of_task(self.log, &entry.id).collect();
         let (excluded, warnings) = absences(manifest, &own);
-        let mut notes = self.notes(entry, &own);
+        let mut notes = self.notes(entry, &own, of_plan(&plan, &entry.id).is_some());
         notes.extend(warnings);
         notes.extend(self.charges(entry, &network, &plan)?);
         let mut task = making::task(&entry.task, entry.version, &entry.params);
@@ -152,6 +156,7 @@ impl Ended<'_> {
     /// What later tasks of the study found of a model.
     fn metrics(&self, id: &str, network: &Network, plan: &Plan) -> Result<Vec<Metric>, Error> {
         let mut found = Vec::new();
+        let schema = Schema::from_toml(&self.manifest.schema)?;
         for entry in &self.manifest.tasks {
             let text = |key: &str| entry.params.get(key).and_then(toml::Value::as_str);
             let Some(result) = self.results.get(&entry.id).filter(|_| text("model") == Some(id))
@@ -162,7 +167,10 @@ impl Ended<'_> {
             let whom = metrics::whom(subset, network.holdout);
             let over = self.over(entry, result, whom, of_plan(plan, &entry.id))?;
             found.extend(match entry.task.as_str() {
-                validate::NAME => metrics::of_validation(result, &over),
+                validate::NAME => {
+                    let unit = metrics::unit_of_time(&entry.params, &schema);
+                    metrics::of_validation(result, &over, unit)
+                }
                 concordance::NAME => metrics::of_concordance(result, &over),
                 _ => Vec::new(),
             });
@@ -196,7 +204,7 @@ impl Ended<'_> {
     }
 
     /// The study, and how the training's own sums went.
-    fn notes(&self, entry: &TaskEntry, own: &[&Event]) -> Vec<String> {
+    fn notes(&self, entry: &TaskEntry, own: &[&Event], is_charged: bool) -> Vec<String> {
         let manifest = self.manifest;
         let mut notes = vec![
             format!("task {} of the study {}", entry.id, manifest.study),
@@ -218,7 +226,8 @@ impl Ended<'_> {
         let failed = own.iter().filter(|event| matches!(event, Event::Failed { .. })).count();
         if failed > 0 {
             let attempts = numbers::counted(failed as u64, "attempt", "attempts");
-            notes.push(format!("{attempts} failed, each charged as a release is"));
+            let price = if is_charged { ", each charged as a release is" } else { "" };
+            notes.push(format!("{attempts} failed{price}"));
         }
         notes
     }
@@ -239,9 +248,15 @@ impl Ended<'_> {
         let mut notes = Vec::new();
         let used = network.model.terms.iter().flat_map(|term| &term.figures);
         for id in used.map(|used| used.task.as_str()).collect::<BTreeSet<_>>() {
-            if let Some(plan) = of_plan(plan, id) {
-                notes.push(format!("figures of task {id} were charged apart: {}", promise(plan)?));
-            }
+            notes.push(match of_plan(plan, id) {
+                Some(plan) => {
+                    format!("figures of task {id} were charged apart: {}", promise(plan)?)
+                }
+                None => format!(
+                    "inputs use figures of task {id}, released without noise: the promise does not \
+                     cover them"
+                ),
+            });
         }
         if let Some(Committed { delta, best_coalition: best, .. }) = self.committed {
             let (epsilon, delta) = (rounded_up(best.epsilon), numbers::scientific(*delta));
@@ -260,6 +275,45 @@ impl Ended<'_> {
         }
         Ok(notes)
     }
+}
+
+/// Copies the models that a study's coordinator left in one folder to another. Those that an earlier
+/// run left there go.
+///
+/// # Errors
+/// When a file cannot be copied or removed.
+#[cfg(feature = "demo")]
+pub(crate) fn copy(manifest: &Manifest, made: &Path, out: &Path) -> Result<(), Error> {
+    let (from, to) = (made.join(FOLDER), out.join(FOLDER));
+    remove_earlier(manifest, &to)?;
+    if !from.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&to).map_err(|e| Error::file(&to, e))?;
+    for entry in std::fs::read_dir(&from).map_err(|e| Error::file(&from, e))? {
+        let entry = entry.map_err(|e| Error::file(&from, e))?;
+        let copied = std::fs::copy(entry.path(), to.join(entry.file_name()));
+        copied.map_err(|e| Error::file(&entry.path(), e))?;
+    }
+    Ok(())
+}
+
+/// Removes the files of a study's trainings: a training of this run may leave none, and what stands
+/// beside a report is taken for its own.
+fn remove_earlier(manifest: &Manifest, folder: &Path) -> Result<(), Error> {
+    for entry in manifest.tasks.iter().filter(|entry| entry.task == train::NAME) {
+        let file = file_of(folder, entry);
+        if let Err(error) = std::fs::remove_file(&file)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(Error::file(&file, error));
+        }
+    }
+    Ok(())
+}
+
+fn file_of(folder: &Path, entry: &TaskEntry) -> PathBuf {
+    folder.join(format!("{}.haima", entry.id))
 }
 
 fn of_plan<'a>(plan: &'a Plan, id: &str) -> Option<&'a TaskPlan> {

@@ -82,22 +82,43 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let cohorts = read_cohorts(&plan, &data)?;
 
     let mut network = Network::make(&plan)?;
+    crate::provision::check(&network.manifest, false)?;
     let screen = Screen::new(&plan, &data, cohorts.iter().map(Cohort::len).sum());
-    follow::to_the_end(&mut network, &interrupted, |event| match event {
+    let ended = follow::to_the_end(&mut network, &interrupted, |event| match event {
         Event::Done => screen.done(),
         event => screen.show(event),
-    })?;
-    crate::provision::plan::write(&options.out, &network.manifest)?;
+    });
     let made = network.folder("coordinator")?.join("out");
+    let failed = match ended {
+        Ok(()) => None,
+        // What other tasks found stands all the same, where the coordinator came to write it.
+        Err(error)
+            if !matches!(error, Error::Interrupted) && made.join("report.json").is_file() =>
+        {
+            Some(error)
+        }
+        Err(error) => return Err(error),
+    };
+    crate::provision::plan::write(&options.out, &network.manifest)?;
     let mut report: StudyReport = read_json(&made.join("report.json"))?;
-    copy_models(&made.join(models::FOLDER), &options.out.join(models::FOLDER))?;
+    models::copy(&network.manifest, &made, &options.out)?;
     drop(network);
 
-    report.comparison = compare(&plan, &report, &cohorts, &screen)?;
+    if failed.is_none() {
+        report.comparison = compare(&plan, &report, &cohorts, &screen)?;
+    }
     let page =
         crate::report::write(&options.out, &report).map_err(|e| Error::file(&options.out, e))?;
-    screen.results(&report, &page);
-    Ok(())
+    match failed {
+        None => {
+            screen.results(&report, &page);
+            Ok(())
+        }
+        Some(error) => {
+            screen.say(&format!("a task failed; what the others found is in {}", page.display()));
+            Err(error)
+        }
+    }
 }
 
 /// A file of the source folder: from the working directory, or above this program.
@@ -128,12 +149,22 @@ fn read_study(options: &Options, data: &Path) -> Result<Study, Error> {
     let mut study = Study::read(path)?;
     if let Some(column) = &options.site_column {
         // The study's own column stays in the table then, as one that nobody uses.
-        let own = toml::Value::String(std::mem::replace(&mut study.site_column, column.clone()));
+        let own = std::mem::replace(&mut study.site_column, column.clone());
         let ignore = study.schema.entry("ignore").or_insert(toml::Value::Array(Vec::new()));
-        if let toml::Value::Array(ignore) = ignore {
-            ignore.push(own);
+        if let toml::Value::Array(ignore) = ignore
+            && !own.is_empty()
+        {
+            ignore.push(toml::Value::String(own));
         }
         study.site_prefix.clone_from(column);
+    }
+    if study.site_column.is_empty() {
+        let problem = "has no `site_column`, by which the demo splits the data into hospitals; add \
+                       one, or give --site-column COLUMN";
+        return Err(Error::config(path, problem));
+    }
+    if study.site_prefix.is_empty() {
+        study.site_prefix.clone_from(&study.site_column);
     }
     if options.masked {
         (study.mode, study.release_quorum) = (Mode::Masked, None);
@@ -217,20 +248,6 @@ fn locate(plan: &Plan, data: &Path) -> Option<Error> {
 fn read_json(path: &Path) -> Result<StudyReport, Error> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
     serde_json::from_str(&text).map_err(|e| Error::config(path, e.to_string()))
-}
-
-/// Copies the files of trained models, if the study left any.
-fn copy_models(from: &Path, to: &Path) -> Result<(), Error> {
-    if !from.is_dir() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(to).map_err(|e| Error::file(to, e))?;
-    for entry in std::fs::read_dir(from).map_err(|e| Error::file(from, e))? {
-        let entry = entry.map_err(|e| Error::file(from, e))?;
-        let copied = std::fs::copy(entry.path(), to.join(entry.file_name()));
-        copied.map_err(|e| Error::file(&entry.path(), e))?;
-    }
-    Ok(())
 }
 
 /// The network's twin without noise, trained in this process over the demo's own copy of the data.

@@ -18,7 +18,7 @@ const END: usize = 22;
 const END_MARK: &[u8] = b"PK\x05\x06";
 
 /// Writes parts under their names; the file appears whole.
-pub(super) fn write(path: &Path, parts: &[(&str, Vec<u8>)]) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, parts: &[(&str, Vec<u8>)]) -> Result<(), Error> {
     let fault = |error: &dyn std::fmt::Display| Error::config(path, error.to_string());
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -44,12 +44,13 @@ pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// All parts by name; other names than the `known` ones are an error.
-pub(super) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+pub(crate) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, Error> {
     let fault = |problem: String| Error::config(path, problem);
     let bytes = bounded(path, MOST_BYTES)?;
     let end = bytes.len().checked_sub(END).and_then(|at| bytes.get(at..)).unwrap_or_default();
     if !(end.starts_with(END_MARK) && bytes.starts_with(b"PK")) {
-        let problem = "is no model file, or only a part of one: it does not end as a zip does";
+        let problem = "is no model file, or only a part of one: it does not end as a zip does; \
+                       take the whole file again from where it was made";
         return Err(fault(problem.into()));
     }
     let stated: u16 =
@@ -59,8 +60,9 @@ pub(super) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u
         false => Ok(()),
     };
     few(stated.into())?;
-    let mut zip = ZipArchive::new(Cursor::new(bytes.as_slice()))
-        .map_err(|error| fault(format!("is no readable zip: {error}")))?;
+    let mut zip = ZipArchive::new(Cursor::new(bytes.as_slice())).map_err(|error| {
+        fault(format!("is no readable zip: {error}; take the whole file again"))
+    })?;
     // What it found may be more than the end says, or fewer where a name stands twice.
     few(zip.len())?;
     if zip.len() != usize::from(stated) {
@@ -87,7 +89,9 @@ pub(super) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u
             .map_err(|error| fault(format!("{name:.64}: {error}")))?;
         left = left.saturating_sub(content.len() as u64);
         if content.len() as u64 != stated || found.insert(name.clone(), content).is_some() {
-            return Err(fault(format!("{name:.64} stands twice or is cut short")));
+            return Err(fault(format!(
+                "{name:.64} stands twice or is cut short; take the whole file again"
+            )));
         }
     }
     Ok(found)

@@ -1,5 +1,6 @@
 //! The figures of an evaluation that a card shows, from the results of the tasks that judge a model.
 
+use haima_fl_core::schema::{Column, Schema};
 use serde_json::Value;
 
 use super::Metric;
@@ -17,6 +18,44 @@ const AT_A_HORIZON: [(&str, &str); 5] = [
     ("observed share", "observed"),
 ];
 
+/// How the name of a figure begins that says whether a model predicts too much or too little.
+const DIFFERENCE: &str = "mean prediction less observed share";
+
+/// How a note begins that a hospital is left out of an evaluation.
+const EVALUATED: &str = "evaluated on ";
+/// What stands in it before and behind the hospital.
+const LEFT_OUT: [&str; 2] = [": hospital ", " is left out: "];
+
+/// How the notes of hospitals begin that are left out of an evaluation over these patients.
+#[cfg(feature = "demo")]
+pub(crate) fn left_out_of(over: &str) -> String {
+    format!("{EVALUATED}{over}{}", LEFT_OUT[0])
+}
+
+/// The note of a hospital that is left out.
+#[cfg(feature = "demo")]
+pub(crate) fn left_out(over: &str, site: &str, reason: &str) -> String {
+    format!("{}{site}{}{reason}", left_out_of(over), LEFT_OUT[1])
+}
+
+/// Over whom, which hospital and why, where a note says that one is left out of an evaluation.
+pub(crate) fn of_left_out(note: &str) -> Option<[&str; 3]> {
+    let (over, rest) = note.strip_prefix(EVALUATED)?.split_once(LEFT_OUT[0])?;
+    let (site, reason) = rest.split_once(LEFT_OUT[1])?;
+    Some([over, site, reason])
+}
+
+/// Unit of the time that a task or a model asks about; empty where the schema has none.
+pub(crate) fn unit_of_time<'a>(params: &toml::Table, schema: &'a Schema) -> &'a str {
+    let time = params.get("time").and_then(toml::Value::as_str);
+    time.and_then(|time| schema.column(time).ok()).map_or("", Column::unit)
+}
+
+/// A time with its unit.
+pub(crate) fn in_unit(time: f64, unit: &str) -> String {
+    if unit.is_empty() { time.to_string() } else { format!("{time} {unit}") }
+}
+
 /// Of whom an evaluation speaks. Where nobody was kept out, all may have trained the model.
 pub(crate) fn whom(subset: Option<&str>, holdout: f64) -> &'static str {
     match (subset, holdout > 0.0) {
@@ -26,8 +65,8 @@ pub(crate) fn whom(subset: Option<&str>, holdout: f64) -> &'static str {
     }
 }
 
-/// The figures of a `haima.validation/1`.
-pub(crate) fn of_validation(result: &Value, over: &str) -> Vec<Metric> {
+/// The figures of a `haima.validation/1`, whose horizons are in `unit`.
+pub(crate) fn of_validation(result: &Value, over: &str, unit: &str) -> Vec<Metric> {
     let at = |path: &str| result.pointer(path).unwrap_or(&Value::Null);
     let number = |path: &str| at(path).as_f64();
     let of_probability = |key: &str| number(&format!("/binary/probability/{key}"));
@@ -46,16 +85,25 @@ pub(crate) fn of_validation(result: &Value, over: &str) -> Vec<Metric> {
         ("Brier score of the null model".to_owned(), plain("brier_null")),
         ("mean prediction".to_owned(), plain("predicted")),
         ("observed share".to_owned(), plain("observed")),
+        (DIFFERENCE.to_owned(), difference(of_probability, number("/n"))),
         ("calibration slope".to_owned(), fitted("recalibration/slope")),
         ("calibration in the large".to_owned(), fitted("in_the_large")),
         ("C-index".to_owned(), share(at("/survival/c_index"))),
     ];
     for horizon in at("/survival/horizons").as_array().into_iter().flatten() {
         let time = horizon.get("time").and_then(Value::as_f64).unwrap_or(f64::NAN);
-        let of = |key: &str| horizon.get(key).and_then(Value::as_f64);
+        let time = in_unit(time, unit);
+        let of = |key: &str| match key {
+            // A score stands beside the model's own.
+            "brier_null" if horizon.get("brier").is_none_or(Value::is_null) => None,
+            _ => horizon.get(key).and_then(Value::as_f64),
+        };
+        // Whoever was censored before the horizon tells nothing of it.
+        let known = of("events").zip(of("n_after")).map(|(events, after)| events + after);
         found.extend(AT_A_HORIZON.map(|(name, key)| {
             (format!("{name} at {time}"), by_error(of(key), of(&format!("{key}_se"))))
         }));
+        found.push((format!("{DIFFERENCE} at {time}"), difference(of, known)));
     }
     found.push(("macro AUC".to_owned(), share(at("/classes/macro_auc"))));
     for class in at("/classes/classes").as_array().into_iter().flatten() {
@@ -76,6 +124,28 @@ pub(crate) fn of_concordance(result: &Value, over: &str) -> Vec<Metric> {
     let metric =
         |value| Metric { name: "C-index".into(), value, lo: None, hi: None, over: over.to_owned() };
     value.map(metric).into_iter().collect()
+}
+
+/// Where predictions are off by more than chance explains: how far, in words.
+pub(crate) fn off(metrics: &[Metric]) -> impl Iterator<Item = (&Metric, String)> {
+    metrics.iter().filter_map(|metric| {
+        let at = metric.name.strip_prefix(DIFFERENCE)?;
+        let way = match (metric.lo?, metric.hi?) {
+            (lo, _) if lo > 0.0 => "much",
+            (_, hi) if hi < 0.0 => "little",
+            _ => return None,
+        };
+        let points = 100.0 * metric.value.abs();
+        Some((metric, format!("predicts {points:.1} points too {way}{at}")))
+    })
+}
+
+/// What the mean prediction is above the observed share. The variance of `p - y` is the Brier score
+/// less the square of its mean, over so many patients whose outcome is known.
+fn difference(of: impl Fn(&str) -> Option<f64>, patients: Option<f64>) -> Option<Estimate> {
+    let by = of("predicted")? - of("observed")?;
+    let error = ((of("brier")? - by * by).max(0.0) / patients?).sqrt();
+    by_error(Some(by), Some(error).filter(|error| error.is_finite()))
 }
 
 /// Estimate and the ends of its interval.
@@ -113,7 +183,7 @@ mod tests {
             },
             "survival": null,
         });
-        let found = of_validation(&result, "them");
+        let found = of_validation(&result, "them", "");
         let names: Vec<&str> = found.iter().map(|metric| metric.name.as_str()).collect();
         assert_eq!(names, ["AUC", "Brier score", "calibration slope"]);
         let ends: Vec<_> = found.iter().map(|metric| (metric.lo, metric.hi)).collect();
@@ -136,8 +206,9 @@ mod tests {
             },
         });
         let names: Vec<String> =
-            of_validation(&result, "").into_iter().map(|metric| metric.name).collect();
-        assert_eq!(names, ["C-index", "AUC at 365", "macro AUC", "AUC of relapse", "accuracy"]);
+            of_validation(&result, "", "days").into_iter().map(|metric| metric.name).collect();
+        let wanted = ["C-index", "AUC at 365 days", "macro AUC", "AUC of relapse", "accuracy"];
+        assert_eq!(names, wanted);
     }
 
     #[test]
@@ -151,7 +222,7 @@ mod tests {
                 "time": 365.0, "brier": 0.18, "brier_null": 0.24, "predicted": 0.45, "observed": 0.44,
             }] },
         });
-        let found = of_validation(&result, "");
+        let found = of_validation(&result, "", "");
         let of = |name: &str| found.iter().find(|metric| metric.name == name).unwrap().value;
         for at in ["", " at 365"] {
             let scores = ["Brier score", "Brier score of the null model"];
@@ -160,6 +231,60 @@ mod tests {
         }
         assert_eq!((of("mean prediction"), of("observed share at 365")), (0.4, 0.44));
         assert_eq!(of("calibration in the large"), 0.1);
+    }
+
+    #[test]
+    fn predictions_that_are_off_by_more_than_chance_explains_are_told() {
+        let at = |time: f64, predicted: f64, n: u64| {
+            json!({
+                "time": time, "brier": 0.21, "brier_null": 0.24, "predicted": predicted,
+                "observed": 0.495, "events": n / 2, "n_after": n / 2,
+            })
+        };
+        let probability =
+            json!({ "brier": 0.2, "brier_null": 0.2, "predicted": 0.2, "observed": 0.3 });
+        let horizons = [at(90.0, 0.5, 400), at(180.0, 0.606, 400), at(270.0, 0.606, 40)];
+        let result = json!({
+            "n": 400,
+            "binary": { "probability": probability },
+            "survival": { "horizons": horizons },
+        });
+        let found = of_validation(&result, "them", "days");
+        let said: Vec<String> = off(&found).map(|(_, words)| words).collect();
+        let [little, much] = [("10.0", "little"), ("11.1", "much at 180 days")]
+            .map(|(points, way)| format!("predicts {points} points too {way}"));
+        assert_eq!(said, [little, much]);
+    }
+
+    #[test]
+    fn a_null_models_score_does_not_stand_alone() {
+        let horizon = json!({
+            "time": 180.0, "auc": 0.7, "brier": null, "brier_null": 0.24, "observed": 0.5,
+        });
+        let result = json!({ "survival": { "horizons": [horizon] } });
+        let found = of_validation(&result, "", "");
+        let names: Vec<&str> = found.iter().map(|metric| metric.name.as_str()).collect();
+        assert_eq!(names, ["AUC at 180", "observed share at 180"]);
+    }
+
+    #[test]
+    fn a_time_has_the_unit_that_the_schema_gives_it() {
+        let schema = "one_row_per_patient = true\n\
+            [[column]]\nname = \"m\"\nkind = \"numeric\"\nunit = \"months\"\nrange = [0, 90]\n\
+            [[column]]\nname = \"t\"\nkind = \"numeric\"\nrange = [0, 90]\n";
+        let schema = Schema::from_toml(&schema.parse().unwrap()).unwrap();
+        let said = |params: &str| in_unit(120.0, unit_of_time(&params.parse().unwrap(), &schema));
+        assert_eq!(said("time = \"m\""), "120 months");
+        assert_eq!([said("time = \"t\""), said("")], ["120", "120"]);
+    }
+
+    #[cfg(feature = "demo")]
+    #[test]
+    fn a_note_of_a_hospital_that_is_left_out_is_read_again() {
+        let note = left_out("9 patients (a), all", "6", "fewer than 10");
+        assert!(note.starts_with(&left_out_of("9 patients (a), all")), "{note}");
+        assert_eq!(of_left_out(&note), Some(["9 patients (a), all", "6", "fewer than 10"]));
+        assert_eq!(of_left_out("data: made up"), None);
     }
 
     #[test]

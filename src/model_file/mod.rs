@@ -11,10 +11,12 @@
 //! # Reading is for files of strangers
 //!
 //! A file is at most [`MOST_BYTES`] long and its parts are stored, not compressed, so none is larger
-//! than the file is; other parts, another number of them, or a digest that differs is an error, and so
-//! is a model that its own schema does not fit. The digests find damage. They are no signature.
+//! than the file is; a part that is no weights is at most [`MOST_TEXT`] long, for JSON takes many times
+//! its length while it is read. Other parts, another number of them, or a digest that differs is an
+//! error, and so is a model that its own schema does not fit. The digests find damage. They are no
+//! signature.
 
-mod archive;
+pub(crate) mod archive;
 pub(crate) mod guarantee;
 pub(crate) mod making;
 pub(crate) mod metrics;
@@ -49,6 +51,10 @@ const SAFETENSORS: &str = "weights.safetensors";
 const BURNPACK: &str = "weights.burnpack";
 const PROVENANCE: &str = "provenance.json";
 const CARD: &str = "card.md";
+/// Parts that are texts.
+const TEXTS: [&str; 3] = [MANIFEST, PROVENANCE, CARD];
+/// Bytes that each of them may have.
+pub const MOST_TEXT: usize = 8 << 20;
 /// All parts.
 const ALL: [&str; 5] = [MANIFEST, SAFETENSORS, BURNPACK, PROVENANCE, CARD];
 /// Parts beside the manifest, which has their digests.
@@ -126,6 +132,9 @@ impl ModelFile {
         };
         let mut all = vec![(MANIFEST, json(&manifest, path)?)];
         all.extend(parts);
+        for (name, part) in &all {
+            short_enough(name, part).map_err(fault)?;
+        }
         archive::write(path, &all)
     }
 
@@ -136,6 +145,9 @@ impl ModelFile {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fault = |problem: String| Error::config(path, problem);
         let mut parts = archive::read(path, &ALL)?;
+        for (name, part) in &parts {
+            short_enough(name, part).map_err(fault)?;
+        }
         let manifest = parts.remove(MANIFEST).ok_or_else(|| {
             fault(format!("has no {MANIFEST}; is it a model that `haima train` wrote?"))
         })?;
@@ -175,6 +187,17 @@ impl ModelFile {
     }
 }
 
+/// Refuses a text that is too long to be read.
+fn short_enough(name: &str, part: &[u8]) -> Result<(), String> {
+    match TEXTS.contains(&name) && part.len() > MOST_TEXT {
+        true => Err(format!(
+            "{name} is too large: {} bytes; in a model it has at most {MOST_TEXT}",
+            part.len()
+        )),
+        false => Ok(()),
+    }
+}
+
 /// The manifest, if it is of the form that this program reads.
 fn of_this_form(bytes: &[u8], path: &Path) -> Result<Manifest, Error> {
     let fault = |problem: String| Error::config(path, problem);
@@ -195,7 +218,7 @@ fn json(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, Error> {
     serde_json::to_vec_pretty(value).map_err(|error| Error::config(path, error.to_string()))
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     let mut to = Encoder::new("haima model part 1");
     to.bytes(bytes);
     Digest::of(&to.finish()).to_string()

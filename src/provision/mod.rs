@@ -4,9 +4,11 @@
 //! with the parties' requests, which carry public keys alone, it becomes the manifest, which each of
 //! them signs ([`haima_smpc_node::provision`], [`haima_smpc_node::study`]).
 
+mod check;
 mod parties;
 pub mod plan;
 mod study;
 
+pub use check::check;
 pub use parties::{PartyFolder, make_party};
 pub use study::{Accountant, Privacy, Study, TaskTemplate, Timing};

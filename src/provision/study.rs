@@ -1,11 +1,11 @@
 //! A study's template: what a manifest says besides parties and keys, as a TOML file.
 
-use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 
 use haima_dp::ledger::Limit;
 use haima_dp::units::{Delta, Epsilon, Order, Rate, Sensitivity};
+use haima_fl_core::registry::{self, Finished};
 use haima_fl_core::schema::Schema;
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
 use haima_smpc_node::masking::{Masking, Mode};
@@ -21,9 +21,13 @@ use crate::coordinator::About;
 pub struct Study {
     /// Name of the study.
     pub study: String,
-    /// Column of a pooled CSV by which a demonstration splits patients into sites.
+    /// Column of a pooled CSV by which a demonstration splits patients into sites; empty in a study
+    /// that is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub site_column: String,
-    /// Operators of that column's values are named after it, e.g. `district` gives `district-7`.
+    /// Operators of that column's values are named after it, e.g. `district` gives `district-7`; the
+    /// column where empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub site_prefix: String,
     /// Fewest distinct operators in a sum.
     pub min_sites: u32,
@@ -204,8 +208,16 @@ impl Study {
     fn entries(&self, masking: Option<Masking>) -> Result<Vec<TaskEntry>, Error> {
         let schema = Schema::from_toml(&self.schema)?;
         let draws = NonZeroU32::new(masking.map_or(1, Masking::honest)).unwrap_or(NonZeroU32::MIN);
-        let entry = |task: &TaskTemplate| task.entry(&schema, self.hospitals_per_patient, draws);
-        self.tasks.iter().map(entry).collect()
+        let (mut entries, mut known) = (Vec::with_capacity(self.tasks.len()), Finished::new());
+        for task in &self.tasks {
+            entries.push(task.entry(&schema, self.hospitals_per_patient, draws, &known)?);
+            let run = registry::open(&task.task, task.version, &task.params, &schema, &known);
+            // What cannot be opened yet has no outline, or is refused by `check`.
+            if let Some(outline) = run.ok().and_then(|run| run.outline()) {
+                known.insert(task.id.clone(), outline);
+            }
+        }
+        Ok(entries)
     }
 
     /// What the report says, with the tasks' headings.
@@ -224,8 +236,9 @@ impl TaskTemplate {
         schema: &Schema,
         hospitals: u32,
         draws: NonZeroU32,
+        known: &Finished,
     ) -> Result<TaskEntry, Error> {
-        let calibrate = |target| self.calibrate(target, schema, hospitals, draws);
+        let calibrate = |target| self.calibrate(target, schema, hospitals, draws, known);
         let noise = self.privacy.map(calibrate).transpose()?;
         Ok(TaskEntry {
             id: self.id.clone(),
@@ -241,21 +254,20 @@ impl TaskTemplate {
     }
 
     /// The noise at which all attempts of the plan stay within the target, coalition figure: the scale
-    /// of each of `draws` that the coalition cannot take off.
+    /// of each of `draws` that the coalition cannot take off. `known` has outlines of earlier tasks.
     fn calibrate(
         &self,
         target: Privacy,
         schema: &Schema,
         hospitals: u32,
         draws: NonZeroU32,
+        known: &Finished,
     ) -> Result<NoisePlan, Error> {
         let fault = |problem: &str| Error::Config {
             file: format!("task {}", self.id),
             problem: problem.to_owned(),
         };
-        let none = BTreeMap::new();
-        let run =
-            haima_fl_core::registry::open(&self.task, self.version, &self.params, schema, &none)?;
+        let run = registry::open(&self.task, self.version, &self.params, schema, known)?;
         let query = run.query().ok_or_else(|| fault("it asks nothing"))?;
         let sensitivity = query
             .sensitivity

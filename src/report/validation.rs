@@ -353,7 +353,7 @@ fn horizons(horizons: &[Horizon], wording: &Wording, min_cell: u64) -> Markup {
                         @if predicts {
                             td.num { (percent(one.predicted)) }
                             td.num { (or_dash(one.brier, 3)) }
-                            td.num { (or_dash(one.brier_null, 3)) }
+                            td.num { (or_dash(one.brier.and(one.brier_null), 3)) }
                             td.num { (percent(one.ipa)) }
                         }
                     }

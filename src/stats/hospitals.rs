@@ -1,13 +1,14 @@
 //! Hospitals that this machine plays: the parts of a pooled file, or a file each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use haima_fl_core::cohort::Cohort;
-use haima_fl_core::schema::Schema;
+use haima_fl_core::schema::{PatientKey, Schema};
 use haima_fl_core::sum::PlainSum;
 use haima_fl_core::task::{Run, Site, SiteState};
 
+use super::Public;
 use crate::Error;
 use crate::pooled::Table;
 use crate::report::{Excluded, Floors};
@@ -20,8 +21,11 @@ pub(crate) struct Hospitals {
     /// Rows of each hospital as CSV.
     pub(crate) texts: BTreeMap<String, String>,
     pub(crate) cohorts: BTreeMap<String, Cohort>,
-    /// Public cap on the patients of each.
+    /// Cap on the patients of each: the study's own under a promise to patients, where its template
+    /// says one, else a round number that the largest has room in.
     pub(crate) max_patients: u64,
+    /// What a promise to patients rests on.
+    pub(crate) public: Public,
 }
 
 impl Hospitals {
@@ -71,7 +75,7 @@ impl Hospitals {
     ) -> Result<Self, Error> {
         let (mut texts, mut cohorts) = (BTreeMap::new(), BTreeMap::new());
         for path in files {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let name = name_of(path);
             let cohort = Cohort::read_csv(path, &schema)?;
             let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
             if texts.insert(name.clone(), text).is_some() {
@@ -90,11 +94,70 @@ impl Hospitals {
         cohorts: BTreeMap<String, Cohort>,
     ) -> Self {
         let largest = cohorts.values().map(Cohort::len).max().unwrap_or(0);
-        Self { schema_text, schema, texts, cohorts, max_patients: super::round_up(largest) }
+        let max_patients = super::round_up(largest);
+        Self { schema_text, schema, texts, cohorts, max_patients, public: Public::default() }
     }
 
-    /// Hospitals whose answers count, and those that are left out with the reason. A hospital learns
-    /// it from its own rows and never tells; here all of them are this machine's.
+    /// The same hospitals under a promise to their patients, which rests on the study's own public
+    /// numbers.
+    ///
+    /// # Errors
+    /// When a hospital has more patients than the study's cap, as its own daemon would say; `file` is
+    /// named.
+    pub(crate) fn promising(self, public: Public, file: &Path) -> Result<Self, Error> {
+        let Some(cap) = public.max_patients else {
+            return Ok(Self { public, ..self });
+        };
+        let over = |cohort: &Cohort| cohort.patients() as u64 > cap;
+        if let Some((name, _)) = self.cohorts.iter().find(|(_, cohort)| over(cohort)) {
+            let problem = format!(
+                "hospital {name} has more patients than the {cap} that the study's template allows \
+                 (`max_patients`); raise it there, or deal the rows out to more hospitals"
+            );
+            return Err(Error::config(file, problem));
+        }
+        Ok(Self { max_patients: cap, public, ..self })
+    }
+
+    /// The hospitals that have rows of one patient, where a patient's key is at more than `most` of
+    /// them (rule S1). Whose key it is, is not said.
+    pub(crate) fn sharing(&self, most: u32) -> Option<Vec<&str>> {
+        if self.schema.patient == PatientKey::OneRow {
+            return None;
+        }
+        let mut at: BTreeMap<&str, u32> = BTreeMap::new();
+        for cohort in self.cohorts.values() {
+            for key in keys(cohort).collect::<BTreeSet<&str>>() {
+                let hospitals = at.entry(key).or_insert(0);
+                *hospitals += 1;
+                if *hospitals > most {
+                    let has = |cohort: &Cohort| keys(cohort).any(|own| own == key);
+                    let named = self.cohorts.iter().filter(|(_, cohort)| has(cohort));
+                    return Some(named.map(|(name, _)| name.as_str()).collect());
+                }
+            }
+        }
+        None
+    }
+
+    /// All hospitals: under noise none is left out for what its data are (rule S5).
+    ///
+    /// # Errors
+    /// When there are too few of them; `file` is named.
+    pub(crate) fn all(&self, floors: &Floors, file: &Path) -> Result<Vec<String>, Error> {
+        if (self.cohorts.len() as u64) < u64::from(floors.min_sites) {
+            let problem = format!(
+                "a sum needs {} hospitals (--min-sites), and there are {}",
+                floors.min_sites,
+                self.cohorts.len()
+            );
+            return Err(Error::config(file, problem));
+        }
+        Ok(self.cohorts.keys().cloned().collect())
+    }
+
+    /// Without noise: hospitals whose answers count, and those that are left out with the reason. A
+    /// hospital learns it from its own rows and never tells; here all of them are this machine's.
     ///
     /// # Errors
     /// When too few have enough patients; `file` is named.
@@ -141,6 +204,16 @@ impl Hospitals {
         let cohorts = names.iter().filter_map(|name| self.cohorts.get(name));
         cohorts.map(|cohort| cohort.select(|_| true)).collect()
     }
+}
+
+/// The key of each row.
+fn keys(cohort: &Cohort) -> impl Iterator<Item = &str> {
+    (0..cohort.len()).map(move |row| cohort.key(row))
+}
+
+/// A file's hospital, named after it.
+pub(crate) fn name_of(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Plain sums over cohorts, at each of which `open` starts the task.

@@ -40,7 +40,7 @@ pub use figure::figure;
 use hospitals::Hospitals;
 pub use show::show;
 pub use task_file::Task;
-pub(crate) use template::Template;
+pub(crate) use template::{Public, Template};
 
 /// What to compute, from what, and how.
 #[derive(Clone, Debug)]

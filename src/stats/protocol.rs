@@ -69,7 +69,7 @@ impl Job<'_> {
             min_sites: self.floors.min_sites.max(2),
             max_patients: self.hospitals.max_patients,
             max_dimension: MAX_DIMENSION,
-            hospitals_per_patient: 1,
+            hospitals_per_patient: self.hospitals.public.hospitals_per_patient,
             mode: match self.summing {
                 Summing::Plain | Summing::Nodes(_) => Mode::Nodes,
                 Summing::Masked => Mode::Masked,

@@ -74,7 +74,8 @@ impl Identity {
         let privacy = match prepared.target {
             Target::Exact => "exact".to_owned(),
             Target::Dp { epsilon, delta, accountant, .. } => {
-                format!("{} {} {accountant:?}", epsilon.to_bits(), delta.to_bits())
+                let most = own.public.hospitals_per_patient;
+                format!("{} {} {accountant:?} {most}", epsilon.to_bits(), delta.to_bits())
             }
         };
         let question =

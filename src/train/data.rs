@@ -1,6 +1,6 @@
 //! The hospitals of a training: whose rows, by which schema.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use haima_fl_core::schema::Schema;
 
@@ -8,8 +8,9 @@ use super::privacy::Target;
 use super::{Request, parameters};
 use crate::Error;
 use crate::pooled::Table;
-use crate::stats::hospitals::Hospitals;
-use crate::stats::{self, Sites, Task, Template};
+use crate::report::numbers;
+use crate::stats::hospitals::{Hospitals, name_of};
+use crate::stats::{self, Public, Sites, Task, Template};
 
 /// What was read.
 pub(super) struct Data {
@@ -31,6 +32,11 @@ impl Data {
         let fault = |problem: &str| Error::config(&request.task, problem);
         let template = request.schema.as_deref().map(Template::read).transpose()?;
         let subject = template.as_ref().and_then(|template| template.subject.clone());
+        let public = template.as_ref().map(|template| template.public).unwrap_or_default();
+        let promising = |hospitals: Hospitals, file: &Path| match target {
+            Target::Exact => Ok(hospitals),
+            Target::Dp { .. } => hospitals.promising(public, file),
+        };
         let (file, sites, notes) = match (request.data.as_slice(), &request.sites) {
             ([file], Some(sites)) => (file, sites.clone(), Vec::new()),
             ([file], None) => {
@@ -52,7 +58,9 @@ impl Data {
                 let schema = Schema::from_toml(&template.schema)?;
                 parameters::open(&request.task, task, &schema)?;
                 let hospitals = Hospitals::of_files(files, template.schema, schema)?;
-                return Ok(Self { hospitals, schema_inferred: false, subject, notes: Vec::new() });
+                let notes = sharing(&hospitals, files, public, *target)?;
+                let hospitals = promising(hospitals, files.first().unwrap_or(&request.task))?;
+                return Ok(Self { hospitals, schema_inferred: false, subject, notes });
             }
         };
         let table = Table::read(file)?;
@@ -80,7 +88,39 @@ impl Data {
         let schema = Schema::from_toml(&text)?;
         parameters::open(&request.task, task, &schema)?;
         let hospitals = Hospitals::of_table(&table, site, &of_row, text, schema)?;
+        let hospitals = promising(hospitals, file)?;
         Ok(Self { hospitals, schema_inferred, subject, notes })
+    }
+}
+
+/// A patient whom several files have: a promise that counts on fewer hospitals would not hold for
+/// that one, so it is refused (rule S1); without a promise it is said. The key is not.
+fn sharing(
+    hospitals: &Hospitals,
+    files: &[PathBuf],
+    public: Public,
+    target: Target,
+) -> Result<Vec<String>, Error> {
+    let most = public.hospitals_per_patient;
+    let Some(names) = hospitals.sharing(most) else {
+        return Ok(Vec::new());
+    };
+    let shared = files.iter().filter(|file| names.contains(&name_of(file).as_str()));
+    let shared = shared.filter_map(|file| Some(file.file_name()?.to_string_lossy()));
+    let shared = shared.collect::<Vec<_>>().join(" and ");
+    match target {
+        Target::Exact => Ok(vec![format!(
+            "rows of one patient stand in {shared}, and count as rows of several patients"
+        )]),
+        Target::Dp { .. } => Err(Error::Config {
+            file: shared,
+            problem: format!(
+                "rows of one patient stand in each, and the promise counts on one patient at up to \
+                 {} (`hospitals_per_patient`); leave them in so many files alone, or raise it in \
+                 the study's template",
+                numbers::counted(most.into(), "hospital", "hospitals")
+            ),
+        }),
     }
 }
 

@@ -31,6 +31,8 @@ use crate::stats::{self, Sites};
 const MODEL: &str = "model";
 /// Columns by which a model says what it predicts.
 const OUTCOME: [&str; 3] = ["outcome", "time", "event"];
+/// Files that are named as those of the patients.
+const MOST_NAMED: usize = 2;
 /// How a task's note of a floor begins; it does not know of whom.
 const BELOW: &str = "fewer complete rows than the site's floor";
 
@@ -62,6 +64,8 @@ pub struct Evaluated {
     pub excluded: Vec<Excluded>,
     /// Of whom the figures are.
     pub whom: &'static str,
+    /// Over whom, with the files that they are from, as the card says it.
+    pub over: String,
     /// Why a figure is missing that could be had elsewhere.
     pub notes: Vec<String>,
 }
@@ -70,15 +74,14 @@ impl Evaluated {
     /// Adds the figures to a model's card, with the hospitals that are left out. Earlier figures of
     /// other patients stay.
     pub fn add_to(&self, provenance: &mut Provenance) {
-        let over: Vec<&String> = self.metrics.iter().map(|metric| &metric.over).collect();
-        provenance.metrics.retain(|metric| !over.contains(&&metric.over));
+        provenance.metrics.retain(|metric| metric.over != self.over);
         provenance.metrics.extend(self.metrics.iter().cloned());
-        let of = format!("evaluated on {}: hospital ", self.whom);
+        let of = metrics::left_out_of(&self.over);
         provenance.notes.retain(|note| !note.starts_with(&of));
         provenance.notes.extend(self.excluded.iter().map(|out| {
             // How many rows it has in all is no matter of the card's readers.
             let reason = out.reason.split(" (").next().unwrap_or_default();
-            format!("{of}{} is left out: {reason}", out.site)
+            metrics::left_out(&self.over, &out.site, reason)
         }));
     }
 }
@@ -112,27 +115,55 @@ pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Eva
     let cohorts = hospitals.of(&taken);
     let mut sums = plain_sums(&cohorts, hospitals.max_patients, &with.floors, open)?;
     let mut result = drive(run.as_mut(), &mut sums)?;
+    let patients = result.get("n").and_then(Value::as_u64).unwrap_or(0);
     let mut over = format!(
-        "{} of {}, {whom}, exact sums",
-        numbers::counted(
-            result.get("n").and_then(Value::as_u64).unwrap_or(0),
-            "patient",
-            "patients"
-        ),
+        "{} of {} ({}), {whom}, exact sums",
+        numbers::counted(patients, "patient", "patients"),
         numbers::counted(taken.len() as u64, "hospital", "hospitals"),
+        names(&with.data)
     );
     if !excluded.is_empty() {
         over += &format!(", {} left out", excluded.len());
     }
-    let metrics = metrics::of_validation(&result, &over);
+    let unit = metrics::unit_of_time(&params, &hospitals.schema);
+    let metrics = metrics::of_validation(&result, &over, unit);
     if let Some(result) = result.as_object_mut() {
         result.insert("mode".into(), stats::Summing::Plain.mode().into());
         result.insert("excluded".into(), json!(excluded));
         let note = "exact: no differential privacy";
         result.insert("privacy".into(), json!({ "class": "exact", "note": note }));
     }
-    let notes = notes(&result);
-    Ok(Evaluated { result, metrics, hospitals: taken.len(), excluded, whom, notes })
+    let mut notes = notes(&result, unit);
+    let words = |(_, words): (&Metric, String)| format!("{words}, by more than chance explains");
+    notes.extend(metrics::off(&metrics).map(words));
+    if with.subset.is_none() && network.holdout > 0.0 {
+        notes.push(kept_out(model, &hospitals)?);
+    }
+    Ok(Evaluated { result, metrics, hospitals: taken.len(), excluded, whom, over, notes })
+}
+
+/// Whom an evaluation is over when nobody says: the training's seed knows no patients of elsewhere.
+fn kept_out(model: &ModelFile, hospitals: &Hospitals) -> Result<String, Error> {
+    let trained = model.open()?;
+    let held = |cohort: &Cohort| {
+        (0..cohort.len()).filter(|patient| trained.holds_out(cohort, *patient)).count()
+    };
+    let held: usize = hospitals.cohorts.values().map(held).sum();
+    let rows: usize = hospitals.cohorts.values().map(Cohort::len).sum();
+    Ok(format!(
+        "these are the patients that the training's seed keeps out: {held} of {rows} rows; for other \
+         patients than the training's say --subset all"
+    ))
+}
+
+/// What patients' files are called, without folder and ending.
+fn names(files: &[PathBuf]) -> String {
+    let name = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut names = files.iter().take(MOST_NAMED).map(name).collect::<Vec<_>>().join(", ");
+    if let more @ 1.. = files.len().saturating_sub(MOST_NAMED) {
+        names += &format!(" and {more} more");
+    }
+    names
 }
 
 /// Refuses what `validate` has no question for.
@@ -169,13 +200,13 @@ fn of_whom(reason: &str, whom: &str) -> String {
     reason.replace(BELOW, &format!("fewer {patients} than the floor"))
 }
 
-/// Why a validation lacks a figure.
-fn notes(result: &Value) -> Vec<String> {
+/// Why a validation lacks a figure; its times are in `unit`.
+fn notes(result: &Value, unit: &str) -> Vec<String> {
     let list = |path: &str| result.pointer(path).and_then(Value::as_array).into_iter().flatten();
     let own = list("/binary/probability/notes").filter_map(Value::as_str).map(str::to_owned);
     let at = list("/survival/horizons").filter_map(|horizon| {
         let note = horizon.get("note")?.as_str()?;
-        Some(format!("at {}: {note}", horizon.get("time")?.as_f64()?))
+        Some(format!("at {}: {note}", metrics::in_unit(horizon.get("time")?.as_f64()?, unit)))
     });
     own.chain(at).collect()
 }
@@ -220,7 +251,8 @@ fn hospitals(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Hospit
     }
     let largest = cohorts.values().map(Cohort::len).max().unwrap_or(0);
     let max_patients = stats::round_up(largest);
-    Ok(Hospitals { schema_text: text.clone(), schema, texts, cohorts, max_patients })
+    let (schema_text, public) = (text.clone(), stats::Public::default());
+    Ok(Hospitals { schema_text, schema, texts, cohorts, max_patients, public })
 }
 
 /// `validate`'s parameters for what the model predicts.
@@ -242,6 +274,8 @@ fn params(model: &ModelFile, network: &Network, with: &Evaluation) -> toml::Tabl
     {
         horizons.push(horizon);
     }
+    horizons.sort_by(f64::total_cmp);
+    horizons.dedup();
     if !horizons.is_empty() {
         params.insert("horizons".into(), horizons.into());
     }

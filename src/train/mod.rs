@@ -11,7 +11,7 @@ mod checkpoint;
 mod data;
 mod evaluation;
 mod parameters;
-mod privacy;
+pub(crate) mod privacy;
 mod provenance;
 mod simulation;
 
@@ -32,6 +32,7 @@ use data::Data;
 pub use evaluation::{Evaluated, Evaluation, evaluate};
 use privacy::Target;
 pub use simulation::Progress;
+pub(crate) use simulation::seed as noise_seed;
 
 /// What to train, on what, and how.
 #[derive(Clone, Debug)]
@@ -96,7 +97,11 @@ impl<'a> Training<'a> {
         let prepared = Prepared::new(request)?;
         let run = prepared.start()?;
         let file = request.data.first().unwrap_or(&request.task);
-        let (taken, excluded) = prepared.hospitals.floors(run.as_ref(), &prepared.floors, file)?;
+        let (hospitals, floors) = (&prepared.hospitals, &prepared.floors);
+        let (taken, excluded) = match prepared.target {
+            Target::Exact => hospitals.floors(run.as_ref(), floors, file)?,
+            Target::Dp { .. } => (hospitals.all(floors, file)?, Vec::new()),
+        };
         let (committed, corrupt) = {
             let job = prepared.job(run.as_ref())?;
             let terms = job.study().terms(prepared.hospitals.cohorts.len());
@@ -158,8 +163,8 @@ impl<'a> Prepared<'a> {
                 "the schema was inferred from the data: fine on one machine, not in a study".into(),
             );
         }
-        let expected = parameters::whole(&task, "expected_patients");
-        notes.extend(target.check(request, expected, &hospitals)?);
+        let expected = parameters::divisor(&task);
+        notes.extend(target.check(&request.task, request.summing, expected, &hospitals)?);
         let steps = u32::try_from(parameters::whole(&task, "steps")).unwrap_or(0);
         // Under noise no floor may make an answer jump with a patient (rule S2).
         let floors = match target {

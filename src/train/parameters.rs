@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use haima_fl_core::learn::strategies::dp_sgd;
+use haima_fl_core::learn::strategies::{dp_sgd, newton};
 use haima_fl_core::schema::Schema;
 use haima_fl_core::selection;
 use haima_fl_core::task::Run;
@@ -33,10 +33,23 @@ pub(super) fn whole(task: &Task, key: &str) -> u64 {
     value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
 }
 
+/// The public guess of the training patients where the strategy divides its sums by it, so that a
+/// wrong one is felt; 0 where it does not.
+pub(super) fn divisor(task: &Task) -> u64 {
+    match strategy(task) {
+        dp_sgd::NAME | newton::NAME => whole(task, EXPECTED),
+        _ => 0,
+    }
+}
+
+fn strategy(task: &Task) -> &str {
+    let name = task.params.get("strategy").and_then(|own| own.get("name"));
+    name.and_then(toml::Value::as_str).unwrap_or(dp_sgd::NAME)
+}
+
 fn worded(task: &Task, reason: &str) -> String {
     if reason.starts_with(&format!("`{EXPECTED}`")) {
-        let strategy = task.params.get("strategy").and_then(|own| own.get("name"));
-        let strategy = strategy.and_then(toml::Value::as_str).unwrap_or(dp_sgd::NAME);
+        let strategy = strategy(task);
         return format!(
             "`{EXPECTED}` is missing or 0, and the strategy {strategy} needs it: a public guess of \
              the training patients at all hospitals together, by which its sums are divided; write \
@@ -62,6 +75,19 @@ fn key_of_another_type(params: &toml::Table) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guess_counts_where_sums_are_divided_by_it() {
+        let of = |strategy: &str| {
+            let params = format!("expected_patients = 700\n{strategy}").parse().unwrap();
+            divisor(&Task { name: train::NAME.into(), version: train::VERSION, params })
+        };
+        assert_eq!(of(""), 700);
+        let known = [("dp-sgd", 700), ("dp-newton", 700), ("dp-fedavg", 0), ("fedavg", 0)];
+        for (name, counts) in known {
+            assert_eq!(of(&format!("strategy = {{ name = \"{name}\" }}")), counts, "{name}");
+        }
+    }
 
     fn key(text: &str) -> Option<String> {
         key_of_another_type(&text.parse().unwrap())

@@ -7,7 +7,7 @@ use haima_fl_core::task::Query;
 use haima_smpc_node::plan::TaskPlan;
 use serde::Deserialize;
 
-use super::{Prepared, Request, Summing};
+use super::{Prepared, Summing};
 use crate::Error;
 use crate::model_file::Guarantee;
 use crate::model_file::guarantee::{Coalition, Terms};
@@ -19,7 +19,7 @@ const LARGE_EPSILON: f64 = 10.0;
 
 /// `[privacy]` of a training's task file.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// `exact = true`.
     Exact,
     /// `epsilon`, `delta`, perhaps `accountant`, and whether delta may pass 1/(10 n).
@@ -40,7 +40,7 @@ struct Section {
 
 impl Target {
     /// Reads the section. There is none without noise that nobody asked for.
-    pub(super) fn read(section: Option<toml::Table>, file: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(section: Option<toml::Table>, file: &Path) -> Result<Self, Error> {
         let fault = |problem: &str| Error::config(file, problem);
         let section = section.ok_or_else(|| {
             fault(
@@ -64,30 +64,35 @@ impl Target {
     }
 
     /// Holds the promise against the number of patients (rule L5), as a hospital's policy does; what a
-    /// reader has to know of it. n is `expected`, the task's public guess, in a simulation that has one,
-    /// else what the caps of the hospitals add up to.
+    /// reader has to know of it. n is what the study's public caps add up to, or `expected` if that is
+    /// larger: the public guess by which the strategy divides its sums, 0 where it does not. Without
+    /// public caps a simulation believes that guess alone. Where there is none either, n comes from the
+    /// rows: it may refuse a promise, and stands in no note, nor does a note depend on it (rule S4).
     ///
     /// # Errors
     /// When delta is over 1/(10 n) and no flag allows it.
-    pub(super) fn check(
+    pub(crate) fn check(
         self,
-        request: &Request,
+        file: &Path,
+        summing: Summing,
         expected: u64,
         hospitals: &Hospitals,
     ) -> Result<Vec<String>, Error> {
         let Self::Dp { epsilon, delta, allow_large_delta, .. } = self else {
             return Ok(Vec::new());
         };
-        let fault = |problem: String| Error::config(&request.task, format!("[privacy]: {problem}"));
-        let simulated = request.summing == Summing::Plain;
+        let fault = |problem: String| Error::config(file, format!("[privacy]: {problem}"));
+        let simulated = summing == Summing::Plain;
         if allow_large_delta && !simulated {
             let problem = "`allow_large_delta` is for simulations; hospitals of --sum nodes and \
                            masked have policies that allow none";
             return Err(fault(problem.into()));
         }
-        let patients = match expected {
-            1.. if simulated => expected,
-            _ => hospitals.max_patients.saturating_mul(hospitals.cohorts.len() as u64),
+        let of_all = |cap: u64| cap.saturating_mul(hospitals.cohorts.len() as u64);
+        let (patients, is_public) = match (hospitals.public.max_patients, expected) {
+            (Some(cap), _) => (of_all(cap).max(expected), true),
+            (None, 1..) if simulated => (expected, true),
+            (None, _) => (of_all(hospitals.max_patients), false),
         };
         Delta::for_cohort(patients, Some(delta), allow_large_delta).map_err(|error| {
             let flag = if simulated { " (`allow_large_delta = true` here)" } else { "" };
@@ -95,7 +100,13 @@ impl Target {
         })?;
         let mut notes = Vec::new();
         let usual = Delta::for_cohort(patients, None, false)?.get();
-        if delta > usual {
+        if !is_public {
+            notes.push(format!(
+                "delta {delta:e} is held against no public number of patients n: with that \
+                 probability nothing is promised, and it is usual to keep it below 1/(100 n). A \
+                 study's template as --schema says one (`max_patients`)"
+            ));
+        } else if delta > usual {
             notes.push(format!(
                 "delta {delta:e} is above 1/(100 n) = {usual:.1e} for n = {patients} patients: with \
                  that probability nothing is promised, and it is usual to keep it below"
@@ -140,14 +151,26 @@ pub(super) fn guarantee(
     let Some(plan) = committed else {
         return Ok(Guarantee::exact());
     };
-    let simulated = prepared.request.summing == Summing::Plain;
-    let terms = Terms {
-        coalition: match prepared.request.summing {
+    let hides_hospital = result.get("unit").and_then(serde_json::Value::as_str) == Some("site");
+    let most = prepared.hospitals.public.hospitals_per_patient;
+    Guarantee::of(plan, &terms(prepared.request.summing, corrupt, hides_hospital, most))
+}
+
+/// What a promise among local hospitals depends on beside the plan.
+pub(crate) fn terms(
+    summing: Summing,
+    corrupt: Option<u32>,
+    hides_hospital: bool,
+    hospitals_per_patient: u32,
+) -> Terms {
+    let simulated = summing == Summing::Plain;
+    Terms {
+        coalition: match summing {
             Summing::Masked => Coalition::Masked(corrupt),
             Summing::Plain | Summing::Nodes(_) => Coalition::Nodes,
         },
-        hides_hospital: result.get("unit").and_then(serde_json::Value::as_str) == Some("site"),
-        hospitals_per_patient: 1,
+        hides_hospital,
+        hospitals_per_patient,
         simulated,
         note: match simulated {
             true => "simulated: the noise of a study, protects nobody else on this machine",
@@ -155,6 +178,5 @@ pub(super) fn guarantee(
                 "the noise of nodes or hospitals; here all of them are processes of one machine"
             }
         },
-    };
-    Guarantee::of(plan, &terms)
+    }
 }

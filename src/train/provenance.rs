@@ -60,6 +60,7 @@ fn figures(prepared: &Prepared<'_>, network: &Network) -> Vec<Figure> {
     figures.extend(floors.map(|(name, floor)| {
         making::public(name, floor.to_string(), "the floors of the training")
     }));
+    figures.extend(prepared.hospitals.public.figures());
     figures.extend(making::of_inputs(network, prepared.schema_inferred));
     figures
 }

@@ -91,7 +91,7 @@ pub(super) fn run(
 }
 
 /// Fresh randomness of the operating system: a round that is run again has other noise.
-fn seed() -> Result<[u8; 32], Error> {
+pub(crate) fn seed() -> Result<[u8; 32], Error> {
     let mut seed = [0; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut seed).map_err(|error| Error::Stopped {
         party: "the operating system's randomness".into(),

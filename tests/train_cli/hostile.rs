@@ -83,6 +83,24 @@ fn a_file_that_is_no_model_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_text_of_many_megabytes_is_refused_before_it_is_read() {
+    let model = Parts::new();
+    for part in ["manifest.json", "provenance.json", "card.md"] {
+        let blanks = " ".repeat(8 << 20);
+        let said = model.refusal(part, |bytes| Some([bytes, blanks.as_bytes()].concat()));
+        assert!(said.contains(&format!("{part} is too large: ")), "{said}");
+    }
+}
+
+#[test]
+fn an_error_about_a_strangers_file_moves_no_cursor() {
+    let model = Parts::new();
+    let form = |bytes: &[u8]| replaced(bytes, "haima.model/1", "a\\u001b[2Jb\\u202ec");
+    let said = model.refusal("manifest.json", form);
+    assert!(said.contains("a model of form a [2Jb c, made by haima"), "{said:?}");
+}
+
+#[test]
 fn a_file_cut_anywhere_or_with_any_part_damaged_is_refused() {
     let model = Parts::new();
     let size = model.bytes.len();

@@ -1,5 +1,6 @@
 //! What a user is told: what a model predicts, who is left out, what a promise is worth, what to do.
 
+use crate::common::repository;
 use crate::{DATA, DP_SGD, EXACT, LOGISTIC, PRIVATE, SCHEMA, Task, haima, text};
 
 /// Death within a year.
@@ -43,12 +44,46 @@ fn hospitals_left_out_of_an_evaluation_are_named_on_screen_and_card() {
         assert!(said.succeeds().contains(" left out\n"));
     }
     let card = haima(&["card", text(&model)]).succeeds();
-    let named = "hospital 6 is left out: fewer held-out patients than the floor of 10\n";
-    assert_eq!(card.matches(named).count(), 1, "{card}");
+    assert!(!card.contains("- note: evaluated on"), "{card}");
+    let (_, below) = card.split_once("## How well it does").unwrap();
+    let lines: Vec<&str> = below.lines().filter(|line| line.contains("left out: ")).collect();
+    let [line] = lines.as_slice() else { panic!("{card}") };
+    let (hospitals, reason) = line.split_once("; ").unwrap();
+    let hospitals = hospitals.strip_prefix("- 9 hospitals left out: ").unwrap();
+    let hospitals: Vec<&str> = hospitals.split(", ").collect();
+    assert!(hospitals.len() == 9 && hospitals.contains(&"6"), "{line}");
+    let floor = "fewer held-out patients than the floor of 10 (over ";
+    assert!(reason.starts_with(floor), "{line}");
     let row = card.lines().find(|line| line.starts_with("| C-index")).unwrap();
     assert!(row.contains("held-out patients, exact sums, 9 left out"), "{row}");
     let few = haima(&[&arguments[..], &["--min-local-rows", "1000"]].concat()).refusal();
     assert!(few.contains("fewer held-out patients than the floor of 1000"), "{few}");
+}
+
+#[test]
+fn figures_and_notes_of_other_data_stay_on_the_card() {
+    let task = with_holdout(5);
+    let (model, other) = (task.model(), task.path("elsewhere.csv"));
+    std::fs::copy(repository(DATA), &other).unwrap();
+    let evaluate = |data: &str, options: &[&str]| {
+        let arguments = ["evaluate", text(&model), "--data", data, "--site", "district", "--card"];
+        haima(&[&arguments[..], options].concat()).succeeds();
+    };
+    evaluate(DATA, &[]);
+    // As many patients of as many hospitals.
+    evaluate(text(&other), &[]);
+    // The same patients, but more hospitals: what was said of fewer stands by its figures.
+    evaluate(DATA, &["--min-local-rows", "5"]);
+    let card = haima(&["card", text(&model)]).succeeds();
+    let count = |parts: &[&str]| {
+        card.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
+    };
+    for data in ["(leuksurv)", "(elsewhere)"] {
+        let rows = count(&["| C-index", data, ", 9 left out |"]);
+        let notes = count(&["- 9 hospitals left out: ", data, ", 9 left out)"]);
+        assert_eq!((rows, notes), (1, 1), "{data}: {card}");
+    }
+    assert_eq!(count(&["| C-index", "(leuksurv)"]), 2, "{card}");
 }
 
 #[test]
@@ -64,10 +99,10 @@ fn an_evaluation_shows_scores_beside_what_they_are_held_against() {
     };
     let horizon = &found["survival"]["horizons"][0];
     for (name, key) in [
-        ("Brier score at 365 ", "brier"),
-        ("Brier score of the null model at 365 ", "brier_null"),
-        ("mean prediction at 365 ", "predicted"),
-        ("observed share at 365 ", "observed"),
+        ("Brier score at 365 days ", "brier"),
+        ("Brier score of the null model at 365 days ", "brier_null"),
+        ("mean prediction at 365 days ", "predicted"),
+        ("observed share at 365 days ", "observed"),
     ] {
         assert_eq!(value(name), format!("{:.3}", horizon[key].as_f64().unwrap()), "{table}");
     }
@@ -106,6 +141,38 @@ fn a_model_of_competing_risks_is_not_judged_and_what_to_use_is_said() {
 }
 
 #[test]
+fn a_strangers_words_move_nothing_on_a_screen() {
+    let model =
+        "model = { name = \"mlp\", columns = [\"age\"], hidden = [2], outcome = \"ending\" }";
+    let task = Task::new(model, DP_SGD, 2, EXACT);
+    let row = |i: usize| {
+        format!("{i},{},{},{}\n", 40 + i % 40, i % 30, ["none", "re\u{202e}lapse", "death"][i % 3])
+    };
+    let rows: String = (0..60).map(row).collect();
+    let schema =
+        ENDINGS.replace("[[column]]", "[[schema.column]]").replace("relapse", "re\u{202e}lapse");
+    let template = format!("[about]\nsubject = \"ad\\u001B[2Jults\\nwritten\"\n[schema]\n{schema}");
+    let (data, file, out) = (task.path("a.csv"), task.path("a.toml"), task.path("a.haima"));
+    std::fs::write(&data, format!("id,age,months,ending\n{rows}")).unwrap();
+    std::fs::write(&file, template).unwrap();
+    let (own, deal) = (task.path("task.toml"), ["--deal", "3"]);
+    let train = ["train", text(&own), "--data", text(&data), "--schema", text(&file)];
+    let summary = haima(&[&train[..], &deal, &["--out", text(&out)]].concat()).succeeds();
+    let predicted = haima(&["predict", text(&out), "--data", text(&data)]).succeeds();
+    let evaluate = ["evaluate", text(&out), "--data", text(&data)];
+    let evaluated = haima(&[&evaluate[..], &deal].concat()).succeeds();
+    for (said, wanted) in [
+        (&summary, "of       ad [2Jults written\n"),
+        (&summary, "gives    none, re lapse, death\n"),
+        (&predicted, "re lapse"),
+        (&evaluated, "AUC of re lapse"),
+    ] {
+        assert!(said.contains(wanted), "{said:?}");
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    }
+}
+
+#[test]
 fn a_templates_column_of_hospitals_splits_a_pooled_file_or_is_left_out() {
     let task = Task::new(LOGISTIC, DP_SGD, 2, EXACT);
     let file = task.path("task.toml");
@@ -117,7 +184,7 @@ fn a_templates_column_of_hospitals_splits_a_pooled_file_or_is_left_out() {
     assert_eq!(dealt["sites"], 5);
     let alone = haima(&[&train[..], &["tests/train_cli/leuksurv.toml"]].concat()).refusal();
     assert!(alone.contains("one file is a hospital") && alone.contains("--site"), "{alone}");
-    let mut rows = std::fs::read_to_string(crate::common::repository(DATA)).unwrap();
+    let mut rows = std::fs::read_to_string(repository(DATA)).unwrap();
     rows = rows.replacen("district", "ward", 1);
     std::fs::write(task.path("wards.csv"), rows).unwrap();
     let wards = task.path("wards.csv");
@@ -156,7 +223,8 @@ fn a_promise_that_is_worth_little_is_refused_or_said() {
         let card = haima(&["card", text(&task.path("model.haima"))]).succeeds();
         assert!(card.contains(&format!("- note: {note}")), "{card}");
     }
-    let usual = Task::new(LOGISTIC, DP_SGD, 2, PRIVATE).train(&["--json"]);
+    let small = PRIVATE.replace("1e-5", "1e-6");
+    let usual = Task::new(LOGISTIC, DP_SGD, 2, &small).train(&["--json"]);
     assert!(!usual.log.contains("note: "), "{}", usual.log);
     let nodes = Task::new(LOGISTIC, DP_SGD, 2, &format!("[privacy]\n{section}"));
     let said = nodes.train(&["--sum", "nodes", "--json"]).refusal();

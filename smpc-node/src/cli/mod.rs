@@ -102,6 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Command::ExportLog { from } => from.read().and_then(|config| inspect::export(&config)),
     };
     match result {
+        Ok(()) if crate::terminal::failed() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("smpc-node: {error}");

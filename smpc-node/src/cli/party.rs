@@ -67,6 +67,14 @@ pub struct Approve {
     out: Option<PathBuf>,
 }
 
+impl Approve {
+    /// The manifest that is to be approved.
+    #[must_use]
+    pub fn manifest(&self) -> &Path {
+        &self.manifest
+    }
+}
+
 /// Makes a party's keys.
 ///
 /// # Errors

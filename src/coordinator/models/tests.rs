@@ -223,6 +223,57 @@ fn a_study_without_a_training_leaves_no_folder_of_models() {
 }
 
 #[test]
+fn no_model_of_an_earlier_run_stays_beside_the_report() {
+    let (mut left, out) = (Left::new(Mode::Nodes, true), tempfile::tempdir().unwrap());
+    let file = |name: &str| out.path().join("models").join(name);
+    left.ended().write(out.path()).unwrap();
+    assert!(file("net.haima").exists());
+    for old in ["heads.haima", "mine.haima"] {
+        std::fs::write(file(old), "of another run").unwrap();
+    }
+    left.results.remove("net");
+    left.ended().write(out.path()).unwrap();
+    let stay = ["net.haima", "heads.haima", "mine.haima"].map(|name| file(name).exists());
+    // What no training of the study is called by is not its own to remove.
+    assert_eq!(stay, [false, false, true]);
+}
+
+#[cfg(feature = "demo")]
+#[test]
+fn a_copy_of_the_models_holds_none_of_an_earlier_run() {
+    let left = Left::new(Mode::Nodes, true);
+    let (made, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = |name: &str| out.path().join("models").join(name);
+    std::fs::create_dir(out.path().join("models")).unwrap();
+    std::fs::write(file("heads.haima"), "of another run").unwrap();
+    copy(&left.manifest, made.path(), out.path()).unwrap();
+    assert!(!file("heads.haima").exists());
+    left.ended().write(made.path()).unwrap();
+    copy(&left.manifest, made.path(), out.path()).unwrap();
+    assert_eq!(ModelFile::read(&file("net.haima")).unwrap().provenance, left.provenance());
+}
+
+#[test]
+fn figures_without_a_charge_are_said_beside_the_promise() {
+    let uncharged = "inputs use figures of task means, released without noise";
+    let mut left = Left::new(Mode::Nodes, true);
+    let limits = |left: &Left| {
+        let entry = left.manifest.task("net").unwrap();
+        let model = left.ended().model(entry, &left.results["net"]).unwrap();
+        crate::card::Card::of(&model).unwrap().limitations
+    };
+    assert!(!says(&left.provenance().notes, "released without noise"));
+    assert!(!says(&limits(&left), "uncharged_figures"));
+    let network = left.results.get_mut("net").unwrap();
+    network["uncharged_figures"] = json!(true);
+    network["model"]["terms"][0]["figures"] = json!([{ "task": "means", "class": "exact" }]);
+    let notes = left.provenance().notes;
+    assert!(says(&notes, uncharged) && says(&notes, "promise does not cover them"), "{notes:?}");
+    let limits = limits(&left);
+    assert!(says(&limits, "`uncharged_figures`"), "{limits:?}");
+}
+
+#[test]
 fn the_promise_is_that_of_the_manifest_with_its_adversary() {
     for (mode, adversary) in [
         (Mode::Nodes, "all nodes but one together with the coordinator"),
@@ -250,7 +301,8 @@ fn hospitals_are_those_of_the_trainings_own_sums() {
     assert_eq!((data.hospitals, data.patients), (3, None));
     assert_eq!((data.excluded.len(), data.excluded[0].site.as_str()), (1, "site-c"));
     assert!(data.excluded[0].reason.contains("2 of 2 sums"), "{}", data.excluded[0].reason);
-    for note in ["2 to 3 hospitals each", "1 attempt failed", "data: made up", "study unit"] {
+    let failed = "1 attempt failed, each charged as a release is";
+    for note in ["2 to 3 hospitals each", failed, "data: made up", "study unit"] {
         assert!(says(&provenance.notes, note), "{note}: {:?}", provenance.notes);
     }
 }
@@ -297,4 +349,6 @@ fn what_the_rest_of_the_study_released_is_said_beside_the_promise() {
     assert_eq!(exact.privacy, Guarantee::exact());
     assert!(says(&exact.notes, "floor of rows adds zeros"), "{:?}", exact.notes);
     assert!(!says(&exact.notes, "epsilon"), "{:?}", exact.notes);
+    assert!(says(&exact.notes, "1 attempt failed"), "{:?}", exact.notes);
+    assert!(!says(&exact.notes, "charged"), "{:?}", exact.notes);
 }
