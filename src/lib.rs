@@ -17,6 +17,7 @@
 //! | [`report`] | the study's report |
 //! | [`stats`] | one analysis over local hospitals (feature `demo`) |
 //! | [`train`] | training over local hospitals (feature `demo`) |
+//! | [`synth`] | virtual patients: generators, rows, files, report (feature `cli`) |
 //! | [`reproduce`] | the rows of `docs/results.md` (feature `demo`) |
 //! | [`bench_load`] | rounds as fast as they go (feature `demo`) |
 //! | [`demo`] | a whole network on one machine (feature `demo`) |
@@ -24,6 +25,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+#[cfg(feature = "cli")]
+#[macro_use]
+mod terminal;
 
 #[cfg(feature = "demo")]
 pub mod bench_load;
@@ -45,6 +50,8 @@ pub mod site;
 #[cfg(feature = "demo")]
 pub mod stats;
 pub mod sum;
+#[cfg(feature = "cli")]
+pub mod synth;
 #[cfg(any(feature = "cli", feature = "demo"))]
 mod text;
 #[cfg(feature = "demo")]

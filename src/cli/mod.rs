@@ -12,6 +12,7 @@ mod reproduce;
 #[cfg(feature = "demo")]
 mod stats;
 mod study;
+mod synth;
 #[cfg(feature = "demo")]
 mod train;
 
@@ -24,6 +25,7 @@ use haima_smpc_node::cli::party;
 
 use crate::Error;
 use crate::coordinator::events::{Event, Round};
+use crate::text::printable;
 
 /// Hospitals learn together over secure sums; no patient row leaves a hospital.
 #[derive(Debug, Parser)]
@@ -51,6 +53,9 @@ enum Command {
     Predict(predict::Predict),
     /// A trained model's card: what it is, its data, its privacy, its numbers, its limits.
     Card(predict::ShowCard),
+    /// Virtual patients: fit a generator over sums of hospitals, draw rows, compare.
+    #[command(subcommand)]
+    Synth(synth::Synth),
     /// Make rows of docs/results.md: our figures beside those of others.
     #[cfg(feature = "demo")]
     Reproduce(reproduce::Reproduce),
@@ -147,6 +152,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Evaluate(options) => evaluate::run(&options),
         Command::Predict(options) => predict::predict(&options),
         Command::Card(options) => predict::card(&options),
+        Command::Synth(command) => synth::run(&command),
         #[cfg(feature = "demo")]
         Command::Reproduce(command) => reproduce::run(&command),
         #[cfg(feature = "demo")]
@@ -161,15 +167,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Keygen(options) => party::keygen(&options).map_err(Error::from),
         Command::Request(options) => party::request(&options).map_err(Error::from),
         Command::Package(command) => study::package(&command),
-        Command::Approve(options) => party::approve(&options).map_err(Error::from),
+        Command::Approve(options) => study::approve(&options),
         Command::Budget(command) => budget::run(&command),
         Command::Audit(command) => audit::run(&command),
     };
     match result {
+        Ok(()) if haima_smpc_node::terminal::failed() => ExitCode::FAILURE,
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Interrupted) => ExitCode::from(130),
         Err(error) => {
-            eprintln!("haima: {error}");
+            eprintln!("haima: {}", printable(&error.to_string()));
             ExitCode::FAILURE
         }
     }

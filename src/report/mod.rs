@@ -37,6 +37,7 @@ pub(crate) mod standalone;
 mod states;
 mod style;
 mod survival_figure;
+pub mod synthetic;
 pub(crate) mod table1;
 mod validation;
 pub(crate) mod words;

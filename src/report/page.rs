@@ -8,7 +8,8 @@ use super::result::StepResult;
 use super::style::STYLE;
 use super::{
     clusters, competing, components, comutation, curves, explain, fits, hazard, meta, network,
-    numbers, prepared, privacy, promises, record, scan, states, table1, validation, words,
+    numbers, prepared, privacy, promises, record, scan, states, synthetic, table1, validation,
+    words,
 };
 
 /// The whole document.
@@ -88,6 +89,7 @@ fn sections(report: &StudyReport) -> Vec<Section> {
     let mut patterns = Vec::new();
     let mut validated = Vec::new();
     let mut networks = Vec::new();
+    let mut virtual_patients = Vec::new();
     let (mut preparation, mut others) = (Vec::new(), Vec::new());
     for step in &report.steps {
         let Some(result) = &step.result else { continue };
@@ -128,6 +130,10 @@ fn sections(report: &StudyReport) -> Vec<Section> {
             StepResult::Batches(one) => {
                 (&mut preparation, prepared::batches(step, one, wording, floors))
             }
+            StepResult::Generator(one) => (&mut virtual_patients, synthetic::generator(step, one)),
+            StepResult::Fidelity(one) => {
+                (&mut virtual_patients, synthetic::section(step, one, wording, floors))
+            }
             StepResult::Other(value) => (&mut others, other(step, value)),
             // Drawn together, under the network.
             StepResult::Concordance(_) => continue,
@@ -157,6 +163,7 @@ fn sections(report: &StudyReport) -> Vec<Section> {
     add("patterns", "Patterns", patterns);
     add("validation", "Validation", validated);
     add("network", "Networks", networks);
+    add("virtual", "Virtual patients", virtual_patients);
     add("further", "Further results", others);
     add("privacy", "Privacy", vec![privacy::body(report)]);
     add("promises", "Promises", vec![promises::body(report)]);

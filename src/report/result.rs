@@ -5,7 +5,9 @@ use haima_fl_core::results::combat::Combat;
 use haima_fl_core::results::competing::Incidence;
 use haima_fl_core::results::comutation::Comutation;
 use haima_fl_core::results::explain::Explanation;
+use haima_fl_core::results::fidelity::Fidelity;
 use haima_fl_core::results::finegray::SubdistributionFit;
+use haima_fl_core::results::generator::Generator;
 use haima_fl_core::results::gridded::GriddedFit;
 use haima_fl_core::results::meta::Meta;
 use haima_fl_core::results::multistate::MultiState;
@@ -61,6 +63,10 @@ pub enum StepResult {
     Prepared(Prepared),
     /// Batch terms.
     Batches(Combat),
+    /// A generator of virtual patients.
+    Generator(Box<Generator>),
+    /// How like real ones the patients of a generator are.
+    Fidelity(Box<Fidelity>),
     /// Any other result, which the page names and does not draw.
     Other(Value),
 }
@@ -90,6 +96,8 @@ impl StepResult {
             "haima.concordance/1" => of(value, Self::Concordance),
             "haima.prepared/1" => of(value, Self::Prepared),
             "haima.combat/1" => of(value, Self::Batches),
+            "haima.generator/1" => of(value, |one| Self::Generator(Box::new(one))),
+            "haima.fidelity/1" => of(value, |one| Self::Fidelity(Box::new(one))),
             _ => None,
         };
         read.unwrap_or_else(|| Self::Other(value.clone()))
@@ -132,6 +140,8 @@ impl StepResult {
             | Self::Network(_)
             | Self::Hazard(_)
             | Self::Concordance(_)
+            | Self::Generator(_)
+            | Self::Fidelity(_)
             | Self::Other(_) => None,
         }
     }

@@ -230,6 +230,12 @@ impl Leukaemia {
         Ok(Self { columns, numeric, categorical, ridge, fold })
     }
 
+    /// The same features of other rows; of no fold.
+    pub(super) fn of_rows(&self, columns: Columns) -> Self {
+        let (numeric, categorical) = (self.numeric.clone(), self.categorical.clone());
+        Self { columns, numeric, categorical, ridge: self.ridge, fold: Vec::new() }
+    }
+
     /// The public schema; `missing` as long as nothing is filled in.
     pub(super) fn schema(&self, missing: bool) -> String {
         let mut schema = REST.to_owned();
@@ -262,27 +268,37 @@ impl Leukaemia {
         let (mut sites, mut sums) = ((u64::MAX, 0), 0);
         for fold in 0..FOLDS {
             let train: Vec<bool> = self.fold.iter().map(|of| *of != fold).collect();
-            let filled = self.filled(&train, floor)?;
-            let mut covariates = self.numeric.clone();
-            covariates.extend(self.categorical.iter().cloned());
-            let ridge = self.ridge;
-            let params = toml::toml! {
-                time = "os"
-                event = "status"
-                strata = "site"
-                ridge = ridge
-                covariates = covariates
-            };
-            let fit = ask(&filled, &train, &self.schema(false), floor, "cox", params)?;
+            let (followed, fit) = self.followed(&train, floor)?;
             let count = |key: &str| fit.get(key).and_then(Value::as_u64).unwrap_or(0);
             sites = (sites.0.min(count("sites")), sites.1.max(count("sites")));
             sums = sums.max(1 + count("iterations"));
-            let risks = holdout::predictors(&fit, &filled)?;
-            let followed = holdout::followed(&filled, ("os", "status"), &risks)?;
             let places = patients.iter_mut().zip(followed).zip(&train);
             places.filter(|(_, train)| !**train).for_each(|((place, one), _)| *place = one);
         }
         Ok(Judged { patients, sites, sums })
+    }
+
+    /// All rows with the risks that a model of the training rows gives them, over sums of centres with
+    /// at least `floor` of these; and the fit.
+    pub(super) fn followed(
+        &self,
+        train: &[bool],
+        floor: u64,
+    ) -> Result<(Vec<Followed>, Map<String, Value>), Error> {
+        let filled = self.filled(train, floor)?;
+        let mut covariates = self.numeric.clone();
+        covariates.extend(self.categorical.iter().cloned());
+        let ridge = self.ridge;
+        let params = toml::toml! {
+            time = "os"
+            event = "status"
+            strata = "site"
+            ridge = ridge
+            covariates = covariates
+        };
+        let fit = ask(&filled, train, &self.schema(false), floor, "cox", params)?;
+        let risks = holdout::predictors(&fit, &filled)?;
+        Ok((holdout::followed(&filled, ("os", "status"), &risks)?, fit))
     }
 
     /// The rows with the training rows' medians where something is missing.

@@ -8,7 +8,7 @@ use crate::report::Floors;
 use crate::stats::{self, Request, Sites, Summing, Task};
 
 /// Columns by name, each with a field a row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Columns(Vec<(String, Vec<String>)>);
 
 /// Rows of a table at hospitals, of which a task is asked.

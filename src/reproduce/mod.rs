@@ -8,14 +8,19 @@ mod amlsg;
 mod cells;
 mod columns;
 mod figure;
+mod generators;
 mod genes;
 mod holdout;
+mod membership;
 mod models;
 mod networks;
 mod noised;
 mod private_leukaemia;
+mod public_bins;
 mod simulated;
 mod survival;
+mod synthetic;
+mod synthetic_cox;
 mod table;
 mod yardsticks;
 
@@ -67,6 +72,8 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         private_leukaemia::ROWS,
         networks::ROWS,
         genes::ROWS,
+        synthetic::ROWS,
+        synthetic_cox::ROWS,
     ]
     .into_iter()
     .flatten()

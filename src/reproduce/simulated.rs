@@ -52,10 +52,14 @@ impl Question {
         registry::open(self.task, 1, &self.params, &self.schema, &Finished::new())
     }
 
-    /// The first query, and how many sums the task takes: public, so counted on empty ones.
+    /// The first query, and how many sums the task takes: as it says itself, or, being public, counted
+    /// on empty ones.
     pub(super) fn plan(&self) -> Result<(Query, u64), Error> {
         let mut run = self.open()?;
         let first = run.query().ok_or(haima_fl_core::Error::RunOver)?;
+        if let Some(sums) = run.sums() {
+            return Ok((first, sums.into()));
+        }
         let mut steps = 0;
         while let Some(query) = run.query() {
             run.absorb(&Sum::new(&query, vec![0; query.dimension()], 1)?)?;

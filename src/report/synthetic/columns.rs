@@ -1,0 +1,199 @@
+//! Every column's levels, real and virtual patients side by side.
+//!
+//! Exact counts of real patients fall under the display rule: a level with few of them has no bar of
+//! theirs, nor has one that would give it away.
+
+use haima_fl_core::results::fidelity::{Column, Fidelity, Scale as Kind};
+use maud::{Markup, html};
+
+use super::super::cells::{Shown, suppress};
+use super::super::page::scroll;
+use super::super::plot::{self, Scale, Size, stroke, unit};
+use super::super::{numbers, words};
+use crate::report::model::Wording;
+
+/// Levels that are drawn; a column with more has its distance in the table only.
+const MOST_LEVELS: usize = 64;
+
+/// The section's body.
+pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Markup {
+    let exact = fidelity.noise.is_none();
+    html! {
+        (table(&fidelity.columns, wording))
+        @if exact && min_cell > 1 {
+            p.note {
+                "A level with 1 to " (min_cell.saturating_sub(1)) " real patients has a dash for the bar, as has one from which it "
+                "could be worked out."
+            }
+        }
+        @for column in &fidelity.columns {
+            @for part in parts(column, fidelity, exact, min_cell) {
+                h3 { (words::column(wording, &column.name)) @if !part.of.is_empty() { ": " (part.of) } }
+                figure { (plot::both(|size| draw(&part, size))) }
+            }
+        }
+    }
+}
+
+fn table(columns: &[Column], wording: &Wording) -> Markup {
+    let body = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Column" }
+                th.num scope="col" { "Distance (total variation)" }
+                th.num scope="col" { "By chance" }
+                th.num scope="col" { "Largest gap of the curves (KS)" }
+            } }
+            tbody {
+                @for column in columns {
+                    tr {
+                        th scope="row" { (words::column(wording, &column.name)) }
+                        td.num { (numbers::decimal(column.tv, 3)) }
+                        td.num { (numbers::decimal(column.chance, 3)) }
+                        td.num {
+                            @match column.ks {
+                                Some(ks) => (numbers::decimal(ks, 3)),
+                                None => "–",
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        (scroll("Distance by column", &body))
+        p.note { "KS: the Kolmogorov-Smirnov distance, for numbers and levels in an order; of the time in a survival column." }
+    }
+}
+
+/// One drawing: a column, or one way in which follow-up ended.
+struct Part {
+    /// The end of follow-up, else empty.
+    of: String,
+    bars: Vec<Bar>,
+    /// Highest share.
+    most: f64,
+}
+
+struct Bar {
+    label: String,
+    /// `None` where the display rule hides it.
+    real: Option<f64>,
+    synthetic: f64,
+}
+
+fn parts(column: &Column, fidelity: &Fidelity, exact: bool, min_cell: u64) -> Vec<Part> {
+    if column.levels.len() > MOST_LEVELS {
+        return Vec::new();
+    }
+    let whole: Vec<Vec<u64>> =
+        column.real.iter().map(|count| vec![count.round().max(0.0) as u64]).collect();
+    let shown = suppress(&whole, true, if exact { min_cell } else { 0 });
+    let is_open = |level: usize| {
+        shown.get(level).and_then(|line| line.first()).copied().is_some_and(Shown::is_printed)
+    };
+    let (n, m) = (fidelity.n.max(1.0), fidelity.rows.max(1) as f64);
+    let mut parts: Vec<Part> = Vec::new();
+    let counts = column.real.iter().zip(&column.synthetic);
+    for (level, (name, (real, synthetic))) in column.levels.iter().zip(counts).enumerate() {
+        let (label, of) = match (column.scale, name.rsplit_once(", ")) {
+            (Kind::Survival, Some((label, end))) => (label, format!("follow-up ended by {end}")),
+            (Kind::Survival, None) => (name.as_str(), name.clone()),
+            _ => (name.as_str(), String::new()),
+        };
+        let bar = Bar {
+            label: label.to_owned(),
+            real: is_open(level).then_some((real / n).max(0.0)),
+            synthetic: synthetic / m,
+        };
+        let at = parts.iter().position(|part| part.of == of).unwrap_or_else(|| {
+            parts.push(Part { of, bars: Vec::new(), most: 0.0 });
+            parts.len() - 1
+        });
+        if let Some(part) = parts.get_mut(at) {
+            part.most = part.most.max(bar.synthetic).max(bar.real.unwrap_or(0.0));
+            part.bars.push(bar);
+        }
+    }
+    parts
+}
+
+fn draw(part: &Part, size: Size) -> Markup {
+    let (left, right) = match size {
+        Size::Page => (60.0, size.width() - 20.0),
+        Size::Phone => (44.0, size.width() - 10.0),
+    };
+    let (top, bottom) = (34.0, 194.0);
+    let y = Scale::new((0.0, part.most.max(1e-3)), (bottom, top));
+    let step = (right - left) / part.bars.len().max(1) as f64;
+    let width = (step * 0.42).min(26.0);
+    // Long labels lean, and where there are many only some are printed.
+    let every = (14.0 / step).ceil().max(1.0) as usize;
+    let longest = part.bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0).min(14);
+    let leans = 7.0 * longest as f64 > step - 6.0;
+    let height = bottom + if leans { 24.0 + 4.6 * longest as f64 } else { 26.0 };
+    let heights = |share: f64| (y.text(share), unit(bottom - y.at(share)));
+    let middle = |index: usize| left + step * (index as f64 + 0.5);
+    html! {
+        svg class=(size.class()) viewBox=(format!("0 0 {} {}", size.width(), unit(height))) role="img" aria-label=(alternative(part)) {
+            @for (index, name) in ["real", "virtual"].into_iter().enumerate() {
+                @let x = left + 90.0 * index as f64;
+                rect x=(unit(x)) y="4" width="12" height="12" fill=(stroke(index).0) fill-opacity=(opacity(index)) {}
+                text.label x=(unit(x + 18.0)) y="15" { (name) }
+            }
+            @for tick in plot::ticks(part.most, 4) {
+                line.grid x1=(unit(left)) x2=(unit(right)) y1=(y.text(tick)) y2=(y.text(tick)) {}
+                text.tick x=(unit(left - 8.0)) y=(unit(y.at(tick) + 4.0)) text-anchor="end" { (numbers::percent(tick)) }
+            }
+            @for (index, bar) in part.bars.iter().enumerate() {
+                @if let Some(real) = bar.real {
+                    @let (at, tall) = heights(real);
+                    rect x=(unit(middle(index) - width)) y=(at) width=(unit(width)) height=(tall)
+                        fill=(stroke(0).0) fill-opacity=(opacity(0)) {}
+                }
+                @let (at, tall) = heights(bar.synthetic);
+                rect x=(unit(middle(index))) y=(at) width=(unit(width)) height=(tall)
+                    fill=(stroke(1).0) fill-opacity=(opacity(1)) {}
+                @if bar.real.is_none() {
+                    text.tick x=(unit(middle(index) - width / 2.0)) y=(unit(bottom - 4.0)) text-anchor="middle" { "–" }
+                }
+                @if index % every == 0 {
+                    (label(&bar.label, (middle(index), bottom + 14.0), leans))
+                }
+            }
+            line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(bottom)) y2=(unit(bottom)) {}
+        }
+    }
+}
+
+/// A level's name under its bars.
+fn label(text: &str, (x, y): (f64, f64), leans: bool) -> Markup {
+    let text = words::shorten(text, 14);
+    let turn = format!("rotate(-40 {} {})", unit(x + 4.0), unit(y));
+    html! {
+        @if leans {
+            text.tick x=(unit(x + 4.0)) y=(unit(y)) text-anchor="end" transform=(turn) { (text) }
+        } @else {
+            text.tick x=(unit(x)) y=(unit(y + 2.0)) text-anchor="middle" { (text) }
+        }
+    }
+}
+
+/// The second of the two is lighter, so that they differ without colour.
+fn opacity(index: usize) -> &'static str {
+    if index == 0 { "1" } else { "0.65" }
+}
+
+/// What the drawing says, for readers who cannot see it.
+fn alternative(part: &Part) -> String {
+    let each: Vec<String> = part
+        .bars
+        .iter()
+        .map(|bar| {
+            let real = bar.real.map_or_else(|| "not shown".to_owned(), numbers::percent);
+            format!("{}: real {real}, virtual {}", bar.label, numbers::percent(bar.synthetic))
+        })
+        .collect();
+    format!("Shares of patients by level. {}.", each.join("; "))
+}

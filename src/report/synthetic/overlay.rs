@@ -1,0 +1,112 @@
+//! Kaplan-Meier curves of real and of virtual patients, group by group, with how far they are apart.
+
+use haima_fl_core::results::Curve;
+use haima_fl_core::synth::metrics::survival::{Comparison, compare, logrank};
+use maud::{Markup, html};
+
+use super::super::curves::TimeAxis;
+use super::super::page::{class_badge, scroll};
+use super::super::survival_figure::Figure;
+use super::super::{numbers, plot, words};
+use super::{SurvivalPair, SyntheticReport};
+use crate::report::model::{Class, Wording};
+
+/// The section's body.
+pub(super) fn body(report: &SyntheticReport) -> Markup {
+    html! {
+        @for pair in &report.survival { (of_pair(pair, &report.wording, report.min_cell)) }
+        dl.explain {
+            dt { "Divergence" } dd { "Mean distance of the two curves over the whole follow-up, whichever is higher." }
+            dt { "Optimism" } dd { "Mean height of the virtual curve above the real one: above 0, virtual patients live longer." }
+            dt { "Short-sightedness" } dd { "By how much of the follow-up the virtual curve ends before the real one; below 0 it goes on longer." }
+            dt { "Log-rank test" } dd {
+                "Whether the two differ by more than chance. It grows with the number of virtual patients, which is free: "
+                "read it beside the distance, not alone."
+            }
+        }
+    }
+}
+
+/// The two curves of one group.
+struct Group<'a> {
+    name: String,
+    real: &'a Curve,
+    synthetic: &'a Curve,
+}
+
+fn groups<'a>(pair: &'a SurvivalPair, wording: &Wording, min_cell: u64) -> Vec<Group<'a>> {
+    let large = |curve: &&Curve| curve.n >= min_cell.max(1);
+    let of = |real: &'a Curve| {
+        let synthetic = pair.synthetic.curves.iter().find(|own| own.group == real.group)?;
+        Some(Group { name: words::group(wording, &real.group), real, synthetic })
+    };
+    pair.real.curves.iter().filter(large).filter_map(of).collect()
+}
+
+fn of_pair(pair: &SurvivalPair, wording: &Wording, min_cell: u64) -> Markup {
+    let groups = groups(pair, wording, min_cell);
+    html! {
+        h3 { (pair.title) " " (class_badge(&pair.class)) }
+        @if groups.is_empty() {
+            p { "No group has enough real patients to draw a curve." }
+        } @else {
+            @for group in &groups { (figure(group, groups.len() > 1, wording, min_cell)) }
+            (table(&groups, pair, min_cell))
+            p.note {
+                "Bands: pointwise 95% intervals. That of the virtual curve knows its rows alone, not the making of the generator. "
+                @if pair.class != Class::Exact { "Noise is in no interval." }
+                @if min_cell > 1 { " A curve ends where fewer than " (min_cell) " remain at risk." }
+            }
+        }
+    }
+}
+
+fn figure(group: &Group<'_>, is_named: bool, wording: &Wording, min_cell: u64) -> Markup {
+    let named = |curve: &Curve, name: &str| Curve { group: name.to_owned(), ..curve.clone() };
+    let curves = [named(group.real, "Real"), named(group.synthetic, "Virtual")];
+    let both: Vec<&Curve> = curves.iter().collect();
+    let axis = TimeAxis::new(&both, wording, min_cell);
+    let figure = Figure { curves: &both, axis: &axis, wording, min_cell };
+    html! {
+        figure {
+            @if is_named { figcaption { b { (group.name) } } }
+            (plot::both(|size| figure.draw(size)))
+        }
+    }
+}
+
+fn table(groups: &[Group<'_>], pair: &SurvivalPair, min_cell: u64) -> Markup {
+    // Of noised counts the statistic has another distribution.
+    let tested = pair.class == Class::Exact;
+    let figure = |of: Option<Comparison>, one: fn(Comparison) -> f64| {
+        of.map_or_else(|| "–".to_owned(), |found| numbers::decimal(one(found), 3))
+    };
+    let body = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Group" }
+                th.num scope="col" { "Real" }
+                th.num scope="col" { "Virtual" }
+                th.num scope="col" { "Divergence" }
+                th.num scope="col" { "Optimism" }
+                th.num scope="col" { "Short-sightedness" }
+                @if tested { th.num scope="col" { "Log-rank p" } }
+            } }
+            tbody {
+                @for group in groups {
+                    @let found = compare(group.real, group.synthetic);
+                    tr {
+                        th scope="row" { (group.name) }
+                        td.num { (numbers::cell(group.real.n, min_cell)) }
+                        td.num { (numbers::count(group.synthetic.n)) }
+                        td.num { (figure(found, |found| found.divergence)) }
+                        td.num { (figure(found, |found| found.optimism)) }
+                        td.num { (figure(found, |found| found.short_sightedness)) }
+                        @if tested { td.num { (numbers::p_cell(logrank(group.real, group.synthetic).p)) } }
+                    }
+                }
+            }
+        }
+    };
+    scroll("Distance of the curves", &body)
+}

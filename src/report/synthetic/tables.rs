@@ -1,0 +1,159 @@
+//! How far tables of one, two and three columns are from those of real patients, and whether trees
+//! can tell the two apart.
+
+use haima_fl_core::results::fidelity::{Fidelity, Pair, Workload};
+use maud::{Markup, html};
+
+use super::super::{numbers, page::scroll, words};
+use super::{facts, heat};
+use crate::report::model::Wording;
+
+/// Pairs that are printed.
+const MOST_PAIRS: usize = 12;
+
+/// The section's body.
+pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Markup {
+    html! {
+        p {
+            "A distance of two tables is the share of patients who would have to be moved to another cell to make "
+            "them equal: 0 for the same table, 1 for nothing in common. Two groups of real patients differ as well; "
+            "“by chance” is the mean distance if real and virtual patients were of one kind"
+            @if fidelity.noise.is_some() { ", with the noise on the real counts" }
+            "."
+        }
+        p.note {
+            (real_patients(fidelity, min_cell)) " beside " (numbers::counted(fidelity.rows, "virtual patient", "virtual patients")) ". "
+            @if let Some(noise) = fidelity.noise {
+                "Each real count is off by noise of standard deviation " (numbers::significant(noise)) "."
+            }
+        }
+        (orders(&fidelity.workload))
+        (heat::figure(fidelity, wording))
+        (worst(&fidelity.workload, wording))
+        (pairs(&fidelity.pairs, wording))
+        (trees(fidelity, min_cell))
+    }
+}
+
+fn real_patients(fidelity: &Fidelity, min_cell: u64) -> Markup {
+    let n = fidelity.n.round().max(0.0) as u64;
+    let of_whom = match fidelity.subset.as_str() {
+        "holdout" => ", kept out of the generator's making,",
+        "training" => ", all of the generator's making,",
+        _ => "",
+    };
+    html! {
+        @if fidelity.noise.is_some() { "About " }
+        (numbers::counted_cell(n, min_cell, "real patient", "real patients")) " of "
+        (numbers::counted(fidelity.sites, "hospital", "hospitals")) (of_whom)
+    }
+}
+
+fn orders(workload: &[Workload]) -> Markup {
+    let body = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Tables of" }
+                th.num scope="col" { "Tables" }
+                th.num scope="col" { "Mean distance" }
+                th.num scope="col" { "By chance" }
+            } }
+            tbody {
+                @for order in workload {
+                    tr {
+                        th scope="row" { (numbers::counted(order.degree, "column", "columns")) }
+                        td.num {
+                            (numbers::count(order.tables))
+                            @if order.tables < order.of { " of " (numbers::count(order.of)) }
+                        }
+                        td.num { (numbers::decimal(order.tv, 3)) }
+                        td.num { (numbers::decimal(order.chance, 3)) }
+                    }
+                }
+            }
+        }
+    };
+    scroll("Mean distances by order", &body)
+}
+
+fn worst(workload: &[Workload], wording: &Wording) -> Markup {
+    let Some(order) = workload.iter().rev().find(|order| order.degree > 1) else { return html! {} };
+    html! {
+        h3 { "Where the fit is worst" }
+        ul {
+            @for table in &order.worst {
+                @let names: Vec<String> = table.columns.iter().map(|name| words::column(wording, name)).collect();
+                li {
+                    (names.join(", ")) ": " (numbers::decimal(table.tv, 2)) ", by chance "
+                    (numbers::decimal(table.chance, 2))
+                }
+            }
+        }
+    }
+}
+
+/// Those of which the strength differs most.
+fn pairs(pairs: &[Pair], wording: &Wording) -> Markup {
+    let gap =
+        |pair: &Pair| pair.association.map_or(f64::NAN, |(real, virtual_)| (real - virtual_).abs());
+    let mut known: Vec<&Pair> = pairs.iter().filter(|pair| pair.association.is_some()).collect();
+    known.sort_by(|a, b| gap(b).total_cmp(&gap(a)));
+    let left_out = known.len().saturating_sub(MOST_PAIRS);
+    known.truncate(MOST_PAIRS);
+    let rank = |pair: &Pair, of: fn((f64, f64)) -> f64| {
+        pair.correlation.map_or_else(|| "–".to_owned(), |both| numbers::decimal(of(both), 2))
+    };
+    let body = html! {
+        table {
+            thead { tr {
+                th scope="col" { "Columns" }
+                th.num scope="col" { "Association, real" }
+                th.num scope="col" { "virtual" }
+                th.num scope="col" { "Rank correlation, real" }
+                th.num scope="col" { "virtual" }
+            } }
+            tbody {
+                @for pair in &known {
+                    @if let Some((real, virtual_)) = pair.association {
+                        tr {
+                            th scope="row" { (words::column(wording, &pair.a)) " and " (words::column(wording, &pair.b)) }
+                            td.num { (numbers::decimal(real, 2)) }
+                            td.num { (numbers::decimal(virtual_, 2)) }
+                            td.num { (rank(pair, |both| both.0)) }
+                            td.num { (rank(pair, |both| both.1)) }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        @if !known.is_empty() {
+            h3 { "How columns go together" }
+            (scroll("Association of columns", &body))
+            p.note {
+                "Association: Cramér’s V, 0 for none and 1 where one column gives the other. Those of which it differs most"
+                @if left_out > 0 { "; " (numbers::counted(left_out as u64, "more pair stands", "more pairs stand")) " in report.json" }
+                "."
+            }
+        }
+    }
+}
+
+fn trees(fidelity: &Fidelity, min_cell: u64) -> Markup {
+    let Some(found) = &fidelity.c2st else { return html! {} };
+    let judged =
+        numbers::counted_cell(found.n.max(0.0) as u64, min_cell, "real patient", "real patients");
+    // Simulated: forests of two samples of one kind scatter by 0.55 over the root of their number.
+    let scatter = numbers::decimal(1.1 / found.n.max(1.0).sqrt(), 2);
+    let row = (
+        "Told apart by trees (AUC)",
+        numbers::decimal(found.auc, 3),
+        format!(
+            "Chance that a forest of decision trees, trained to tell them apart, ranks a real patient before \
+             a virtual one: 0.5 when it cannot, by chance give or take about {scatter}; 1 when it always can. \
+             Mean over hospitals, {judged}. Each hospital compares with its own patients, so what is special to a hospital counts too."
+        ),
+    );
+    html! { h3 { "Can they be told apart?" } (facts("Classifier two-sample test", &[row])) }
+}

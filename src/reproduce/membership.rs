@@ -1,0 +1,302 @@
+//! Membership inference by shadow models: can one who sees a generator tell whether a patient whom he
+//! knows was among those it learned from?
+//!
+//! Follows Stadler, Oprisanu and Troncoso, *USENIX Security* 2022 (a target chosen for its
+//! vulnerability, generators fitted with and without it) and Golob et al., arXiv 2402.06699 (the
+//! marginals themselves as evidence). A refit has a random half of the other patients, and the target
+//! or not; its score is how likely the model makes the target. The area under the ROC curve of the
+//! scores says how often a refit with the target scores above one without.
+//!
+//! The attacker is given the model, from which he could draw as many rows as he likes, with one
+//! node's noise: he is the coordinator who works with all other nodes, whom epsilon is promised
+//! against. Both his scores are fixed beforehand: the log density of the target's levels, and the mean
+//! log probability of its pairs of levels. The target is the patient whose pairs of levels are rarest
+//! in the cohort. Under a Gaussian mechanism of mu = sqrt(T) D / s no attack's area passes
+//! Phi(mu / sqrt 2) (Dong, Roth and Su, *JRSS B* 2022), which is given beside the figures.
+//!
+//! Patients are drawn and noise is simulated from public seeds; a run protects nobody.
+
+use std::collections::BTreeMap;
+
+use haima_dp::gauss::DiscreteGaussian;
+use haima_dp::noise::{NoiseRng, noise_stream};
+use haima_fl_core::stat::{Z_975, normal_two_sided};
+use haima_fl_core::synth::core::ask::Ask;
+use haima_fl_core::synth::core::graph::GraphModel;
+use haima_fl_core::synth::core::{Attribute, Impossible};
+use haima_fl_core::synth::rounds::{Caps, Method, Progress, Rounds};
+use rand::Rng as _;
+
+use super::columns::fault;
+use crate::Error;
+
+/// R's `qnorm(0.8)`.
+const Z_80: f64 = 0.841_621_233_572_914_2;
+/// A pair of levels that a model makes impossible counts as this likely, so that one such pair does not
+/// outweigh all others.
+const RAREST: f64 = 1e-6;
+
+/// Patients as levels of a public domain, of whom one is the target.
+pub(super) struct World {
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) impossible: Vec<Impossible>,
+    /// `[patients, attributes]`
+    pub(super) rows: Vec<Vec<u16>>,
+}
+
+/// A generator under attack: how it is fitted, and the scale of one node's noise, in grid steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attacked {
+    pub(super) method: Method,
+    pub(super) s: Option<u64>,
+    /// Tells the draws of one experiment from those of another.
+    pub(super) experiment: u8,
+}
+
+/// What the refits scored: those with the target, and those without.
+#[derive(Debug)]
+pub(super) struct Scores {
+    members: Vec<Evidence>,
+    others: Vec<Evidence>,
+}
+
+/// How likely a model makes the target.
+#[derive(Clone, Copy, Debug)]
+struct Evidence {
+    /// Log density of all its levels; minus infinity where the model excludes it.
+    density: f64,
+    /// Mean log probability of its pairs of levels.
+    pairs: f64,
+}
+
+/// An area under the ROC curve with its standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Area {
+    pub(super) auc: f64,
+    pub(super) se: f64,
+}
+
+impl World {
+    /// The patient whose pairs of levels fewest others have, by the sum of the logarithms of how many
+    /// have each; the first of equals. `None` without patients.
+    pub(super) fn rarest(&self) -> Option<usize> {
+        let pairs = self.pairs();
+        let mut counts = BTreeMap::new();
+        for row in &self.rows {
+            for pair in &pairs {
+                *counts.entry((*pair, levels(row, *pair))).or_insert(0_u32) += 1;
+            }
+        }
+        let commonness = |row: &Vec<u16>| -> f64 {
+            let of = |pair: &(usize, usize)| counts.get(&(*pair, levels(row, *pair)));
+            pairs.iter().filter_map(of).map(|count| f64::from(*count).ln()).sum()
+        };
+        let rated = self.rows.iter().map(commonness).enumerate();
+        rated.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(row, _)| row)
+    }
+
+    /// Scores of so many refits, every second one with the target.
+    ///
+    /// # Errors
+    /// When a generator cannot be fitted.
+    pub(super) fn attack(
+        &self,
+        target: usize,
+        attacked: &Attacked,
+        refits: u32,
+    ) -> Result<Scores, Error> {
+        let row = self.rows.get(target).ok_or_else(|| fault("membership", "no such target"))?;
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let share = |worker: u32| -> Result<Vec<(u32, Evidence)>, Error> {
+            // Each refit has a seed of its own, so who does which changes nothing.
+            let own = (worker..refits).step_by(workers as usize);
+            own.map(|refit| {
+                let model = self.refit(target, attacked, refit)?;
+                Ok((refit, self.evidence(&model, row)?))
+            })
+            .collect()
+        };
+        let shares = std::thread::scope(|scope| {
+            let running: Vec<_> =
+                (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
+            let gone = || Err(fault("membership", "a refit's thread ended early"));
+            let joined = running.into_iter().map(|one| one.join().unwrap_or_else(|_| gone()));
+            joined.collect::<Result<Vec<_>, Error>>()
+        })?;
+        let mut all: Vec<(u32, Evidence)> = shares.into_iter().flatten().collect();
+        all.sort_by_key(|(refit, _)| *refit);
+        let (with, without): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(refit, _)| holds_target(*refit));
+        let scores = |of: Vec<(u32, Evidence)>| of.into_iter().map(|(_, score)| score).collect();
+        Ok(Scores { members: scores(with), others: scores(without) })
+    }
+
+    /// A generator of a random half of the other patients, and of the target in every second refit.
+    fn refit(&self, target: usize, attacked: &Attacked, refit: u32) -> Result<GraphModel, Error> {
+        let mut seed = [0; 32];
+        seed[..4].copy_from_slice(&refit.to_le_bytes());
+        seed[31] = attacked.experiment;
+        let mut stream = noise_stream(&seed);
+        let mut takes = |row: usize| match row == target {
+            true => holds_target(refit),
+            false => stream.next_u32().is_multiple_of(2),
+        };
+        let chosen: Vec<&[u16]> = (self.rows.iter().enumerate())
+            .filter(|(row, _)| takes(*row))
+            .map(|(_, levels)| levels.as_slice())
+            .collect();
+        self.fit(&chosen, attacked, &mut stream)
+    }
+
+    /// The rounds of one generator, over sums that are added here.
+    fn fit(
+        &self,
+        rows: &[&[u16]],
+        attacked: &Attacked,
+        stream: &mut NoiseRng,
+    ) -> Result<GraphModel, Error> {
+        let cannot = |e: haima_fl_core::synth::core::Error| fault("synthesize", &e.to_string());
+        let gauss = attacked.s.map(DiscreteGaussian::new).transpose()?;
+        let step = 2f64.powi(-i32::from(Ask::FRAC_BITS));
+        let sd = attacked.s.map(|s| s as f64 * step);
+        let (attributes, impossible) = (self.attributes.clone(), self.impossible.clone());
+        let mut rounds = Rounds::start(
+            attributes,
+            impossible,
+            attacked.method,
+            Caps::new(attacked.method.noised),
+        )
+        .map_err(cannot)?;
+        loop {
+            let ask = rounds.next();
+            let mut sums = vec![0_i64; ask.len()];
+            for row in rows {
+                ask.contribution(row, &mut sums, Ask::FRAC_BITS);
+            }
+            if let Some(gauss) = &gauss {
+                sums.iter_mut().for_each(|sum| *sum += gauss.sample(stream));
+            }
+            let sums: Vec<f64> = sums.into_iter().map(|sum| sum as f64 * step).collect();
+            match rounds.absorb(&sums, sd).map_err(cannot)? {
+                Progress::Continue(next) => rounds = next,
+                Progress::Done(outcome) => return Ok(outcome.model),
+            }
+        }
+    }
+
+    fn evidence(&self, model: &GraphModel, row: &[u16]) -> Result<Evidence, Error> {
+        let cannot = |e: haima_fl_core::synth::core::Error| fault("synthesize", &e.to_string());
+        let only = |(attribute, level): (usize, &u16)| {
+            let levels = self.attributes.get(attribute).map_or(0, |one| one.levels);
+            let share = |other: usize| f64::from(u8::from(other == usize::from(*level)));
+            (attribute, (0..levels).map(share).collect::<Vec<f64>>())
+        };
+        let alone: BTreeMap<usize, Vec<f64>> = row.iter().enumerate().map(only).collect();
+        let density = match model.probability(&alone) {
+            Ok(probability) => probability.ln(),
+            Err(haima_fl_core::synth::core::Error::NoSupport { .. }) => f64::NEG_INFINITY,
+            Err(error) => return Err(cannot(error)),
+        };
+        let pairs = self.pairs();
+        let sets: Vec<Vec<usize>> = pairs.iter().map(|(left, right)| vec![*left, *right]).collect();
+        let tables = model.marginals(&sets).map_err(cannot)?;
+        let of_pair = |(pair, table): (&(usize, usize), &Vec<f64>)| {
+            let width = self.attributes.get(pair.1).map_or(0, |one| one.levels);
+            let (left, right) = levels(row, *pair);
+            let cell = usize::from(left) * width + usize::from(right);
+            table.get(cell).copied().unwrap_or(0.0).max(RAREST).ln()
+        };
+        let sum: f64 = pairs.iter().zip(&tables).map(of_pair).sum();
+        Ok(Evidence { density, pairs: sum / pairs.len().max(1) as f64 })
+    }
+
+    fn pairs(&self) -> Vec<(usize, usize)> {
+        let n = self.attributes.len();
+        (0..n).flat_map(|left| (left + 1..n).map(move |right| (left, right))).collect()
+    }
+}
+
+/// A row's two levels; 0 past its end.
+fn levels(row: &[u16], (left, right): (usize, usize)) -> (u16, u16) {
+    let of = |at: usize| row.get(at).copied().unwrap_or(0);
+    (of(left), of(right))
+}
+
+fn holds_target(refit: u32) -> bool {
+    refit.is_multiple_of(2)
+}
+
+impl Scores {
+    /// The area by the log density of the target.
+    pub(super) fn by_density(&self) -> Option<Area> {
+        self.area(|evidence| evidence.density)
+    }
+
+    /// The area by the mean log probability of the target's pairs of levels.
+    pub(super) fn by_pairs(&self) -> Option<Area> {
+        self.area(|evidence| evidence.pairs)
+    }
+
+    fn area(&self, score: fn(&Evidence) -> f64) -> Option<Area> {
+        let of = |all: &[Evidence]| all.iter().map(score).collect::<Vec<f64>>();
+        Area::of(&of(&self.members), &of(&self.others))
+    }
+}
+
+impl Area {
+    /// The area and its standard error after DeLong, DeLong and Clarke-Pearson (*Biometrics* 1988):
+    /// the variance of each score's share of the other side that it is above. `None` with fewer than
+    /// two scores on a side, or with one that is no number.
+    pub(super) fn of(members: &[f64], others: &[f64]) -> Option<Self> {
+        if members.len() < 2 || others.len() < 2 {
+            return None;
+        }
+        if members.iter().chain(others).any(|score| score.is_nan()) {
+            return None;
+        }
+        let above = |a: f64, b: f64| f64::from(u8::from(a > b)) + f64::from(u8::from(a == b)) / 2.0;
+        let mean = |shares: f64, of: &[f64]| shares / of.len() as f64;
+        let of_members: Vec<f64> = members
+            .iter()
+            .map(|a| mean(others.iter().map(|b| above(*a, *b)).sum(), others))
+            .collect();
+        let of_others: Vec<f64> = others
+            .iter()
+            .map(|b| mean(members.iter().map(|a| above(*a, *b)).sum(), members))
+            .collect();
+        let ((auc, sd), (_, other_sd)) =
+            (super::holdout::spread(&of_members), super::holdout::spread(&of_others));
+        let variance = sd * sd / members.len() as f64 + other_sd * other_sd / others.len() as f64;
+        Some(Self { auc, se: variance.sqrt() })
+    }
+
+    /// Ends of the 95 % interval.
+    pub(super) fn interval(self) -> (f64, f64) {
+        let half = Z_975 * self.se;
+        ((self.auc - half).max(0.0), (self.auc + half).min(1.0))
+    }
+
+    /// The smallest area that so many refits, half of them with the target, tell from 0.5 in four
+    /// experiments of five, at two-sided 5 %: by the variance of an area of 0.5 (Mann and Whitney).
+    pub(super) fn least_told(refits: u32) -> f64 {
+        let (n, half) = (f64::from(refits), f64::from(refits) / 2.0);
+        0.5 + (Z_975 + Z_80) * ((n + 1.0) / (12.0 * half * half)).sqrt()
+    }
+
+    /// What no attack's area passes where `sums` sums of sensitivity D have Gaussian noise of scale `s`
+    /// (both in grid steps): that of the best test between N(0, 1) and N(mu, 1).
+    pub(super) fn limit(sums: u32, sensitivity: u64, s: u64) -> f64 {
+        let mu = f64::from(sums).sqrt() * sensitivity as f64 / s as f64;
+        1.0 - normal_two_sided(mu / std::f64::consts::SQRT_2) / 2.0
+    }
+}
+
+impl std::fmt::Display for Area {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (low, high) = self.interval();
+        write!(f, "{:.3} (95 % interval {low:.3} to {high:.3})", self.auc)
+    }
+}
+
+#[cfg(test)]
+mod tests;

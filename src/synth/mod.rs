@@ -1,0 +1,25 @@
+//! Virtual patients: a generator fitted over local hospitals, rows drawn from it, and the report on
+//! how they compare. What `haima synth fit | sample | report` run.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`file`] | a generator as one file |
+//! | [`sample`] | rows of virtual patients |
+//! | [`cohort`] | what is said of such rows, in a file beside them |
+//! | [`write`] | CSV, Parquet and Phenopackets |
+//! | [`fit`] | a generator over sums of hospitals (feature `demo`) |
+//! | [`report`] | real and virtual patients side by side (feature `demo`) |
+//!
+//! A generator is post-processing of released sums (`haima_fl_core::tasks::synthesize`), and rows are
+//! post-processing of a generator: any number of them costs no privacy beyond what the generator's
+//! provenance says. The row sampler's seed may be known to all. It is no seed of noise: those never
+//! leave the nodes (rules N3, N4).
+
+pub mod cohort;
+pub mod file;
+#[cfg(feature = "demo")]
+pub mod fit;
+#[cfg(feature = "demo")]
+pub mod report;
+pub mod sample;
+pub mod write;
