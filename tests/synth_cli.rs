@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use common::repository;
+use haima::model_file::{Guarantee, Provenance};
+use haima::synth::file::SynthFile;
+use haima_crypto::encode::Digest;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -130,7 +133,10 @@ fn a_private_generator_gives_virtual_patients_that_say_where_they_come_from() {
     assert_eq!(privacy["unit"], "patient");
     assert!(privacy["adversary"].as_str().unwrap().starts_with("all nodes but one"), "{privacy}");
     assert_eq!(provenance["model"]["digest"].as_str().unwrap().len(), 64);
-    assert_eq!(provenance["digest"].as_str().unwrap().len(), 64);
+    // SHA3-256 as any program computes it: FIPS 202's value of no bytes, and that of the file.
+    let nothing = "a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a";
+    assert_eq!(Digest::of(b"").to_string(), nothing);
+    assert_eq!(provenance["digest"], Digest::of(&rows).to_string());
     // The row sampler's seed, and no other.
     let seeds = provenance.to_string().matches("seed").count();
     assert_eq!(seeds, 1, "{provenance}");
@@ -250,6 +256,63 @@ fn phenopackets_are_one_file_a_virtual_patient_and_say_that_they_are_synthetic()
 }
 
 #[test]
+fn a_folder_keeps_the_phenopackets_of_one_run_alone() {
+    let model = Model::new(&EXACT);
+    // What is not of a run is nobody's business.
+    std::fs::create_dir(model.path("packets")).unwrap();
+    std::fs::write(model.path("packets/notes.txt"), "ours").unwrap();
+    model.sample("packets", &["--rows", "5", "--seed", "3"]).succeeds();
+    let refused = || {
+        let said = model.sample("packets", &["--rows", "2", "--seed", "4"]).refusal();
+        assert!(said.contains("name another folder"), "{said}");
+    };
+    refused();
+    assert_eq!(model.provenance("packets/provenance.json")["rows"], 5);
+    // Either of the two is enough.
+    let kept = model.read("packets/synthetic-5.json");
+    for patient in 1..=5 {
+        std::fs::remove_file(model.path(&format!("packets/synthetic-{patient}.json"))).unwrap();
+    }
+    refused();
+    std::fs::remove_file(model.path("packets/provenance.json")).unwrap();
+    std::fs::write(model.path("packets/synthetic-5.json"), kept).unwrap();
+    refused();
+    std::fs::remove_file(model.path("packets/synthetic-5.json")).unwrap();
+    model.sample("packets", &["--rows", "2", "--seed", "4"]).succeeds();
+}
+
+#[test]
+fn a_generator_whose_sums_are_not_those_of_its_promise_is_refused() {
+    let [private, exact] = [&PRIVATE[..], &EXACT].map(|options| {
+        let file = SynthFile::read(&Model::new(options).path("model.haima")).unwrap().0;
+        file.open().unwrap();
+        file
+    });
+    let refused = |file: &SynthFile, says: &str| {
+        let said = file.open().unwrap_err().to_string();
+        assert!(said.contains(says), "{said}");
+    };
+    let under = |file: &SynthFile, other: &SynthFile| {
+        let privacy = other.provenance.privacy.clone();
+        SynthFile { provenance: Provenance { privacy, ..file.provenance.clone() }, ..file.clone() }
+    };
+    refused(&under(&exact, &private), "its sums were exact");
+    refused(&under(&private, &exact), "its sums were noised");
+
+    let mut bare = private.clone();
+    bare.generator["measured"][1]["sd"] = serde_json::json!(0.0);
+    refused(&bare, "a table has no noise");
+    let Guarantee::Dp { noise, .. } = &private.provenance.privacy else {
+        panic!("a private fit has no promise")
+    };
+    let mut long = private.clone();
+    long.generator["rounds"] = noise.attempts.into();
+    long.open().unwrap();
+    long.generator["rounds"] = (noise.attempts + 1).into();
+    refused(&long, "its provenance charges");
+}
+
+#[test]
 fn the_report_shows_both_sides_under_the_guarantee() {
     let model = Model::new(&PRIVATE);
     let (path, page) = (model.path("model.haima"), model.path("report.html"));
@@ -366,4 +429,22 @@ fn a_file_that_is_no_generator_or_was_changed_is_refused() {
     model.sample("x.csv", &["--rows", "3"]).succeeds();
     assert!(model.sample("x.xlsx", &[]).refusal().contains("ends in .csv or .parquet"));
     assert!(model.sample("x.csv", &["--rows", "0"]).refusal().contains("ask for 1 to"));
+}
+
+#[test]
+fn a_generator_is_fitted_by_the_protocols_processes_under_noise() {
+    for (sum, hospitals, against) in [
+        ("nodes", "3", "against all nodes but one"),
+        ("masked", "5", "against the coordinator with up to "),
+    ] {
+        let folder = TempDir::new().unwrap();
+        let out = folder.path().join("model.haima");
+        let data = ["synth", "fit", "--data", DATA, "--deal", hospitals, "--sum", sum];
+        let schema = ["--schema", "tests/train_cli/leuksurv.toml", "--survival", "time_days,death"];
+        let target = ["--epsilon", "1", "--delta", "1e-5", "--out", out.to_str().unwrap()];
+        let said = haima(&[&data[..], &schema, &target].concat());
+        assert!(said.log.contains(&format!("sum 4: {hospitals} sites")), "{}", said.log);
+        let summary = said.succeeds();
+        assert!(summary.contains(against) && !summary.contains("simulated"), "{summary}");
+    }
 }

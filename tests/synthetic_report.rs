@@ -320,6 +320,48 @@ fn few_real_patients_have_no_bar_and_no_count() {
 }
 
 #[test]
+fn a_column_with_a_hidden_level_has_no_number_that_gives_it_away() {
+    const SECRET: f64 = 98_765.432_1;
+    let mut report = example();
+    let found = report.fidelity.as_mut().unwrap();
+    for column in &mut found.columns {
+        column.real.fill(20.0);
+    }
+    // Of two levels: the public side and a distance give the real one.
+    let flag = &mut found.columns[2];
+    flag.real = vec![3.0, 57.0];
+    (flag.tv, flag.chance, flag.ks) = (SECRET, SECRET, Some(SECRET));
+    for pair in found.pairs.iter_mut().filter(|pair| pair.a == "flag" || pair.b == "flag") {
+        (pair.tv, pair.chance) = (SECRET, SECRET);
+        (pair.association, pair.correlation) = (Some((SECRET, 0.5)), Some((SECRET, 0.5)));
+    }
+    for order in &mut found.workload {
+        for table in order.worst.iter_mut().filter(|table| table.columns.contains(&"flag".into())) {
+            (table.tv, table.chance) = (SECRET, SECRET);
+        }
+    }
+    // One column of four is hidden: a mean would give its distance by subtraction.
+    (found.workload[0].tv, found.workload[0].chance) = (SECRET, SECRET);
+    found.columns[1].tv = 54_321.0;
+    let page = render(&report);
+    assert!(!page.contains("98765") && page.contains("54321.000"));
+    assert!(page.contains("flag: –, by chance –") && page.contains("A dash stands for"));
+    // The card at the top has the mean of the last order.
+    let orders = report.fidelity.as_ref().unwrap().workload.clone();
+    report.fidelity.as_mut().unwrap().workload.truncate(1);
+    let page = render(&report);
+    assert!(!page.contains("98765") && !page.contains("Distance from real patients"));
+
+    // Without a hidden level, or under noise, all stand there.
+    report.fidelity.as_mut().unwrap().workload = orders;
+    let open = SyntheticReport { min_cell: 0, ..report.clone() };
+    report.fidelity.as_mut().unwrap().noise = Some(1.0);
+    for page in [render(&open), render(&report)] {
+        assert!(page.contains("98765.432") && !page.contains("A dash stands for"));
+    }
+}
+
+#[test]
 fn what_passes_the_agreed_tolerance_says_so() {
     let mut report = example();
     report.utility[0].synthetic = share(0.64);

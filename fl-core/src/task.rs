@@ -256,6 +256,12 @@ pub trait Task: Send + Sync + 'static {
     fn sums(&self) -> Option<u32> {
         None
     }
+
+    /// The most coordinates of a query of a run, where later ones may be longer than the first: what a
+    /// plan and a study's caps have to allow.
+    fn most_coordinates(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A task together with its state, with the type erased: what coordinator and sites hold.
@@ -285,6 +291,8 @@ pub trait Run: Send {
     fn outline(&self) -> Option<serde_json::Value>;
     /// As [`Task::sums`].
     fn sums(&self) -> Option<u32>;
+    /// As [`Task::most_coordinates`].
+    fn most_coordinates(&self) -> Option<usize>;
 }
 
 /// A run over the patients of a selection: the task sees no other, and every query says so.
@@ -332,6 +340,10 @@ impl Run for Selected {
 
     fn sums(&self) -> Option<u32> {
         self.run.sums()
+    }
+
+    fn most_coordinates(&self) -> Option<usize> {
+        self.run.most_coordinates()
     }
 }
 
@@ -396,6 +408,10 @@ impl<T: Task> Run for Running<T> {
 
     fn sums(&self) -> Option<u32> {
         self.task.sums()
+    }
+
+    fn most_coordinates(&self) -> Option<usize> {
+        self.task.most_coordinates()
     }
 }
 

@@ -7,6 +7,8 @@ use haima_crypto::encode::Digest;
 use haima_dp::units::Delta;
 use haima_fl_core::registry::{self, BuildsOn, Finished};
 use haima_fl_core::schema::Schema;
+use haima_fl_core::selection::{self, Selection};
+use haima_fl_core::tasks::{fidelity, synthesize};
 use haima_smpc_node::manifest::{Manifest, TaskEntry};
 
 use crate::Error;
@@ -29,8 +31,9 @@ const FIRST: Place = Place {
 ///
 /// # Errors
 /// Naming the task, the key and the remedy: when a task cannot be opened, names none before it, may
-/// make fewer sums than it needs, or asks what the manifest does not allow; or when a delta is over
-/// 1/(10 n) without `allow_large_delta` (rule L5).
+/// make fewer sums than it needs, compares virtual patients with a cohort that they were not made
+/// from, or asks what the manifest does not allow; or when a delta is over 1/(10 n) without
+/// `allow_large_delta` (rule L5).
 pub fn check(manifest: &Manifest, allow_large_delta: bool) -> Result<Vec<String>, Error> {
     let schema = Schema::from_toml(&manifest.schema)?;
     let mut notes = Vec::new();
@@ -42,6 +45,7 @@ pub fn check(manifest: &Manifest, allow_large_delta: bool) -> Result<Vec<String>
         for link in &builds_on {
             check_link(entry, link, earlier)?;
         }
+        check_cohort(entry, &builds_on, earlier, &schema)?;
         if !builds_on.iter().all(|link| known.contains_key(&link.id)) {
             continue;
         }
@@ -56,11 +60,12 @@ pub fn check(manifest: &Manifest, allow_large_delta: bool) -> Result<Vec<String>
             return Err(fault(entry, problem));
         }
         if let Some(query) = run.query() {
-            let (numbers, most) = (query.dimension(), manifest.max_dimension);
+            let longest = run.most_coordinates().unwrap_or(0);
+            let (numbers, most) = (query.dimension().max(longest), manifest.max_dimension);
             if numbers > most as usize {
                 let problem = format!(
-                    "the study's `max_dimension` = {most} is too small: its first sum has {numbers} \
-                     numbers; raise max_dimension to {numbers}"
+                    "the study's `max_dimension` = {most} is too small: a sum of it has up to \
+                     {numbers} numbers; raise max_dimension to {numbers}"
                 );
                 return Err(fault(entry, problem));
             }
@@ -93,6 +98,37 @@ fn check_link(entry: &TaskEntry, link: &BuildsOn, earlier: &[TaskEntry]) -> Resu
         ids => format!("it may be {}", ids.join(", ")),
     };
     Err(fault(entry, format!("{problem}; {remedy}")))
+}
+
+/// A `fidelity` says who virtual patients were made from: its cohort is that of their generator.
+fn check_cohort(
+    entry: &TaskEntry,
+    builds_on: &[BuildsOn],
+    earlier: &[TaskEntry],
+    schema: &Schema,
+) -> Result<(), Error> {
+    if entry.task != fidelity::NAME {
+        return Ok(());
+    }
+    let cohort = |task: &TaskEntry| {
+        Selection::of_params(&task.params, schema).map_err(|error| fault(task, error.to_string()))
+    };
+    let own = cohort(entry)?;
+    let is_named = |task: &&TaskEntry| {
+        task.task == synthesize::NAME && builds_on.iter().any(|link| link.id == task.id)
+    };
+    for generator in earlier.iter().filter(is_named) {
+        if cohort(generator)? != own {
+            let problem = format!(
+                "its `{}` is not that of `{}`, whose virtual patients were made from others; give \
+                 both the same",
+                selection::KEY,
+                generator.id
+            );
+            return Err(fault(entry, problem));
+        }
+    }
+    Ok(())
 }
 
 /// Holds a delta against the public caps (rule L5), as a hospital's policy does.
@@ -216,6 +252,24 @@ column = [
         is_refused(&[early, trained.clone()], &["task early", "no earlier task"]);
         let other = task("other", "fidelity", 1, "of = \"net\", rows = 10, seed = 1");
         is_refused(&[trained, other], &["task other", "`of` names `net`", "a task `train`"]);
+    }
+
+    #[test]
+    fn virtual_patients_are_compared_with_the_cohort_that_they_were_made_from() {
+        let study = |made: &str, judged: &str| {
+            let params = format!("columns = [\"age\", \"dead\"], bins = {{ age = 4 }}{made}");
+            let judge = format!("of = \"rows\", rows = 10, seed = 1{judged}");
+            [task("rows", "synthesize", 3, &params), task("like", "fidelity", 1, &judge)]
+        };
+        let old = ", cohort = { include = [\"age >= 60\"] }";
+        let dead = ", cohort = { include = [\"dead = 1\"] }";
+        // No cohort and an empty one are the same.
+        for (made, judged) in [("", ""), (old, old), ("", ", cohort = { include = [] }")] {
+            assert_eq!(checked(&study(made, judged), false), Ok(vec![]), "{made} and {judged}");
+        }
+        for (made, judged) in [("", old), (old, ""), (old, dead)] {
+            is_refused(&study(made, judged), &["task like", "`cohort`", "that of `rows`"]);
+        }
     }
 
     #[test]

@@ -278,7 +278,8 @@ impl TaskTemplate {
             .checked_add(self.spare_attempts)
             .ok_or_else(|| fault("too many attempts"))?;
         let sensitivity = Sensitivity::new(sensitivity)?.across_hospitals(hospitals)?;
-        let dimension = query.dimension() as u64;
+        // Later questions may be longer.
+        let dimension = query.dimension().max(run.most_coordinates().unwrap_or(0)) as u64;
         let coordinates = NonZeroU64::new(dimension).ok_or_else(|| fault("it asks nothing"))?;
         let rate = Rate::new(query.rate)?;
         let limit = match target.accountant {

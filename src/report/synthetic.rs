@@ -9,6 +9,7 @@ mod attack;
 mod columns;
 mod guarantee;
 mod heat;
+mod hidden;
 mod model;
 mod origin;
 mod overlay;
@@ -29,6 +30,7 @@ use super::model::{Floors, Step, Wording};
 use super::page::{class_badge, scroll};
 use super::style::STYLE;
 use super::{numbers, place, words};
+use hidden::Hidden;
 pub use model::{Membership, RatioPair, SCHEMA, Sample, SurvivalPair, SyntheticReport, Utility};
 
 /// The page as text.
@@ -168,7 +170,10 @@ fn header(report: &SyntheticReport, name: &str) -> Markup {
         Some(patients) => numbers::cell(patients, report.min_cell),
         None => "not released".to_owned(),
     };
-    let distance = report.fidelity.as_ref().and_then(|one| one.workload.last());
+    let distance = report.fidelity.as_ref().and_then(|one| {
+        let hidden = Hidden::of(one, report.min_cell);
+        one.workload.last().filter(|order| !hidden.covers_mean(order, one))
+    });
     html! {
         header {
             p.brand {

@@ -50,7 +50,8 @@ pub struct VirtualCohort {
     pub row_seed: u64,
     /// What drew them.
     pub made_by: String,
-    /// SHA3-256 of the file that this stands beside.
+    /// SHA3-256 (FIPS 202) of the bytes of the file that this stands beside, in hexadecimal; none
+    /// in a folder of Phenopackets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Error;
-use crate::model_file::{PROVENANCE_SCHEMA, Provenance, archive, digest};
+use crate::model_file::{Guarantee, PROVENANCE_SCHEMA, Provenance, archive, digest};
 
 /// Form of the manifest.
 pub const SCHEMA: &str = "haima.synth-model/1";
@@ -65,17 +65,41 @@ struct Manifest {
 }
 
 impl SynthFile {
-    /// The generator, read and checked against the schema.
+    /// The generator, read and checked against the schema and the promise.
     ///
     /// # Errors
-    /// When it is none, or its columns are not those of the schema.
+    /// When it is none, its columns are not those of the schema, or its sums not those that the
+    /// provenance tells of.
     pub fn open(&self) -> Result<Generator, Error> {
         let generator = Generator::read(&self.generator)?;
+        self.keeps_its_promise(&generator)?;
         let schema = Schema::from_toml(&self.study_schema)?;
         for attribute in &generator.domain.attributes {
             fits(attribute, &schema)?;
         }
         Ok(generator)
+    }
+
+    /// Whether the generator's sums are those that the provenance tells of.
+    fn keeps_its_promise(&self, generator: &Generator) -> Result<(), Error> {
+        let charged = generator.is_charged();
+        let problem = match &self.provenance.privacy {
+            Guarantee::Exact { .. } if charged => {
+                "its sums were noised, but its provenance says that they were exact".to_owned()
+            }
+            Guarantee::Dp { .. } if !charged => {
+                "its sums were exact, but its provenance promises differential privacy".to_owned()
+            }
+            Guarantee::Dp { .. } if !generator.measured.iter().all(|table| table.sd > 0.0) => {
+                "a table has no noise, but its provenance promises differential privacy".to_owned()
+            }
+            Guarantee::Dp { noise, .. } if generator.rounds > noise.attempts => {
+                let (rounds, attempts) = (generator.rounds, noise.attempts);
+                format!("it was made from {rounds} sums, and its provenance charges {attempts}")
+            }
+            Guarantee::Exact { .. } | Guarantee::Dp { .. } => return Ok(()),
+        };
+        Err(Error::Config { file: "the generator".into(), problem })
     }
 
     /// Writes the file, whole or not at all, and returns its digest: that of its manifest, which has

@@ -3,10 +3,10 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`file`] | a generator as one file |
+//! | [`mod@file`] | a generator as one file |
 //! | [`sample`] | rows of virtual patients |
 //! | [`cohort`] | what is said of such rows, in a file beside them |
-//! | [`write`] | CSV, Parquet and Phenopackets |
+//! | [`mod@write`] | CSV, Parquet and Phenopackets |
 //! | [`fit`] | a generator over sums of hospitals (feature `demo`) |
 //! | [`report`] | real and virtual patients side by side (feature `demo`) |
 //!

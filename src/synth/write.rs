@@ -8,13 +8,14 @@ mod phenopackets;
 
 use std::path::{Path, PathBuf};
 
+use haima_crypto::encode::Digest;
 use haima_fl_core::results::generator::Generator;
 
 use super::cohort::{VirtualCohort, key};
 use super::file::SynthFile;
 use super::sample::Rows;
 use crate::Error;
-use crate::model_file::{digest, whole};
+use crate::model_file::whole;
 
 /// Phenopackets that a folder may get.
 pub const MOST_PHENOPACKETS: usize = 100_000;
@@ -56,7 +57,8 @@ impl Format {
 /// Writes virtual patients and their provenance, and returns the path of the latter.
 ///
 /// # Errors
-/// When a file cannot be written, or there are too many rows for its form.
+/// When a file cannot be written, there are too many rows for its form, or a folder has Phenopackets
+/// or a provenance already.
 pub fn write(
     path: &Path,
     format: Format,
@@ -75,13 +77,12 @@ pub fn write(
             (bytes, beside(path))
         }
         Format::Phenopackets => {
-            phenopackets::write(path, file, generator, rows, provenance)?;
-            let beside = path.join("provenance.json");
-            whole(&beside, json(path, provenance)?.as_bytes())?;
-            return Ok(beside);
+            return phenopackets::write(path, file, generator, rows, provenance);
         }
     };
-    let provenance = VirtualCohort { digest: Some(digest(&bytes)), ..provenance.clone() };
+    // Of the bytes alone, so that any program can compare it.
+    let digest = Digest::of(&bytes).to_string();
+    let provenance = VirtualCohort { digest: Some(digest), ..provenance.clone() };
     // First what says that they are virtual.
     whole(&beside, json(path, &provenance)?.as_bytes())?;
     whole(path, &bytes)?;

@@ -19,9 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use super::core::ask::{Ask, Block, Form, Table};
 use super::core::build::{self, OneWays, Shape};
-use super::core::choice::Known;
+use super::core::choice::{Known, MOST_GROUPS};
 use super::core::graph::GraphModel;
-use super::core::{Attribute, Error, Impossible, check, resolution, scores};
+use super::core::{Attribute, Error, Impossible, Order, check, resolution, scores};
+
+/// Numbers that a later round may ask for, however few the pairs are: finer tables of some.
+const FINER: usize = 8192;
 
 /// Which generator is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,9 +156,9 @@ impl Rounds {
         if !(2..=3).contains(&method.degree) {
             return refuse(format!("tables of {} attributes; give 2 or 3", method.degree));
         }
-        if caps.model_cells > super::core::graph::MOST_CELLS {
-            let most = super::core::graph::MOST_CELLS;
-            return refuse(format!("a limit of {} cells, at most {most}", caps.model_cells));
+        if caps.model_cells > super::core::graph::MOST_MODEL_CELLS {
+            let most = super::core::graph::MOST_MODEL_CELLS;
+            return refuse(format!("`model_cells` = {}; give at most {most}", caps.model_cells));
         }
         let ask = first(&attributes, method.noised);
         if ask.len() > caps.answers {
@@ -171,6 +174,52 @@ impl Rounds {
     #[must_use]
     pub fn next(&self) -> &Ask {
         &self.ask
+    }
+
+    /// The most numbers that a question of the run has: public, so that a plan can allow for them.
+    #[must_use]
+    pub fn most_answers(&self) -> usize {
+        let first = first(&self.attributes, self.method.noised).len();
+        let later = match self.method.noised {
+            true => self.most_noised(),
+            false => self.most_exact(),
+        };
+        first.max(later).min(self.caps.answers)
+    }
+
+    /// All pairs at the most groups that round 2 has, and room for finer tables.
+    fn most_noised(&self) -> usize {
+        let groups = |attribute: &Attribute| {
+            let least = match &attribute.order {
+                Order::Nominal => 0,
+                Order::Chains(chains) => chains.len(),
+            };
+            attribute.levels.min(least.max(MOST_GROUPS)).saturating_sub(1)
+        };
+        let all: Vec<usize> = self.attributes.iter().map(groups).collect();
+        let pairs = |(a, one): (usize, &usize)| {
+            all.iter().skip(a + 1).map(|other| one.saturating_mul(*other)).sum::<usize>()
+        };
+        all.iter().enumerate().map(pairs).sum::<usize>().max(FINER)
+    }
+
+    /// What the tables of pairs, and the largest of those triples that may be asked for, have together.
+    fn most_exact(&self) -> usize {
+        let sizes: Vec<usize> = self.attributes.iter().map(|attribute| attribute.levels).collect();
+        let small = |cells: &usize| *cells <= self.caps.table_cells;
+        let (mut pairs, mut triples) = (0usize, Vec::new());
+        for (a, one) in sizes.iter().enumerate() {
+            for (b, two) in sizes.iter().enumerate().skip(a + 1) {
+                let pair = one.saturating_mul(*two);
+                pairs = pairs.saturating_add(Some(pair).filter(small).unwrap_or(0));
+                if self.method.degree >= 3 && self.method.rounds > 2 {
+                    let of = |three: &usize| pair.saturating_mul(*three);
+                    triples.extend(sizes.iter().skip(b + 1).map(of).filter(small));
+                }
+            }
+        }
+        triples.sort_unstable_by_key(|cells| std::cmp::Reverse(*cells));
+        pairs.max(triples.into_iter().take(2 * sizes.len()).sum())
     }
 
     /// Sums that the whole run takes: a public number, fixed at the start.
@@ -209,7 +258,8 @@ impl Rounds {
             return Ok(Progress::Done(Box::new(Outcome { model, measured: self.measured })));
         }
         self.ask = match self.method.noised {
-            true => self.noised(sd)?,
+            // The plan allows for so many numbers: what promises least is left out.
+            true => self.noised(sd)?.limited(self.most_answers()),
             false => self.exact()?,
         };
         if self.ask.len() > self.caps.answers {

@@ -9,8 +9,9 @@
 //!
 //! With `release = "exact"` each hospital also lets trees tell its patients from virtual ones
 //! ([`crate::synth::metrics::forest`]) and sends the area under the curve times its patients, and
-//! their number. The site's floor applies to the patients whom the tables count. Cells of such sums
-//! may have a single member, and whoever chose `seed` chose whom a virtual patient can copy:
+//! their number. The site's floor applies to the patients whom the tables count, and to each
+//! group of which there are distances: those of a smaller group are zeros. Cells of such sums may
+//! have a single member, and whoever chose `seed` chose whom a virtual patient can copy:
 //! [`crate::registry::reveals_rows`] is true, and sites allow the task apart.
 //!
 //! With `release = "noised"` there are the tables and the distances, one grid, no `count`, no floor
@@ -201,6 +202,16 @@ impl Judge {
     }
 }
 
+/// Empties the histogram of each group that has fewer patients than the site's floor; a patient is
+/// in one bin.
+fn hold_floor(histograms: &mut [f64], bins: usize, floor: u64) {
+    for group in histograms.chunks_mut(bins) {
+        if group.iter().sum::<f64>() < floor as f64 {
+            group.fill(0.0);
+        }
+    }
+}
+
 /// The generator of a finished task, checked against the schema.
 fn generator(id: &str, schema: &Schema, finished: &Finished) -> Result<Generator, Error> {
     let Some(result) = finished.get(id) else {
@@ -261,7 +272,7 @@ impl Task for Judge {
         _rng: &mut dyn CryptoRng,
     ) -> Result<Contribution, Error> {
         layout::from_bytes(query, 0)?;
-        let (counts, judged) = self.count(site);
+        let (mut counts, judged) = self.count(site);
         if self.release == Release::Noised {
             let blocks = [counts.tables, counts.distances, counts.ratios];
             return Ok(Contribution::encode(query, &blocks, site.max_patients));
@@ -269,6 +280,8 @@ impl Task for Judge {
         if let Some(zero) = layout::floor(query, site, judged.len()) {
             return Ok(zero);
         }
+        hold_floor(&mut counts.distances, DISTANCE_BINS, site.min_local_rows);
+        hold_floor(&mut counts.ratios, RATIO_BINS, site.min_local_rows);
         let mut blocks = vec![
             layout::count_values(judged.len(), 0),
             counts.tables,

@@ -152,8 +152,10 @@ impl Task for Synthesize {
     fn query(&self, state: &State) -> Query {
         let ask = state.rounds.next();
         let steps = f64::from(1u32 << self.frac_bits());
-        // Integers are added, so a patient's vector has this length at most (rule S2).
-        let bound = (ask.norm() * steps).ceil() as u64;
+        // Integers are added, so a patient's vector has this length at most (rule S2). A noised question
+        // has a norm of 1, rounded down, and the plan has one D for all of a run.
+        let least = if self.params.release == Release::Noised { steps } else { 0.0 };
+        let bound = (ask.norm() * steps).max(least).ceil() as u64;
         let block = Block {
             name: TABLES.to_owned(),
             // `check` refuses lengths past its limit when the task is opened.
@@ -239,5 +241,9 @@ impl Task for Synthesize {
 
     fn sums(&self) -> Option<u32> {
         Some(self.rounds())
+    }
+
+    fn most_coordinates(&self) -> Option<usize> {
+        Some(self.start.most_answers())
     }
 }

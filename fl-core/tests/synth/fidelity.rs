@@ -7,7 +7,7 @@ use haima_dp::noise::NoiseScale;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::error::Error;
 use haima_fl_core::registry::{Finished, open, reveals_rows};
-use haima_fl_core::results::fidelity::Fidelity;
+use haima_fl_core::results::fidelity::{Fidelity, Group};
 use haima_fl_core::results::generator::Generator;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, drive};
@@ -163,6 +163,30 @@ fn what_a_hospital_sends_does_not_fail_on_its_data() {
     // Too few for trees, enough for counts.
     let (_, values, note) = answer(run.as_ref(), &patients.select(|i| i < 12), 10);
     assert_eq!((values[1], &values[values.len() - 2..], note), (12, &[0, 0][..], None));
+}
+
+#[test]
+fn a_site_sends_no_distances_of_a_group_below_its_floor() {
+    let schema = schema(LEUKSURV);
+    let value = generator(0.25);
+    let kept_out = Generator::read(&value).unwrap().split(&schema).unwrap();
+    let finished = finished(value);
+    let all = cohort(&schema, &data("leuksurv.csv"));
+    for (subset, few_are_out) in [("training", true), ("holdout", false)] {
+        let is_few = |i: usize| kept_out.holds_out(&all, i) == few_are_out;
+        let three: Vec<usize> = (0..all.len()).filter(|&i| is_few(i)).take(3).collect();
+        let patients = [all.select(|i| !is_few(i) || three.contains(&i))];
+        let params = format!("c2st = false\ndegree = 1\nsubset = \"{subset}\"");
+        for (floor, expected) in [(3, 3.0), (4, 0.0)] {
+            let found = judge(&params, &patients, floor, &finished);
+            let (training, out) = (found.nearest.training, found.nearest.holdout.unwrap());
+            let (few, many) = if few_are_out { (out, training) } else { (training, out) };
+            let ratios = |group: &Group| group.ratios.iter().sum::<f64>();
+            assert_eq!((few.n, ratios(&few)), (expected, expected), "{subset}");
+            assert_eq!((many.n, ratios(&many)), (found.n, found.n), "{subset}");
+            assert!(found.n > 200.0, "{}", found.n);
+        }
+    }
 }
 
 #[test]

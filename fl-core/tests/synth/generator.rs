@@ -227,8 +227,11 @@ proptest! {
         let params = format!("method = \"{method}\"\nrelease = \"noised\"");
         let neighbour = pooled.select(|i| i != gone);
         let mut run = start(&params, &schema);
-        let mut rounds = 0;
+        let (mut rounds, planned) = (0, run.query().unwrap().sensitivity);
         while let Some(query) = run.query() {
+            // The plan has one D and one longest sum for all rounds.
+            prop_assert_eq!(query.sensitivity, planned);
+            prop_assert!(query.dimension() <= run.most_coordinates().unwrap());
             let d = i128::from(query.sensitivity.unwrap());
             let (with, without) = (answer(run.as_ref(), &pooled), answer(run.as_ref(), &neighbour));
             let moved: i128 =
@@ -241,4 +244,17 @@ proptest! {
         }
         prop_assert!(rounds >= 2);
     }
+}
+
+#[test]
+fn without_noise_no_sum_is_longer_than_was_said_before() {
+    let (schema, _, pooled) = leukaemia();
+    let mut run = start("method = \"aim\"", &schema);
+    let most = run.most_coordinates().unwrap();
+    let mut longest = 0;
+    while let Some(query) = run.query() {
+        longest = longest.max(query.dimension());
+        step(run.as_mut(), &query, &pooled);
+    }
+    assert!(longest <= most && most <= 4 * longest, "{longest} beside {most}");
 }

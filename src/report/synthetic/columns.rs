@@ -1,15 +1,16 @@
 //! Every column's levels, real and virtual patients side by side.
 //!
 //! Exact counts of real patients fall under the display rule: a level with few of them has no bar of
-//! theirs, nor has one that would give it away.
+//! theirs, nor has one that would give it away, and its column has no distance ([`super::hidden`]).
 
 use haima_fl_core::results::fidelity::{Column, Fidelity, Scale as Kind};
 use maud::{Markup, html};
 
-use super::super::cells::{Shown, suppress};
+use super::super::cells::Shown;
 use super::super::page::scroll;
 use super::super::plot::{self, Scale, Size, stroke, unit};
 use super::super::{numbers, words};
+use super::hidden::{self, DASH, Hidden};
 use crate::report::model::Wording;
 
 /// Levels that are drawn; a column with more has its distance in the table only.
@@ -18,12 +19,14 @@ const MOST_LEVELS: usize = 64;
 /// The section's body.
 pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Markup {
     let exact = fidelity.noise.is_none();
+    let hidden = Hidden::of(fidelity, min_cell);
     html! {
-        (table(&fidelity.columns, wording))
+        (table(&fidelity.columns, &hidden, wording))
         @if exact && min_cell > 1 {
             p.note {
                 "A level with 1 to " (min_cell.saturating_sub(1)) " real patients has a dash for the bar, as has one from which it "
-                "could be worked out."
+                "could be worked out. A column with such a level has dashes for its distances: the virtual side is "
+                "public, so the level could be worked out from them."
             }
         }
         @for column in &fidelity.columns {
@@ -35,7 +38,7 @@ pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Mar
     }
 }
 
-fn table(columns: &[Column], wording: &Wording) -> Markup {
+fn table(columns: &[Column], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
     let body = html! {
         table {
             thead { tr {
@@ -46,14 +49,15 @@ fn table(columns: &[Column], wording: &Wording) -> Markup {
             } }
             tbody {
                 @for column in columns {
+                    @let is_hidden = hidden.covers(&[&column.name]);
                     tr {
                         th scope="row" { (words::column(wording, &column.name)) }
-                        td.num { (numbers::decimal(column.tv, 3)) }
-                        td.num { (numbers::decimal(column.chance, 3)) }
+                        td.num { (hidden::decimal(is_hidden, column.tv, 3)) }
+                        td.num { (hidden::decimal(is_hidden, column.chance, 3)) }
                         td.num {
                             @match column.ks {
-                                Some(ks) => (numbers::decimal(ks, 3)),
-                                None => "–",
+                                Some(ks) => (hidden::decimal(is_hidden, ks, 3)),
+                                None => (DASH),
                             }
                         }
                     }
@@ -87,12 +91,8 @@ fn parts(column: &Column, fidelity: &Fidelity, exact: bool, min_cell: u64) -> Ve
     if column.levels.len() > MOST_LEVELS {
         return Vec::new();
     }
-    let whole: Vec<Vec<u64>> =
-        column.real.iter().map(|count| vec![count.round().max(0.0) as u64]).collect();
-    let shown = suppress(&whole, true, if exact { min_cell } else { 0 });
-    let is_open = |level: usize| {
-        shown.get(level).and_then(|line| line.first()).copied().is_some_and(Shown::is_printed)
-    };
+    let shown = hidden::levels(column, if exact { min_cell } else { 0 });
+    let is_open = |level: usize| shown.get(level).copied().is_some_and(Shown::is_printed);
     let (n, m) = (fidelity.n.max(1.0), fidelity.rows.max(1) as f64);
     let mut parts: Vec<Part> = Vec::new();
     let counts = column.real.iter().zip(&column.synthetic);
@@ -156,7 +156,7 @@ fn draw(part: &Part, size: Size) -> Markup {
                 rect x=(unit(middle(index))) y=(at) width=(unit(width)) height=(tall)
                     fill=(stroke(1).0) fill-opacity=(opacity(1)) {}
                 @if bar.real.is_none() {
-                    text.tick x=(unit(middle(index) - width / 2.0)) y=(unit(bottom - 4.0)) text-anchor="middle" { "–" }
+                    text.tick x=(unit(middle(index) - width / 2.0)) y=(unit(bottom - 4.0)) text-anchor="middle" { (DASH) }
                 }
                 @if index % every == 0 {
                     (label(&bar.label, (middle(index), bottom + 14.0), leans))

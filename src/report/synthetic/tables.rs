@@ -5,6 +5,7 @@ use haima_fl_core::results::fidelity::{Fidelity, Pair, Workload};
 use maud::{Markup, html};
 
 use super::super::{numbers, page::scroll, words};
+use super::hidden::{self, DASH, Hidden};
 use super::{facts, heat};
 use crate::report::model::Wording;
 
@@ -13,6 +14,7 @@ const MOST_PAIRS: usize = 12;
 
 /// The section's body.
 pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Markup {
+    let hidden = Hidden::of(fidelity, min_cell);
     html! {
         p {
             "A distance of two tables is the share of patients who would have to be moved to another cell to make "
@@ -27,10 +29,13 @@ pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Mar
                 "Each real count is off by noise of standard deviation " (numbers::significant(noise)) "."
             }
         }
-        (orders(&fidelity.workload))
-        (heat::figure(fidelity, wording))
-        (worst(&fidelity.workload, wording))
-        (pairs(&fidelity.pairs, wording))
+        @if hidden.any() {
+            p.note { "A dash stands for a number from which a level with few real patients could be worked out." }
+        }
+        (orders(fidelity, &hidden))
+        (heat::figure(fidelity, &hidden, wording))
+        (worst(&fidelity.workload, &hidden, wording))
+        (pairs(&fidelity.pairs, &hidden, wording))
         (trees(fidelity, min_cell))
     }
 }
@@ -49,7 +54,7 @@ fn real_patients(fidelity: &Fidelity, min_cell: u64) -> Markup {
     }
 }
 
-fn orders(workload: &[Workload]) -> Markup {
+fn orders(fidelity: &Fidelity, hidden: &Hidden<'_>) -> Markup {
     let body = html! {
         table {
             thead { tr {
@@ -59,15 +64,16 @@ fn orders(workload: &[Workload]) -> Markup {
                 th.num scope="col" { "By chance" }
             } }
             tbody {
-                @for order in workload {
+                @for order in &fidelity.workload {
+                    @let is_hidden = hidden.covers_mean(order, fidelity);
                     tr {
                         th scope="row" { (numbers::counted(order.degree, "column", "columns")) }
                         td.num {
                             (numbers::count(order.tables))
                             @if order.tables < order.of { " of " (numbers::count(order.of)) }
                         }
-                        td.num { (numbers::decimal(order.tv, 3)) }
-                        td.num { (numbers::decimal(order.chance, 3)) }
+                        td.num { (hidden::decimal(is_hidden, order.tv, 3)) }
+                        td.num { (hidden::decimal(is_hidden, order.chance, 3)) }
                     }
                 }
             }
@@ -76,32 +82,37 @@ fn orders(workload: &[Workload]) -> Markup {
     scroll("Mean distances by order", &body)
 }
 
-fn worst(workload: &[Workload], wording: &Wording) -> Markup {
+fn worst(workload: &[Workload], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
     let Some(order) = workload.iter().rev().find(|order| order.degree > 1) else { return html! {} };
     html! {
         h3 { "Where the fit is worst" }
         ul {
             @for table in &order.worst {
                 @let names: Vec<String> = table.columns.iter().map(|name| words::column(wording, name)).collect();
+                @let is_hidden = hidden.covers(&table.columns);
                 li {
-                    (names.join(", ")) ": " (numbers::decimal(table.tv, 2)) ", by chance "
-                    (numbers::decimal(table.chance, 2))
+                    (names.join(", ")) ": " (hidden::decimal(is_hidden, table.tv, 2)) ", by chance "
+                    (hidden::decimal(is_hidden, table.chance, 2))
                 }
             }
         }
     }
 }
 
-/// Those of which the strength differs most.
-fn pairs(pairs: &[Pair], wording: &Wording) -> Markup {
-    let gap =
-        |pair: &Pair| pair.association.map_or(f64::NAN, |(real, virtual_)| (real - virtual_).abs());
+/// Those of which the strength differs most; those that are not printed come last.
+fn pairs(pairs: &[Pair], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
+    let is_hidden = |pair: &Pair| hidden.covers(&[&pair.a, &pair.b]);
+    let gap = |pair: &Pair| match pair.association {
+        Some((real, virtual_)) if !is_hidden(pair) => (real - virtual_).abs(),
+        _ => -1.0,
+    };
     let mut known: Vec<&Pair> = pairs.iter().filter(|pair| pair.association.is_some()).collect();
     known.sort_by(|a, b| gap(b).total_cmp(&gap(a)));
     let left_out = known.len().saturating_sub(MOST_PAIRS);
     known.truncate(MOST_PAIRS);
-    let rank = |pair: &Pair, of: fn((f64, f64)) -> f64| {
-        pair.correlation.map_or_else(|| "–".to_owned(), |both| numbers::decimal(of(both), 2))
+    let rank = |pair: &Pair, is_hidden: bool, of: fn((f64, f64)) -> f64| {
+        let of = |both| hidden::decimal(is_hidden, of(both), 2);
+        pair.correlation.map_or_else(|| DASH.to_owned(), of)
     };
     let body = html! {
         table {
@@ -117,10 +128,10 @@ fn pairs(pairs: &[Pair], wording: &Wording) -> Markup {
                     @if let Some((real, virtual_)) = pair.association {
                         tr {
                             th scope="row" { (words::column(wording, &pair.a)) " and " (words::column(wording, &pair.b)) }
-                            td.num { (numbers::decimal(real, 2)) }
+                            td.num { (hidden::decimal(is_hidden(pair), real, 2)) }
                             td.num { (numbers::decimal(virtual_, 2)) }
-                            td.num { (rank(pair, |both| both.0)) }
-                            td.num { (rank(pair, |both| both.1)) }
+                            td.num { (rank(pair, is_hidden(pair), |both| both.0)) }
+                            td.num { (rank(pair, false, |both| both.1)) }
                         }
                     }
                 }

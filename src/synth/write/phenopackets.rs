@@ -15,28 +15,31 @@
 //! What is missing is left out. Every file says in `metaData` that it is synthetic, of which model,
 //! under which promise.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use haima_fl_core::results::generator::Generator;
 use haima_fl_core::schema::{Kind as Holds, Schema};
 use haima_fl_core::synth::domain::Kind;
 use serde_json::{Map, Value, json};
 
-use super::{MOST_PHENOPACKETS, Rows, SynthFile, VirtualCohort};
+use super::{MOST_PHENOPACKETS, Rows, SynthFile, VirtualCohort, json as text};
 use crate::Error;
 use crate::model_file::whole;
 
 /// Prefix of the schema's own ids.
 const PREFIX: &str = "haima-schema";
+/// What stands in the folder beside the Phenopackets.
+const PROVENANCE: &str = "provenance.json";
 
-/// Writes a file a virtual patient into a folder, which is made if it is missing.
+/// Writes a file a virtual patient into a folder, which is made if it is missing, and returns the path
+/// of the provenance, which is written first.
 pub(super) fn write(
     folder: &Path,
     file: &SynthFile,
     generator: &Generator,
     rows: &Rows,
     provenance: &VirtualCohort,
-) -> Result<(), Error> {
+) -> Result<PathBuf, Error> {
     let patients = rows.texts.len();
     if patients > MOST_PHENOPACKETS {
         let problem = format!("{patients} Phenopackets; a folder gets at most {MOST_PHENOPACKETS}");
@@ -48,12 +51,34 @@ pub(super) fn write(
     let created = prost_types::Timestamp { nanos: 0, ..created }.to_string();
     let meta = meta(provenance, &created);
     std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+    free(folder)?;
+    // First what says that they are virtual.
+    let beside = folder.join(PROVENANCE);
+    whole(&beside, text(folder, provenance)?.as_bytes())?;
     for (patient, row) in rows.texts.iter().enumerate() {
         let id = Rows::id(patient);
         let packet = packet(&id, row, &roles, &meta);
         let bytes = serde_json::to_vec_pretty(&packet)
             .map_err(|error| Error::config(folder, error.to_string()))?;
         whole(&folder.join(format!("{id}.json")), &bytes)?;
+    }
+    Ok(beside)
+}
+
+/// Refuses a folder with the files of an earlier run: the new provenance would not be theirs.
+fn free(folder: &Path) -> Result<(), Error> {
+    let fault = |error| Error::file(folder, error);
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name();
+        let name = name.to_string_lossy();
+        if name == PROVENANCE || (name.starts_with("synthetic-") && name.ends_with(".json")) {
+            let problem = format!(
+                "has the {} of an earlier run, of which the new provenance would say what is not \
+                 true; name another folder, or remove its synthetic-*.json and {PROVENANCE}",
+                name.escape_debug().take(64).collect::<String>()
+            );
+            return Err(Error::config(folder, problem));
+        }
     }
     Ok(())
 }

@@ -132,6 +132,17 @@ impl Ask {
         self
     }
 
+    /// The same without the blocks at the end that are too many, one block at least.
+    pub(crate) fn limited(mut self, most: usize) -> Self {
+        if self.len() <= most {
+            return self;
+        }
+        while self.blocks.len() > 1 && self.len() > most {
+            self.blocks.pop();
+        }
+        self.normalised()
+    }
+
     fn squared_length(&self, block: &Block) -> f64 {
         let of_view = |view: &usize| match (block.form, self.views.get(*view)) {
             (Form::Residual, Some(view)) => 1.0 - 1.0 / view.count as f64,

@@ -78,7 +78,7 @@ pub(crate) fn within_limit(
                     }
                 }
             }
-            if junction::tree_cells(&sizes(&finer), &sets) <= limit as f64 {
+            if junction::fits(&sizes(&finer), &sets, limit) {
                 taken.extend(candidate.tables.iter().take(count));
                 groups = finer;
                 fits = true;
@@ -108,7 +108,7 @@ pub(crate) struct Known<'a> {
 /// Expected patients in a cell of a coarse pair, in standard deviations of its noise, at least. Few, for
 /// the fit smooths; from 1 to 4 little changes.
 const CELL: f64 = 2.0;
-const MOST_GROUPS: usize = 8;
+pub(crate) const MOST_GROUPS: usize = 8;
 /// Groups of an attribute that a finer table may have.
 const RESOLUTIONS: [usize; 10] = [3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
 /// Part of a table's noise that a smooth prior leaves.

@@ -14,6 +14,8 @@ use super::{Error, MOST_LEVELS, table};
 
 /// Cells that any table of a model may have, however it was made.
 pub const MOST_CELLS: usize = 1 << 24;
+/// Cells that all cliques of a model together may have, whether a file or a manifest asks for it.
+pub const MOST_MODEL_CELLS: usize = 1 << 20;
 
 /// A factor of the joint distribution of groups.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -166,7 +168,7 @@ impl GraphModel {
     ) -> Result<Calibrated<'_>, Error> {
         let sizes = sizes(&self.groups);
         let sets: Vec<Vec<usize>> = self.factors.iter().map(|f| f.attributes.clone()).collect();
-        let tree = Tree::new(&sizes, &sets, MOST_CELLS)?;
+        let tree = Tree::new(&sizes, &sets, MOST_MODEL_CELLS)?;
         let mut marginals = potentials(&tree, &self.factors)?;
         let free = tree.calibrate(&mut marginals.clone());
         let mut within = self.within.clone();

@@ -8,6 +8,12 @@
 use super::Error;
 use super::table;
 
+/// Cells of all maps of messages together: each clique has one of its parent's size. The default
+/// caps stay below it at the most attributes (128 times 2^17).
+const MOST_MESSAGES: usize = 1 << 24;
+/// What that limit is of, in an error.
+const MESSAGES: &str = "the model's messages at the clique";
+
 /// A tree of cliques over attributes with so many levels each.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
@@ -68,15 +74,63 @@ fn triangulate(sizes: &[usize], sets: &[Vec<usize>]) -> Vec<Vec<usize>> {
 
 /// Cells over all cliques of the junction tree in which every set is complete, infinite on overflow.
 pub(crate) fn tree_cells(sizes: &[usize], sets: &[Vec<usize>]) -> f64 {
-    let cells = |clique: &Vec<usize>| clique.iter().map(|a| sizes[*a] as f64).product::<f64>();
-    triangulate(sizes, sets).iter().map(cells).sum()
+    triangulate(sizes, sets).iter().map(|clique| volume(sizes, clique)).sum()
+}
+
+/// Whether the junction tree has at most `limit` cells, and room for its messages: what
+/// [`Tree::new`] takes.
+pub(crate) fn fits(sizes: &[usize], sets: &[Vec<usize>], limit: usize) -> bool {
+    let cells = tree_cells(sizes, sets);
+    if cells > limit as f64 {
+        return false;
+    }
+    // There are at most as many cliques as attributes.
+    if cells * sizes.len() as f64 <= MOST_MESSAGES as f64 {
+        return true;
+    }
+    let (cliques, parents, _) = spanning(triangulate(sizes, sets));
+    let messages = parents.iter().map(|parent| volume(sizes, &cliques[*parent])).sum::<f64>();
+    messages <= MOST_MESSAGES as f64
+}
+
+/// Cells of a clique, infinite on overflow.
+fn volume(sizes: &[usize], clique: &[usize]) -> f64 {
+    clique.iter().map(|a| sizes[*a] as f64).product()
+}
+
+/// A spanning tree of largest separators, which has the running intersection property: cliques,
+/// each one's parent, and what it shares with it.
+fn spanning(mut waiting: Vec<Vec<usize>>) -> (Vec<Vec<usize>>, Vec<usize>, Vec<Vec<usize>>) {
+    let shared = |a: &[usize], b: &[usize]| -> Vec<usize> {
+        a.iter().copied().filter(|x| b.contains(x)).collect()
+    };
+    let mut cliques: Vec<Vec<usize>> = Vec::new();
+    let (mut parents, mut separators) = (Vec::new(), Vec::new());
+    while !waiting.is_empty() {
+        let mut best = (0, 0, Vec::new());
+        let mut first = true;
+        for (w, clique) in waiting.iter().enumerate() {
+            for (p, parent) in cliques.iter().enumerate() {
+                let separator = shared(clique, parent);
+                if first || separator.len() > best.2.len() {
+                    best = (w, p, separator);
+                    first = false;
+                }
+            }
+        }
+        cliques.push(waiting.remove(best.0));
+        parents.push(best.1);
+        separators.push(best.2);
+    }
+    (cliques, parents, separators)
 }
 
 impl Tree {
     /// The junction tree in which every set is within some clique.
     ///
     /// # Errors
-    /// When its cliques have more than `limit` cells together, or a set names no attribute.
+    /// When its cliques have more than `limit` cells together, their messages need more than there
+    /// is room for, or a set names no attribute.
     pub(crate) fn new(sizes: &[usize], sets: &[Vec<usize>], limit: usize) -> Result<Self, Error> {
         if !(1..=super::MOST_ATTRIBUTES).contains(&sizes.len()) {
             return Err(Error::Attributes { got: sizes.len() });
@@ -92,28 +146,13 @@ impl Tree {
             })?;
             room -= cells;
         }
-        let shared = |a: &[usize], b: &[usize]| -> Vec<usize> {
-            a.iter().copied().filter(|x| b.contains(x)).collect()
-        };
-        // A spanning tree of largest separators has the running intersection property.
-        let mut cliques: Vec<Vec<usize>> = Vec::new();
-        let (mut parents, mut separators) = (Vec::new(), Vec::new());
-        let mut waiting = found;
-        while !waiting.is_empty() {
-            let mut best = (0, 0, Vec::new());
-            let mut first = true;
-            for (w, clique) in waiting.iter().enumerate() {
-                for (p, parent) in cliques.iter().enumerate() {
-                    let separator = shared(clique, parent);
-                    if first || separator.len() > best.2.len() {
-                        best = (w, p, separator);
-                        first = false;
-                    }
-                }
-            }
-            cliques.push(waiting.remove(best.0));
-            parents.push(best.1);
-            separators.push(best.2);
+        let (cliques, parents, separators) = spanning(found);
+        let mut room = MOST_MESSAGES;
+        for clique in parents.iter().map(|parent| &cliques[*parent]) {
+            let cells = table::cells(clique.iter().map(|a| sizes[*a]), room).ok_or_else(|| {
+                Error::TooLarge { attributes: clique.clone(), limit: MOST_MESSAGES, what: MESSAGES }
+            })?;
+            room -= cells;
         }
         let count = |separator: &Vec<usize>| separator.iter().map(|a| sizes[*a]).product();
         let separator_cells = separators.iter().map(count).collect();
@@ -393,6 +432,25 @@ mod tests {
         let sets = [vec![0, 1, 3]];
         assert_eq!(tree_cells(&[10; 4], &sets), 1010.0);
         assert!(Tree::new(&[1 << 40; 4], &[vec![0, 1, 2, 3]], usize::MAX).is_err());
+    }
+
+    #[test]
+    fn messages_past_their_limit_are_refused_though_the_cliques_are_within_theirs() {
+        // One clique of 2^19 cells, and so many children of it.
+        let star = |children: usize| {
+            let sizes = vec![2; 19 + children];
+            let mut sets: Vec<Vec<usize>> = vec![(0..19).collect()];
+            sets.extend((0..children).map(|child| vec![child % 19, 19 + child]));
+            (sizes, sets)
+        };
+        let (sizes, sets) = star(38);
+        assert!(tree_cells(&sizes, &sets) < f64::from(1 << 20));
+        assert!(!fits(&sizes, &sets, 1 << 20));
+        let error = Tree::new(&sizes, &sets, 1 << 20).unwrap_err();
+        let attributes = (0..19).collect();
+        assert_eq!(error, Error::TooLarge { attributes, limit: MOST_MESSAGES, what: MESSAGES });
+        let (sizes, sets) = star(19);
+        assert!(fits(&sizes, &sets, 1 << 20) && !fits(&sizes, &sets, 1 << 19));
     }
 
     #[test]

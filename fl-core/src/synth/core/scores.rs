@@ -1,6 +1,6 @@
 //! How strongly attributes depend on each other, told from noisy tables: an empirical Bayes rule.
 //!
-//! A measured residual, in smooth contrasts ([`super::contrasts`]), has coordinates y with noise of
+//! A measured residual, in smooth contrasts (`contrasts`), has coordinates y with noise of
 //! variance s^2. Its prior: a coordinate of roughness r is normal with variance A q^r around what
 //! independence predicts. Which (A, q) how often occur is learned from all tables of the run together,
 //! a mixture over a grid fitted by expectation-maximisation (the "g-modelling" of Efron, *Statistical

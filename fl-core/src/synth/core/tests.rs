@@ -93,6 +93,25 @@ fn a_file_that_is_no_model_is_refused() {
 }
 
 #[test]
+fn a_small_file_of_a_model_too_large_to_hold_is_refused() {
+    // Every pair of binary attributes: one clique of all of them, from four numbers a pair.
+    let pairs = |n: usize| GraphModel {
+        total: 100.0,
+        groups: vec![vec![0, 1]; n],
+        within: vec![vec![1.0; 2]; n],
+        factors: (0..n)
+            .flat_map(|b| (0..b).map(move |a| vec![a, b]))
+            .map(|attributes| Factor { attributes, values: vec![1.0; 4] })
+            .collect(),
+    };
+    pairs(6).check().unwrap();
+    let error = pairs(21).check().unwrap_err();
+    let (attributes, what) = ((0..21).collect(), "the model's clique");
+    assert_eq!(error, Error::TooLarge { attributes, limit: 1 << 20, what });
+    assert!(serde_json::to_string(&pairs(21)).unwrap().len() < 40_000);
+}
+
+#[test]
 fn controlled_rows_are_the_expectation_rounded() {
     let model = model();
     let joint = joint(&model);

@@ -175,6 +175,9 @@ fn what_cannot_be_used_is_refused_with_its_number() {
     assert_eq!(start(vec![], vec![], method, caps), Error::Attributes { got: 0 });
     let short = Method { rounds: 1, ..method };
     assert!(matches!(start(attributes(), vec![], short, caps), Error::Method { .. }));
+    let large = Caps { model_cells: (1 << 20) + 1, ..caps };
+    let said = start(attributes(), vec![], method, large).to_string();
+    assert_eq!(said, "`model_cells` = 1048577; give at most 1048576");
     let few = Caps { answers: 10, ..caps };
     assert!(matches!(start(attributes(), vec![], method, few), Error::TooLarge { .. }));
 
