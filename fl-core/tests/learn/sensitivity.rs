@@ -48,6 +48,7 @@ const CASES: &[(&str, &str)] = &[
          hidden = [3]",
     ),
     ("vae", "columns = [\"a\", \"b\", \"ill\", \"kind\"], hidden = [4]"),
+    ("vae", "columns = [\"a\", \"b\", \"ill\"], outcome = \"kind\", components = 3, hidden = [4]"),
     (
         "fusion",
         "outcome = \"ill\", hidden = [3], branch = [{ name = \"clinical\", columns = [\"a\", \"b\"], \

@@ -8,6 +8,7 @@
 
 use burn::tensor::{Tensor, activation};
 
+use super::levels;
 use crate::error::Error;
 use crate::learn::inputs::{Source, Term, expand};
 use crate::learn::outcomes::{logistic, softplus};
@@ -15,10 +16,20 @@ use crate::nn::SplitMix64;
 use crate::schema::{Kind, Schema};
 use crate::tasks::layout::refuse;
 
-/// log of the least standard deviation, about 0.05 of half a range.
+/// log of the least standard deviation, about 0.05: of a column in half its range.
 const FLOOR: f64 = -3.0;
 /// log(2 pi) / 2.
 const HALF_LOG_TAU: f64 = 0.918_938_533_204_672_7;
+
+/// log of a standard deviation, from the weight that it is learned by.
+pub(super) fn log_spread(theta: f64) -> f64 {
+    FLOOR + softplus(theta)
+}
+
+/// The same in burn.
+pub(super) fn log_spreads(theta: Tensor<2>) -> Tensor<2> {
+    activation::softplus(theta, 1.0).add_scalar(FLOOR)
+}
 
 /// The columns of a row.
 #[derive(Clone, Debug)]
@@ -127,7 +138,7 @@ impl Mixed {
         let mut loss = Tensor::<2>::zeros([rows, 1], &x.device());
         let numbers = self.ranges.len();
         if let Some(theta) = theta {
-            let s = activation::softplus(theta, 1.0).add_scalar(FLOOR);
+            let s = log_spreads(theta);
             let off = part(x, 0, numbers) - part(out, 0, numbers);
             let square = off.powi_scalar(2) * s.clone().mul_scalar(-2.0).exp();
             loss = loss + (square.mul_scalar(0.5) + s.add_scalar(HALF_LOG_TAU)).sum_dim(1);
@@ -147,16 +158,14 @@ impl Mixed {
     pub(super) fn loss_of(&self, x: &[f64], out: &[f64], theta: &[f64]) -> f64 {
         let mut loss = 0.0;
         for ((x, mean), theta) in x.iter().zip(out).zip(theta) {
-            let s = FLOOR + softplus(*theta);
+            let s = log_spread(*theta);
             loss += 0.5 * (x - mean) * (x - mean) * libm::exp(-2.0 * s) + s + HALF_LOG_TAU;
         }
         let pairs = x.iter().zip(out).skip(self.ranges.len()).take(self.flags);
         loss += pairs.map(|(y, z)| softplus(*z) - y * z).sum::<f64>();
         for range in self.categories() {
             let scores = out.get(range.clone()).unwrap_or_default();
-            let total = log_sum(scores);
-            let own = x.get(range).unwrap_or_default().iter().zip(scores);
-            loss += own.map(|(y, z)| y * (total - z)).sum::<f64>();
+            loss += levels::surprise(x.get(range).unwrap_or_default(), scores);
         }
         loss
     }
@@ -170,10 +179,9 @@ impl Mixed {
             *place = in_unit(term, *range, *mean);
         }
         for range in self.categories() {
-            let scores = out.get(range.clone()).unwrap_or_default();
-            let total = log_sum(scores);
-            for (place, z) in expected.iter_mut().skip(range.start).zip(scores) {
-                *place = libm::exp(z - total);
+            let shares = levels::shares(out.get(range.clone()).unwrap_or_default());
+            for (place, share) in expected.iter_mut().skip(range.start).zip(shares) {
+                *place = share;
             }
         }
         expected
@@ -185,21 +193,15 @@ impl Mixed {
         for (((term, range), mean), theta) in
             self.terms.iter().zip(&self.ranges).zip(out).zip(theta)
         {
-            let sigma = libm::exp(FLOOR + softplus(*theta));
+            let sigma = libm::exp(log_spread(*theta));
             row.push(in_unit(term, *range, mean + sigma * random.normal()));
         }
         for z in out.iter().skip(self.ranges.len()).take(self.flags) {
             row.push(f64::from(u8::from(random.unit() < logistic(*z))));
         }
         for range in self.categories() {
-            let scores = out.get(range.clone()).unwrap_or_default();
-            let (total, u) = (log_sum(scores), random.unit());
-            let mut so_far = 0.0;
-            let level = scores.iter().position(|z| {
-                so_far += libm::exp(z - total);
-                u < so_far
-            });
-            row.push(level.unwrap_or(range.len().saturating_sub(1)) as f64);
+            let scores = out.get(range).unwrap_or_default();
+            row.push(levels::draw(scores, random) as f64);
         }
         row
     }
@@ -210,9 +212,4 @@ fn in_unit(term: &Term, (low, high): (f64, f64), value: f64) -> f64 {
     let raw = value * term.scale + term.center;
     let raw = if term.source == Source::Log1p { libm::expm1(raw) } else { raw };
     raw.clamp(low, high)
-}
-
-fn log_sum(scores: &[f64]) -> f64 {
-    let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    largest + libm::log(scores.iter().map(|z| libm::exp(z - largest)).sum())
 }
