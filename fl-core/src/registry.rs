@@ -51,9 +51,7 @@ const TASKS: &[(&str, u32, Open)] = &[
     (comutation::NAME, comutation::VERSION, |p, s, _| {
         Ok(start(comutation::Comutation::new(p, s)?))
     }),
-    (synthesize::NAME, synthesize::VERSION, |p, s, finished| {
-        Ok(start(synthesize::Synthesize::new(p, s, finished)?))
-    }),
+    (synthesize::NAME, synthesize::VERSION, synthesize::open),
     (fidelity::NAME, fidelity::VERSION, |p, s, finished| {
         Ok(start(fidelity::Judge::new(p, s, finished)?))
     }),
@@ -95,7 +93,8 @@ pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
             strategy.and_then(toml::Value::as_str) == Some(newton::NAME)
                 && part("model").is_some_and(|model| model.contains_key("cuts"))
         }
-        // A cell of a table of three columns may have one patient.
+        // A cell of a table of three columns may have one patient, and so may a level among a
+        // network's gradients.
         synthesize::NAME | fidelity::NAME => !is("release", "noised"),
         finegray::NAME | scan::NAME | clusters::NAME => true,
         _ => false,

@@ -261,7 +261,8 @@ fn check_bins(
     bins: Option<Vec<f64>>,
 ) -> Result<Vec<f64>, Error> {
     let bins = bins.unwrap_or_else(|| {
-        let share = |k: u32| low + (high - low) * (f64::from(k) / f64::from(DEFAULT_BINS));
+        // Multiplied first: edges between whole numbers then are whole where they should be.
+        let share = |k: u32| low + (high - low) * f64::from(k) / f64::from(DEFAULT_BINS);
         (0..DEFAULT_BINS).map(share).chain([high]).collect()
     });
     let ascending = bins.windows(2).all(|pair| matches!(pair, [a, b] if a < b));

@@ -1,8 +1,11 @@
 //! How like the real patients virtual ones are, and how close to single ones.
+//!
+//! A number that a rule of display took out is NaN, and `null` in JSON. The task itself takes out none.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::validation::Share;
+use super::{null_as_nan, one_null_as_nan};
 
 /// Value of `schema`.
 pub const SCHEMA: &str = "haima.fidelity/1";
@@ -24,6 +27,7 @@ pub struct Fidelity {
     /// Real patients in the tables: `"holdout"`, `"training"` or `"all"`.
     pub subset: String,
     /// Their number; under noise an estimate.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub n: f64,
     /// Sites whose contribution was not the zero vector.
     pub sites: u64,
@@ -69,12 +73,15 @@ pub struct Column {
     /// Whether the last level is "missing".
     pub missing: bool,
     /// Real patients by level.
+    #[serde(deserialize_with = "null_as_nan")]
     pub real: Vec<f64>,
     /// Virtual patients by level.
     pub synthetic: Vec<f64>,
     /// Total variation, 0 to 1.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub tv: f64,
     /// What chance (and noise) alone would make of it.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub chance: f64,
     /// Kolmogorov-Smirnov distance of the known levels, where they have an order; of time alone in a
     /// survival column.
@@ -89,12 +96,16 @@ pub struct Pair {
     /// The second.
     pub b: String,
     /// Total variation of their table.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub tv: f64,
     /// What chance (and noise) alone would make of it.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub chance: f64,
     /// Cramer's V among real and among virtual patients; not under noise.
+    #[serde(default, deserialize_with = "both_sides")]
     pub association: Option<(f64, f64)>,
     /// Rank correlation among both, where both columns are ordered; not under noise.
+    #[serde(default, deserialize_with = "both_sides")]
     pub correlation: Option<(f64, f64)>,
 }
 
@@ -108,8 +119,10 @@ pub struct Workload {
     /// Tables that there are.
     pub of: u64,
     /// Mean total variation.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub tv: f64,
     /// Mean of what chance (and noise) alone would make of it.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub chance: f64,
     /// The tables that are farthest beyond chance, the farthest first.
     pub worst: Vec<Worst>,
@@ -121,8 +134,10 @@ pub struct Worst {
     /// Its columns.
     pub columns: Vec<String>,
     /// Its total variation.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub tv: f64,
     /// What chance alone would make of it.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub chance: f64,
 }
 
@@ -144,8 +159,10 @@ pub struct Nearest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// Patients.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub n: f64,
     /// Patients of whom a virtual one is an exact copy, on the generator's levels.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub copies: f64,
     /// Patients by distance to the closest virtual one (DCR).
     pub distances: Vec<f64>,
@@ -161,5 +178,36 @@ pub struct TwoSample {
     /// tell the two apart.
     pub auc: f64,
     /// Real patients judged.
+    #[serde(deserialize_with = "one_null_as_nan")]
     pub n: f64,
+}
+
+/// A figure of real and of virtual patients, of which one may be taken out.
+fn both_sides<'de, D: Deserializer<'de>>(to_read: D) -> Result<Option<(f64, f64)>, D::Error> {
+    let sides = Option::<(Option<f64>, Option<f64>)>::deserialize(to_read)?;
+    let number = |side: Option<f64>| side.unwrap_or(f64::NAN);
+    Ok(sides.map(|(real, synthetic)| (number(real), number(synthetic))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_was_taken_out_is_null_and_reads_back_as_none() {
+        let pair = Pair {
+            a: "age".into(),
+            b: "sex".into(),
+            tv: f64::NAN,
+            chance: 0.1,
+            association: Some((f64::NAN, 0.5)),
+            correlation: None,
+        };
+        let text = serde_json::to_string(&pair).unwrap();
+        assert!(text.contains("\"tv\":null") && text.contains("[null,0.5]"), "{text}");
+        let read: Pair = serde_json::from_str(&text).unwrap();
+        assert!(read.tv.is_nan() && read.chance == 0.1 && read.correlation.is_none());
+        let (real, synthetic) = read.association.unwrap();
+        assert!(real.is_nan() && synthetic == 0.5);
+    }
 }

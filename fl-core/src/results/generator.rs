@@ -1,15 +1,21 @@
-//! A generator of virtual patients: the model that the marginals of a network lead to. `schema` is
-//! `haima.generator/1`.
+//! A generator of virtual patients: the model that the sums of a network of hospitals lead to. `schema`
+//! is `haima.generator/1`.
+//!
+//! Whoever has one asks it for rows and for the share of a condition; which family its model is of
+//! matters to those alone who show what it was made from.
 
 use rand_core::SeedableRng as _;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::learn::strategies::Unit;
+use crate::results::network::Network;
 use crate::schema::Schema;
 use crate::synth::condition::Condition;
 use crate::synth::core;
 use crate::synth::core::graph::GraphModel;
 use crate::synth::domain::Domain;
+use crate::synth::network::{SHARE_DRAWS, Sampler};
 use crate::synth::rounds::Measured;
 use crate::tasks::hazard::split::Split;
 use crate::tasks::layout::{Release, unfit};
@@ -21,6 +27,8 @@ pub const SCHEMA: &str = "haima.generator/1";
 pub const MOST_ROWS: usize = 1_000_000;
 /// What the row sampler's seed is for, so that no other stream has its bytes.
 const LABEL: &[u8; 24] = b"haima virtual patients 1";
+/// Seed of the draws that find a share: one that no row sampler's parameters can hold.
+const SHARE_SEED: u64 = u64::MAX;
 
 /// A generator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +36,7 @@ const LABEL: &[u8; 24] = b"haima virtual patients 1";
 pub struct Generator {
     /// [`SCHEMA`].
     pub schema: String,
-    /// `"mst"` or `"aim"`.
+    /// `"mst"`, `"aim"` or `"vae"`.
     pub method: String,
     /// Whether its sums were noised and charged (rule S4).
     pub release: Release,
@@ -43,9 +51,28 @@ pub struct Generator {
     /// Attributes and levels.
     pub domain: Domain,
     /// The distribution over them.
-    pub model: GraphModel,
-    /// Tables that were measured.
+    pub model: Model,
+    /// Tables that were measured; none for a network.
     pub measured: Vec<Measured>,
+}
+
+/// The distribution over a domain's levels. As JSON each is what it holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a model of tables, or a network with its weights")]
+pub enum Model {
+    /// A graphical model of measured tables.
+    Tables(GraphModel),
+    /// A trained network that draws patients, opened with the domain's own columns.
+    Network(Box<Network>),
+}
+
+/// How many of a generator's patients meet a condition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// The share, from 0 to 1.
+    pub value: f64,
+    /// Patients among whom it was counted; `None` where the model itself has it.
+    pub draws: Option<u32>,
 }
 
 impl Generator {
@@ -73,14 +100,34 @@ impl Generator {
     /// When its parts do not fit one another.
     pub fn check(&self) -> Result<(), Error> {
         self.domain.check()?;
-        self.model.check().map_err(|error| unfit(NAME, error.to_string()))?;
-        if self.model.levels() != self.domain.sizes() {
-            return Err(unfit(NAME, "its model has other levels than its domain"));
-        }
         if !(0.0..1.0).contains(&self.holdout) {
             return Err(unfit(NAME, "its holdout is no share below 1"));
         }
-        Ok(())
+        match &self.model {
+            Model::Tables(tables) => {
+                tables.check().map_err(|error| unfit(NAME, error.to_string()))?;
+                match tables.levels() == self.domain.sizes() {
+                    true => Ok(()),
+                    false => Err(unfit(NAME, "its model has other levels than its domain")),
+                }
+            }
+            Model::Network(network) => self.check_network(network),
+        }
+    }
+
+    fn check_network(&self, network: &Network) -> Result<(), Error> {
+        let own = (self.rounds, self.seed, self.holdout);
+        if (network.steps, network.seed, network.holdout) != own || !self.measured.is_empty() {
+            let reason = "its network was trained in other sums, or on others, than it says";
+            return Err(unfit(NAME, reason));
+        }
+        let protects = network.unit == Unit::Patient && !network.uncharged_figures;
+        if self.is_charged() && !protects {
+            let reason = "it says that its sums were charged, and its network protects no patient \
+                          (rule S4)";
+            return Err(unfit(NAME, reason));
+        }
+        Sampler::open(&self.domain, network).map(|_| ())
     }
 
     /// Whether all its sums were noised and charged (rule S4).
@@ -95,11 +142,37 @@ impl Generator {
         (self.holdout > 0.0).then(|| Split::new(self.seed, self.holdout, schema))
     }
 
+    /// The number of patients that it was made from, with its noise; `None` of a network, whose sums do
+    /// not tell it.
+    #[must_use]
+    pub fn total(&self) -> Option<f64> {
+        self.tables().map(GraphModel::total)
+    }
+
+    /// The graphical model of one that was made from tables.
+    #[must_use]
+    pub fn tables(&self) -> Option<&GraphModel> {
+        match &self.model {
+            Model::Tables(tables) => Some(tables),
+            Model::Network(_) => None,
+        }
+    }
+
+    /// The network of one that was trained.
+    #[must_use]
+    pub fn network(&self) -> Option<&Network> {
+        match &self.model {
+            Model::Tables(_) => None,
+            Model::Network(network) => Some(network),
+        }
+    }
+
     /// Virtual patients as fine levels, `[rows, attributes]`: a function of the model and of the
     /// sampler's own seed, the same on every machine.
     ///
     /// # Errors
-    /// When more rows are asked for than [`MOST_ROWS`], or no patient of the model meets the condition.
+    /// When more rows are asked for than [`MOST_ROWS`], or no patient of the model meets the
+    /// condition; of a network, hardly one.
     pub fn rows(
         &self,
         rows: usize,
@@ -110,9 +183,35 @@ impl Generator {
             return Err(unfit(NAME, format!("{rows} rows; one call makes at most {MOST_ROWS}")));
         }
         let mut random = sampler(seed);
-        self.model
-            .sample(rows, &condition.allowed, &mut random)
-            .map_err(|error| unfit(NAME, explain(&error, &self.domain)))
+        match &self.model {
+            Model::Tables(tables) => tables
+                .sample(rows, &condition.allowed, &mut random)
+                .map_err(|error| unfit(NAME, explain(&error, &self.domain))),
+            Model::Network(network) => {
+                Sampler::open(&self.domain, network)?.rows(rows, condition, &mut random)
+            }
+        }
+    }
+
+    /// The share of the model's patients that meet a condition; of a network, among patients whom it
+    /// draws from a fixed seed.
+    ///
+    /// # Errors
+    /// When none of a model of tables meets it, or the network cannot be opened.
+    pub fn share(&self, condition: &Condition) -> Result<Share, Error> {
+        match &self.model {
+            Model::Tables(tables) => {
+                let value = tables.probability(&condition.allowed);
+                let value = value.map_err(|error| unfit(NAME, explain(&error, &self.domain)))?;
+                Ok(Share { value, draws: None })
+            }
+            Model::Network(network) => {
+                let mut random = sampler(SHARE_SEED);
+                let network = Sampler::open(&self.domain, network)?;
+                let value = network.share(condition, SHARE_DRAWS, &mut random);
+                Ok(Share { value, draws: Some(SHARE_DRAWS) })
+            }
+        }
     }
 }
 

@@ -7,9 +7,11 @@
 //! the last.
 //!
 //! The statistical core ([`super::core`]) knows sizes only; names, values and their texts are here.
-//! How parameters are read stands in `params`, how levels become values again in `decode`.
+//! How parameters are read stands in `params`, how levels become values again in `decode`, what a
+//! network makes of it in `network`.
 
 mod decode;
+mod network;
 mod params;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::core::ask::{Ask, Block, Form, Table};
 use super::core::build::{self, OneWays, Shape};
-use super::core::choice::{Known, MOST_GROUPS};
+use super::core::choice::{Known, MOST_GROUPS, Workload};
 use super::core::graph::GraphModel;
 use super::core::{Attribute, Error, Impossible, Order, check, resolution, scores};
 
@@ -90,6 +90,7 @@ pub struct Rounds {
     impossible: Vec<Impossible>,
     method: Method,
     caps: Caps,
+    workload: Workload,
     /// Sums absorbed.
     done: u32,
     tables: Vec<Table>,
@@ -132,8 +133,10 @@ impl Rounds {
     /// Whether this run, read from elsewhere, is one that began as `start` did.
     #[must_use]
     pub fn continues(&self, start: &Self) -> bool {
-        let of =
-            |run: &Self| (run.attributes.clone(), run.impossible.clone(), run.method, run.caps);
+        let of = |run: &Self| {
+            let Self { attributes, impossible, workload, .. } = run.clone();
+            (attributes, impossible, workload, run.method, run.caps)
+        };
         of(self) == of(start) && self.done < self.method.rounds
     }
 
@@ -167,7 +170,14 @@ impl Rounds {
             return Err(Error::TooLarge { attributes: all, limit: caps.answers, what });
         }
         let (tables, measured) = (Vec::new(), Vec::new());
-        Ok(Self { attributes, impossible, method, caps, done: 0, tables, measured, ask })
+        let workload = Workload::default();
+        Ok(Self { attributes, impossible, method, caps, workload, done: 0, tables, measured, ask })
+    }
+
+    /// The same, with pairs of these attributes worth more than others: for a run before its first sum.
+    #[must_use]
+    pub fn focused(self, focus: Vec<usize>) -> Self {
+        Self { workload: Workload { focus }, ..self }
     }
 
     /// What is asked now. Every question of a noised run has a norm of 1, rounded down.
@@ -276,12 +286,20 @@ impl Rounds {
             Family::Aim => Shape::Limited,
         };
         let (noised, limit) = (self.method.noised, self.caps.model_cells);
-        build::model(&self.attributes, &self.impossible, &self.tables, noised, shape, limit)
+        build::model(
+            &self.attributes,
+            &self.impossible,
+            &self.tables,
+            noised,
+            (shape, &self.workload),
+            limit,
+        )
     }
 
     fn noised(&self, sd: f64) -> Result<Ask, Error> {
         let ones = OneWays::of(&self.attributes, &self.tables, true)?;
         let known = Known {
+            workload: &self.workload,
             attributes: &self.attributes,
             shares: &ones.shares,
             precision: &ones.precision,

@@ -7,6 +7,10 @@
 //! ([`crate::synth::metrics::nearest`]). What is made of the sums is post-processing
 //! ([`crate::synth::metrics::summary`]).
 //!
+//! Virtual patients stand for those that the generator was made from, as far as they meet the sample's
+//! conditions. So the real ones are the generator's cohort with the conditions as predicates
+//! ([`check_cohort`]), which whoever drafts a study holds its manifest against.
+//!
 //! With `release = "exact"` each hospital also lets trees tell its patients from virtual ones
 //! ([`crate::synth::metrics::forest`]) and sends the area under the curve times its patients, and
 //! their number. The site's floor applies to the patients whom the tables count, and to each
@@ -24,6 +28,7 @@
 //! cell of `distances`, and of `ratios`. Noised, D^2 = T + 2. A site of n >= 1 patients adds (a n, n)
 //! to `c2st`, with a between 0 and 1: norm at most sqrt(2) n.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
@@ -37,6 +42,7 @@ use crate::registry::Finished;
 use crate::results::fidelity::Fidelity;
 use crate::results::generator::Generator;
 use crate::schema::Schema;
+use crate::selection::{self, Predicate, Selection};
 use crate::sum::Sum;
 use crate::synth::domain::{Attribute, Domain};
 use crate::synth::metrics::forest;
@@ -210,6 +216,44 @@ fn hold_floor(histograms: &mut [f64], bins: usize, floor: u64) {
             group.fill(0.0);
         }
     }
+}
+
+/// Holds the `cohort` of these parameters against that of their generator, whose parameters are `made`:
+/// it is the same, with each of the sample's `conditions` included. Order and spelling are free.
+///
+/// # Errors
+/// For any other cohort, with the one that is allowed; when a predicate or a condition cannot be read,
+/// or `made` describes no domain.
+pub fn check_cohort(asked: &toml::Table, made: &toml::Table, schema: &Schema) -> Result<(), Error> {
+    let predicates = |params: &toml::Table| -> Result<BTreeSet<String>, Error> {
+        let text = Selection::of_params(params, schema)?.to_string();
+        Ok(text.lines().map(str::to_owned).collect())
+    };
+    let mut allowed = predicates(made)?;
+    let conditions = asked.get("conditions").and_then(toml::Value::as_array);
+    // What is no text is refused when the task is opened.
+    let mut texts = conditions.into_iter().flatten().filter_map(toml::Value::as_str).peekable();
+    if texts.peek().is_some() {
+        let domain = Domain::of_params(made, schema)?;
+        for text in texts.take(MOST_CONDITIONS) {
+            let predicate = Predicate::parse(&domain.as_predicate(text), schema)?;
+            allowed.insert(format!("include {predicate}"));
+        }
+    }
+    if predicates(asked)? == allowed {
+        return Ok(());
+    }
+    let of = asked.get("of").and_then(toml::Value::as_str).unwrap_or_default();
+    let allowed = match allowed.len() {
+        0 => "all patients, so leave it away".to_owned(),
+        _ => allowed.into_iter().collect::<Vec<_>>().join("; "),
+    };
+    let reason = format!(
+        "its `{}` has to be that of `{of}`, from whose patients the virtual ones were made, with its \
+         own `conditions` in `include` and nothing else: {allowed}",
+        selection::KEY
+    );
+    Err(refuse(NAME, reason))
 }
 
 /// The generator of a finished task, checked against the schema.

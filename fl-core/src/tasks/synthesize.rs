@@ -1,4 +1,5 @@
-//! A generator of virtual patients from secure sums of contingency tables ([`crate::synth`]).
+//! A generator of virtual patients from secure sums of contingency tables ([`crate::synth`]). The second
+//! family, by `method = "vae"`, is a network that is trained over secure sums: [`network`].
 //!
 //! Each round's query carries the tables that it asks for, as JSON; a site answers with the sum over
 //! its patients of vectors that [`Ask::contribution`] makes of one patient's levels alone. What is
@@ -14,6 +15,8 @@
 //! In the exact form counts leave as they are. A table of three columns with a patient alone in a cell
 //! shows that patient's three values, so a site has to allow it as a task that reveals rows.
 
+pub mod network;
+
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
@@ -25,9 +28,10 @@ use crate::results::generator::{self, Generator};
 use crate::schema::Schema;
 use crate::sum::Sum;
 use crate::synth::core::ask::Ask;
+use crate::synth::core::graph::GraphModel;
 use crate::synth::domain::{self, Domain};
-use crate::synth::rounds::{Caps, Family, Method, Progress, Rounds};
-use crate::task::{Block, Contribution, Next, Query, Site, SiteState, Task};
+use crate::synth::rounds::{Caps, Family, Measured, Method, Progress, Rounds};
+use crate::task::{Block, Contribution, Next, Query, Run, Site, SiteState, Task, start};
 
 /// Name of the task.
 pub const NAME: &str = domain::TASK;
@@ -50,6 +54,9 @@ struct Params {
     rounds: Option<u32>,
     /// Most columns in one table of `aim`: 2 or 3.
     degree: Option<u8>,
+    /// Columns whose dependence on others counts most.
+    #[serde(default)]
+    focus: Vec<String>,
     /// Cells of the model over all of its cliques.
     model_cells: Option<usize>,
     #[serde(default)]
@@ -64,6 +71,24 @@ struct Params {
 
 fn by_default() -> Family {
     Family::Aim
+}
+
+/// Starts a run of the family that `method` names: tables, or a network.
+///
+/// # Errors
+/// When a parameter or a column cannot be used, or the domain is too large.
+pub fn open(
+    table: &toml::Table,
+    schema: &Schema,
+    finished: &Finished,
+) -> Result<Box<dyn Run>, Error> {
+    match table.get("method").map(toml::Value::as_str) {
+        Some(Some(network::METHOD)) => {
+            Ok(start(network::NetworkGenerator::new(table, schema, finished)?))
+        }
+        None | Some(Some("aim" | "mst")) => Ok(start(Synthesize::new(table, schema, finished)?)),
+        Some(_) => Err(refuse(NAME, "`method` is \"aim\", \"mst\" or \"vae\"")),
+    }
 }
 
 /// A generator in the making.
@@ -106,10 +131,25 @@ impl Synthesize {
         caps.model_cells = params.model_cells.unwrap_or(caps.model_cells);
         let start = Rounds::start(domain.attributes(), domain.impossible(), method, caps)
             .map_err(|error| refuse(NAME, generator::explain(&error, &domain)))?;
+        let mut focus = Vec::new();
+        for name in &params.focus {
+            let of = |own: &domain::Attribute| own.columns().contains(&name.as_str());
+            let found = domain.attributes.iter().position(of);
+            focus.push(found.ok_or_else(|| {
+                refuse(NAME, format!("`focus`: `{name}` is none of the generator's columns"))
+            })?);
+        }
+        let start = start.focused(focus);
         let split = (params.holdout > 0.0).then(|| Split::new(params.seed, params.holdout, schema));
         let task = Self { domain, start, params, split };
         layout::check(NAME, &task.query(&task.start()))?;
         Ok(task)
+    }
+
+    /// The run's rounds before their first sum, for whoever adds sums of his own.
+    #[must_use]
+    pub fn rounds_at_start(&self) -> Rounds {
+        self.start.clone()
     }
 
     /// Sums of a whole run: public, so that a plan can count on them.
@@ -123,6 +163,30 @@ impl Synthesize {
         match self.params.release {
             Release::Exact => 0,
             Release::Noised => Ask::FRAC_BITS,
+        }
+    }
+
+    fn generator(
+        &self,
+        model: GraphModel,
+        measured: Vec<Measured>,
+        (rounds, sites): (u32, u32),
+    ) -> Generator {
+        Generator {
+            schema: generator::SCHEMA.to_owned(),
+            method: match self.params.method {
+                Family::Mst => "mst",
+                Family::Aim => "aim",
+            }
+            .to_owned(),
+            release: self.params.release,
+            rounds,
+            sites,
+            holdout: self.params.holdout,
+            seed: self.params.seed,
+            domain: self.domain.clone(),
+            model: generator::Model::Tables(model),
+            measured,
         }
     }
 
@@ -146,7 +210,7 @@ impl Task for Synthesize {
     type Output = Generator;
 
     fn start(&self) -> State {
-        State { rounds: self.start.clone(), done: 0, sites: u32::MAX }
+        State { rounds: self.rounds_at_start(), done: 0, sites: u32::MAX }
     }
 
     fn query(&self, state: &State) -> Query {
@@ -210,22 +274,9 @@ impl Task for Synthesize {
             .map_err(|error| unfit(NAME, generator::explain(&error, &self.domain)))?;
         Ok(match progress {
             Progress::Continue(rounds) => Next::Continue(State { rounds, done, sites }),
-            Progress::Done(outcome) => Next::Done(Generator {
-                schema: generator::SCHEMA.to_owned(),
-                method: match self.params.method {
-                    Family::Mst => "mst",
-                    Family::Aim => "aim",
-                }
-                .to_owned(),
-                release: self.params.release,
-                rounds: done,
-                sites,
-                holdout: self.params.holdout,
-                seed: self.params.seed,
-                domain: self.domain.clone(),
-                model: outcome.model,
-                measured: outcome.measured,
-            }),
+            Progress::Done(outcome) => {
+                Next::Done(self.generator(outcome.model, outcome.measured, (done, sites)))
+            }
         })
     }
 
@@ -237,6 +288,12 @@ impl Task for Synthesize {
         let (rounds, done, sites): (Rounds, u32, u32) =
             serde_json::from_value(saved.clone()).ok()?;
         rounds.continues(&self.start).then_some(State { rounds, done, sites })
+    }
+
+    /// A generator of nobody, flat over the domain: what is asked of it later depends on its form.
+    fn outline(&self) -> Option<Generator> {
+        let flat = GraphModel::flat(&self.domain.sizes());
+        Some(self.generator(flat, Vec::new(), (self.rounds(), 0)))
     }
 
     fn sums(&self) -> Option<u32> {

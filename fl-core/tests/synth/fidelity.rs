@@ -14,6 +14,7 @@ use haima_fl_core::sum::{PlainSum, drive};
 use haima_fl_core::synth::metrics::summary::{Asked, pooled};
 use haima_fl_core::synth::metrics::workload::Workload;
 use haima_fl_core::task::{Query, Run, Site, SiteState};
+use haima_fl_core::tasks::fidelity::check_cohort;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -286,6 +287,61 @@ fn what_cannot_be_used_says_why() {
     {
         assert!(start("", &schema, &finished(broken)).is_err());
     }
+}
+
+#[test]
+fn the_real_patients_are_the_generators_cohort_with_the_samples_conditions() {
+    let schema = Schema::from_toml(&table(
+        "patient = \"id\"
+         column = [
+            { name = \"age\", kind = \"numeric\", range = [0, 110] },
+            { name = \"male\", kind = \"flag\" },
+            { name = \"arm\", kind = \"category\", levels = [\"A\", \"B\", \"C\"] },
+         ]",
+    ));
+    let schema = schema.unwrap();
+    let old = "cohort = { include = [\"age >= 60\"], exclude = [\"arm = C\"] }";
+    let check = |made: &str, asked: &str| {
+        let made = table(&format!("columns = [\"age\", \"male\", \"arm\"]\n{made}"));
+        check_cohort(&table(&format!("{ASKED}{asked}")), &made, &schema)
+    };
+    for (made, asked) in [
+        ("", ""),
+        ("", "conditions = []\ncohort = { include = [] }"),
+        ("", "conditions = [\"male = 1\"]\ncohort = { include = [\"male=1\"] }"),
+        // Of any order and spelling, and each once.
+        (old, "cohort = { exclude = [\"arm in [C]\"], include = [\"age>=60.0\"] }"),
+        (
+            old,
+            "conditions = [\"arm = A|B\", \"male = 1\", \"age >= 60\"]
+             cohort = { include = [\"male = 1\", \"age >= 60\", \"arm in [B, A]\"], exclude = [\"arm = C\"] }",
+        ),
+    ] {
+        check(made, asked).unwrap_or_else(|error| panic!("{made} and {asked}: {error}"));
+    }
+    for (made, asked, allowed) in [
+        ("", "cohort = { include = [\"male = 1\"] }", "all patients, so leave it away"),
+        ("", "conditions = [\"male = 1\"]", "include male = 1"),
+        (old, "", "exclude arm in [C]; include age >= 60"),
+        // What the conditions leave open, and what they ask the other way round.
+        (
+            old,
+            "conditions = [\"male = 1\"]
+             cohort = { include = [\"age >= 60\", \"male = 0\"], exclude = [\"arm = C\"] }",
+            "exclude arm in [C]; include age >= 60; include male = 1",
+        ),
+        (
+            old,
+            "cohort = { include = [\"age >= 60\", \"male = 1\"], exclude = [\"arm = C\"] }",
+            "exclude arm in [C]; include age >= 60",
+        ),
+    ] {
+        let said = check(made, asked).unwrap_err().to_string();
+        assert!(said.contains("has to be that of `net`"), "{said}");
+        assert!(said.ends_with(allowed), "{allowed}: {said}");
+    }
+    let unknown = check("", "conditions = [\"weight > 3\"]").unwrap_err();
+    assert!(unknown.to_string().contains("weight"), "{unknown}");
 }
 
 proptest! {

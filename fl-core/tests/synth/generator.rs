@@ -8,6 +8,7 @@ use haima_fl_core::results::generator::Generator;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, SecureSum, drive};
 use haima_fl_core::synth::condition::Condition;
+use haima_fl_core::synth::core::graph::GraphModel;
 use haima_fl_core::task::{Query, Run, Site, SiteState};
 use proptest::prelude::*;
 
@@ -40,12 +41,16 @@ fn fit(params: &str, schema: &Schema, hospitals: &[Cohort], noise: Option<(f64, 
     Generator::read(&drive(run.as_mut(), &mut sums).unwrap()).unwrap()
 }
 
+fn tables(generator: &Generator) -> &GraphModel {
+    generator.tables().unwrap()
+}
+
 /// Every marginal of one, two and three attributes.
 fn marginals(generator: &Generator) -> Vec<f64> {
     let n = generator.domain.attributes.len();
     let sets = (1u32..1 << n).filter(|set| set.count_ones() <= 3);
     let attributes = |set: u32| (0..n).filter(|i| set >> i & 1 == 1).collect::<Vec<_>>();
-    sets.flat_map(|set| generator.model.marginal(&attributes(set)).unwrap()).collect()
+    sets.flat_map(|set| tables(generator).marginal(&attributes(set)).unwrap()).collect()
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn without_noise_what_was_measured_comes_back() {
     let generator = fit("method = \"aim\"", &schema, &districts, None);
     let rows: Vec<Vec<u16>> =
         (0..pooled.len()).filter_map(|i| generator.domain.encode(&pooled, i)).collect();
-    assert!((generator.model.total() - rows.len() as f64).abs() < 1e-6);
+    assert!((tables(&generator).total() - rows.len() as f64).abs() < 1e-6);
     let sizes = generator.domain.sizes();
     let mut pairs = 0;
     for table in &generator.measured {
@@ -83,7 +88,7 @@ fn without_noise_what_was_measured_comes_back() {
             counts[cell] += 1.0 / rows.len() as f64;
         }
         pairs += usize::from(table.attributes.len() > 1);
-        let model = generator.model.marginal(&table.attributes).unwrap();
+        let model = tables(&generator).marginal(&table.attributes).unwrap();
         let worst = model.iter().zip(&counts).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-4, "{:?}: {worst}", table.attributes);
     }
@@ -174,14 +179,15 @@ fn a_condition_holds_of_every_row_and_one_without_support_is_refused() {
 #[test]
 fn whoever_is_held_out_adds_nothing() {
     let (schema, districts, _) = leukaemia();
-    let all = fit("method = \"mst\"", &schema, &districts, None).model.total();
+    let all = tables(&fit("method = \"mst\"", &schema, &districts, None)).total();
     let part = fit("method = \"mst\"\nholdout = 0.3\nseed = 4", &schema, &districts, None);
-    assert!(part.model.total() < 0.8 * all && part.model.total() > 0.6 * all);
+    let taken = tables(&part).total();
+    assert!(taken < 0.8 * all && taken > 0.6 * all);
     let split = part.split(&schema).unwrap();
     let held: usize = (districts.iter())
         .map(|site| (0..site.len()).filter(|&i| split.holds_out(site, i)).count())
         .sum();
-    assert!((part.model.total() + held as f64 - all).abs() < 1e-6);
+    assert!((taken + held as f64 - all).abs() < 1e-6);
 }
 
 #[test]
@@ -202,8 +208,55 @@ fn a_saved_run_goes_on_where_it_was() {
 
 #[test]
 fn an_exact_generator_has_to_be_allowed_apart() {
-    assert!(reveals_rows("synthesize", &table("method = \"aim\"")));
-    assert!(!reveals_rows("synthesize", &table("release = \"noised\"")));
+    for method in ["aim", "mst", "vae"] {
+        let of = |release: &str| table(&format!("method = \"{method}\"\n{release}"));
+        assert!(reveals_rows("synthesize", &of("")), "{method}");
+        assert!(reveals_rows("synthesize", &of("release = \"exact\"")), "{method}");
+        assert!(!reveals_rows("synthesize", &of("release = \"noised\"")), "{method}");
+    }
+}
+
+#[test]
+fn a_focus_on_no_column_of_the_generator_is_refused() {
+    let params = table(&format!("{DOMAIN}focus = [\"relapse\"]"));
+    let Err(error) = open("synthesize", 1, &params, &schema(LEUKSURV), &Finished::new()) else {
+        panic!("it was taken")
+    };
+    assert!(error.to_string().contains("`focus`: `relapse`"), "{error}");
+}
+
+#[test]
+fn a_method_that_there_is_not_is_refused_with_those_that_there_are() {
+    for method in ["\"gan\"", "\"AIM\"", "3"] {
+        let params = table(&format!("{DOMAIN}method = {method}"));
+        match open("synthesize", 1, &params, &schema(LEUKSURV), &Finished::new()) {
+            Ok(_) => panic!("{method} was taken"),
+            Err(error) => assert!(error.to_string().contains("\"vae\""), "{method}: {error}"),
+        }
+    }
+}
+
+/// Before anything was summed a comparison with a generator can be opened on its outline, and asks what
+/// it will ask of the generator itself.
+#[test]
+fn a_comparison_asks_the_same_of_an_outline_as_of_the_generator() {
+    let (schema, districts, _) = leukaemia();
+    let judged = "of = \"net\"\nrows = 60\nseed = 3\nrelease = \"noised\"\n\
+                  conditions = [\"age >= 90\"]";
+    let question = |of: serde_json::Value| {
+        let finished = Finished::from([("net".to_owned(), of)]);
+        let judge = open("fidelity", 1, &table(judged), &schema, &finished);
+        judge.map(|run| run.query().unwrap()).map_err(|error| error.to_string())
+    };
+    let holdout = "holdout = 0.2\nseed = 4";
+    let params = format!("method = \"mst\"\nrelease = \"noised\"\n{holdout}");
+    let outline = start(&params, &schema).outline().unwrap();
+    let made = fit(&params, &schema, &districts, Some((2.0, 1)));
+    let made = question(serde_json::to_value(&made).unwrap()).unwrap();
+    assert_eq!(question(outline), Ok(made));
+    // An exact generator is none for it, and neither is its outline.
+    let outline = start(&format!("method = \"mst\"\n{holdout}"), &schema).outline().unwrap();
+    assert!(question(outline).unwrap_err().contains("S4"));
 }
 
 fn answer(run: &dyn Run, patients: &Cohort) -> Vec<i64> {
@@ -221,10 +274,15 @@ proptest! {
 
     /// Rule S2, in every round of both methods.
     #[test]
-    fn one_patient_moves_the_sum_by_at_most_what_is_charged(gone in 0usize..1043, aim: bool) {
+    fn one_patient_moves_the_sum_by_at_most_what_is_charged(
+        gone in 0usize..1043,
+        aim: bool,
+        focused: bool,
+    ) {
         let (schema, _, pooled) = leukaemia();
         let method = if aim { "aim" } else { "mst" };
-        let params = format!("method = \"{method}\"\nrelease = \"noised\"");
+        let focus = if focused { "[\"death\"]" } else { "[]" };
+        let params = format!("method = \"{method}\"\nrelease = \"noised\"\nfocus = {focus}");
         let neighbour = pooled.select(|i| i != gone);
         let mut run = start(&params, &schema);
         let (mut rounds, planned) = (0, run.query().unwrap().sensitivity);

@@ -6,3 +6,4 @@ mod domain;
 mod fidelity;
 mod generator;
 mod metrics;
+mod network;

@@ -179,7 +179,7 @@ pub(crate) fn model(
     impossible: &[Impossible],
     tables: &[Table],
     noised: bool,
-    shape: Shape,
+    (shape, workload): (Shape, &choice::Workload),
     limit: usize,
 ) -> Result<GraphModel, Error> {
     let ones = OneWays::of(attributes, tables, noised)?;
@@ -202,6 +202,7 @@ pub(crate) fn model(
         if benefit < LEAST_BENEFIT {
             continue;
         }
+        let benefit = benefit * workload.weight(&table.attributes());
         match candidates.iter_mut().find(|c| c.attributes == table.attributes()) {
             Some(known) => {
                 known.benefit = known.benefit.max(benefit);

@@ -10,6 +10,7 @@ use super::ask::{Ask, Block, Form, Table, View};
 use super::graph::sizes;
 use super::scores::{self, Strength, strengths};
 use super::{Attribute, junction, resolution};
+use serde::{Deserialize, Serialize};
 
 /// A candidate of the model: tables of one set of attributes, finest last.
 #[derive(Clone, Debug)]
@@ -92,8 +93,25 @@ pub(crate) fn within_limit(
     (taken, groups)
 }
 
+/// How much pairs of attributes are worth (the workload's weights of AIM, section 3.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workload {
+    /// Attributes whose pairs with any other count in full; all others' count [`ASIDE`] as much. Where
+    /// none is named, all count in full.
+    pub focus: Vec<usize>,
+}
+
+impl Workload {
+    /// The weight of a set of attributes.
+    pub(crate) fn weight(&self, attributes: &[usize]) -> f64 {
+        let within = |attribute: &usize| self.focus.contains(attribute);
+        if self.focus.is_empty() || attributes.iter().any(within) { 1.0 } else { ASIDE }
+    }
+}
+
 /// What is known when a round is planned.
 pub(crate) struct Known<'a> {
+    pub(crate) workload: &'a Workload,
     pub(crate) attributes: &'a [Attribute],
     pub(crate) shares: &'a [Vec<f64>],
     /// Precision of each attribute's counts: the inverse of a level's noise variance.
@@ -109,6 +127,8 @@ pub(crate) struct Known<'a> {
 /// the fit smooths; from 1 to 4 little changes.
 const CELL: f64 = 2.0;
 pub(crate) const MOST_GROUPS: usize = 8;
+/// The weight of a pair aside from those that a workload names.
+const ASIDE: f64 = 0.15;
 /// Groups of an attribute that a finer table may have.
 const RESOLUTIONS: [usize; 10] = [3, 4, 5, 6, 8, 10, 12, 16, 24, 32];
 /// Part of a table's noise that a smooth prior leaves.
@@ -127,10 +147,12 @@ impl Known<'_> {
     /// All pairs, in as many groups as the noise allows.
     pub(crate) fn all_pairs(&self) -> Ask {
         let d = self.attributes.len();
-        let pairs = (d * d.saturating_sub(1) / 2) as f64;
+        let pairs = (0..d).flat_map(|a| (a + 1..d).map(move |b| [a, b]));
+        // As many pairs of full weight would have the noise that these have.
+        let squares: f64 = pairs.map(|pair| self.workload.weight(&pair).powi(2)).sum();
         let allows = |k: &usize| {
             let k = *k as f64;
-            self.total / (k * k) >= CELL * self.sd * pairs.sqrt() * (1.0 - 1.0 / k)
+            self.total / (k * k) >= CELL * self.sd * squares.sqrt() * (1.0 - 1.0 / k)
         };
         let most = (3..=MOST_GROUPS).rev().find(allows).unwrap_or(2);
         let mut ask = Ask::default();
@@ -139,7 +161,8 @@ impl Known<'_> {
         }
         for a in 0..d {
             for b in a + 1..d {
-                ask.blocks.push(Block { views: vec![a, b], form: Form::Residual, weight: 1.0 });
+                let weight = self.workload.weight(&[a, b]);
+                ask.blocks.push(Block { views: vec![a, b], form: Form::Residual, weight });
             }
         }
         ask.normalised()
@@ -249,6 +272,7 @@ impl Known<'_> {
                 best = Offer { gain, views: vec![va.clone(), vb.clone()] };
             }
         }
+        best.gain *= self.workload.weight(&[a, b]);
         Some(best)
     }
 }

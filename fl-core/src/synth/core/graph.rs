@@ -17,6 +17,10 @@ pub const MOST_CELLS: usize = 1 << 24;
 /// Cells that all cliques of a model together may have, whether a file or a manifest asks for it.
 pub const MOST_MODEL_CELLS: usize = 1 << 20;
 
+/// Cells that all factors of a model together are multiplied into: a file's many small factors on one
+/// large clique would take hours.
+const MOST_PRODUCTS: usize = 1 << 31;
+
 /// A factor of the joint distribution of groups.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Factor {
@@ -75,10 +79,16 @@ pub(crate) fn sizes(groups: &[Vec<u16>]) -> Vec<usize> {
 
 /// The cliques' log potentials of a product of factors.
 pub(crate) fn potentials(tree: &Tree, factors: &[Factor]) -> Result<Vec<Vec<f64>>, Error> {
+    let holding = |factor: &Factor| tree.holding(&factor.attributes);
+    let holding: Option<Vec<usize>> = factors.iter().map(holding).collect();
+    let outside = Error::Malformed { reason: "a factor outside of every clique" };
+    let holding = holding.ok_or(outside)?;
+    let products = holding.iter().map(|c| tree.cells(*c)).fold(0, usize::saturating_add);
+    if products > MOST_PRODUCTS {
+        return Err(Error::Malformed { reason: "too many factors for cliques of this size" });
+    }
     let mut cliques = tree.flat();
-    for factor in factors {
-        let holding = tree.holding(&factor.attributes);
-        let c = holding.ok_or(Error::Malformed { reason: "a factor outside of every clique" })?;
+    for (factor, c) in factors.iter().zip(holding) {
         let logs: Vec<f64> = factor.values.iter().map(|value| libm::log(*value)).collect();
         let map = table::projection(&tree.cliques[c], &factor.attributes, &tree.sizes);
         for (value, &cell) in cliques[c].iter_mut().zip(&map) {
@@ -89,6 +99,16 @@ pub(crate) fn potentials(tree: &Tree, factors: &[Factor]) -> Result<Vec<Vec<f64>
 }
 
 impl GraphModel {
+    /// Every combination of so many levels as likely as any other: of nobody, for whatever has to be
+    /// tried before anything was summed.
+    #[must_use]
+    pub fn flat(levels: &[usize]) -> Self {
+        let groups = levels.iter().map(|levels| vec![0; *levels]).collect();
+        let within = levels.iter().map(|levels| vec![1.0 / *levels as f64; *levels]).collect();
+        let one = |a| Factor { attributes: vec![a], values: vec![1.0] };
+        Self { total: 0.0, groups, within, factors: (0..levels.len()).map(one).collect() }
+    }
+
     /// The number of patients that the model was made from, with its noise.
     #[must_use]
     pub fn total(&self) -> f64 {

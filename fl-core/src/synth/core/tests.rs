@@ -204,3 +204,39 @@ fn the_same_seed_gives_the_same_rows_and_another_gives_others() {
     let mut rng = ChaCha20Rng::seed_from_u64(5);
     assert!(model().sample(0, &BTreeMap::new(), &mut rng).unwrap().is_empty());
 }
+
+#[test]
+fn a_flat_model_has_every_combination_alike() {
+    let model = GraphModel::flat(&[2, 3, 1024]);
+    model.check().unwrap();
+    assert_eq!(model.levels(), [2, 3, 1024]);
+    let pairs = model.marginal(&[1, 0]).unwrap();
+    assert!(pairs.len() == 6 && pairs.iter().all(|p| (p - 1.0 / 6.0).abs() < 1e-12), "{pairs:?}");
+    let allowed = BTreeMap::from([(0, vec![0.0, 1.0]), (1, vec![1.0, 0.5, 0.0])]);
+    assert!((model.probability(&allowed).unwrap() - 0.25).abs() < 1e-12);
+    let mut rng = ChaCha20Rng::seed_from_u64(6);
+    let rows = model.sample(300, &allowed, &mut rng).unwrap();
+    let of = |level: u16| rows.iter().filter(|row| row[1] == level).count();
+    assert!(of(0).abs_diff(200) <= 1 && of(2) == 0, "{} and {}", of(0), of(2));
+    assert!(rows.iter().all(|row| row.len() == 3 && row[0] == 1));
+    GraphModel::flat(&[2; super::MOST_ATTRIBUTES]).check().unwrap();
+}
+
+#[test]
+fn many_factors_on_one_large_clique_are_refused_before_they_are_multiplied() {
+    let twenty: Vec<usize> = vec![2; 20];
+    let of = |attributes: Vec<usize>| {
+        let values = vec![1.0; 1 << attributes.len()];
+        Factor { attributes, values }
+    };
+    let subset = |bits: usize| (0..12).filter(|a| bits >> a & 1 == 1).collect::<Vec<usize>>();
+    let all = || of((0..20).collect());
+    // Every level a group of its own, as in a model of exact tables.
+    let groups = twenty.iter().map(|levels| (0..*levels as u16).collect()).collect();
+    let within = twenty.iter().map(|levels| vec![1.0; *levels]).collect();
+    let few = GraphModel { total: 1.0, groups, within, factors: vec![all()] };
+    assert_eq!(few.check(), Ok(()));
+    let factors = std::iter::once(all()).chain((1..1 << 12).map(|bits| of(subset(bits))));
+    let many = GraphModel { factors: factors.collect(), ..few };
+    assert!(matches!(many.check(), Err(Error::Malformed { reason }) if reason.contains("factors")));
+}

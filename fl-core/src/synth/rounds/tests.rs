@@ -119,6 +119,29 @@ fn a_noised_run_finds_the_dependence_of_its_patients() {
 }
 
 #[test]
+fn pairs_in_focus_have_less_noise_and_others_more() {
+    let sds = |focus: Vec<usize>| -> Vec<(Vec<usize>, f64)> {
+        let method = Method::new(Family::Aim, true);
+        let start = Rounds::start(attributes(), Vec::new(), method, Caps::new(true)).unwrap();
+        let start = start.focused(focus);
+        let sums = decoded(&total(start.next(), &patients(2000, 0)));
+        let Progress::Continue(run) = start.absorb(&sums, Some(5.0)).unwrap() else {
+            panic!("it ends after one round")
+        };
+        assert!((0.999..=1.0).contains(&run.next().norm()));
+        let zeros = vec![0.0; run.next().len()];
+        let tables = run.next().tables(&zeros, 5.0).unwrap();
+        tables.iter().map(|table| (table.attributes(), table.sd)).collect()
+    };
+    let (even, focused) = (sds(Vec::new()), sds(vec![3]));
+    assert_eq!(even.len(), 6);
+    for ((pair, even), (same, focused)) in even.iter().zip(&focused) {
+        assert_eq!(pair, same);
+        assert_eq!(pair.contains(&3), focused < even, "{pair:?}: {even} {focused}");
+    }
+}
+
+#[test]
 fn one_attribute_alone_is_counted_again_and_again() {
     let alone = vec![attributes().swap_remove(2)];
     let mut run =

@@ -156,6 +156,19 @@ pub(crate) const CASES: &[(&str, &str)] = &[
          survival = [{ time = \"time\", event = \"died\", cuts = 4 }]\nrelease = \"noised\"\n\
          holdout = 0.2",
     ),
+    (
+        "synthesize",
+        "method = \"vae\"\ncolumns = [\"age\", \"sex\", \"a\"]\nbins = { age = 4 }\n\
+         network = { hidden = [2], latent = 1, components = 1 }\n\
+         training = { steps = 3, expected_patients = 60 }",
+    ),
+    (
+        "synthesize",
+        "method = \"vae\"\ncolumns = [\"age\", \"sex\", \"time\", \"died\"]\nbins = { age = 4 }\n\
+         survival = [{ time = \"time\", event = \"died\", cuts = 4 }]\nrelease = \"noised\"\n\
+         network = { hidden = [2], latent = 1, components = 2 }\nholdout = 0.2\nseed = 3\n\
+         training = { steps = 3, expected_patients = 60, sample_rate = 0.5 }",
+    ),
     ("fidelity", "of = \"generator\"\nrows = 200\nseed = 3\ndegree = 2"),
     ("fidelity", "of = \"charged\"\nrows = 50\nseed = 3\nrelease = \"noised\""),
 ];
