@@ -335,6 +335,40 @@ fn the_report_shows_both_sides_under_the_guarantee() {
 }
 
 #[test]
+fn the_report_says_what_an_attack_on_membership_finds() {
+    let private = ["--epsilon", "1", "--delta", "1e-5", "--method", "mst"];
+    for (options, noised) in [(&EXACT[..], false), (&private[..], true)] {
+        let model = Model::new(options);
+        let (path, page) = (model.path("model.haima"), model.path("report.html"));
+        let own = ["synth", "report", text(&path), "--data", DATA, "--site", "district"];
+        let asked = ["--rows", "200", "--seed", "5", "--covariates", "age", "--json"];
+        let report = |more: &[&str]| haima(&[&own[..], &asked, more].concat());
+        let output = report(&["--attack", "20", "--out", text(&page)]);
+        let all = if noised { 40 } else { 20 };
+        assert!(output.log.contains(&format!("{all} of {all} generators")), "{}", output.log);
+        let found = output.json()["membership"].clone();
+        assert_eq!(found["refits"], 20);
+        let auc = |share: &Value| share["value"].as_f64().unwrap();
+        // Without noise the rarest patient's pairs of values are in the model or not.
+        let open = if noised { &found["positive_control"] } else { &found["auc"] };
+        assert!(auc(open) > 0.8, "{found}");
+        assert!((0.0..=1.0).contains(&auc(&found["auc"])), "{found}");
+        assert_eq!(found["positive_control"].is_null(), !noised);
+        let power = found["power"].as_str().unwrap();
+        assert_eq!(power.contains("Under this noise no attack"), noised, "{power}");
+        let page = std::fs::read_to_string(page).unwrap();
+        for said in ["Guessing who was in the data", "Generators fitted for it", power] {
+            assert!(page.contains(said), "{said}");
+        }
+        if !noised {
+            assert_eq!(report(&[]).json()["membership"], Value::Null);
+            let said = report(&["--attack", "19"]).refusal();
+            assert!(said.contains("20 to 10000"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_anything_is_summed() {
     let out = ["--out", "nowhere.haima"];
     let said = fit(&[&out[..], &EXACT, &["--columns", "age,weight"]].concat()).refusal();

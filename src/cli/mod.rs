@@ -51,7 +51,7 @@ enum Command {
     Evaluate(Box<evaluate::Evaluate>),
     /// What a trained model says of patients, on this machine alone.
     Predict(predict::Predict),
-    /// A trained model's card: what it is, its data, its privacy, its numbers, its limits.
+    /// The card of a trained model or a generator: what it is, its data, privacy, numbers and limits.
     Card(predict::ShowCard),
     /// Virtual patients: fit a generator over sums of hospitals, draw rows, compare.
     #[command(subcommand)]

@@ -11,9 +11,10 @@ use haima_fl_core::schema::Schema;
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::card::Card;
+use crate::card::{Card, GeneratorCard};
 use crate::model_file::patients::Patients;
-use crate::model_file::{ModelFile, whole};
+use crate::model_file::{ModelFile, is_generator, whole};
+use crate::synth::file::SynthFile;
 use crate::text::printable;
 
 /// Options of `haima predict`.
@@ -40,7 +41,7 @@ pub(super) struct Predict {
 /// Options of `haima card`.
 #[derive(Debug, Args)]
 pub(super) struct ShowCard {
-    /// Model file (.haima).
+    /// Model or generator file (.haima).
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     /// Print one JSON object.
@@ -48,13 +49,21 @@ pub(super) struct ShowCard {
     json: bool,
 }
 
-/// Prints a model's card.
+/// Prints the card of a model or of a generator.
 pub(super) fn card(options: &ShowCard) -> Result<(), Error> {
-    let card = Card::of(&ModelFile::read(&options.model)?)?;
-    if options.json {
-        println!("{}", json!(card));
+    let path = &options.model;
+    let (object, page) = if is_generator(path) {
+        let (file, digest) = SynthFile::read(path)?;
+        let card = GeneratorCard::of(&file, &digest)?;
+        (json!(card), card.markdown())
     } else {
-        print!("{}", card.markdown());
+        let card = Card::of(&ModelFile::read(path)?)?;
+        (json!(card), card.markdown())
+    };
+    if options.json {
+        println!("{object}");
+    } else {
+        print!("{page}");
     }
     Ok(())
 }

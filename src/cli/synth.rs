@@ -136,7 +136,11 @@ fn share(generator: &Generator, asked: &Asked) -> Option<String> {
         return None;
     }
     let condition = generator.domain.condition(&asked.conditions).ok()?;
-    let share = generator.model.probability(&condition.allowed).ok()?;
+    let share = generator.share(&condition).ok()?;
+    let of = match share.draws {
+        None => "the model's patients".to_owned(),
+        Some(draws) => format!("{} patients drawn from the model", numbers::count(draws.into())),
+    };
     let conditions = asked.conditions.join(", ");
-    Some(format!("where    {conditions}: {} of the model's patients", numbers::percent(share)))
+    Some(format!("where    {conditions}: {} of {of}", numbers::percent(share.value)))
 }

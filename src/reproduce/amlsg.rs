@@ -73,10 +73,10 @@ const RANGES: [(&str, f64, f64, bool); 9] = [
 ];
 /// Bins of the public histogram of a column that is not of whole numbers.
 const BINS: u32 = 200;
+/// Key of rows of which some may be equal, as virtual ones are.
+pub(super) const ROW: &str = "row";
 
-const REST: &str = r#"
-    one_row_per_patient = true
-    [[column]]
+const REST: &str = r#"    [[column]]
     name = "sex"
     kind = "category"
     levels = ["F", "M"]
@@ -230,6 +230,22 @@ impl Leukaemia {
         Ok(Self { columns, numeric, categorical, ridge, fold })
     }
 
+    /// Keeps some features, and gives every row a key.
+    pub(super) fn only(&mut self, features: &[&str]) {
+        self.numeric.retain(|name| features.contains(&name.as_str()));
+        self.categorical.retain(|name| features.contains(&name.as_str()));
+        self.columns.keep(|name| {
+            features.contains(&name) || ["center", "os", "status", ROW].contains(&name)
+        });
+        self.key();
+    }
+
+    /// Gives every row a key: among few features, two patients may be alike.
+    pub(super) fn key(&mut self) {
+        let rows = (0..self.columns.len()).map(|row| row.to_string()).collect();
+        self.columns.set(ROW, rows);
+    }
+
     /// The same features of other rows; of no fold.
     pub(super) fn of_rows(&self, columns: Columns) -> Self {
         let (numeric, categorical) = (self.numeric.clone(), self.categorical.clone());
@@ -238,7 +254,11 @@ impl Leukaemia {
 
     /// The public schema; `missing` as long as nothing is filled in.
     pub(super) fn schema(&self, missing: bool) -> String {
-        let mut schema = REST.to_owned();
+        let key = match self.columns.get(ROW) {
+            Ok(_) => format!("patient = {ROW:?}\n"),
+            Err(_) => "one_row_per_patient = true\n".to_owned(),
+        };
+        let mut schema = key + REST;
         for name in &self.numeric {
             schema.push_str(&format!("[[column]]\nname = \"{name}\"\nmissing = {missing}\n"));
             match range(name) {

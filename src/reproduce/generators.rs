@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::results::generator::Generator;
-use haima_fl_core::schema::Schema;
+use haima_fl_core::schema::{PatientKey, Schema};
 use haima_fl_core::synth::domain::Domain;
 use haima_fl_core::task::SiteState;
 
@@ -40,7 +40,8 @@ impl Network {
         let domain = Domain::of_params(&params, &schema)?;
         let sites = columns.get(site)?;
         let mut rest = columns.clone();
-        rest.keep(|name| schema.column(name).is_ok());
+        let key = |name: &str| matches!(&schema.patient, PatientKey::Column(key) if key == name);
+        rest.keep(|name| schema.column(name).is_ok() || key(name));
         let cohort = |name: &str, takes: &dyn Fn(usize) -> bool| -> Result<Cohort, Error> {
             Ok(Cohort::from_reader(name, rest.csv(takes)?.as_bytes(), &schema)?)
         };
@@ -61,6 +62,13 @@ impl Network {
     /// `synthesize` by a method, with or without noise.
     pub(super) fn question(&self, method: &str, noised: bool) -> Question {
         question(&self.schema, &self.params, method, noised)
+    }
+
+    /// `synthesize` under noise, with most of it spent on what bears on a time to event.
+    pub(super) fn focused(&self, time: &str) -> Question {
+        let mut question = self.question("aim", true);
+        question.params.insert("focus".into(), vec![time.to_owned()].into());
+        question
     }
 
     /// The patients' own levels.

@@ -11,7 +11,6 @@ mod figure;
 mod generators;
 mod genes;
 mod holdout;
-mod membership;
 mod models;
 mod networks;
 mod noised;
@@ -21,6 +20,7 @@ mod simulated;
 mod survival;
 mod synthetic;
 mod synthetic_cox;
+mod synthetic_curves;
 mod table;
 mod yardsticks;
 
@@ -74,6 +74,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
         genes::ROWS,
         synthetic::ROWS,
         synthetic_cox::ROWS,
+        synthetic_curves::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -8,18 +8,17 @@
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::results::generator::Generator;
 use haima_fl_core::synth::condition::Condition;
-use haima_fl_core::synth::rounds::{Family, Method};
 
 use super::amlsg::Leukaemia;
 use super::columns::fault;
 use super::generators::{AMLSG_CUTS, Network, generator, question};
 use super::holdout::spread;
-use super::membership::{Area, Attacked, World};
 use super::public_bins::{Compared, dpmm, three_way};
 use super::simulated::{NODES, Noise, Question, SEEDS, against, calibrated, interval};
 use super::yardsticks::text;
 use super::{Context, Figure, Row};
 use crate::Error;
+use crate::synth::membership::{Area, Attacked, World, task, without_noise};
 
 const BESIDE_DPMM: &str = "one sum of tables a round, simulated noise of seeds 0 to 9; as many virtual \
                            patients as training rows; interval by Student's t";
@@ -109,7 +108,8 @@ fn marginals(generator: &Generator, degree: usize) -> Result<Vec<f64>, Error> {
             (next..attributes).map(move |one| [set.as_slice(), &[one]].concat())
         };
         sets = sets.iter().flat_map(longer).collect();
-        let all = generator.model.marginals(&sets);
+        let tables = generator.tables().ok_or_else(|| fault("marginals", "a network has none"))?;
+        let all = tables.marginals(&sets);
         found.extend(all.map_err(|e| fault("marginals", &e.to_string()))?.concat());
     }
     Ok(found)
@@ -197,16 +197,19 @@ fn beside_dpmm(context: &Context, data: &str) -> Result<Vec<Figure>, Error> {
 
 fn membership(context: &Context) -> Result<Vec<Figure>, Error> {
     let network = Network::leuksurv(context)?;
-    let (query, sums) = network.question("aim", true).plan()?;
+    let noised = network.question("aim", true);
+    let (query, sums) = noised.plan()?;
     let (s, bound) = calibrated((EPSILON, DELTA), &query, sums)?;
-    let (attributes, impossible) = (network.domain.attributes(), network.domain.impossible());
-    let world = World { attributes, impossible, rows: network.rows()? };
+    let world = World { sizes: network.domain.sizes(), rows: network.rows()? };
     let target = world.rarest().ok_or_else(|| fault("membership", "no patients"))?;
+    let open = without_noise(&noised.params);
     let mut figures = Vec::new();
-    for (noised, name) in [(true, "at epsilon 1"), (false, "without noise")] {
-        let method = Method::new(Family::Aim, noised);
-        let attacked = Attacked { method, s: noised.then_some(s), experiment: u8::from(noised) };
-        let scores = world.attack(target, &attacked, REFITS)?;
+    for (params, s, name) in
+        [(&noised.params, Some(s), "at epsilon 1"), (&open, None, "without noise")]
+    {
+        let start = task(params, &network.schema)?.rounds_at_start();
+        let attacked = Attacked { start: &start, s, seed: u64::from(s.is_some()), pairs: true };
+        let scores = world.attack(target, &attacked, REFITS, &|| ())?;
         let shown = |area: Option<Area>| area.map_or("none".into(), |area| area.to_string());
         let (density, pairs) = (shown(scores.by_density()), shown(scores.by_pairs()));
         figures.push(text(&format!("{name}: by density"), &density, ""));

@@ -34,7 +34,8 @@ const PARTS: [&str; 2] = [GENERATOR, PROVENANCE];
 /// All parts, and those of a network's file, which is told by its form.
 const ALL: [&str; 6] =
     [MANIFEST, GENERATOR, PROVENANCE, "weights.safetensors", "weights.burnpack", "card.md"];
-/// Bytes of a part: a generator of the most cells takes a fifth of them.
+/// Bytes of a part: a generator of the most cells takes a fifth of them, a network of the most weights
+/// half.
 const MOST_PART: usize = 16 << 20;
 /// Letters of a study's name.
 const MOST_NAME: usize = 200;
@@ -145,7 +146,9 @@ impl SynthFile {
             return Err(Error::config(path, problem));
         }
         let manifest = parts.remove(MANIFEST).ok_or_else(|| {
-            fault(format!("has no {MANIFEST}; is it a generator that `haima synth fit` wrote?"))
+            fault(format!(
+                "has no {MANIFEST}; is it a generator that `haima synth fit` or a study wrote?"
+            ))
         })?;
         let own = digest(&manifest);
         let Manifest { study, study_schema, digests, .. } = of_this_form(&manifest, path)?;
@@ -192,8 +195,8 @@ fn of_this_form(bytes: &[u8], path: &Path) -> Result<Manifest, Error> {
         serde_json::from_slice(bytes).map_err(|error| fault(format!("{MANIFEST}: {error}")))?;
     let form = value.get("schema").and_then(Value::as_str).unwrap_or("none");
     if form == crate::model_file::SCHEMA {
-        let problem = "is a trained model, which predicts; virtual patients come from a generator \
-                       that `haima synth fit` wrote";
+        let problem = "is a trained model, which predicts; `haima predict` uses it; virtual patients \
+                       come from a generator that `haima synth fit` or a study wrote";
         return Err(fault(problem.into()));
     }
     if form != SCHEMA {

@@ -3,23 +3,26 @@
 //!
 //! With [`Summing::Plain`] the sums are added in this process, a simulation that says so, with noise
 //! as large as that of the nodes. It protects nobody: all rows are on this machine.
+//!
+//! A generator of tables takes few sums, of which each spare one costs much; a network takes as many as a
+//! training, and is planned as one.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use haima_dp::noise::NoiseScale;
-use haima_fl_core::registry::Finished;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::selection::Selection;
 use haima_fl_core::sum::SecureSum as _;
-use haima_fl_core::synth::domain::{Domain, Kind};
-use haima_fl_core::tasks::synthesize::{NAME, Synthesize, VERSION};
+use haima_fl_core::synth::domain::Domain;
+use haima_fl_core::tasks::synthesize::network::{EXPECTED, METHOD, TRAINING};
+use haima_fl_core::tasks::synthesize::{NAME, VERSION};
 use haima_smpc_node::plan::TaskPlan;
 use serde_json::Value;
 
 use super::file::SynthFile;
 use crate::Error;
-use crate::model_file::{Data, Figure, Guarantee, PROVENANCE_SCHEMA, Provenance, making};
+use crate::model_file::{Data, Guarantee, PROVENANCE_SCHEMA, Provenance, making};
 use crate::pooled::Table;
 use crate::provision::{Accountant, Privacy, TaskTemplate};
 use crate::report::{Excluded, Floors};
@@ -29,7 +32,7 @@ use crate::stats::{self, Sites, Summing, Task, Template};
 use crate::train::privacy::{Target, terms};
 use crate::train::{Progress, noise_seed};
 
-/// Attempts beyond one a round. Noise is calibrated to all of them, and there are few rounds.
+/// Attempts beyond one a round for tables. Noise is calibrated to all of them, and there are few rounds.
 const SPARE_ATTEMPTS: u32 = 1;
 /// Parameter that says how sums leave.
 const RELEASE: &str = "release";
@@ -69,6 +72,10 @@ struct Prepared<'a> {
     schema_inferred: bool,
     domain: Domain,
     rounds: u32,
+    /// Each sum is over a Poisson sample of patients.
+    sampled: bool,
+    /// The public number of patients of a network is that of the rows.
+    counted: bool,
     notes: Vec<String>,
 }
 
@@ -168,12 +175,16 @@ impl<'a> Prepared<'a> {
             }
         };
         let schema = Schema::from_toml(&text)?;
+        let counted = is_network(&task) && expects_nobody(&task);
+        if counted {
+            expect(&mut task, &table, target).map_err(|problem| fault(&problem))?;
+        }
         // Before any patient is read: what does not fit is told with the schema's columns.
-        let mut own = task.params.clone();
-        own.remove(haima_fl_core::selection::KEY);
-        let opened = Synthesize::new(&own, &schema, &Finished::new());
-        let rounds = opened.map_err(|error| named(request, error))?.rounds();
-        let domain = Domain::of_params(&own, &schema).map_err(|error| named(request, error))?;
+        let run = open(request, &task, &schema)?;
+        let rounds = run.sums().unwrap_or_default();
+        let sampled = run.query().is_some_and(|query| query.rate < 1.0);
+        let domain =
+            Domain::of_params(&task.params, &schema).map_err(|error| named(request, error))?;
         let hospitals = Hospitals::of_table(&table, site, &of_row, text, schema)?;
         let hospitals = match target {
             Target::Exact => hospitals,
@@ -185,7 +196,12 @@ impl<'a> Prepared<'a> {
                 "the schema was inferred from the data: fine on one machine, not in a study".into(),
             );
         }
-        notes.extend(target.check(&request.stands_in, request.summing, 0, &hospitals)?);
+        if counted {
+            let rows = table.len();
+            notes.push(format!("sums were divided by {rows}, the number of rows of the data"));
+        }
+        let expected = if counted { 0 } else { expected(&task) };
+        notes.extend(target.check(&request.stands_in, request.summing, expected, &hospitals)?);
         // Under noise no floor may make an answer jump with a patient (rule S2).
         let floors = match target {
             Target::Exact => request.floors.clone(),
@@ -200,6 +216,8 @@ impl<'a> Prepared<'a> {
             schema_inferred,
             domain,
             rounds,
+            sampled,
+            counted,
             notes,
         })
     }
@@ -208,12 +226,17 @@ impl<'a> Prepared<'a> {
         let privacy = match self.target {
             Target::Exact => None,
             Target::Dp { epsilon, delta, accountant, .. } => {
-                let accountant = accountant.unwrap_or(Accountant::Zcdp);
+                // Where patients are sampled, one that counts it.
+                let default = if self.sampled { Accountant::Renyi } else { Accountant::Zcdp };
+                let accountant = accountant.unwrap_or(default);
                 Some(Privacy { epsilon, delta, accountant })
             }
         };
         let max_steps = self.rounds;
-        let spare_attempts = SPARE_ATTEMPTS;
+        let spare_attempts = match is_network(&self.task) {
+            true => protocol::SPARE_ATTEMPTS,
+            false => SPARE_ATTEMPTS,
+        };
         let template = protocol::exact(&self.task);
         let task = TaskTemplate { max_steps, spare_attempts, privacy, ..template };
         Job {
@@ -238,6 +261,10 @@ impl<'a> Prepared<'a> {
         let cohorts = own.cohorts.iter().filter(|(name, _)| !out(name));
         let patients: u64 = cohorts.map(|(_, cohort)| cohort.len() as u64).sum();
         let mut figures = making::of_params(&self.task.params, "the task");
+        let divisor = format!("{TRAINING}.{EXPECTED}");
+        for figure in figures.iter_mut().filter(|own| self.counted && own.name == divisor) {
+            figure.origin = "local: counted in the data, without a charge".into();
+        }
         let floors = [
             ("min_sites", u64::from(self.floors.min_sites)),
             ("min_local_rows", self.floors.min_local_rows),
@@ -248,19 +275,7 @@ impl<'a> Prepared<'a> {
             }),
         );
         figures.extend(own.public.figures());
-        figures.extend(self.domain.attributes.iter().filter_map(|attribute| {
-            let edges = match &attribute.kind {
-                Kind::Number { edges, .. } | Kind::Survival { edges, .. } => edges,
-                Kind::Levels { .. } => return None,
-            };
-            let texts: Vec<String> = edges.iter().map(f64::to_string).collect();
-            let origin = match self.schema_inferred {
-                true => "local: bins of a range inferred from the patients, without a charge",
-                false => "public: the schema's range, and bins of it or of the task",
-            };
-            let name = format!("bins of {}", attribute.name);
-            Some(Figure { name, value: texts.join(", "), origin: origin.into() })
-        }));
+        figures.extend(making::of_domain(&self.domain, self.schema_inferred));
         Ok(Provenance {
             schema: PROVENANCE_SCHEMA.into(),
             task: making::task(&self.task.name, self.task.version, &self.task.params),
@@ -281,6 +296,43 @@ impl<'a> Prepared<'a> {
             journal: None,
         })
     }
+}
+
+/// Whether a network is trained, not tables measured.
+fn is_network(task: &Task) -> bool {
+    task.text("method") == Some(METHOD)
+}
+
+/// The public number of patients by which a network's sums are divided; 0 where there is none.
+fn expected(task: &Task) -> u64 {
+    let own = task.params.get(TRAINING).and_then(|training| training.get(EXPECTED));
+    own.and_then(toml::Value::as_integer).and_then(|own| u64::try_from(own).ok()).unwrap_or(0)
+}
+
+/// Whether that number is not said, right or wrong.
+fn expects_nobody(task: &Task) -> bool {
+    match task.params.get(TRAINING) {
+        None => true,
+        Some(toml::Value::Table(training)) => !training.contains_key(EXPECTED),
+        Some(_) => false,
+    }
+}
+
+/// Takes the number from the data, where nothing is promised to patients.
+fn expect(task: &mut Task, table: &Table, target: Target) -> Result<(), String> {
+    if target != Target::Exact {
+        return Err(format!(
+            "method = \"{METHOD}\" under privacy needs a public guess of the patients at all hospitals \
+             together, by which its sums are divided: --expected-patients N, or `{EXPECTED}` under \
+             `{TRAINING}` of a task file; do not count"
+        ));
+    }
+    let rows = i64::try_from(table.len()).unwrap_or(i64::MAX);
+    let training = task.params.entry(TRAINING).or_insert_with(|| toml::Table::new().into());
+    if let toml::Value::Table(training) = training {
+        training.insert(EXPECTED.into(), rows.into());
+    }
+    Ok(())
 }
 
 /// How rows become hospitals.

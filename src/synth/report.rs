@@ -4,7 +4,10 @@
 //! The real side is computed by the tasks of a study over sums of local hospitals, in the exact class:
 //! all rows are on this machine. A network does the same with the tasks `fidelity`, `km` and `cox` of
 //! its manifest. The virtual side is the same tasks over the drawn rows.
+//!
+//! [`attack()`] takes as long as many fits, so it is asked for apart from [`collect`].
 
+mod attack;
 mod compare;
 mod tasks;
 
@@ -27,6 +30,7 @@ use crate::report::synthetic::{SCHEMA, Sample, SyntheticReport};
 use crate::report::{Floors, Wording};
 use crate::stats::hospitals::Hospitals;
 use crate::stats::{self, Sites};
+pub use attack::{FEWEST, attack};
 use compare::Pairs;
 use tasks::{Real, Virtual};
 
@@ -56,7 +60,7 @@ pub struct Request {
     pub floors: Floors,
 }
 
-/// Draws, compares, and returns all that the page shows.
+/// Draws, compares, and returns all that the page shows but for [`attack()`].
 ///
 /// # Errors
 /// When model and data do not fit one another, too few hospitals have enough patients, or the

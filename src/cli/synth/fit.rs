@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use haima_fl_core::results::generator::Generator;
+use haima_fl_core::tasks::synthesize::network::{EXPECTED, METHOD, TRAINING};
 use haima_fl_core::tasks::synthesize::{NAME, VERSION};
 use serde_json::{Value, json};
 
@@ -45,9 +46,13 @@ pub(in crate::cli) struct Fit {
     /// Without noise, and without any promise to patients.
     #[arg(long, conflicts_with_all = ["epsilon", "delta"])]
     exact: bool,
-    /// Kind of generator.
-    #[arg(long, value_name = "METHOD", value_parser = ["aim", "mst"], default_value = "aim")]
+    /// Kind of generator: of tables (aim, mst), or a network (vae).
+    #[arg(long, value_name = "METHOD", value_parser = ["aim", "mst", "vae"], default_value = "aim")]
     method: String,
+    /// With --method vae: a public guess of the patients at all hospitals together, by which sums are
+    /// divided. Required under privacy; do not count.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    expected_patients: Option<u32>,
     /// Columns of a virtual patient, separated by commas; PREFIX* for all that begin so. All of the
     /// schema by default.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
@@ -62,7 +67,7 @@ pub(in crate::cli) struct Fit {
     #[arg(long, value_name = "EXPR")]
     exclude: Vec<String>,
     /// A task file with all of this, [privacy] too, instead: bins, impossible pairs, holdout.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["epsilon", "delta", "exact", "method", "columns", "survival", "include", "exclude"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["epsilon", "delta", "exact", "method", "expected_patients", "columns", "survival", "include", "exclude"])]
     task: Option<PathBuf>,
     /// How sums are made: in this process (a simulation), or by the protocol's processes.
     #[arg(long, value_enum, default_value_t = How::Plain)]
@@ -155,6 +160,14 @@ fn request(options: &Fit) -> Result<Request, Error> {
 fn task(options: &Fit) -> Result<Task, Error> {
     let mut params = toml::Table::new();
     params.insert("method".into(), options.method.as_str().into());
+    if let Some(patients) = options.expected_patients {
+        if options.method != METHOD {
+            let problem = format!("only --method {METHOD} divides its sums by it; leave it away");
+            return Err(Error::Config { file: "--expected-patients".into(), problem });
+        }
+        let expected = (EXPECTED.to_owned(), toml::Value::from(patients));
+        params.insert(TRAINING.into(), toml::Table::from_iter([expected]).into());
+    }
     if !options.columns.is_empty() {
         params.insert("columns".into(), options.columns.clone().into());
     }
@@ -210,7 +223,8 @@ fn object(file: &SynthFile, generator: &Generator, options: &Fit, digest: Option
         "study": file.study,
         "method": generator.method,
         "rounds": generator.rounds,
-        "total": generator.model.total(),
+        "total": generator.total(),
+        "weights": generator.network().map(|network| network.weights.len()),
         "holdout": generator.holdout,
         "attributes": attributes,
         "measured": measured,
@@ -228,15 +242,12 @@ fn object(file: &SynthFile, generator: &Generator, options: &Fit, digest: Option
 
 fn summary(file: &SynthFile, generator: &Generator, options: &Fit, started: Instant) -> String {
     let provenance = &file.provenance;
-    let levels: usize = generator.domain.sizes().iter().sum();
-    let tables = generator.measured.iter().filter(|table| table.attributes.len() > 1).count();
     let mut lines = vec![
         format!("model    {} of {}", generator.method, file.study),
         format!("columns  {}", generator.domain.header().join(", ")),
         format!(
-            "fitted   {} and {} of several in {} over {}, {:.1} s",
-            numbers::counted(levels as u64, "level of single columns", "levels of single columns"),
-            numbers::counted(tables as u64, "table", "tables"),
+            "fitted   {} in {} over {}, {:.1} s",
+            made_of(generator),
             numbers::counted(generator.rounds.into(), "round", "rounds"),
             numbers::counted(provenance.data.hospitals, "hospital", "hospitals"),
             started.elapsed().as_secs_f64()
@@ -257,4 +268,19 @@ fn summary(file: &SynthFile, generator: &Generator, options: &Fit, started: Inst
         lines.push("         its rows may hold what is true of single patients".into());
     }
     lines.join("\n")
+}
+
+/// What the sums were about.
+fn made_of(generator: &Generator) -> String {
+    if let Some(network) = generator.network() {
+        let weights = numbers::counted(network.weights.len() as u64, "weight", "weights");
+        return format!("a network of {weights}");
+    }
+    let levels: usize = generator.domain.sizes().iter().sum();
+    let tables = generator.measured.iter().filter(|table| table.attributes.len() > 1).count();
+    format!(
+        "{} and {} of several",
+        numbers::counted(levels as u64, "level of single columns", "levels of single columns"),
+        numbers::counted(tables as u64, "table", "tables")
+    )
 }

@@ -11,7 +11,10 @@ use crate::cli::train::can_be_written;
 use crate::model_file::whole;
 use crate::report::{Floors, synthetic};
 use crate::stats::Sites;
-use crate::synth::report::{Request, collect};
+use crate::synth::report::{FEWEST, Request, attack, collect};
+
+/// Refits beyond which an attack would find no more.
+const MOST_REFITS: u32 = 10_000;
 
 /// Options of `haima synth report`.
 #[derive(Debug, Args)]
@@ -45,21 +48,33 @@ pub(in crate::cli) struct Report {
     /// A difference in the C-index that was agreed to be small.
     #[arg(long, value_name = "X")]
     tolerance: Option<f64>,
+    /// Guess who was in the data: an attack by so many further fits, 20 to 10,000, which takes as long
+    /// as these do, and half as long again under noise; 0 for none.
+    #[arg(long, value_name = "REFITS", default_value_t = 0, value_parser = refits)]
+    attack: u32,
     /// Fewest hospitals in a sum.
     #[arg(long, value_name = "N", default_value_t = 3)]
     min_sites: u32,
     /// A hospital with fewer complete rows is left out.
     #[arg(long, value_name = "N", default_value_t = 10)]
     min_local_rows: u64,
-    /// The page shows no count of real patients below this (a rule of display; the JSON has all).
+    /// Page and JSON show no count of real patients below this (a rule of display).
     #[arg(long, value_name = "N", default_value_t = 5)]
     min_cell: u64,
     /// Where the page is written.
     #[arg(long, value_name = "HTML", required_unless_present = "json")]
     out: Option<PathBuf>,
-    /// Print one JSON object: all that the page shows.
+    /// Print one JSON object: all that the page shows, nothing that it hides.
     #[arg(long)]
     json: bool,
+}
+
+/// Refits of an attack, or 0.
+fn refits(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(refits) if refits == 0 || (FEWEST..=MOST_REFITS).contains(&refits) => Ok(refits),
+        _ => Err(format!("give {FEWEST} to {MOST_REFITS} fits, or 0 for no attack")),
+    }
 }
 
 /// Compares and writes the page.
@@ -87,7 +102,14 @@ pub(super) fn run(options: &Report) -> Result<(), Error> {
     eprintln!(
         "simulation: plain sums in one process; the real side is exact: no differential privacy"
     );
-    let report = collect(&request)?;
+    let mut report = collect(&request)?;
+    if options.attack > 0 {
+        match attack(&request, options.attack, &tell) {
+            Ok(found) => report.membership = Some(found),
+            // The page stands without it.
+            Err(error) => report.warnings.push(format!("No attack on membership: {error}")),
+        }
+    }
     for warning in &report.warnings {
         eprintln!("note: {warning}");
     }
@@ -99,4 +121,11 @@ pub(super) fn run(options: &Report) -> Result<(), Error> {
         println!("{}", json!(report));
     }
     Ok(())
+}
+
+/// How far an attack is, ten times or so.
+fn tell(done: u32, all: u32) {
+    if done == all || done.is_multiple_of(all.div_ceil(10)) {
+        eprintln!("attack: {done} of {all} generators");
+    }
 }

@@ -119,7 +119,7 @@ impl Pairs {
                 });
                 // Another event than a flag has no validation.
                 if columns.cause.is_none() {
-                    match utility(&columns, question, real, &synthetic) {
+                    match utility(&columns, question, real, &synthetic, request.floors.min_cell) {
                         Ok(found) => {
                             let tolerance = request.tolerance;
                             self.utility.push(Utility { outcome: name, tolerance, ..found });
@@ -199,6 +199,7 @@ fn utility(
     question: &Question<'_>,
     real: &Real<'_>,
     synthetic: &Fit,
+    min_cell: u64,
 ) -> Result<Utility, Error> {
     let held_out = |held: bool| {
         let split = question.split.as_ref();
@@ -233,7 +234,7 @@ fn utility(
         higher_is_better: true,
         judged_on: format!(
             "{} of {}, {whom}",
-            numbers::counted(patients, "patient", "patients"),
+            numbers::counted_cell(patients, min_cell, "patient", "patients"),
             numbers::counted(real.hospitals(), "hospital", "hospitals")
         ),
         class: Class::Exact,

@@ -1,14 +1,22 @@
-use haima_fl_core::synth::core::Order;
-use haima_fl_core::synth::rounds::Family;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use haima_fl_core::synth::core::{Attribute, Order};
+use haima_fl_core::synth::rounds::{Family, Method};
 
 use super::*;
 
 /// Two columns of three levels that agree, and a last patient who is the only one in whom they differ.
 fn world() -> World {
-    let attribute = || Attribute { levels: 3, order: Order::Nominal };
     let mut rows: Vec<Vec<u16>> = (0..60_u16).map(|i| vec![i % 3, i % 3, i % 2]).collect();
     rows.push(vec![0, 2, 1]);
-    World { attributes: vec![attribute(), attribute(), attribute()], impossible: Vec::new(), rows }
+    World { sizes: vec![3; 3], rows }
+}
+
+/// Rounds of trees over its columns.
+fn trees(noised: bool) -> Rounds {
+    let attributes = vec![Attribute { levels: 3, order: Order::Nominal }; 3];
+    Rounds::start(attributes, Vec::new(), Method::new(Family::Mst, noised), Caps::new(noised))
+        .unwrap()
 }
 
 /// By hand: of three members' shares of the others below them 1, 5/6, 1 and the like for the others.
@@ -69,14 +77,59 @@ fn power_and_limit_are_those_of_the_normal_distribution() {
 #[test]
 fn the_attack_finds_the_target_without_noise_and_not_under_it() {
     let world = world();
-    let attack = |method: Method, s: Option<u64>| {
-        let attacked = Attacked { method, s, experiment: 0 };
-        world.attack(60, &attacked, 80).unwrap()
+    let attack = |start: &Rounds, s: Option<u64>| {
+        let done = AtomicU32::new(0);
+        let attacked = Attacked { start, s, seed: 0, pairs: true };
+        let count = || {
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        let scores = world.attack(60, &attacked, 80, &count).unwrap();
+        assert_eq!(done.into_inner(), 80, "each refit is told of once");
+        scores
     };
-    let open = attack(Method::new(Family::Mst, false), None);
+    let open = attack(&trees(false), None);
     assert!(open.by_density().unwrap().auc > 0.9, "{open:?}");
     assert!(open.by_pairs().unwrap().auc > 0.9, "{open:?}");
-    let closed = attack(Method::new(Family::Mst, true), Some(6 << Ask::FRAC_BITS));
+    let closed = attack(&trees(true), Some(6 << Ask::FRAC_BITS));
     let (low, high) = closed.by_density().unwrap().interval();
     assert!(low < 0.5 && high < 0.75, "{low} to {high}");
+}
+
+#[test]
+fn a_seed_is_an_experiment_and_pairs_are_scored_where_they_are_asked_for() {
+    let (world, start) = (world(), trees(true));
+    let area = |seed: u64| {
+        let attacked = Attacked { start: &start, s: Some(2 << Ask::FRAC_BITS), seed, pairs: false };
+        let scores = world.attack(60, &attacked, 40, &|| ()).unwrap();
+        assert_eq!(scores.by_pairs(), None);
+        scores.by_density().unwrap()
+    };
+    assert_eq!(area(1), area(1));
+    assert_ne!(area(1), area(2));
+}
+
+#[test]
+fn a_refit_begins_as_the_task_does_and_a_control_is_the_same_without_noise() {
+    let table = |text: &str| text.parse::<toml::Table>().unwrap();
+    let schema = Schema::from_toml(&table(
+        "one_row_per_patient = true\n\
+         column = [{ name = \"a\", kind = \"flag\" }, { name = \"b\", kind = \"flag\" }]",
+    ))
+    .unwrap();
+    let params = table(
+        "method = \"mst\"\nrelease = \"noised\"\nrounds = 5\nfocus = [\"b\"]\n\
+         cohort = { include = [\"a = 1\"] }",
+    );
+    let start = |params: &toml::Table| task(params, &schema).unwrap().rounds_at_start();
+    let attributes = || vec![Attribute { levels: 2, order: Order::Nominal }; 2];
+    let by_hand = |noised: bool| {
+        let method = Method { rounds: 5, ..Method::new(Family::Mst, noised) };
+        let caps = Caps { model_cells: 16_384, ..Caps::new(noised) };
+        Rounds::start(attributes(), Vec::new(), method, caps).unwrap().focused(vec![1])
+    };
+    assert_eq!(start(&params), by_hand(true));
+    assert_eq!(start(&without_noise(&params)), by_hand(false));
+    // What is named stays.
+    let named = table("model_cells = 500\nrelease = \"noised\"");
+    assert_eq!(without_noise(&named)["model_cells"].as_integer(), Some(500));
 }

@@ -14,20 +14,25 @@
 //! in the cohort. Under a Gaussian mechanism of mu = sqrt(T) D / s no attack's area passes
 //! Phi(mu / sqrt 2) (Dong, Roth and Su, *JRSS B* 2022), which is given beside the figures.
 //!
-//! Patients are drawn and noise is simulated from public seeds; a run protects nobody.
+//! A refit begins as the task itself would begin with the same parameters ([`task`]). Patients are
+//! drawn and noise is simulated from public seeds; a run protects nobody.
 
 use std::collections::BTreeMap;
 
 use haima_dp::gauss::DiscreteGaussian;
 use haima_dp::noise::{NoiseRng, noise_stream};
+use haima_fl_core::registry::Finished;
+use haima_fl_core::results::validation::Share;
+use haima_fl_core::schema::Schema;
+use haima_fl_core::selection;
 use haima_fl_core::stat::{Z_975, normal_two_sided};
+use haima_fl_core::synth::core;
 use haima_fl_core::synth::core::ask::Ask;
 use haima_fl_core::synth::core::graph::GraphModel;
-use haima_fl_core::synth::core::{Attribute, Impossible};
-use haima_fl_core::synth::rounds::{Caps, Method, Progress, Rounds};
+use haima_fl_core::synth::rounds::{Caps, Progress, Rounds};
+use haima_fl_core::tasks::synthesize::Synthesize;
 use rand::Rng as _;
 
-use super::columns::fault;
 use crate::Error;
 
 /// R's `qnorm(0.8)`.
@@ -37,25 +42,29 @@ const Z_80: f64 = 0.841_621_233_572_914_2;
 const RAREST: f64 = 1e-6;
 
 /// Patients as levels of a public domain, of whom one is the target.
-pub(super) struct World {
-    pub(super) attributes: Vec<Attribute>,
-    pub(super) impossible: Vec<Impossible>,
+pub(crate) struct World {
+    /// Levels of each attribute.
+    pub(crate) sizes: Vec<usize>,
     /// `[patients, attributes]`
-    pub(super) rows: Vec<Vec<u16>>,
+    pub(crate) rows: Vec<Vec<u16>>,
 }
 
-/// A generator under attack: how it is fitted, and the scale of one node's noise, in grid steps.
+/// A generator under attack.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Attacked {
-    pub(super) method: Method,
-    pub(super) s: Option<u64>,
-    /// Tells the draws of one experiment from those of another.
-    pub(super) experiment: u8,
+pub(crate) struct Attacked<'a> {
+    /// How it is fitted: its rounds before their first sum.
+    pub(crate) start: &'a Rounds,
+    /// Scale of the noise that the attacker cannot take off, in grid steps; `None` without noise.
+    pub(crate) s: Option<u64>,
+    /// Tells the draws of one experiment from those of another. Public.
+    pub(crate) seed: u64,
+    /// Whether pairs of levels are scored, too.
+    pub(crate) pairs: bool,
 }
 
 /// What the refits scored: those with the target, and those without.
 #[derive(Debug)]
-pub(super) struct Scores {
+pub(crate) struct Scores {
     members: Vec<Evidence>,
     others: Vec<Evidence>,
 }
@@ -65,61 +74,85 @@ pub(super) struct Scores {
 struct Evidence {
     /// Log density of all its levels; minus infinity where the model excludes it.
     density: f64,
-    /// Mean log probability of its pairs of levels.
-    pairs: f64,
+    /// Mean log probability of its pairs of levels, where it was asked for.
+    pairs: Option<f64>,
 }
 
 /// An area under the ROC curve with its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Area {
-    pub(super) auc: f64,
-    pub(super) se: f64,
+pub(crate) struct Area {
+    pub(crate) auc: f64,
+    pub(crate) se: f64,
+}
+
+/// The task that fits a generator of these parameters.
+///
+/// # Errors
+/// When a parameter or a column cannot be used.
+pub(crate) fn task(params: &toml::Table, schema: &Schema) -> Result<Synthesize, Error> {
+    let mut own = params.clone();
+    // Which patients it is about is no parameter of the task's own.
+    own.remove(selection::KEY);
+    Ok(Synthesize::new(&own, schema, &Finished::new())?)
+}
+
+/// Parameters of the same generator without noise, of a noised one's size where none is named: larger
+/// tables would take most of an attack's time, and a control does not need them.
+pub(crate) fn without_noise(params: &toml::Table) -> toml::Table {
+    let mut open = params.clone();
+    open.insert("release".into(), "exact".into());
+    let cells = i64::try_from(Caps::new(true).model_cells).unwrap_or(i64::MAX);
+    open.entry("model_cells").or_insert(cells.into());
+    open
 }
 
 impl World {
     /// The patient whose pairs of levels fewest others have, by the sum of the logarithms of how many
     /// have each; the first of equals. `None` without patients.
-    pub(super) fn rarest(&self) -> Option<usize> {
-        let pairs = self.pairs();
-        let mut counts = BTreeMap::new();
-        for row in &self.rows {
-            for pair in &pairs {
-                *counts.entry((*pair, levels(row, *pair))).or_insert(0_u32) += 1;
+    pub(crate) fn rarest(&self) -> Option<usize> {
+        let mut commonness: Vec<f64> = vec![0.0; self.rows.len()];
+        for pair in self.pairs() {
+            let mut counts = BTreeMap::new();
+            for row in &self.rows {
+                *counts.entry(levels(row, pair)).or_insert(0_u32) += 1;
+            }
+            for (sum, row) in commonness.iter_mut().zip(&self.rows) {
+                *sum += counts.get(&levels(row, pair)).map_or(0.0, |count| f64::from(*count).ln());
             }
         }
-        let commonness = |row: &Vec<u16>| -> f64 {
-            let of = |pair: &(usize, usize)| counts.get(&(*pair, levels(row, *pair)));
-            pairs.iter().filter_map(of).map(|count| f64::from(*count).ln()).sum()
-        };
-        let rated = self.rows.iter().map(commonness).enumerate();
+        let rated = commonness.into_iter().enumerate();
         rated.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(row, _)| row)
     }
 
-    /// Scores of so many refits, every second one with the target.
+    /// Scores of so many refits, every second one with the target, on all cores; `done` is called after
+    /// each.
     ///
     /// # Errors
-    /// When a generator cannot be fitted.
-    pub(super) fn attack(
+    /// When a generator cannot be fitted, or there is no such target.
+    pub(crate) fn attack(
         &self,
         target: usize,
-        attacked: &Attacked,
+        attacked: &Attacked<'_>,
         refits: u32,
+        done: &(dyn Fn() + Sync),
     ) -> Result<Scores, Error> {
-        let row = self.rows.get(target).ok_or_else(|| fault("membership", "no such target"))?;
+        let row = self.rows.get(target).ok_or_else(|| fault("there is no such target"))?;
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
         let share = |worker: u32| -> Result<Vec<(u32, Evidence)>, Error> {
             // Each refit has a seed of its own, so who does which changes nothing.
             let own = (worker..refits).step_by(workers as usize);
             own.map(|refit| {
                 let model = self.refit(target, attacked, refit)?;
-                Ok((refit, self.evidence(&model, row)?))
+                let evidence = self.evidence(&model, row, attacked.pairs)?;
+                done();
+                Ok((refit, evidence))
             })
             .collect()
         };
         let shares = std::thread::scope(|scope| {
             let running: Vec<_> =
                 (0..workers).map(|worker| scope.spawn(move || share(worker))).collect();
-            let gone = || Err(fault("membership", "a refit's thread ended early"));
+            let gone = || Err(fault("a refit's thread ended early"));
             let joined = running.into_iter().map(|one| one.join().unwrap_or_else(|_| gone()));
             joined.collect::<Result<Vec<_>, Error>>()
         })?;
@@ -132,10 +165,15 @@ impl World {
     }
 
     /// A generator of a random half of the other patients, and of the target in every second refit.
-    fn refit(&self, target: usize, attacked: &Attacked, refit: u32) -> Result<GraphModel, Error> {
+    fn refit(
+        &self,
+        target: usize,
+        attacked: &Attacked<'_>,
+        refit: u32,
+    ) -> Result<GraphModel, Error> {
         let mut seed = [0; 32];
         seed[..4].copy_from_slice(&refit.to_le_bytes());
-        seed[31] = attacked.experiment;
+        seed[24..].copy_from_slice(&attacked.seed.to_be_bytes());
         let mut stream = noise_stream(&seed);
         let mut takes = |row: usize| match row == target {
             true => holds_target(refit),
@@ -145,73 +183,42 @@ impl World {
             .filter(|(row, _)| takes(*row))
             .map(|(_, levels)| levels.as_slice())
             .collect();
-        self.fit(&chosen, attacked, &mut stream)
+        fit(&chosen, attacked, &mut stream)
     }
 
-    /// The rounds of one generator, over sums that are added here.
-    fn fit(
-        &self,
-        rows: &[&[u16]],
-        attacked: &Attacked,
-        stream: &mut NoiseRng,
-    ) -> Result<GraphModel, Error> {
-        let cannot = |e: haima_fl_core::synth::core::Error| fault("synthesize", &e.to_string());
-        let gauss = attacked.s.map(DiscreteGaussian::new).transpose()?;
-        let step = 2f64.powi(-i32::from(Ask::FRAC_BITS));
-        let sd = attacked.s.map(|s| s as f64 * step);
-        let (attributes, impossible) = (self.attributes.clone(), self.impossible.clone());
-        let mut rounds = Rounds::start(
-            attributes,
-            impossible,
-            attacked.method,
-            Caps::new(attacked.method.noised),
-        )
-        .map_err(cannot)?;
-        loop {
-            let ask = rounds.next();
-            let mut sums = vec![0_i64; ask.len()];
-            for row in rows {
-                ask.contribution(row, &mut sums, Ask::FRAC_BITS);
-            }
-            if let Some(gauss) = &gauss {
-                sums.iter_mut().for_each(|sum| *sum += gauss.sample(stream));
-            }
-            let sums: Vec<f64> = sums.into_iter().map(|sum| sum as f64 * step).collect();
-            match rounds.absorb(&sums, sd).map_err(cannot)? {
-                Progress::Continue(next) => rounds = next,
-                Progress::Done(outcome) => return Ok(outcome.model),
-            }
-        }
-    }
-
-    fn evidence(&self, model: &GraphModel, row: &[u16]) -> Result<Evidence, Error> {
-        let cannot = |e: haima_fl_core::synth::core::Error| fault("synthesize", &e.to_string());
+    fn evidence(&self, model: &GraphModel, row: &[u16], pairs: bool) -> Result<Evidence, Error> {
         let only = |(attribute, level): (usize, &u16)| {
-            let levels = self.attributes.get(attribute).map_or(0, |one| one.levels);
+            let levels = self.sizes.get(attribute).copied().unwrap_or(0);
             let share = |other: usize| f64::from(u8::from(other == usize::from(*level)));
             (attribute, (0..levels).map(share).collect::<Vec<f64>>())
         };
         let alone: BTreeMap<usize, Vec<f64>> = row.iter().enumerate().map(only).collect();
         let density = match model.probability(&alone) {
             Ok(probability) => probability.ln(),
-            Err(haima_fl_core::synth::core::Error::NoSupport { .. }) => f64::NEG_INFINITY,
-            Err(error) => return Err(cannot(error)),
+            Err(core::Error::NoSupport { .. }) => f64::NEG_INFINITY,
+            Err(error) => return Err(cannot(&error)),
         };
+        let pairs = pairs.then(|| self.of_pairs(model, row)).transpose()?;
+        Ok(Evidence { density, pairs })
+    }
+
+    /// Mean log probability of a row's pairs of levels.
+    fn of_pairs(&self, model: &GraphModel, row: &[u16]) -> Result<f64, Error> {
         let pairs = self.pairs();
         let sets: Vec<Vec<usize>> = pairs.iter().map(|(left, right)| vec![*left, *right]).collect();
-        let tables = model.marginals(&sets).map_err(cannot)?;
+        let tables = model.marginals(&sets).map_err(|error| cannot(&error))?;
         let of_pair = |(pair, table): (&(usize, usize), &Vec<f64>)| {
-            let width = self.attributes.get(pair.1).map_or(0, |one| one.levels);
+            let width = self.sizes.get(pair.1).copied().unwrap_or(0);
             let (left, right) = levels(row, *pair);
             let cell = usize::from(left) * width + usize::from(right);
             table.get(cell).copied().unwrap_or(0.0).max(RAREST).ln()
         };
         let sum: f64 = pairs.iter().zip(&tables).map(of_pair).sum();
-        Ok(Evidence { density, pairs: sum / pairs.len().max(1) as f64 })
+        Ok(sum / pairs.len().max(1) as f64)
     }
 
     fn pairs(&self) -> Vec<(usize, usize)> {
-        let n = self.attributes.len();
+        let n = self.sizes.len();
         (0..n).flat_map(|left| (left + 1..n).map(move |right| (left, right))).collect()
     }
 }
@@ -226,20 +233,62 @@ fn holds_target(refit: u32) -> bool {
     refit.is_multiple_of(2)
 }
 
+/// The rounds of one generator, over sums that are added here.
+fn fit(
+    rows: &[&[u16]],
+    attacked: &Attacked<'_>,
+    stream: &mut NoiseRng,
+) -> Result<GraphModel, Error> {
+    let gauss = attacked.s.map(DiscreteGaussian::new).transpose()?;
+    let step = 2f64.powi(-i32::from(Ask::FRAC_BITS));
+    let sd = attacked.s.map(|s| s as f64 * step);
+    let mut rounds = attacked.start.clone();
+    loop {
+        let ask = rounds.next();
+        let mut sums = vec![0_i64; ask.len()];
+        for row in rows {
+            ask.contribution(row, &mut sums, Ask::FRAC_BITS);
+        }
+        if let Some(gauss) = &gauss {
+            sums.iter_mut().for_each(|sum| *sum += gauss.sample(stream));
+        }
+        let sums: Vec<f64> = sums.into_iter().map(|sum| sum as f64 * step).collect();
+        match rounds.absorb(&sums, sd).map_err(|error| cannot(&error))? {
+            Progress::Continue(next) => rounds = next,
+            Progress::Done(outcome) => return Ok(outcome.model),
+        }
+    }
+}
+
+fn fault(problem: &str) -> Error {
+    Error::Config { file: "the membership attack".into(), problem: problem.into() }
+}
+
+/// Why a refit has no model. How many patients there are is not said: it is a figure of patients.
+fn cannot(error: &core::Error) -> Error {
+    match error {
+        core::Error::TooFew { .. } => {
+            fault("half of the patients are too few for a generator of this kind")
+        }
+        error => fault(&error.to_string()),
+    }
+}
+
 impl Scores {
     /// The area by the log density of the target.
-    pub(super) fn by_density(&self) -> Option<Area> {
-        self.area(|evidence| evidence.density)
+    pub(crate) fn by_density(&self) -> Option<Area> {
+        self.area(|evidence| Some(evidence.density))
     }
 
-    /// The area by the mean log probability of the target's pairs of levels.
-    pub(super) fn by_pairs(&self) -> Option<Area> {
+    /// The area by the mean log probability of the target's pairs of levels; `None` where these were not
+    /// asked for.
+    pub(crate) fn by_pairs(&self) -> Option<Area> {
         self.area(|evidence| evidence.pairs)
     }
 
-    fn area(&self, score: fn(&Evidence) -> f64) -> Option<Area> {
-        let of = |all: &[Evidence]| all.iter().map(score).collect::<Vec<f64>>();
-        Area::of(&of(&self.members), &of(&self.others))
+    fn area(&self, score: fn(&Evidence) -> Option<f64>) -> Option<Area> {
+        let of = |all: &[Evidence]| all.iter().map(score).collect::<Option<Vec<f64>>>();
+        Area::of(&of(&self.members)?, &of(&self.others)?)
     }
 }
 
@@ -247,7 +296,7 @@ impl Area {
     /// The area and its standard error after DeLong, DeLong and Clarke-Pearson (*Biometrics* 1988):
     /// the variance of each score's share of the other side that it is above. `None` with fewer than
     /// two scores on a side, or with one that is no number.
-    pub(super) fn of(members: &[f64], others: &[f64]) -> Option<Self> {
+    pub(crate) fn of(members: &[f64], others: &[f64]) -> Option<Self> {
         if members.len() < 2 || others.len() < 2 {
             return None;
         }
@@ -264,28 +313,37 @@ impl Area {
             .iter()
             .map(|b| mean(members.iter().map(|a| above(*a, *b)).sum(), members))
             .collect();
-        let ((auc, sd), (_, other_sd)) =
-            (super::holdout::spread(&of_members), super::holdout::spread(&of_others));
-        let variance = sd * sd / members.len() as f64 + other_sd * other_sd / others.len() as f64;
-        Some(Self { auc, se: variance.sqrt() })
+        let auc = mean(of_members.iter().sum(), members);
+        // Both means are the area.
+        let variance = |shares: &[f64]| {
+            let squares: f64 = shares.iter().map(|share| (share - auc) * (share - auc)).sum();
+            squares / (shares.len() as f64 - 1.0) / shares.len() as f64
+        };
+        Some(Self { auc, se: (variance(&of_members) + variance(&of_others)).sqrt() })
     }
 
     /// Ends of the 95 % interval.
-    pub(super) fn interval(self) -> (f64, f64) {
+    pub(crate) fn interval(self) -> (f64, f64) {
         let half = Z_975 * self.se;
         ((self.auc - half).max(0.0), (self.auc + half).min(1.0))
     }
 
+    /// The area as a report has it.
+    pub(crate) fn share(self) -> Share {
+        let (low, high) = self.interval();
+        Share { value: self.auc, se: Some(self.se), lo: Some(low), hi: Some(high) }
+    }
+
     /// The smallest area that so many refits, half of them with the target, tell from 0.5 in four
     /// experiments of five, at two-sided 5 %: by the variance of an area of 0.5 (Mann and Whitney).
-    pub(super) fn least_told(refits: u32) -> f64 {
+    pub(crate) fn least_told(refits: u32) -> f64 {
         let (n, half) = (f64::from(refits), f64::from(refits) / 2.0);
         0.5 + (Z_975 + Z_80) * ((n + 1.0) / (12.0 * half * half)).sqrt()
     }
 
     /// What no attack's area passes where `sums` sums of sensitivity D have Gaussian noise of scale `s`
     /// (both in grid steps): that of the best test between N(0, 1) and N(mu, 1).
-    pub(super) fn limit(sums: u32, sensitivity: u64, s: u64) -> f64 {
+    pub(crate) fn limit(sums: u32, sensitivity: u64, s: u64) -> f64 {
         let mu = f64::from(sums).sqrt() * sensitivity as f64 / s as f64;
         1.0 - normal_two_sided(mu / std::f64::consts::SQRT_2) / 2.0
     }
