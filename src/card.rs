@@ -1,10 +1,11 @@
 //! The model card: what a model is, for whom, from whose patients, at what price, from which numbers
 //! and how well it does (Mitchell et al., "Model cards for model reporting", FAT* 2019), as Markdown
-//! and as JSON (`haima.card/1`).
+//! and as JSON (`haima.card/1`). That of a generator of virtual patients is in `generator`.
 //!
 //! Nothing on it is computed from patients here: it says again what the model file holds. Texts of
 //! the file are cut and put on one line, so that a stranger's file cannot write the page.
 
+mod generator;
 mod inputs;
 mod model;
 mod outcome;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::model_file::{Guarantee, Metric, ModelFile, Provenance, metrics};
 use crate::report::numbers;
+pub use generator::{Draws, GeneratorCard, Made};
 pub use model::Model;
 use outcome::Style;
 pub use outcome::{Column, Outcome};
@@ -37,6 +39,9 @@ const EXACT: &str = "exact: no differential privacy";
 /// What comes before a simulation's promise.
 const SIMULATED: &str = "simulated: protects nobody from whoever ran it; a study with this noise \
                          would promise: ";
+/// How figures come onto a card that has none.
+const NOT_EVALUATED: &str =
+    "Not evaluated. `haima evaluate MODEL --data FILE --card` adds figures here.";
 /// Rows of a table; the JSON has all.
 const MOST_ROWS: usize = 200;
 
@@ -125,7 +130,7 @@ impl Card {
         bullets(to, "Intended use", &self.intended_use)?;
         data(to, provenance, self.subject.as_deref())?;
         privacy(to, &provenance.privacy)?;
-        metrics(to, provenance)?;
+        metrics(to, provenance, NOT_EVALUATED)?;
         figures(to, provenance)?;
         bullets(to, "Limitations", &self.limitations)?;
         writeln!(to, "\nMade by {}.", line(&self.made_by))
@@ -255,11 +260,10 @@ fn rounded_up(epsilon: f64) -> String {
     }
 }
 
-fn metrics(to: &mut String, provenance: &Provenance) -> std::fmt::Result {
+fn metrics(to: &mut String, provenance: &Provenance, without: &str) -> std::fmt::Result {
     writeln!(to, "\n## How well it does\n")?;
     if provenance.metrics.is_empty() {
-        let how = "Not evaluated. `haima evaluate MODEL --data FILE --card` adds figures here.";
-        writeln!(to, "{how}")?;
+        writeln!(to, "{without}")?;
     } else {
         table(to, &provenance.metrics)?;
     }
@@ -339,13 +343,7 @@ fn limitations(
         ),
         Guarantee::Dp { .. } => {}
     }
-    if matches!(provenance.privacy, Guarantee::Dp { .. }) && !provenance.metrics.is_empty() {
-        limits.push(
-            "Figures under \"How well it does\" that come from exact sums stand outside of the privacy \
-             above; those from noised sums have a charge of their own."
-                .to_owned(),
-        );
-    }
+    limits.extend(judged_outside(provenance).map(str::to_owned));
     if matches!(provenance.privacy, Guarantee::Dp { .. }) && network.uncharged_figures {
         limits.push(
             "It was openly allowed figures that were released without noise (`uncharged_figures`): \
@@ -358,10 +356,23 @@ fn limitations(
             "This is the common model: the hospitals' own models are not in the file.".to_owned(),
         );
     }
-    if provenance.data.schema_inferred {
-        limits.push("Its ranges come from the patients themselves, without a charge.".to_owned());
-    }
+    limits.extend(inferred(provenance).map(str::to_owned));
     limits
+}
+
+/// What the promise does not cover of the figures that judge a model.
+fn judged_outside(provenance: &Provenance) -> Option<&'static str> {
+    let promised = matches!(provenance.privacy, Guarantee::Dp { .. });
+    (promised && !provenance.metrics.is_empty()).then_some(
+        "Figures under \"How well it does\" that come from exact sums stand outside of the privacy \
+         above; those from noised sums have a charge of their own.",
+    )
+}
+
+/// Ranges that were taken from patients.
+fn inferred(provenance: &Provenance) -> Option<&'static str> {
+    let inferred = provenance.data.schema_inferred;
+    inferred.then_some("Its ranges come from the patients themselves, without a charge.")
 }
 
 /// What hospitals may have lied about, by how the sums were made.

@@ -50,7 +50,6 @@ pub mod site;
 #[cfg(feature = "demo")]
 pub mod stats;
 pub mod sum;
-#[cfg(feature = "cli")]
 pub mod synth;
 #[cfg(any(feature = "cli", feature = "demo"))]
 mod text;

@@ -1,5 +1,6 @@
-//! A study over real processes leaves a file for each model that it trained: one that every command
-//! takes, whose card says what the manifest, the record and the coordinator's log say.
+//! A study over real processes leaves a file for each model that it trained, and for each generator of
+//! virtual patients: one that every command takes, whose card says what the manifest, the record and the
+//! coordinator's log say.
 
 mod common;
 
@@ -7,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use common::{BMT, Running, Setup, program, repository, task};
-use haima::model_file::ModelFile;
+use haima::model_file::{Guarantee, ModelFile};
+use haima::synth::file::SynthFile;
 use serde_json::Value;
 
 const LOGISTIC: &str = "model = { name = \"logistic\", columns = [\"patient_age\", \"fab_4_5_aml\"], \
@@ -15,13 +17,24 @@ const LOGISTIC: &str = "model = { name = \"logistic\", columns = [\"patient_age\
 const HEADS: &str = "model = { name = \"mlp\", columns = [\"patient_age\"], hidden = [2], \
                      outcome = \"dfs_event\" }\nstrategy = { name = \"fedper\" }\nseed = 1\nsteps = 2\n";
 
-/// A private training with what judges it, an exact one, and one whose heads stay at the hospitals.
+const GENERATOR: &str = "method = \"mst\"\nrounds = 3\nrelease = \"noised\"\n\
+                         columns = [\"patient_age\", \"patient_male\"]\nbins = { patient_age = 4 }\n\
+                         survival = [{ time = \"dfs_days\", event = \"dfs_event\", cuts = 3 }]";
+
+/// A private training with what judges it, an exact one, one whose heads stay at the hospitals, and a
+/// private generator with what judges it.
 fn study() -> Setup {
-    let private = task("network", "train", 3, &format!("{LOGISTIC}holdout = 0.3"))
-        .replace("[task.params]", "privacy = { epsilon = 2.0, delta = 1e-5 }\n[task.params]");
+    let private = |task: String, epsilon: f64| {
+        let privacy = format!("privacy = {{ epsilon = {epsilon:?}, delta = 1e-5 }}");
+        task.replace("[task.params]", &format!("{privacy}\n[task.params]"))
+    };
+    let network = task("network", "train", 3, &format!("{LOGISTIC}holdout = 0.3"));
     let study = [
         BMT.to_owned(),
-        private,
+        private(network, 2.0),
+        // So little noise that 137 patients leave a generator in every run.
+        private(task("virtual", "synthesize", 3, GENERATOR), 50.0),
+        task("like", "fidelity", 1, "of = \"virtual\"\nrows = 100\nseed = 1\nc2st = false"),
         task("exact", "train", 3, LOGISTIC),
         task("heads", "train", 2, HEADS),
         task("check", "validate", 25, "model = \"network\"\noutcome = \"dfs_event\"\nbins = 16"),
@@ -32,15 +45,28 @@ fn study() -> Setup {
             "model = \"network\"\ntime = \"dfs_days\"\nevent = \"dfs_event\"\nsubset = \"all\"",
         ),
     ];
-    Setup::new(&study.concat(), "data/bmt_klein.csv")
+    let mut setup = Setup::new(&study.concat(), "data/bmt_klein.csv");
+    setup.policy.epsilon = 100.0;
+    setup
+}
+
+fn output(arguments: &[&str]) -> std::process::Output {
+    let mut command = Command::new(program());
+    command.current_dir(repository(".")).args(arguments).output().unwrap()
 }
 
 /// Standard output of a command that succeeds.
 fn haima(arguments: &[&str]) -> String {
-    let mut command = Command::new(program());
-    let output = command.current_dir(repository(".")).args(arguments).output().unwrap();
+    let output = output(arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a command says that does not succeed.
+fn refusal(arguments: &[&str]) -> String {
+    let output = output(arguments);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?} was done");
+    String::from_utf8(output.stderr).unwrap()
 }
 
 fn text(path: &Path) -> &str {
@@ -104,4 +130,51 @@ fn a_study_leaves_its_models_as_files_with_their_cards() {
     let found = haima(&["predict", text(&file("exact")), "--data", data, "--json"]);
     let found: Value = found.parse().unwrap();
     assert_eq!(found["rows"].as_array().unwrap().len(), 137);
+
+    its_generator_is_a_file_from_which_rows_are_drawn(
+        &running,
+        &results["virtual"],
+        &results["like"],
+    );
+}
+
+fn its_generator_is_a_file_from_which_rows_are_drawn(
+    running: &Running,
+    made: &Value,
+    judged: &Value,
+) {
+    let path = coordinator(running, "out/models/virtual.haima");
+    let (file, digest) = SynthFile::read(&path).unwrap();
+    assert_eq!((&file.generator, file.study.as_str()), (made, "bmt-test"));
+    let noise = running.network.manifest.task("virtual").unwrap().noise.unwrap();
+    let Guarantee::Dp { epsilon, noise: own, simulated, .. } = &file.provenance.privacy else {
+        panic!("it is private")
+    };
+    assert!((45.0..=50.0).contains(epsilon) && !simulated, "{epsilon}");
+    assert_eq!((own.s, own.attempts), (noise.s, 7));
+    let metrics = &file.provenance.metrics;
+    assert_eq!(metrics[0].name, "mean total variation, tables of 1 column");
+    assert_eq!(judged["workload"][0]["tv"], metrics[0].value);
+
+    let page = haima(&["card", text(&path)]);
+    for part in ["# Generator card: bmt-test", &digest, "- against all nodes but one", "task like"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let data = ["--data", "data/bmt_klein.csv"];
+    let evaluate = ["evaluate", text(&path), "--site", "hospital"];
+    for command in [&["predict", text(&path)][..], &evaluate] {
+        let said = refusal(&[command, &data].concat());
+        assert!(said.contains("is a generator of virtual patients"), "{said}");
+        assert!(said.contains("haima synth sample"), "{said}");
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let rows = folder.path().join("virtual.csv");
+    let asked = ["--rows", "20", "--seed", "1", "--out", text(&rows)];
+    haima(&[&["synth", "sample", text(&path)][..], &asked].concat());
+    assert_eq!(std::fs::read_to_string(&rows).unwrap().lines().count(), 21);
+    let network = coordinator(running, "out/models/network.haima");
+    let said = refusal(&[&["synth", "sample", text(&network)][..], &asked].concat());
+    assert!(said.contains("is a trained model"), "{said}");
 }

@@ -217,7 +217,6 @@ fn the_page_is_self_contained_and_draws_all_that_there_is() {
         "zero-concentrated differential privacy",
         "Tables of",
         "Distance of each table of two columns",
-        "Where the fit is worst",
         "Cramér’s V",
         "Told apart by trees (AUC)",
         "follow-up ended by dead",
@@ -236,6 +235,10 @@ fn the_page_is_self_contained_and_draws_all_that_there_is() {
     ] {
         assert!(page.contains(expected), "{expected}");
     }
+    // A list of which nothing may be shown is not there.
+    let worst = "Where the fit is worst";
+    let open = SyntheticReport { min_cell: 1, ..report.clone() };
+    assert!(!page.contains(worst) && render(&open).contains(worst));
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("synthetic");
     let path = write(&dir, &report).unwrap();
     let json = fs::read_to_string(path.with_file_name("report.json")).unwrap();
@@ -295,6 +298,19 @@ fn what_is_not_there_has_no_section() {
     assert!(!page.contains("outside the guarantee"));
 }
 
+/// So many of 180 patients are copies; the others are close.
+fn copied(report: &mut SyntheticReport, copies: f64) {
+    let training = &mut report.fidelity.as_mut().unwrap().nearest.training;
+    training.copies = copies;
+    training.distances.fill(0.0);
+    (training.distances[0], training.distances[1]) = (copies, 180.0 - copies);
+}
+
+/// A report as it is written.
+fn as_json(report: &SyntheticReport) -> serde_json::Value {
+    serde_json::to_value(report).unwrap()
+}
+
 #[test]
 fn few_real_patients_have_no_bar_and_no_count() {
     let bars = |page: &str| page.matches("real not shown").count();
@@ -313,7 +329,7 @@ fn few_real_patients_have_no_bar_and_no_count() {
     report.min_cell = 5;
     for (copies, shown) in [(3.0, "&lt;5 of 180"), (177.0, "≥5 of 180"), (90.0, "90 (50%) of 180")]
     {
-        report.fidelity.as_mut().unwrap().nearest.training.copies = copies;
+        copied(&mut report, copies);
         let expected = format!("{shown} among patients it was made from");
         assert!(render(&report).contains(&expected), "{expected}");
     }
@@ -321,6 +337,41 @@ fn few_real_patients_have_no_bar_and_no_count() {
 
 #[test]
 fn a_column_with_a_hidden_level_has_no_number_that_gives_it_away() {
+    let mut report = with_a_secret();
+    report.fidelity.as_mut().unwrap().columns[1].tv = 54_321.0;
+    let (page, found) = (render(&report), as_json(&report));
+    assert!(!page.contains("98765") && page.contains("54321.000"));
+    assert!(page.contains("flag: –, by chance –") && page.contains("A dash stands for"));
+    assert!(!found.to_string().contains("98765"), "{found}");
+    let flag = &found["fidelity"]["columns"][2];
+    assert_eq!((&flag["real"], &flag["tv"], &flag["ks"]), (&json!([null, null]), &NULL, &NULL));
+    let pairs = found["fidelity"]["pairs"].as_array().unwrap();
+    for pair in pairs.iter().filter(|pair| pair["a"] == "flag" || pair["b"] == "flag") {
+        assert_eq!((&pair["tv"], &pair["association"]), (&NULL, &json!([null, 0.5])), "{pair}");
+    }
+    assert!(pairs.iter().any(|pair| pair["tv"].is_f64()), "{pairs:?}");
+    assert_eq!(found["fidelity"]["workload"][0]["tv"], NULL);
+    // The card at the top has the mean of the last order.
+    let orders = report.fidelity.as_ref().unwrap().workload.clone();
+    report.fidelity.as_mut().unwrap().workload.truncate(1);
+    let page = render(&report);
+    assert!(!page.contains("98765") && !page.contains("Distance from real patients"));
+
+    // Without a hidden level, or under noise, all stand there.
+    report.fidelity.as_mut().unwrap().workload = orders;
+    let open = SyntheticReport { min_cell: 0, ..report.clone() };
+    report.fidelity.as_mut().unwrap().noise = Some(1.0);
+    for report in [open, report] {
+        let page = render(&report);
+        assert!(page.contains("98765.432") && !page.contains("A dash stands for"));
+        assert!(as_json(&report).to_string().contains("98765.4321"));
+    }
+}
+
+const NULL: serde_json::Value = serde_json::Value::Null;
+
+/// A report whose flag has a small level, and distances that would give it away.
+fn with_a_secret() -> SyntheticReport {
     const SECRET: f64 = 98_765.432_1;
     let mut report = example();
     let found = report.fidelity.as_mut().unwrap();
@@ -342,23 +393,89 @@ fn a_column_with_a_hidden_level_has_no_number_that_gives_it_away() {
     }
     // One column of four is hidden: a mean would give its distance by subtraction.
     (found.workload[0].tv, found.workload[0].chance) = (SECRET, SECRET);
-    found.columns[1].tv = 54_321.0;
-    let page = render(&report);
-    assert!(!page.contains("98765") && page.contains("54321.000"));
-    assert!(page.contains("flag: –, by chance –") && page.contains("A dash stands for"));
-    // The card at the top has the mean of the last order.
-    let orders = report.fidelity.as_ref().unwrap().workload.clone();
-    report.fidelity.as_mut().unwrap().workload.truncate(1);
-    let page = render(&report);
-    assert!(!page.contains("98765") && !page.contains("Distance from real patients"));
+    report
+}
 
-    // Without a hidden level, or under noise, all stand there.
-    report.fidelity.as_mut().unwrap().workload = orders;
-    let open = SyntheticReport { min_cell: 0, ..report.clone() };
-    report.fidelity.as_mut().unwrap().noise = Some(1.0);
-    for page in [render(&open), render(&report)] {
-        assert!(page.contains("98765.432") && !page.contains("A dash stands for"));
+#[test]
+fn page_and_json_hide_the_same() {
+    let mut report = with_a_secret();
+    report.provenance.data.patients = Some(3);
+    copied(&mut report, 3.0);
+    report.survival.push(SurvivalPair { real: few_women(), ..report.survival[0].clone() });
+    let page = render(&report);
+    let found = as_json(&report);
+    let read: SyntheticReport = serde_json::from_value(found.clone()).unwrap();
+    assert_eq!(render(&read), page, "the page needs nothing that the JSON lacks");
+    assert_eq!(as_json(&read), found, "what is hidden once stays as it is");
+
+    assert_eq!(found["provenance"]["data"]["patients"], NULL);
+    let training = &found["fidelity"]["nearest"]["training"];
+    assert_eq!((&training["copies"], &training["distances"][0]), (&NULL, &json!(0.0)));
+    for (at, curves) in [(0, 1), (1, 0)] {
+        let real = &found["survival"][at]["real"];
+        assert_eq!(real["curves"].as_array().unwrap().len(), curves);
+        for curve in real["curves"].as_array().unwrap() {
+            let at_risk = curve["n_risk"].as_array().unwrap().last().unwrap();
+            assert!(at_risk.as_u64().unwrap() >= 5, "{at_risk}");
+        }
     }
+    assert!(
+        page.contains("No group has enough real patients and events"),
+        "one of two groups is small"
+    );
+    // All of them are few.
+    report.fidelity.as_mut().unwrap().n = 3.0;
+    assert_eq!(as_json(&report)["fidelity"]["n"], NULL);
+    assert!(render(&report).contains("&lt;5 real patients of 1 hospital"));
+}
+
+/// Curves of two groups, one of them of four patients.
+fn few_women() -> Curves {
+    let mut curves = curves("0");
+    let few = Curve { group: "few".to_owned(), n: 4, ..curves.curves[0].clone() };
+    curves.curves.push(few);
+    curves
+}
+
+#[test]
+fn a_column_with_hidden_levels_is_compared_with_these_as_one() {
+    let mut report = example();
+    let found = report.fidelity.as_mut().unwrap();
+    for column in &mut found.columns {
+        column.real.fill(20.0);
+    }
+    let column = &mut found.columns[1];
+    (column.tv, column.chance, column.ks) = (54_321.5, 0.5, None);
+    column.real = vec![30.0, 18.0, 9.0, 3.0];
+    column.synthetic = vec![60.0, 90.0, 120.0, 30.0];
+    (found.n, found.rows) = (60.0, 300);
+    let shown = as_json(&report)["fidelity"].clone();
+    // Shares of 0.5, 0.3 and 0.2 beside 0.2, 0.3 and 0.5.
+    assert_eq!(shown["columns"][1]["tv"], 0.3);
+    assert_eq!(shown["columns"][1]["real"], json!([30.0, 18.0, null, null]));
+    let page = render(&report);
+    assert!(page.contains("≥0.300") && !page.contains("54321"));
+    // The mean over columns is that of what the columns show.
+    let tv = |column: &serde_json::Value| column["tv"].as_f64().unwrap();
+    let columns = shown["columns"].as_array().unwrap();
+    let mean = columns.iter().map(tv).sum::<f64>() / columns.len() as f64;
+    assert!((tv(&shown["workload"][0]) - mean).abs() < 6e-4, "{mean} {}", shown["workload"][0]);
+    assert_eq!(shown["workload"][0]["worst"].as_array().unwrap().len(), columns.len());
+    assert!(!shown.to_string().contains("54321"), "{shown}");
+}
+
+#[test]
+fn distances_have_no_more_digits_than_the_page() {
+    let mut report = example();
+    let found = report.fidelity.as_mut().unwrap();
+    for column in &mut found.columns {
+        column.real.fill(20.0);
+        column.tv = 0.123_456_7;
+    }
+    let of = |report: &SyntheticReport| as_json(report)["fidelity"]["columns"][0]["tv"].clone();
+    assert_eq!(of(&report), 0.123);
+    report.min_cell = 0;
+    assert_eq!(of(&report), 0.123_456_7);
 }
 
 #[test]

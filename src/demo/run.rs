@@ -9,11 +9,12 @@ use haima_fl_core::cohort::Cohort;
 use haima_fl_core::results::Concordance;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, drive};
+use haima_fl_core::tasks::{concordance, fidelity, synthesize};
 use haima_smpc_node::masking::Mode;
 
-use super::follow;
 use super::network::{Network, Plan};
 use super::screen::Screen;
+use super::{follow, virtual_patients};
 use crate::Error;
 use crate::budget;
 use crate::coordinator::events::Event;
@@ -45,7 +46,7 @@ pub struct Options {
     /// coordinator and as many hospitals as the masks allow. Without it: the study's.
     #[arg(long)]
     epsilon: Option<f64>,
-    /// Folder for the report.
+    /// Folder for the report, models and virtual patients.
     #[arg(long, default_value = "haima-report")]
     out: PathBuf,
     /// Seed of splits and of model initialisation; noise, shares and keys never come from it.
@@ -104,6 +105,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     models::copy(&network.manifest, &made, &options.out)?;
     drop(network);
 
+    let drawn = virtual_patients::draw(&plan.study, &data, &options.out, &mut report, &screen)?;
     if failed.is_none() {
         report.comparison = compare(&plan, &report, &cohorts, &screen)?;
     }
@@ -111,7 +113,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         crate::report::write(&options.out, &report).map_err(|e| Error::file(&options.out, e))?;
     match failed {
         None => {
-            screen.results(&report, &page);
+            screen.results(&report, drawn.as_ref(), &page);
             Ok(())
         }
         Some(error) => {
@@ -265,11 +267,12 @@ fn compare(
     screen.say("training the same network without noise, in one process, for comparison");
     let schema = Schema::from_toml(&plan.study.schema)?;
     let mut finished = BTreeMap::new();
-    let needed = plan
-        .study
-        .tasks
-        .iter()
-        .filter(|task| task.privacy.is_some() || matches!(task.task.as_str(), "concordance"));
+    let needed = plan.study.tasks.iter().filter(|task| match task.task.as_str() {
+        concordance::NAME => true,
+        // Whatever their noise, no network is made of them.
+        synthesize::NAME | fidelity::NAME => false,
+        _ => task.privacy.is_some(),
+    });
     for task in needed {
         let open = || {
             let (name, version) = (&task.task, task.version);

@@ -9,9 +9,11 @@ use haima_fl_core::results::{Curves, Fit, Table1};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::network::Plan;
+use super::virtual_patients::Drawn;
 use crate::coordinator::events::Event;
+use crate::model_file::Guarantee;
 use crate::report::words::Ratio;
-use crate::report::{Class, Holds, StepResult, StudyReport};
+use crate::report::{Class, Holds, StepResult, StudyReport, numbers};
 
 /// The demonstration's terminal. Progress goes to standard error, results to standard output.
 pub(super) struct Screen {
@@ -132,7 +134,7 @@ impl Screen {
     }
 
     /// The results, for a person.
-    pub(super) fn results(&self, report: &StudyReport, page: &Path) {
+    pub(super) fn results(&self, report: &StudyReport, drawn: Option<&Drawn>, page: &Path) {
         println!("{}", report.title);
         for warning in &report.warnings {
             println!("! {warning}");
@@ -166,6 +168,16 @@ impl Screen {
                     "  C-index {:.3} over {} {} patients, {} events",
                     c.c_index, c.n, c.subset, c.events
                 ),
+                Some(StepResult::Generator(made)) => println!(
+                    "  generator ({}) of {}, from {}",
+                    made.method,
+                    numbers::counted(
+                        made.domain.attributes.len() as u64,
+                        "attribute",
+                        "attributes"
+                    ),
+                    numbers::counted(made.rounds.into(), "sum", "sums")
+                ),
                 Some(_) => println!("  in the report"),
                 None => println!("  no result"),
             }
@@ -185,6 +197,9 @@ impl Screen {
                 Holds::No => "NO    ",
             };
             println!("  {holds} {} | against {}", promise.property, promise.against);
+        }
+        if let Some(drawn) = drawn {
+            virtual_patients(drawn, report);
         }
         println!("\nReport: {}", page.display());
     }
@@ -232,6 +247,20 @@ fn costs(report: &StudyReport) {
             plan.best_public.method,
             plan.delta
         );
+    }
+}
+
+fn virtual_patients(drawn: &Drawn, report: &StudyReport) {
+    let privacy = match &drawn.privacy {
+        Guarantee::Exact { .. } => "no differential privacy".to_owned(),
+        Guarantee::Dp { epsilon, delta, .. } => {
+            format!("eps {epsilon:.2} ({}), delta {delta:.0e}", against(report))
+        }
+    };
+    let (path, rows) = (drawn.path.display(), numbers::counted(drawn.rows, "row", "rows"));
+    println!("\nVirtual patients: {path}, {rows}, {privacy}");
+    if let Some(page) = &drawn.page {
+        println!("  beside the real ones: {} (exact counts: confidential)", page.display());
     }
 }
 

@@ -43,10 +43,13 @@ pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     placed.map(drop).map_err(|error| Error::file(path, error))
 }
 
-/// All parts by name; other names than the `known` ones are an error.
-pub(crate) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+/// A zip of at most so many parts, none of which is read yet.
+fn opened<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    most: usize,
+) -> Result<ZipArchive<Cursor<&'a [u8]>>, Error> {
     let fault = |problem: String| Error::config(path, problem);
-    let bytes = bounded(path, MOST_BYTES)?;
     let end = bytes.len().checked_sub(END).and_then(|at| bytes.get(at..)).unwrap_or_default();
     if !(end.starts_with(END_MARK) && bytes.starts_with(b"PK")) {
         let problem = "is no model file, or only a part of one: it does not end as a zip does; \
@@ -55,12 +58,12 @@ pub(crate) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u
     }
     let stated: u16 =
         end.get(10..12).map_or(0, |two| two.iter().rev().fold(0, |n, b| n << 8 | u16::from(*b)));
-    let few = |parts: usize| match parts > known.len() {
-        true => Err(fault(format!("a zip of {parts} parts; a model has {}", known.len()))),
+    let few = |parts: usize| match parts > most {
+        true => Err(fault(format!("a zip of {parts} parts; a model has {most}"))),
         false => Ok(()),
     };
     few(stated.into())?;
-    let mut zip = ZipArchive::new(Cursor::new(bytes.as_slice())).map_err(|error| {
+    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
         fault(format!("is no readable zip: {error}; take the whole file again"))
     })?;
     // What it found may be more than the end says, or fewer where a name stands twice.
@@ -68,6 +71,20 @@ pub(crate) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u
     if zip.len() != usize::from(stated) {
         return Err(fault("a part stands twice, or the end of the zip miscounts them".into()));
     }
+    Ok(zip)
+}
+
+/// Whether a zip of at most so many parts has one of this name, whatever is in it.
+pub(crate) fn has_part(path: &Path, name: &str, most: usize) -> bool {
+    let Ok(bytes) = bounded(path, MOST_BYTES) else { return false };
+    opened(path, &bytes, most).is_ok_and(|zip| zip.file_names().any(|own| own == name))
+}
+
+/// All parts by name; other names than the `known` ones are an error.
+pub(crate) fn read(path: &Path, known: &[&str]) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    let fault = |problem: String| Error::config(path, problem);
+    let bytes = bounded(path, MOST_BYTES)?;
+    let mut zip = opened(path, &bytes, known.len())?;
     let mut found = BTreeMap::new();
     // Together the parts are no longer than the file, whatever each says.
     let mut left = bytes.len() as u64;

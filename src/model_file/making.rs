@@ -1,9 +1,10 @@
-//! What a task says of a model's making, whether `haima train` ran it or a study: its parameters, its
-//! schema, and every number that went in (rule S4).
+//! What a task says of a model's making, whether `haima train`, `haima synth fit` or a study ran it:
+//! its parameters, its schema, and every number that went in (rule S4).
 
 use haima_crypto::encode::{Digest, Encoder};
 use haima_fl_core::learn::figures::Class;
 use haima_fl_core::results::network::Network;
+use haima_fl_core::synth::domain::{Attribute, Domain, Kind};
 
 use super::Figure;
 use crate::Error;
@@ -76,6 +77,24 @@ pub(crate) fn of_inputs(network: &Network, schema_inferred: bool) -> Vec<Figure>
     inputs.collect()
 }
 
+/// The bins of each number and each time of a generator's domain.
+pub(crate) fn of_domain(domain: &Domain, schema_inferred: bool) -> Vec<Figure> {
+    let origin = match schema_inferred {
+        true => "local: bins of a range inferred from the patients, without a charge",
+        false => "public: the schema's range, and bins of it or of the task",
+    };
+    let bins = |attribute: &Attribute| {
+        let edges = match &attribute.kind {
+            Kind::Number { edges, .. } | Kind::Survival { edges, .. } => edges,
+            Kind::Levels { .. } => return None,
+        };
+        let texts: Vec<String> = edges.iter().map(f64::to_string).collect();
+        let name = format!("bins of {}", attribute.name);
+        Some(Figure { name, value: texts.join(", "), origin: origin.into() })
+    };
+    domain.attributes.iter().filter_map(bins).collect()
+}
+
 fn collect(path: &str, value: &toml::Value, stands_in: &str, to: &mut Vec<Figure>) {
     let is_number = |value: &toml::Value| value.is_integer() || value.is_float();
     match value {
@@ -119,6 +138,24 @@ mod tests {
             [("model.branch[0].width", "2"), ("model.hidden", "8, 4"), ("steps", "3")]
         );
         assert!(figures.iter().all(|figure| figure.origin == "public: the manifest"));
+    }
+
+    #[test]
+    fn bins_of_numbers_and_times_are_figures_and_levels_are_none() {
+        let domain = serde_json::json!({ "attributes": [
+            { "name": "age", "missing": true, "kind": { "number": { "edges": [0.0, 50.5, 110.0], "decimals": 0 } } },
+            { "name": "sex", "missing": false, "kind": { "levels": { "levels": ["F", "M"], "flag": false, "ordered": false } } },
+            { "name": "t x d", "missing": false, "kind": { "survival": {
+                "time": "t", "event": "d", "edges": [0.0, 9.0], "events": ["0", "1"], "decimals": 0,
+            } } },
+        ] });
+        let domain: Domain = serde_json::from_value(domain).unwrap();
+        for (inferred, from) in [(false, "public: "), (true, "local: ")] {
+            let figures = of_domain(&domain, inferred);
+            let said: Vec<_> = figures.iter().map(|own| (&*own.name, &*own.value)).collect();
+            assert_eq!(said, [("bins of age", "0, 50.5, 110"), ("bins of t x d", "0, 9")]);
+            assert!(figures.iter().all(|figure| figure.origin.starts_with(from)), "{figures:?}");
+        }
     }
 
     #[test]

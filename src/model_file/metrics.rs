@@ -4,6 +4,7 @@ use haima_fl_core::schema::{Column, Schema};
 use serde_json::Value;
 
 use super::Metric;
+use crate::report::numbers;
 
 /// Half the width of a 95% interval, in standard errors.
 const WIDTH: f64 = 1.959_963_984_540_054;
@@ -111,11 +112,7 @@ pub(crate) fn of_validation(result: &Value, over: &str, unit: &str) -> Vec<Metri
         found.push((format!("AUC of {name}"), class.get("auc").and_then(share)));
     }
     found.push(("accuracy".to_owned(), by_error(number("/classes/accuracy"), None)));
-    let metric = |(name, figure): (String, Option<Estimate>)| {
-        let (value, lo, hi) = figure?;
-        Some(Metric { name, value, lo, hi, over: over.to_owned() })
-    };
-    found.into_iter().filter_map(metric).collect()
+    those_found(found, over)
 }
 
 /// The figure of a `haima.concordance/1`, which has no interval.
@@ -124,6 +121,36 @@ pub(crate) fn of_concordance(result: &Value, over: &str) -> Vec<Metric> {
     let metric =
         |value| Metric { name: "C-index".into(), value, lo: None, hi: None, over: over.to_owned() };
     value.map(metric).into_iter().collect()
+}
+
+/// The figures of a `haima.fidelity/1`: how far tables of virtual patients are from those of real
+/// ones, beside what chance (and noise) alone would make of it, and whether the two can be told apart.
+pub(crate) fn of_fidelity(result: &Value, over: &str) -> Vec<Metric> {
+    let orders = result.get("workload").and_then(Value::as_array);
+    let mut found = Vec::new();
+    for order in orders.into_iter().flatten() {
+        let number = |key: &str| order.get(key).and_then(Value::as_f64);
+        let degree = order.get("degree").and_then(Value::as_u64).unwrap_or(0);
+        let tables = format!("tables of {}", numbers::counted(degree, "column", "columns"));
+        for (name, key) in [("mean total variation", "tv"), ("the same by chance alone", "chance")]
+        {
+            found.push((format!("{name}, {tables}"), by_error(number(key), None)));
+        }
+    }
+    let trees = result.pointer("/c2st/auc").and_then(Value::as_f64);
+    let closeness = result.pointer("/nearest/auc").and_then(share);
+    found.push(("AUC of trees, real from virtual".to_owned(), by_error(trees, None)));
+    found.push(("AUC of closeness, trained on from kept out".to_owned(), closeness));
+    those_found(found, over)
+}
+
+/// The estimates that there are.
+fn those_found(found: Vec<(String, Option<Estimate>)>, over: &str) -> Vec<Metric> {
+    let metric = |(name, figure): (String, Option<Estimate>)| {
+        let (value, lo, hi) = figure?;
+        Some(Metric { name, value, lo, hi, over: over.to_owned() })
+    };
+    found.into_iter().filter_map(metric).collect()
 }
 
 /// Where predictions are off by more than chance explains: how far, in words.
@@ -276,6 +303,30 @@ mod tests {
         let said = |params: &str| in_unit(120.0, unit_of_time(&params.parse().unwrap(), &schema));
         assert_eq!(said("time = \"m\""), "120 months");
         assert_eq!([said("time = \"t\""), said("")], ["120", "120"]);
+    }
+
+    #[test]
+    fn virtual_patients_are_judged_by_the_distance_of_their_tables_and_what_chance_makes_of_it() {
+        let order = |degree: u64, tv: f64| json!({ "degree": degree, "tv": tv, "chance": 0.01 });
+        let mut result = json!({
+            "workload": [order(1, 0.02), order(2, 0.05)],
+            "nearest": { "auc": null },
+        });
+        let names = |result: &Value| -> Vec<String> {
+            of_fidelity(result, "them").into_iter().map(|metric| metric.name).collect()
+        };
+        let [one, two] = ["tables of 1 column", "tables of 2 columns"].map(|tables| {
+            ["mean total variation", "the same by chance alone"]
+                .map(|own| format!("{own}, {tables}"))
+        });
+        let tables = [one, two].concat();
+        assert_eq!(names(&result), tables);
+        assert_eq!(of_fidelity(&result, "them")[2].value, 0.05);
+        result["c2st"] = json!({ "auc": 0.6, "n": 100.0 });
+        result["nearest"]["auc"] = json!({ "value": 0.51, "se": 0.01, "lo": 0.49, "hi": 0.53 });
+        let found = of_fidelity(&result, "them");
+        assert_eq!((found.len(), found[4].value, found[5].lo), (6, 0.6, Some(0.49)));
+        assert!(found.iter().all(|metric| metric.over == "them"));
     }
 
     #[cfg(feature = "demo")]

@@ -51,6 +51,8 @@ const SAFETENSORS: &str = "weights.safetensors";
 const BURNPACK: &str = "weights.burnpack";
 const PROVENANCE: &str = "provenance.json";
 const CARD: &str = "card.md";
+/// The part that tells a generator of virtual patients ([`crate::synth::file`]) from a trained model.
+const GENERATOR: &str = "generator.json";
 /// Parts that are texts.
 const TEXTS: [&str; 3] = [MANIFEST, PROVENANCE, CARD];
 /// Bytes that each of them may have.
@@ -144,7 +146,15 @@ impl ModelFile {
     /// When it is no such file, of another form, damaged or too large; says which part.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let fault = |problem: String| Error::config(path, problem);
-        let mut parts = archive::read(path, &ALL)?;
+        let mut parts = match archive::read(path, &ALL) {
+            Err(_) if is_generator(path) => {
+                let problem = "is a generator of virtual patients, which predicts nothing: draw \
+                               rows from it by `haima synth sample`, set them beside real patients \
+                               by `haima synth report`, read what it is by `haima card`";
+                return Err(fault(problem.into()));
+            }
+            parts => parts?,
+        };
         for (name, part) in &parts {
             short_enough(name, part).map_err(fault)?;
         }
@@ -185,6 +195,11 @@ impl ModelFile {
         model.open().map_err(|error| fault(error.to_string()))?;
         Ok(model)
     }
+}
+
+/// Whether a file is a generator of virtual patients rather than a trained model; a damaged one, too.
+pub(crate) fn is_generator(path: &Path) -> bool {
+    archive::has_part(path, GENERATOR, ALL.len())
 }
 
 /// Refuses a text that is too long to be read.

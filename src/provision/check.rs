@@ -7,7 +7,6 @@ use haima_crypto::encode::Digest;
 use haima_dp::units::Delta;
 use haima_fl_core::registry::{self, BuildsOn, Finished};
 use haima_fl_core::schema::Schema;
-use haima_fl_core::selection::{self, Selection};
 use haima_fl_core::tasks::{fidelity, synthesize};
 use haima_smpc_node::manifest::{Manifest, TaskEntry};
 
@@ -100,7 +99,8 @@ fn check_link(entry: &TaskEntry, link: &BuildsOn, earlier: &[TaskEntry]) -> Resu
     Err(fault(entry, format!("{problem}; {remedy}")))
 }
 
-/// A `fidelity` says who virtual patients were made from: its cohort is that of their generator.
+/// A `fidelity` compares virtual patients with those that they were made from: its cohort is that of
+/// their generator, with the conditions of the sample.
 fn check_cohort(
     entry: &TaskEntry,
     builds_on: &[BuildsOn],
@@ -110,23 +110,12 @@ fn check_cohort(
     if entry.task != fidelity::NAME {
         return Ok(());
     }
-    let cohort = |task: &TaskEntry| {
-        Selection::of_params(&task.params, schema).map_err(|error| fault(task, error.to_string()))
-    };
-    let own = cohort(entry)?;
     let is_named = |task: &&TaskEntry| {
         task.task == synthesize::NAME && builds_on.iter().any(|link| link.id == task.id)
     };
     for generator in earlier.iter().filter(is_named) {
-        if cohort(generator)? != own {
-            let problem = format!(
-                "its `{}` is not that of `{}`, whose virtual patients were made from others; give \
-                 both the same",
-                selection::KEY,
-                generator.id
-            );
-            return Err(fault(entry, problem));
-        }
+        fidelity::check_cohort(&entry.params, &generator.params, schema)
+            .map_err(|error| fault(entry, error.to_string()))?;
     }
     Ok(())
 }
@@ -267,7 +256,21 @@ column = [
         for (made, judged) in [("", ""), (old, old), ("", ", cohort = { include = [] }")] {
             assert_eq!(checked(&study(made, judged), false), Ok(vec![]), "{made} and {judged}");
         }
-        for (made, judged) in [("", old), (old, ""), (old, dead)] {
+        // Conditions of the sample are predicates of the real patients.
+        let of_dead = ", conditions = [\"dead = 1\"]";
+        let [dead_alone, both] = [dead.to_owned(), old.replace("]", ", \"dead = 1\"]")];
+        for (made, judged) in [("", &dead_alone), (old, &both)] {
+            assert_eq!(checked(&study(made, &format!("{of_dead}{judged}")), false), Ok(vec![]));
+        }
+        let without_it = format!("{of_dead}{old}");
+        for (made, judged) in [
+            ("", old),
+            (old, ""),
+            (old, dead),
+            ("", of_dead),
+            (old, without_it.as_str()),
+            (old, both.as_str()),
+        ] {
             is_refused(&study(made, judged), &["task like", "`cohort`", "that of `rows`"]);
         }
     }

@@ -3,7 +3,8 @@
 //! What is promised comes first: of all that can be said of such a set, the formal guarantee alone
 //! holds against whatever a reader knows. Then how like the real patients the virtual ones are, what
 //! they are good for, and checks of privacy with what these do not show. Real patients appear as sums
-//! over hospitals, under the display rule (`min_cell`) where a sum is exact.
+//! over hospitals, under the display rule (`min_cell`) where a sum is exact: what it hides is taken out
+//! of the data first (`hidden`), for the page and for its JSON alike.
 
 mod attack;
 mod columns;
@@ -24,13 +25,13 @@ use std::path::{Path, PathBuf};
 use haima_fl_core::results::fidelity::Fidelity;
 use haima_fl_core::results::generator::Generator;
 use haima_fl_core::results::validation::Share;
+use haima_fl_core::synth::rounds::Measured;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::{Floors, Step, Wording};
 use super::page::{class_badge, scroll};
 use super::style::STYLE;
 use super::{numbers, place, words};
-use hidden::Hidden;
 pub use model::{Membership, RatioPair, SCHEMA, Sample, SurvivalPair, SyntheticReport, Utility};
 
 /// The page as text.
@@ -58,24 +59,35 @@ pub(super) fn section(
     wording: &Wording,
     floors: &Floors,
 ) -> Markup {
+    let (shown, min_cell) = (hidden::fidelity(result, floors.min_cell), floors.min_cell);
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
-        (tables::body(result, wording, floors.min_cell))
-        (columns::body(result, wording, floors.min_cell))
-        (attack::distances(result, floors.min_cell))
+        (tables::body(&shown, wording, min_cell))
+        (columns::body(&shown, wording, min_cell))
+        (attack::distances(&shown, min_cell))
     }
 }
 
 /// A generator as one step of a study's report: what it was made from, and where it is.
 pub(super) fn generator(step: &Step, made: &Generator) -> Markup {
     let attributes = made.domain.attributes.len();
-    let tables = made.measured.iter().filter(|table| table.attributes.len() > 1).count();
+    let of = match made.network() {
+        Some(network) => {
+            let weights = numbers::counted(network.weights.len() as u64, "weight", "weights");
+            format!("a network of {weights}, trained in")
+        }
+        None => {
+            let several = |table: &&Measured| table.attributes.len() > 1;
+            let tables = made.measured.iter().filter(several).count();
+            let tables = numbers::counted(tables as u64, "table", "tables");
+            format!("from {tables} of several attributes in")
+        }
+    };
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         p {
             "A generator of virtual patients (" (made.method) ") over "
-            (numbers::counted(attributes as u64, "attribute", "attributes")) ", from "
-            (numbers::counted(tables as u64, "table", "tables")) " of several attributes in "
+            (numbers::counted(attributes as u64, "attribute", "attributes")) ", " (of) " "
             (numbers::counted(made.rounds.into(), "secure sum", "secure sums"))
             @if made.holdout > 0.0 {
                 ", with " (numbers::percent(made.holdout)) " of patients kept out to judge it by"
@@ -95,6 +107,7 @@ struct Section {
 /// The whole document.
 #[must_use]
 pub fn page(report: &SyntheticReport) -> Markup {
+    let report = &hidden::without(report);
     let name = words::or(&report.title, "Virtual patients");
     let sections = sections(report);
     html! {
@@ -170,10 +183,8 @@ fn header(report: &SyntheticReport, name: &str) -> Markup {
         Some(patients) => numbers::cell(patients, report.min_cell),
         None => "not released".to_owned(),
     };
-    let distance = report.fidelity.as_ref().and_then(|one| {
-        let hidden = Hidden::of(one, report.min_cell);
-        one.workload.last().filter(|order| !hidden.covers_mean(order, one))
-    });
+    let last = report.fidelity.as_ref().and_then(|one| Some((one, one.workload.last()?)));
+    let distance = last.filter(|(_, order)| !order.tv.is_nan());
     html! {
         header {
             p.brand {
@@ -199,8 +210,9 @@ fn header(report: &SyntheticReport, name: &str) -> Markup {
                 (card("Like the patients of", &numbers::counted(data.hospitals, "hospital", "hospitals"),
                     html! { "patients: " (like) }))
                 (card("Guarantee", &guaranteed, html! { (against) }))
-                @if let Some(order) = distance {
-                    (card("Distance from real patients", &numbers::decimal(order.tv, 2), html! {
+                @if let Some((one, order)) = distance {
+                    @let joined = order.degree == 1 && hidden::any(one);
+                    (card("Distance from real patients", &hidden::at_least(joined, order.tv, 2), html! {
                         "mean over tables of " (numbers::counted(order.degree, "column", "columns")) ", 0 to 1; chance alone "
                         (numbers::decimal(order.chance, 2))
                     }))

@@ -1,12 +1,16 @@
 //! A study's models without a network: what manifest, log and later results make of a training.
 
+mod generators;
+
 use haima_fl_core::cohort::Cohort;
+use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, drive};
 use haima_smpc_node::masking::Mode;
 use serde_json::json;
 
 use super::*;
 use crate::coordinator::events::Round;
+use crate::model_file::{Guarantee, Provenance};
 use crate::provision::{Study, Timing, make_party};
 use crate::report::Best;
 
@@ -77,6 +81,25 @@ params = { model = "heads", outcome = "dead" }
 const PATIENTS: &str = "days,dead,age\n10,1,60\n20,0,50\n30,1,70\n40,1,81\n50,0,44\n60,1,66\n\
                         70,1,59\n80,0,33\n90,1,72\n100,1,64\n110,0,51\n120,1,77\n";
 
+const SITES: [&str; 4] = ["site-a", "site-b", "site-c", "site-d"];
+
+/// A study's manifest among these sites.
+fn manifest(study: &Study) -> Manifest {
+    let folder = tempfile::tempdir().unwrap();
+    let party = |name: &str| make_party(folder.path(), name, name, "127.0.0.1:1").unwrap().party;
+    let nodes = if study.mode == Mode::Nodes { &["node-1", "node-2"][..] } else { &[] };
+    let nodes = nodes.iter().copied().map(party).collect();
+    let timing = Timing { round_ms: 10_000, grace_ms: 1000, tick_ms: 10 };
+    study.manifest(party("coordinator"), nodes, SITES.map(party).into(), timing).unwrap()
+}
+
+/// What its private tasks cost together.
+fn committed(manifest: &Manifest) -> Committed {
+    let best = Best { epsilon: 1.5, method: "Renyi".into() };
+    let digest = manifest.plan.clone();
+    Committed { digest, delta: 1e-5, best_coalition: best.clone(), best_public: best }
+}
+
 /// What a study of four sites left.
 struct Left {
     manifest: Manifest,
@@ -88,25 +111,13 @@ struct Left {
 
 impl Left {
     fn new(mode: Mode, private: bool) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let party =
-            |name: &str| make_party(folder.path(), name, name, "127.0.0.1:1").unwrap().party;
         let mut study: Study = toml::from_str(STUDY).unwrap();
         study.mode = mode;
         if !private {
             study.tasks[0].privacy = None;
         }
-        let nodes = if mode == Mode::Nodes { &["node-1", "node-2"][..] } else { &[] };
-        let sites = ["site-a", "site-b", "site-c", "site-d"];
-        let manifest = study
-            .manifest(
-                party("coordinator"),
-                nodes.iter().copied().map(party).collect(),
-                sites.map(party).into(),
-                Timing { round_ms: 10_000, grace_ms: 1000, tick_ms: 10 },
-            )
-            .unwrap();
-        let trained = trained(&manifest);
+        let manifest = manifest(&study);
+        let trained = made(&manifest, "net", PATIENTS);
         let mut heads = trained.clone();
         heads["strategy"] = json!({ "name": "fedper" });
         let area = |value: f64| json!({ "value": value, "lo": 0.6, "hi": 0.8 });
@@ -121,7 +132,6 @@ impl Left {
         ];
         let failed =
             Event::Failed { round: round("net", false), seconds: 1.0, reason: "late".into() };
-        let best = Best { epsilon: 1.5, method: "Renyi".into() };
         Self {
             about: About { subject: "the old".into(), data: "made up".into(), ..About::default() },
             results: results.map(|(id, result)| (id.to_owned(), result)).into(),
@@ -129,14 +139,9 @@ impl Left {
                 released("net", !private, &["site-a", "site-b"]),
                 failed,
                 released("net", !private, &["site-a", "site-b", "site-d"]),
-                released("check", true, &sites),
+                released("check", true, &SITES),
             ],
-            committed: Committed {
-                digest: manifest.plan.clone(),
-                delta: 1e-5,
-                best_coalition: best.clone(),
-                best_public: best,
-            },
+            committed: committed(&manifest),
             manifest,
         }
     }
@@ -153,17 +158,24 @@ impl Left {
         }
     }
 
-    fn provenance(&self) -> Provenance {
+    fn model(&self) -> ModelFile {
         let entry = self.manifest.task("net").unwrap();
-        self.ended().model(entry, &self.results["net"]).unwrap().provenance
+        match self.ended().file(entry, &self.results["net"]).unwrap() {
+            Some(File::Model(model)) => model,
+            Some(File::Generator(_)) | None => panic!("a training leaves a model"),
+        }
+    }
+
+    fn provenance(&self) -> Provenance {
+        self.model().provenance
     }
 }
 
-/// The training's result, over one hospital in this process.
-fn trained(manifest: &Manifest) -> Value {
+/// A task's result, over one hospital in this process.
+fn made(manifest: &Manifest, id: &str, patients: &str) -> Value {
     let schema = Schema::from_toml(&manifest.schema).unwrap();
-    let entry = manifest.task("net").unwrap();
-    let cohorts = [Cohort::from_reader("site-a", PATIENTS.as_bytes(), &schema).unwrap()];
+    let entry = manifest.task(id).unwrap();
+    let cohorts = [Cohort::from_reader("site-a", patients.as_bytes(), &schema).unwrap()];
     let finished = BTreeMap::new();
     let open = || {
         let (task, version) = (&entry.task, entry.version);
@@ -257,11 +269,7 @@ fn a_copy_of_the_models_holds_none_of_an_earlier_run() {
 fn figures_without_a_charge_are_said_beside_the_promise() {
     let uncharged = "inputs use figures of task means, released without noise";
     let mut left = Left::new(Mode::Nodes, true);
-    let limits = |left: &Left| {
-        let entry = left.manifest.task("net").unwrap();
-        let model = left.ended().model(entry, &left.results["net"]).unwrap();
-        crate::card::Card::of(&model).unwrap().limitations
-    };
+    let limits = |left: &Left| crate::card::Card::of(&left.model()).unwrap().limitations;
     assert!(!says(&left.provenance().notes, "released without noise"));
     assert!(!says(&limits(&left), "uncharged_figures"));
     let network = left.results.get_mut("net").unwrap();

@@ -1,16 +1,16 @@
 //! Checks of privacy that were tried, each with what it does not show: exact copies, distances, and
 //! an attack that guesses who was in the data.
 //!
-//! Display rules of an exact group: copies are printed where neither they nor the others are few, and
-//! the curve of distances is rounded to multiples of `min_cell` patients.
+//! Display rules of an exact group ([`super::hidden`]): copies are printed where neither they nor the
+//! others are few, and the curve of distances is in multiples of `min_cell` patients.
 
 use haima_fl_core::results::fidelity::{Fidelity, Group, Nearest};
 use maud::{Markup, html};
 
-use super::super::cells::{Shown, suppress};
+use super::super::cells::Shown;
 use super::super::chart::{Axis, Chart, Line, Shape};
 use super::super::numbers;
-use super::{Membership, SyntheticReport, facts, share};
+use super::{Membership, SyntheticReport, facts, hidden, share};
 use crate::model_file::Guarantee;
 
 /// The section's body.
@@ -50,7 +50,7 @@ fn membership(found: &Membership) -> Markup {
         rows.push((
             "The same attack where it must work",
             share(control),
-            "On a generator that was overfitted on purpose, without noise: it shows that the attack can find something.".to_owned(),
+            "On generators of the same kind without noise: it shows that the attack can find something.".to_owned(),
         ));
     }
     html! { h3 { "Guessing who was in the data" } (facts("Membership inference", &rows)) }
@@ -59,7 +59,7 @@ fn membership(found: &Membership) -> Markup {
 /// Copies and distances, with what they do not show.
 pub(super) fn distances(fidelity: &Fidelity, min_cell: u64) -> Markup {
     let nearest = &fidelity.nearest;
-    let min_cell = if fidelity.noise.is_some() { 0 } else { min_cell };
+    let exact = fidelity.noise.is_none();
     let mut rows = vec![("Exact copies", copies(nearest, min_cell), exact_copies(nearest))];
     if let Some(auc) = &nearest.auc {
         rows.push((
@@ -86,7 +86,7 @@ pub(super) fn distances(fidelity: &Fidelity, min_cell: u64) -> Markup {
         ratio,
         "Near 0 for a patient who has one virtual patient suspiciously to themselves; near 1 where the closest is one of many.".to_owned(),
     ));
-    let lines: Vec<Line> = lines(nearest, min_cell);
+    let lines: Vec<Line> = lines(nearest);
     let chart = Chart {
         alternative: alternative(&lines),
         lines,
@@ -106,7 +106,7 @@ pub(super) fn distances(fidelity: &Fidelity, min_cell: u64) -> Markup {
             figcaption {
                 "How close the closest virtual patient is (DCR). A generator that copies brings the patients of its making closer than those who were kept out."
                 @if nearest.holdout.is_none() { " Nobody was kept out of the making, so there is nothing to compare with: closeness alone says little." }
-                @if min_cell > 1 { " Rounded to " (min_cell) " patients." }
+                @if exact && min_cell > 1 { " Rounded to " (min_cell) " patients; fewer are none." }
             }
         }
         p.note {
@@ -121,10 +121,15 @@ pub(super) fn distances(fidelity: &Fidelity, min_cell: u64) -> Markup {
 fn copies(nearest: &Nearest, min_cell: u64) -> String {
     let of = |group: &Group| {
         let [copies, n] = [group.copies, group.n].map(|count| count.round().max(0.0) as u64);
-        let both = [vec![copies], vec![n.saturating_sub(copies)]];
-        let shown = suppress(&both, true, min_cell).concat();
-        let copies = shown.first().copied().unwrap_or(Shown::Small).text(min_cell, Some(n));
-        format!("{copies} of {}", numbers::cell(n, min_cell))
+        // The first bin has the copies, few as none.
+        let few = group.distances.first().is_none_or(|first| *first <= 0.0);
+        let shown = match (group.copies.is_nan(), few) {
+            (false, _) => Shown::Count(copies),
+            (true, true) => Shown::Small,
+            (true, false) => Shown::Protecting,
+        };
+        let copies = shown.text(min_cell, Some(n));
+        format!("{copies} of {}", hidden::patients(group.n, min_cell))
     };
     match &nearest.holdout {
         Some(out) => format!(
@@ -159,9 +164,9 @@ fn median(counts: &[f64]) -> Option<f64> {
     None
 }
 
-fn lines(nearest: &Nearest, min_cell: u64) -> Vec<Line> {
+fn lines(nearest: &Nearest) -> Vec<Line> {
     let line = |name: &str, group: &Group| {
-        let (start, points) = cumulative(group, &nearest.distance_edges, min_cell);
+        let (start, points) = cumulative(group, &nearest.distance_edges);
         Line { name: name.to_owned(), start, points, band: Vec::new(), shape: Shape::Steps }
     };
     match &nearest.holdout {
@@ -171,17 +176,15 @@ fn lines(nearest: &Nearest, min_cell: u64) -> Vec<Line> {
 }
 
 /// Share at distance 0, and `(distance, share at most that far)`.
-fn cumulative(group: &Group, edges: &[f64], min_cell: u64) -> (f64, Vec<(f64, f64)>) {
+fn cumulative(group: &Group, edges: &[f64]) -> (f64, Vec<(f64, f64)>) {
     let n = group.n.max(1.0);
-    let base = min_cell.max(1) as f64;
     let mut sum = 0.0;
     let shares: Vec<f64> = group
         .distances
         .iter()
         .map(|count| {
             sum += count;
-            let shown = if min_cell > 1 && sum < n { (sum / base).round() * base } else { sum };
-            (shown / n).clamp(0.0, 1.0)
+            (sum / n).clamp(0.0, 1.0)
         })
         .collect();
     let start = shares.first().copied().unwrap_or(0.0);

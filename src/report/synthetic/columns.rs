@@ -1,16 +1,16 @@
 //! Every column's levels, real and virtual patients side by side.
 //!
 //! Exact counts of real patients fall under the display rule: a level with few of them has no bar of
-//! theirs, nor has one that would give it away, and its column has no distance ([`super::hidden`]).
+//! theirs, nor has one that would give it away, and the column's distances take these as one level
+//! ([`super::hidden`]).
 
 use haima_fl_core::results::fidelity::{Column, Fidelity, Scale as Kind};
 use maud::{Markup, html};
 
-use super::super::cells::Shown;
 use super::super::page::scroll;
 use super::super::plot::{self, Scale, Size, stroke, unit};
 use super::super::{numbers, words};
-use super::hidden::{self, DASH, Hidden};
+use super::hidden::{self, DASH};
 use crate::report::model::Wording;
 
 /// Levels that are drawn; a column with more has its distance in the table only.
@@ -18,19 +18,18 @@ const MOST_LEVELS: usize = 64;
 
 /// The section's body.
 pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Markup {
-    let exact = fidelity.noise.is_none();
-    let hidden = Hidden::of(fidelity, min_cell);
     html! {
-        (table(&fidelity.columns, &hidden, wording))
-        @if exact && min_cell > 1 {
+        (table(&fidelity.columns, wording))
+        @if fidelity.noise.is_none() && min_cell > 1 {
             p.note {
                 "A level with 1 to " (min_cell.saturating_sub(1)) " real patients has a dash for the bar, as has one from which it "
-                "could be worked out. A column with such a level has dashes for its distances: the virtual side is "
-                "public, so the level could be worked out from them."
+                "could be worked out. In a column with such levels the distances are those of its table with all of them "
+                "together as one level, by chance too: the virtual side is public, so they could be worked out from the "
+                "whole distance, which is as large (≥) or larger."
             }
         }
         @for column in &fidelity.columns {
-            @for part in parts(column, fidelity, exact, min_cell) {
+            @for part in parts(column, fidelity) {
                 h3 { (words::column(wording, &column.name)) @if !part.of.is_empty() { ": " (part.of) } }
                 figure { (plot::both(|size| draw(&part, size))) }
             }
@@ -38,7 +37,7 @@ pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Mar
     }
 }
 
-fn table(columns: &[Column], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
+fn table(columns: &[Column], wording: &Wording) -> Markup {
     let body = html! {
         table {
             thead { tr {
@@ -49,17 +48,11 @@ fn table(columns: &[Column], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
             } }
             tbody {
                 @for column in columns {
-                    @let is_hidden = hidden.covers(&[&column.name]);
                     tr {
                         th scope="row" { (words::column(wording, &column.name)) }
-                        td.num { (hidden::decimal(is_hidden, column.tv, 3)) }
-                        td.num { (hidden::decimal(is_hidden, column.chance, 3)) }
-                        td.num {
-                            @match column.ks {
-                                Some(ks) => (hidden::decimal(is_hidden, ks, 3)),
-                                None => (DASH),
-                            }
-                        }
+                        td.num { (hidden::at_least(hidden::has_hidden(column), column.tv, 3)) }
+                        td.num { (hidden::decimal(column.chance, 3)) }
+                        td.num { (hidden::decimal(column.ks.unwrap_or(f64::NAN), 3)) }
                     }
                 }
             }
@@ -87,16 +80,14 @@ struct Bar {
     synthetic: f64,
 }
 
-fn parts(column: &Column, fidelity: &Fidelity, exact: bool, min_cell: u64) -> Vec<Part> {
+fn parts(column: &Column, fidelity: &Fidelity) -> Vec<Part> {
     if column.levels.len() > MOST_LEVELS {
         return Vec::new();
     }
-    let shown = hidden::levels(column, if exact { min_cell } else { 0 });
-    let is_open = |level: usize| shown.get(level).copied().is_some_and(Shown::is_printed);
     let (n, m) = (fidelity.n.max(1.0), fidelity.rows.max(1) as f64);
     let mut parts: Vec<Part> = Vec::new();
     let counts = column.real.iter().zip(&column.synthetic);
-    for (level, (name, (real, synthetic))) in column.levels.iter().zip(counts).enumerate() {
+    for (name, (real, synthetic)) in column.levels.iter().zip(counts) {
         let (label, of) = match (column.scale, name.rsplit_once(", ")) {
             (Kind::Survival, Some((label, end))) => (label, format!("follow-up ended by {end}")),
             (Kind::Survival, None) => (name.as_str(), name.clone()),
@@ -104,7 +95,7 @@ fn parts(column: &Column, fidelity: &Fidelity, exact: bool, min_cell: u64) -> Ve
         };
         let bar = Bar {
             label: label.to_owned(),
-            real: is_open(level).then_some((real / n).max(0.0)),
+            real: (!real.is_nan()).then_some((real / n).max(0.0)),
             synthetic: synthetic / m,
         };
         let at = parts.iter().position(|part| part.of == of).unwrap_or_else(|| {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::super::plot::{self, Size, unit};
 use super::super::{numbers, words};
-use super::hidden::{self, DASH, Hidden};
+use super::hidden::{self, DASH};
 use crate::report::model::Wording;
 
 /// Columns beyond which squares are too small to see.
@@ -14,7 +14,7 @@ const MOST: usize = 40;
 const DARKEST: f64 = 0.2;
 
 /// The figure at both sizes; nothing without pairs or with too many columns.
-pub(super) fn figure(fidelity: &Fidelity, hidden: &Hidden<'_>, wording: &Wording) -> Markup {
+pub(super) fn figure(fidelity: &Fidelity, wording: &Wording) -> Markup {
     let names: Vec<&str> = fidelity.columns.iter().map(|column| column.name.as_str()).collect();
     if fidelity.pairs.is_empty() || names.len() > MOST {
         return html! {};
@@ -25,12 +25,11 @@ pub(super) fn figure(fidelity: &Fidelity, hidden: &Hidden<'_>, wording: &Wording
         .filter_map(|pair| {
             let place = |name: &str| names.iter().position(|own| *own == name);
             let (a, b) = (place(&pair.a)?, place(&pair.b)?);
-            let is_hidden = hidden.covers(&[&pair.a, &pair.b]);
-            Some(Square { pair, column: a.min(b), row: a.max(b), is_hidden })
+            Some(Square { pair, column: a.min(b), row: a.max(b) })
         })
         .collect();
-    let open = squares.iter().filter(|square| !square.is_hidden);
-    let most = open.map(|square| square.pair.tv).fold(DARKEST, f64::max);
+    // Those that are hidden are no number, and `max` takes the other.
+    let most = squares.iter().map(|square| square.pair.tv).fold(DARKEST, f64::max);
     let labels: Vec<String> = names.iter().map(|name| words::column(wording, name)).collect();
     html! {
         figure {
@@ -46,8 +45,12 @@ struct Square<'a> {
     pair: &'a Pair,
     column: usize,
     row: usize,
-    /// Whether its distance is not printed.
-    is_hidden: bool,
+}
+
+impl Square<'_> {
+    fn is_hidden(&self) -> bool {
+        self.pair.tv.is_nan()
+    }
 }
 
 fn draw(squares: &[Square<'_>], labels: &[String], most: f64, size: Size) -> Markup {
@@ -68,16 +71,16 @@ fn draw(squares: &[Square<'_>], labels: &[String], most: f64, size: Size) -> Mar
                 @let x = left + side * square.column as f64;
                 @let y = 8.0 + side * (square.row.saturating_sub(1)) as f64;
                 rect.rail x=(unit(x)) y=(unit(y)) width=(unit(side - 2.0)) height=(unit(side - 2.0)) {}
-                @let opacity = if square.is_hidden { shade(0.0) } else { shade(square.pair.tv) };
+                @let opacity = if square.is_hidden() { shade(0.0) } else { shade(square.pair.tv) };
                 rect.used x=(unit(x)) y=(unit(y)) width=(unit(side - 2.0)) height=(unit(side - 2.0))
                     fill-opacity=(opacity) {
                     title {
                         (square.pair.a) " and " (square.pair.b) ": "
-                        (hidden::decimal(square.is_hidden, square.pair.tv, 2)) ", by chance "
-                        (hidden::decimal(square.is_hidden, square.pair.chance, 2))
+                        (hidden::decimal(square.pair.tv, 2)) ", by chance "
+                        (hidden::decimal(square.pair.chance, 2))
                     }
                 }
-                @if square.is_hidden {
+                @if square.is_hidden() {
                     text.tick x=(unit(x + side / 2.0 - 1.0)) y=(unit(y + side / 2.0 + 3.0)) text-anchor="middle" { (DASH) }
                 }
             }
@@ -117,7 +120,7 @@ fn scale(left: f64, size: Size, most: f64) -> Markup {
 
 /// What the drawing says, for readers who cannot see it.
 fn alternative(squares: &[Square<'_>]) -> String {
-    let mut far: Vec<&Square<'_>> = squares.iter().filter(|square| !square.is_hidden).collect();
+    let mut far: Vec<&Square<'_>> = squares.iter().filter(|square| !square.is_hidden()).collect();
     far.sort_by(|a, b| b.pair.tv.total_cmp(&a.pair.tv));
     let each: Vec<String> = far
         .iter()

@@ -1,66 +1,72 @@
-//! Which columns have a level that the display rule hides.
+//! What the display rule hides, taken out of the data. Page and JSON are made of what is left, so
+//! neither has a number that the other hides.
 //!
-//! The virtual side of every table is public, so the exact distance of its real side, and what chance
-//! makes of that, can be solved for a hidden level. Neither is printed of a table with such a column,
-//! nor a mean in which that table alone is not printed.
+//! A hidden number is NaN: a dash on the page, `null` in JSON. Rows of a curve and whole models are
+//! left out. Hiding is done once: a report that is read back from its JSON has nothing more to hide.
+//!
+//! Counts of tables and distances are hidden in [`tables`], curves in [`curves`]. Under noise a count is
+//! no patient's own, and only small numbers of patients are hidden.
 
-use std::collections::BTreeSet;
+mod curves;
+mod tables;
 
-use haima_fl_core::results::fidelity::{Column, Fidelity, Workload};
+use haima_fl_core::results::Fit;
+use haima_fl_core::results::fidelity::{Column, Fidelity};
 
-use super::super::cells::{Shown, suppress};
 use super::super::numbers;
+use super::SyntheticReport;
+pub(super) use tables::fidelity;
 
 /// What stands for a number that is not printed.
 pub(super) const DASH: &str = "–";
 
-/// How the levels of a column are shown.
-pub(super) fn levels(column: &Column, min_cell: u64) -> Vec<Shown> {
-    let whole: Vec<Vec<u64>> =
-        column.real.iter().map(|count| vec![count.round().max(0.0) as u64]).collect();
-    suppress(&whole, true, min_cell).concat()
+/// A report without what its display rule (`min_cell`) hides.
+pub(super) fn without(report: &SyntheticReport) -> SyntheticReport {
+    let min_cell = report.min_cell;
+    let mut shown = report.clone();
+    let patients = &mut shown.provenance.data.patients;
+    *patients = patients.filter(|count| !numbers::is_small(*count, min_cell));
+    shown.fidelity = report.fidelity.as_ref().map(|one| fidelity(one, min_cell));
+    for pair in &mut shown.survival {
+        curves::hide(pair, min_cell);
+    }
+    let of_many = |fit: &Fit| {
+        [fit.n, fit.events].into_iter().all(|count| !numbers::is_small(count, min_cell))
+    };
+    shown.ratios.retain(|pair| of_many(&pair.real));
+    shown
 }
 
-/// Columns with a hidden level.
-pub(super) struct Hidden<'a> {
-    columns: BTreeSet<&'a str>,
+/// Whether a level of a column is hidden; its distances are then those of the table in which all of
+/// these are one level.
+pub(super) fn has_hidden(column: &Column) -> bool {
+    column.real.iter().any(|count| count.is_nan())
 }
 
-impl<'a> Hidden<'a> {
-    /// Those of a comparison; under noise there are none.
-    pub(super) fn of(fidelity: &'a Fidelity, min_cell: u64) -> Self {
-        let min_cell = if fidelity.noise.is_some() { 0 } else { min_cell };
-        let has_hidden =
-            |column: &&Column| levels(column, min_cell).iter().any(|level| !level.is_printed());
-        let columns = fidelity.columns.iter().filter(has_hidden);
-        Self { columns: columns.map(|column| column.name.as_str()).collect() }
-    }
+/// Whether a level of any column is hidden.
+pub(super) fn any(fidelity: &Fidelity) -> bool {
+    fidelity.columns.iter().any(has_hidden)
+}
 
-    /// Whether there is any.
-    pub(super) fn any(&self) -> bool {
-        !self.columns.is_empty()
-    }
+/// A number, or a dash for one that is hidden.
+pub(super) fn decimal(value: f64, digits: usize) -> String {
+    if value.is_nan() { DASH.to_owned() } else { numbers::decimal(value, digits) }
+}
 
-    /// Whether one of a table's columns is among them.
-    pub(super) fn covers<S: AsRef<str>>(&self, table: &[S]) -> bool {
-        table.iter().any(|name| {
-            let name: &str = name.as_ref();
-            self.columns.contains(name)
-        })
-    }
+/// The same, marked where the whole distance is as large or larger.
+pub(super) fn at_least(joined: bool, value: f64, digits: usize) -> String {
+    let sign = if joined && !value.is_nan() { "≥" } else { "" };
+    format!("{sign}{}", decimal(value, digits))
+}
 
-    /// Whether a mean over tables could be solved for the only one that is not printed.
-    pub(super) fn covers_mean(&self, order: &Workload, fidelity: &Fidelity) -> bool {
-        let tables = match order.degree {
-            1 => self.columns.len(),
-            2 => fidelity.pairs.iter().filter(|pair| self.covers(&[&pair.a, &pair.b])).count(),
-            _ => order.worst.iter().filter(|table| self.covers(&table.columns)).count(),
-        };
-        tables == 1
+/// A number of patients; under noise an estimate.
+pub(super) fn patients(count: f64, min_cell: u64) -> String {
+    match count.is_nan() {
+        true => format!("<{min_cell}"),
+        false => numbers::count(whole(count)),
     }
 }
 
-/// The number, or a dash for one that is not printed.
-pub(super) fn decimal(is_hidden: bool, value: f64, digits: usize) -> String {
-    if is_hidden { DASH.to_owned() } else { numbers::decimal(value, digits) }
+fn whole(count: f64) -> u64 {
+    count.round().max(0.0) as u64
 }

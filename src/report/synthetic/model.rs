@@ -1,10 +1,13 @@
-//! What the report on virtual patients is drawn from, as JSON beside the page.
+//! What the report on virtual patients is drawn from. As JSON it is what the page shows: what the
+//! display rule hides is hidden there too ([`super::hidden`]).
 
 use haima_fl_core::results::fidelity::Fidelity;
 use haima_fl_core::results::validation::Share;
 use haima_fl_core::results::{Curves, Fit};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::hidden;
 use crate::model_file::Provenance;
 use crate::report::model::{Class, Wording};
 
@@ -12,7 +15,10 @@ use crate::report::model::{Class, Wording};
 pub const SCHEMA: &str = "haima.synth-report/1";
 
 /// All that the page draws. What is not there leaves its section out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// A report in memory may hold more of real patients than `min_cell` lets be shown. Neither page nor
+/// JSON does: a hidden number is `null` there, and hidden rows are left out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SyntheticReport {
     /// [`SCHEMA`].
     pub schema: String,
@@ -34,10 +40,43 @@ pub struct SyntheticReport {
     pub membership: Option<Membership>,
     /// Words for columns, events and times.
     pub wording: Wording,
-    /// Counts of real patients from 1 up to one below this are not printed.
+    /// Counts of real patients from 1 up to one below this are not shown.
     pub min_cell: u64,
     /// What a reader has to see first.
     pub warnings: Vec<String>,
+}
+
+impl Serialize for SyntheticReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            schema,
+            title,
+            sample,
+            provenance,
+            fidelity,
+            survival,
+            ratios,
+            utility,
+            membership,
+            wording,
+            min_cell,
+            warnings,
+        } = &hidden::without(self);
+        let mut to = serializer.serialize_struct("SyntheticReport", 12)?;
+        to.serialize_field("schema", schema)?;
+        to.serialize_field("title", title)?;
+        to.serialize_field("sample", sample)?;
+        to.serialize_field("provenance", provenance)?;
+        to.serialize_field("fidelity", fidelity)?;
+        to.serialize_field("survival", survival)?;
+        to.serialize_field("ratios", ratios)?;
+        to.serialize_field("utility", utility)?;
+        to.serialize_field("membership", membership)?;
+        to.serialize_field("wording", wording)?;
+        to.serialize_field("min_cell", min_cell)?;
+        to.serialize_field("warnings", warnings)?;
+        to.end()
+    }
 }
 
 /// A set of virtual patients.
@@ -116,6 +155,6 @@ pub struct Membership {
     pub auc: Share,
     /// What it could have found, in a sentence.
     pub power: String,
-    /// The same attack on a generator that was overfitted on purpose.
+    /// The same attack on generators without noise.
     pub positive_control: Option<Share>,
 }

@@ -16,7 +16,7 @@ pub(super) fn body(report: &SyntheticReport) -> Markup {
     html! {
         @for pair in &report.survival { (of_pair(pair, &report.wording, report.min_cell)) }
         dl.explain {
-            dt { "Divergence" } dd { "Mean distance of the two curves over the whole follow-up, whichever is higher." }
+            dt { "Divergence" } dd { "Mean distance of the two curves over all of the follow-up that is drawn, whichever is higher." }
             dt { "Optimism" } dd { "Mean height of the virtual curve above the real one: above 0, virtual patients live longer." }
             dt { "Short-sightedness" } dd { "By how much of the follow-up the virtual curve ends before the real one; below 0 it goes on longer." }
             dt { "Log-rank test" } dd {
@@ -34,28 +34,30 @@ struct Group<'a> {
     synthetic: &'a Curve,
 }
 
-fn groups<'a>(pair: &'a SurvivalPair, wording: &Wording, min_cell: u64) -> Vec<Group<'a>> {
-    let large = |curve: &&Curve| curve.n >= min_cell.max(1);
+fn groups<'a>(pair: &'a SurvivalPair, wording: &Wording) -> Vec<Group<'a>> {
     let of = |real: &'a Curve| {
         let synthetic = pair.synthetic.curves.iter().find(|own| own.group == real.group)?;
         Some(Group { name: words::group(wording, &real.group), real, synthetic })
     };
-    pair.real.curves.iter().filter(large).filter_map(of).collect()
+    pair.real.curves.iter().filter_map(of).collect()
 }
 
 fn of_pair(pair: &SurvivalPair, wording: &Wording, min_cell: u64) -> Markup {
-    let groups = groups(pair, wording, min_cell);
+    let groups = groups(pair, wording);
     html! {
         h3 { (pair.title) " " (class_badge(&pair.class)) }
         @if groups.is_empty() {
-            p { "No group has enough real patients to draw a curve." }
+            p { "No group has enough real patients and events to draw a curve." }
         } @else {
             @for group in &groups { (figure(group, groups.len() > 1, wording, min_cell)) }
             (table(&groups, pair, min_cell))
             p.note {
                 "Bands: pointwise 95% intervals. That of the virtual curve knows its rows alone, not the making of the generator. "
                 @if pair.class != Class::Exact { "Noise is in no interval." }
-                @if min_cell > 1 { " A curve ends where fewer than " (min_cell) " remain at risk." }
+                @if min_cell > 1 {
+                    " A curve ends where fewer than " (min_cell) " remain at risk; groups of fewer patients or events, and "
+                    "those from which they could be worked out, have none."
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use haima_fl_core::results::fidelity::{Fidelity, Pair, Workload};
 use maud::{Markup, html};
 
 use super::super::{numbers, page::scroll, words};
-use super::hidden::{self, DASH, Hidden};
+use super::hidden::{self, DASH};
 use super::{facts, heat};
 use crate::report::model::Wording;
 
@@ -14,7 +14,6 @@ const MOST_PAIRS: usize = 12;
 
 /// The section's body.
 pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Markup {
-    let hidden = Hidden::of(fidelity, min_cell);
     html! {
         p {
             "A distance of two tables is the share of patients who would have to be moved to another cell to make "
@@ -29,19 +28,22 @@ pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Mar
                 "Each real count is off by noise of standard deviation " (numbers::significant(noise)) "."
             }
         }
-        @if hidden.any() {
-            p.note { "A dash stands for a number from which a level with few real patients could be worked out." }
+        @if hidden::any(fidelity) {
+            p.note {
+                "A dash stands for a number from which a level with few real patients could be worked out. Of single columns "
+                "the mean takes such levels of a column as one; the whole one is as large (≥) or larger."
+            }
         }
-        (orders(fidelity, &hidden))
-        (heat::figure(fidelity, &hidden, wording))
-        (worst(&fidelity.workload, &hidden, wording))
-        (pairs(&fidelity.pairs, &hidden, wording))
+        (orders(fidelity))
+        (heat::figure(fidelity, wording))
+        (worst(&fidelity.workload, wording))
+        (pairs(&fidelity.pairs, wording))
         (trees(fidelity, min_cell))
     }
 }
 
 fn real_patients(fidelity: &Fidelity, min_cell: u64) -> Markup {
-    let n = fidelity.n.round().max(0.0) as u64;
+    let noun = if fidelity.n.round() == 1.0 { "real patient" } else { "real patients" };
     let of_whom = match fidelity.subset.as_str() {
         "holdout" => ", kept out of the generator's making,",
         "training" => ", all of the generator's making,",
@@ -49,12 +51,12 @@ fn real_patients(fidelity: &Fidelity, min_cell: u64) -> Markup {
     };
     html! {
         @if fidelity.noise.is_some() { "About " }
-        (numbers::counted_cell(n, min_cell, "real patient", "real patients")) " of "
+        (hidden::patients(fidelity.n, min_cell)) " " (noun) " of "
         (numbers::counted(fidelity.sites, "hospital", "hospitals")) (of_whom)
     }
 }
 
-fn orders(fidelity: &Fidelity, hidden: &Hidden<'_>) -> Markup {
+fn orders(fidelity: &Fidelity) -> Markup {
     let body = html! {
         table {
             thead { tr {
@@ -65,15 +67,15 @@ fn orders(fidelity: &Fidelity, hidden: &Hidden<'_>) -> Markup {
             } }
             tbody {
                 @for order in &fidelity.workload {
-                    @let is_hidden = hidden.covers_mean(order, fidelity);
+                    @let joined = order.degree == 1 && hidden::any(fidelity);
                     tr {
                         th scope="row" { (numbers::counted(order.degree, "column", "columns")) }
                         td.num {
                             (numbers::count(order.tables))
                             @if order.tables < order.of { " of " (numbers::count(order.of)) }
                         }
-                        td.num { (hidden::decimal(is_hidden, order.tv, 3)) }
-                        td.num { (hidden::decimal(is_hidden, order.chance, 3)) }
+                        td.num { (hidden::at_least(joined, order.tv, 3)) }
+                        td.num { (hidden::decimal(order.chance, 3)) }
                     }
                 }
             }
@@ -82,17 +84,20 @@ fn orders(fidelity: &Fidelity, hidden: &Hidden<'_>) -> Markup {
     scroll("Mean distances by order", &body)
 }
 
-fn worst(workload: &[Workload], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
+fn worst(workload: &[Workload], wording: &Wording) -> Markup {
     let Some(order) = workload.iter().rev().find(|order| order.degree > 1) else { return html! {} };
+    let shown: Vec<_> = order.worst.iter().filter(|table| table.tv.is_finite()).collect();
+    if shown.is_empty() {
+        return html! {};
+    }
     html! {
         h3 { "Where the fit is worst" }
         ul {
-            @for table in &order.worst {
+            @for table in shown {
                 @let names: Vec<String> = table.columns.iter().map(|name| words::column(wording, name)).collect();
-                @let is_hidden = hidden.covers(&table.columns);
                 li {
-                    (names.join(", ")) ": " (hidden::decimal(is_hidden, table.tv, 2)) ", by chance "
-                    (hidden::decimal(is_hidden, table.chance, 2))
+                    (names.join(", ")) ": " (hidden::decimal(table.tv, 2)) ", by chance "
+                    (hidden::decimal(table.chance, 2))
                 }
             }
         }
@@ -100,18 +105,22 @@ fn worst(workload: &[Workload], hidden: &Hidden<'_>, wording: &Wording) -> Marku
 }
 
 /// Those of which the strength differs most; those that are not printed come last.
-fn pairs(pairs: &[Pair], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
-    let is_hidden = |pair: &Pair| hidden.covers(&[&pair.a, &pair.b]);
+fn pairs(pairs: &[Pair], wording: &Wording) -> Markup {
     let gap = |pair: &Pair| match pair.association {
-        Some((real, virtual_)) if !is_hidden(pair) => (real - virtual_).abs(),
+        Some((real, virtual_)) if !real.is_nan() => (real - virtual_).abs(),
         _ => -1.0,
     };
-    let mut known: Vec<&Pair> = pairs.iter().filter(|pair| pair.association.is_some()).collect();
+    let is_shown = |pair: &&Pair| {
+        let both = [pair.association, pair.correlation];
+        pair.association.is_some() && both.iter().flatten().any(|(real, _)| real.is_finite())
+    };
+    let mut known: Vec<&Pair> = pairs.iter().filter(is_shown).collect();
+    let hidden = pairs.iter().filter(|pair| pair.association.is_some()).count() - known.len();
     known.sort_by(|a, b| gap(b).total_cmp(&gap(a)));
     let left_out = known.len().saturating_sub(MOST_PAIRS);
     known.truncate(MOST_PAIRS);
-    let rank = |pair: &Pair, is_hidden: bool, of: fn((f64, f64)) -> f64| {
-        let of = |both| hidden::decimal(is_hidden, of(both), 2);
+    let rank = |pair: &Pair, of: fn((f64, f64)) -> f64| {
+        let of = |both| hidden::decimal(of(both), 2);
         pair.correlation.map_or_else(|| DASH.to_owned(), of)
     };
     let body = html! {
@@ -128,10 +137,10 @@ fn pairs(pairs: &[Pair], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
                     @if let Some((real, virtual_)) = pair.association {
                         tr {
                             th scope="row" { (words::column(wording, &pair.a)) " and " (words::column(wording, &pair.b)) }
-                            td.num { (hidden::decimal(is_hidden(pair), real, 2)) }
+                            td.num { (hidden::decimal(real, 2)) }
                             td.num { (numbers::decimal(virtual_, 2)) }
-                            td.num { (rank(pair, is_hidden(pair), |both| both.0)) }
-                            td.num { (rank(pair, false, |both| both.1)) }
+                            td.num { (rank(pair, |both| both.0)) }
+                            td.num { (rank(pair, |both| both.1)) }
                         }
                     }
                 }
@@ -139,8 +148,15 @@ fn pairs(pairs: &[Pair], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
         }
     };
     html! {
-        @if !known.is_empty() {
+        @if !known.is_empty() || hidden > 0 {
             h3 { "How columns go together" }
+        }
+        @if hidden > 0 {
+            p.note {
+                "Of " (numbers::counted(hidden as u64, "pair", "pairs")) " the real side is not shown: a level with few real patients could be worked out."
+            }
+        }
+        @if !known.is_empty() {
             (scroll("Association of columns", &body))
             p.note {
                 "Association: Cramér’s V, 0 for none and 1 where one column gives the other. Those of which it differs most"
@@ -153,8 +169,7 @@ fn pairs(pairs: &[Pair], hidden: &Hidden<'_>, wording: &Wording) -> Markup {
 
 fn trees(fidelity: &Fidelity, min_cell: u64) -> Markup {
     let Some(found) = &fidelity.c2st else { return html! {} };
-    let judged =
-        numbers::counted_cell(found.n.max(0.0) as u64, min_cell, "real patient", "real patients");
+    let judged = format!("{} real patients", hidden::patients(found.n, min_cell));
     // Simulated: forests of two samples of one kind scatter by 0.55 over the root of their number.
     let scatter = numbers::decimal(1.1 / found.n.max(1.0).sqrt(), 2);
     let row = (
