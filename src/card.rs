@@ -148,7 +148,9 @@ fn data(to: &mut String, provenance: &Provenance, subject: Option<&str>) -> std:
         Some(patients) => writeln!(to, "- rows at them: {}", numbers::count(patients))?,
         None => writeln!(to, "- rows at them: not released")?,
     }
-    let cohort = if data.cohort.is_empty() { "all patients" } else { &data.cohort };
+    // A predicate a line.
+    let cohort = data.cohort.trim_end().replace('\n', "; ");
+    let cohort = if cohort.is_empty() { "all patients" } else { &cohort };
     writeln!(to, "- cohort: {}", line(cohort))?;
     let inferred = if data.schema_inferred { ", inferred from the patients" } else { "" };
     writeln!(to, "- schema: {}{inferred}", line(&data.schema_digest))?;
@@ -242,7 +244,7 @@ pub fn promise(privacy: &Guarantee) -> Vec<String> {
 }
 
 /// An epsilon with its digits of print, never smaller than it is.
-fn rounded_up(epsilon: f64) -> String {
+pub(crate) fn rounded_up(epsilon: f64) -> String {
     let digits = match epsilon {
         _ if epsilon >= 100.0 => 0,
         _ if epsilon >= 10.0 => 1,

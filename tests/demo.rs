@@ -144,6 +144,13 @@ fn the_virtual_cohort_says_where_it_comes_from(out: &Path, report: &Value, page:
     // Four rounds and a spare attempt, by nodes.
     assert_eq!((&privacy["noise"]["attempts"], &privacy["simulated"]), (&5.into(), &false.into()));
     assert_eq!(provenance["digest"], Digest::of(&rows).to_string());
+    // What the promise does not cover goes with the rows, once as notes and once in words.
+    assert_eq!(provenance["mode"], "3 SMPC nodes, additive shares");
+    for said in ["A demonstration: every party ran on one machine", "which no epsilon covers"] {
+        for part in ["notes", "promise"] {
+            assert!(provenance[part].to_string().contains(said), "{part}: {said}");
+        }
+    }
 
     let command = format!(
         "haima synth sample models/virtual.haima --rows 1043 --seed {} --out again.csv",
@@ -265,6 +272,42 @@ fn a_demo_of_which_a_task_fails_leaves_the_report_of_the_others() {
     let report = std::fs::read_to_string(out.path().join("report.json")).unwrap();
     assert!(report.contains("curve") && out.path().join("index.html").is_file(), "{report}");
     assert!(!earlier.iter().any(|name| out.path().join(name).exists()));
+    nothing_is_left(temporary.path());
+}
+
+/// Something in the way of the virtual patients: the study's report is there all the same, and somebody
+/// else's file is as it was.
+#[test]
+fn virtual_patients_that_cannot_be_written_cost_neither_report_nor_another_file() {
+    let (out, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let columns = "method = \"mst\"\ncolumns = [\"patient_age\", \"patient_male\"]";
+    let study = [BMT.to_owned(), task("virtual", "synthesize", 2, columns)].concat();
+    let (path, theirs) = (out.path().join("own.study.toml"), out.path().join("virtual.csv"));
+    std::fs::write(&path, study).unwrap();
+    std::fs::write(&theirs, "of somebody else").unwrap();
+    let run = || {
+        let mut command = demo(out.path(), temporary.path());
+        command.args(["--nodes", "2", "--data"]).arg(repository("data/bmt_klein.csv"));
+        let output = command.arg("--study").arg(&path).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let page = out.path().join("index.html");
+    let (code, log) = run();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("virtual.csv") && log.contains("name another --out"), "{log}");
+    assert!(!page.exists(), "it is told before anything runs");
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "of somebody else");
+
+    // No file can be written where a folder is.
+    std::fs::remove_file(&theirs).unwrap();
+    std::fs::create_dir_all(out.path().join("virtual.csv.provenance.json/theirs")).unwrap();
+    let (code, log) = run();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("no virtual patients: "), "{log}");
+    assert!(page.is_file() && !theirs.exists());
+    // A demonstration says so, whatever its study.
+    let report = std::fs::read_to_string(out.path().join("report.json")).unwrap();
+    assert!(report.contains("A demonstration: every party ran on one machine"), "{report}");
     nothing_is_left(temporary.path());
 }
 

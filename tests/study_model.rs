@@ -86,6 +86,13 @@ fn a_study_leaves_its_models_as_files_with_their_cards() {
 
     let model = ModelFile::read(&file("network")).unwrap();
     assert_eq!(model.network, results["network"], "the result to the bit");
+    let mut less = model.clone();
+    match &mut less.provenance.privacy {
+        Guarantee::Dp { epsilon, .. } => *epsilon /= 2.0,
+        Guarantee::Exact { .. } => panic!("it is private"),
+    }
+    let said = less.open().err().unwrap().to_string();
+    assert!(said.contains("its own noise gives"), "{said}");
     assert!(!file("heads").exists() && running.log_says("coordinator", "leaves no model file"));
 
     let card: Value = haima(&["card", text(&file("network")), "--json"]).parse().unwrap();
@@ -154,7 +161,8 @@ fn its_generator_is_a_file_from_which_rows_are_drawn(
     assert_eq!((own.s, own.attempts), (noise.s, 7));
     let metrics = &file.provenance.metrics;
     assert_eq!(metrics[0].name, "mean total variation, tables of 1 column");
-    assert_eq!(judged["workload"][0]["tv"], metrics[0].value);
+    let found = judged["workload"][0]["tv"].as_f64().unwrap();
+    assert_eq!((found * 1000.0).round() / 1000.0, metrics[0].value);
 
     let page = haima(&["card", text(&path)]);
     for part in ["# Generator card: bmt-test", &digest, "- against all nodes but one", "task like"]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use common::repository;
-use haima::model_file::{Guarantee, Provenance};
+use haima::model_file::{Guarantee, Noise, Provenance};
 use haima::synth::file::SynthFile;
 use haima_crypto::encode::Digest;
 use serde_json::Value;
@@ -310,6 +310,21 @@ fn a_generator_whose_sums_are_not_those_of_its_promise_is_refused() {
     long.open().unwrap();
     long.generator["rounds"] = (noise.attempts + 1).into();
     refused(&long, "its provenance charges");
+
+    type Change = fn(&mut f64, &mut Noise);
+    let changes: [(Change, &str); 4] = [
+        (|epsilon, _| *epsilon = 0.001, "its own noise gives"),
+        (|_, noise| noise.s *= 100, "a table has less noise"),
+        (|_, noise| noise.sensitivity = 0, "a sensitivity of 0"),
+        (|epsilon, noise| (*epsilon, noise.sensitivity) = (0.001, 1), "its task has"),
+    ];
+    for (change, says) in changes {
+        let mut file = private.clone();
+        if let Guarantee::Dp { epsilon, noise, .. } = &mut file.provenance.privacy {
+            change(epsilon, noise);
+        }
+        refused(&file, says);
+    }
 }
 
 #[test]

@@ -200,20 +200,31 @@ column = [
 ]
 "#;
 
+const PARAMS: &str =
+    "bins = { age = 4 }, survival = [{ time = \"days\", event = \"dead\", cuts = 4 }]";
+const NETWORK: &str = "method = \"vae\", network = { hidden = [3], latent = 1 }, \
+                       training = { steps = 5, expected_patients = 80 }";
+
+/// A task with a budget.
+fn private(id: &str, task: &str, steps: u32, params: &str) -> String {
+    format!(
+        "[[task]]\nid = \"{id}\"\ntask = \"{task}\"\nversion = 1\ntitle = \"{id}\"\n\
+         max_steps = {steps}\nspare_attempts = 1\nprivacy = {{ epsilon = 1.0, delta = 1e-5 }}\n\
+         params = {{ {params} }}\n"
+    )
+}
+
 /// A study of a generator and of a comparison under noise.
 fn drafted(made: &str, steps: u32) -> Result<(), String> {
-    let entry = |id: &str, task: &str, steps: u32, params: &str| {
-        format!(
-            "[[task]]\nid = \"{id}\"\ntask = \"{task}\"\nversion = 1\ntitle = \"{id}\"\n\
-             max_steps = {steps}\nspare_attempts = 1\nprivacy = {{ epsilon = 1.0, delta = 1e-5 }}\n\
-             params = {{ release = \"noised\", {params} }}\n"
-        )
-    };
-    let domain = "bins = { age = 4 }, survival = [{ time = \"days\", event = \"dead\", cuts = 4 }]";
-    let tasks = [
-        entry("rows", "synthesize", steps, &format!("{domain}, {made}")),
-        entry("like", "fidelity", 1, "of = \"rows\", rows = 20, seed = 1"),
-    ];
+    let noised = |params: &str| format!("release = \"noised\", {params}");
+    study(&[
+        private("rows", "synthesize", steps, &noised(&format!("{PARAMS}, {made}"))),
+        private("like", "fidelity", 1, &noised("of = \"rows\", rows = 20, seed = 1")),
+    ])
+}
+
+/// What is said of a study of these tasks before it begins.
+fn study(tasks: &[String]) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
     let party = |name: &str| make_party(folder.path(), name, name, "127.0.0.1:1").unwrap().party;
     let study: Study = toml::from_str(&format!("{HEAD}\n{}", tasks.concat())).unwrap();
@@ -229,13 +240,47 @@ fn drafted(made: &str, steps: u32) -> Result<(), String> {
 
 #[test]
 fn a_noised_comparison_is_drafted_before_there_is_a_generator() {
-    let network = "method = \"vae\", network = { hidden = [3], latent = 1 }, \
-                   training = { steps = 5, expected_patients = 80 }";
     assert_eq!(drafted("method = \"mst\"", 4), Ok(()));
-    assert_eq!(drafted(network, 5), Ok(()));
-    let refused = drafted(network, 4).unwrap_err();
+    assert_eq!(drafted(NETWORK, 5), Ok(()));
+    let refused = drafted(NETWORK, 4).unwrap_err();
     assert!(refused.contains("raise max_steps to 5"), "{refused}");
-    let large = network.replace("[3]", "[1000]");
+    let large = NETWORK.replace("[3]", "[1000]");
     let refused = drafted(&large, 5).unwrap_err();
     assert!(refused.contains("max_dimension"), "{refused}");
+}
+
+/// Its noise would be charged, and the generator would say that there was none.
+#[test]
+fn a_budget_for_a_generator_that_is_to_be_exact_is_refused() {
+    for made in [NETWORK, "method = \"mst\""] {
+        for release in ["", ", release = \"exact\""] {
+            let params = format!("{PARAMS}, {made}{release}");
+            let refused = study(&[private("rows", "synthesize", 5, &params)]).unwrap_err();
+            assert!(
+                refused.contains("task rows") && refused.contains("cannot be private"),
+                "{refused}"
+            );
+            assert!(refused.contains("release = \"noised\""), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn pairs_that_leave_nobody_are_told_before_a_budget_is_spent() {
+    let nobody =
+        "impossible = [[{ dead = 0 }, { age = \">= 0\" }], [{ dead = 1 }, { age = \">= 0\" }]]";
+    let made = format!("bins = {{ age = 4 }}, {nobody}");
+    for method in [NETWORK, "method = \"mst\""] {
+        let params = format!("release = \"noised\", {made}, {method}");
+        let refused = study(&[private("rows", "synthesize", 5, &params)]).unwrap_err();
+        assert!(refused.contains("leaves nobody"), "{refused}");
+    }
+}
+
+/// A guess that is too small divides the sums and makes no delta smaller than the patients allow.
+#[test]
+fn a_small_guess_of_the_patients_loosens_no_delta() {
+    let options = ["--method", "vae", "--epsilon", "3", "--delta", "9e-3", "--json"];
+    let refused = fit(&[&options[..], &["--expected-patients", "10"]].concat()).unwrap_err();
+    assert!(refused.contains("1/(10 n)"), "{refused}");
 }

@@ -1,6 +1,9 @@
 //! Claims about the report on virtual patients, made on the rows of `tests/oracles/synthetic.json` and
 //! on `data/leuksurv.csv`, whose men stand for virtual women.
 
+#[path = "synthetic_report/hidden.rs"]
+mod hidden;
+
 use std::fs;
 use std::path::Path;
 
@@ -49,6 +52,7 @@ fn fidelity() -> Fidelity {
             attribute("time x event", false, time),
         ],
         impossible: Vec::new(),
+        cohort: Default::default(),
     };
     let workload = Workload::new(&domain.sizes(), 3, 100_000, 1).unwrap();
     let real = rows("real").into_iter().enumerate().map(|(i, row)| (row, i % 4 == 0));
@@ -188,6 +192,8 @@ fn example() -> SyntheticReport {
             refits: 500,
             auc: share(0.507),
             power: "An AUC of 0.56 would have been found in 8 of 10 cases.".to_owned(),
+            least: Some(0.56),
+            limit: Some(0.64),
             positive_control: Some(share(0.83)),
         }),
         wording: Wording {
@@ -229,7 +235,7 @@ fn the_page_is_self_contained_and_draws_all_that_there_is() {
         "Membership attack (AUC, 95% CI)",
         "0.507 (0.487 to 0.527)",
         "No better than a guess",
-        "Exact copies",
+        "Same bins in every column",
         "What this does not show.",
         "Seed of the rows",
     ] {
@@ -251,11 +257,11 @@ fn the_guarantee_stands_before_every_figure() {
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
     let order = [
         "id=\"guarantee\"",
-        "id=\"fidelity\"",
-        "id=\"columns\"",
         "id=\"survival\"",
         "id=\"ratios\"",
         "id=\"utility\"",
+        "id=\"fidelity\"",
+        "id=\"columns\"",
         "id=\"checks\"",
         "id=\"origin\"",
     ]
@@ -298,186 +304,6 @@ fn what_is_not_there_has_no_section() {
     assert!(!page.contains("outside the guarantee"));
 }
 
-/// So many of 180 patients are copies; the others are close.
-fn copied(report: &mut SyntheticReport, copies: f64) {
-    let training = &mut report.fidelity.as_mut().unwrap().nearest.training;
-    training.copies = copies;
-    training.distances.fill(0.0);
-    (training.distances[0], training.distances[1]) = (copies, 180.0 - copies);
-}
-
-/// A report as it is written.
-fn as_json(report: &SyntheticReport) -> serde_json::Value {
-    serde_json::to_value(report).unwrap()
-}
-
-#[test]
-fn few_real_patients_have_no_bar_and_no_count() {
-    let bars = |page: &str| page.matches("real not shown").count();
-    let mut report = example();
-    let column = &mut report.fidelity.as_mut().unwrap().columns[1];
-    column.real = vec![3.0, 20.0, 20.0, 17.0];
-    // The small one, and one from which it could be worked out; at two sizes.
-    let hidden = bars(&render(&report));
-    report.fidelity.as_mut().unwrap().columns[1].real = vec![15.0, 15.0, 15.0, 15.0];
-    let open = bars(&render(&report));
-    assert_eq!(hidden - open, 4);
-    report.min_cell = 0;
-    assert_eq!(bars(&render(&report)), 0);
-
-    // Copies: neither a small number of them is printed nor one of the others.
-    report.min_cell = 5;
-    for (copies, shown) in [(3.0, "&lt;5 of 180"), (177.0, "≥5 of 180"), (90.0, "90 (50%) of 180")]
-    {
-        copied(&mut report, copies);
-        let expected = format!("{shown} among patients it was made from");
-        assert!(render(&report).contains(&expected), "{expected}");
-    }
-}
-
-#[test]
-fn a_column_with_a_hidden_level_has_no_number_that_gives_it_away() {
-    let mut report = with_a_secret();
-    report.fidelity.as_mut().unwrap().columns[1].tv = 54_321.0;
-    let (page, found) = (render(&report), as_json(&report));
-    assert!(!page.contains("98765") && page.contains("54321.000"));
-    assert!(page.contains("flag: –, by chance –") && page.contains("A dash stands for"));
-    assert!(!found.to_string().contains("98765"), "{found}");
-    let flag = &found["fidelity"]["columns"][2];
-    assert_eq!((&flag["real"], &flag["tv"], &flag["ks"]), (&json!([null, null]), &NULL, &NULL));
-    let pairs = found["fidelity"]["pairs"].as_array().unwrap();
-    for pair in pairs.iter().filter(|pair| pair["a"] == "flag" || pair["b"] == "flag") {
-        assert_eq!((&pair["tv"], &pair["association"]), (&NULL, &json!([null, 0.5])), "{pair}");
-    }
-    assert!(pairs.iter().any(|pair| pair["tv"].is_f64()), "{pairs:?}");
-    assert_eq!(found["fidelity"]["workload"][0]["tv"], NULL);
-    // The card at the top has the mean of the last order.
-    let orders = report.fidelity.as_ref().unwrap().workload.clone();
-    report.fidelity.as_mut().unwrap().workload.truncate(1);
-    let page = render(&report);
-    assert!(!page.contains("98765") && !page.contains("Distance from real patients"));
-
-    // Without a hidden level, or under noise, all stand there.
-    report.fidelity.as_mut().unwrap().workload = orders;
-    let open = SyntheticReport { min_cell: 0, ..report.clone() };
-    report.fidelity.as_mut().unwrap().noise = Some(1.0);
-    for report in [open, report] {
-        let page = render(&report);
-        assert!(page.contains("98765.432") && !page.contains("A dash stands for"));
-        assert!(as_json(&report).to_string().contains("98765.4321"));
-    }
-}
-
-const NULL: serde_json::Value = serde_json::Value::Null;
-
-/// A report whose flag has a small level, and distances that would give it away.
-fn with_a_secret() -> SyntheticReport {
-    const SECRET: f64 = 98_765.432_1;
-    let mut report = example();
-    let found = report.fidelity.as_mut().unwrap();
-    for column in &mut found.columns {
-        column.real.fill(20.0);
-    }
-    // Of two levels: the public side and a distance give the real one.
-    let flag = &mut found.columns[2];
-    flag.real = vec![3.0, 57.0];
-    (flag.tv, flag.chance, flag.ks) = (SECRET, SECRET, Some(SECRET));
-    for pair in found.pairs.iter_mut().filter(|pair| pair.a == "flag" || pair.b == "flag") {
-        (pair.tv, pair.chance) = (SECRET, SECRET);
-        (pair.association, pair.correlation) = (Some((SECRET, 0.5)), Some((SECRET, 0.5)));
-    }
-    for order in &mut found.workload {
-        for table in order.worst.iter_mut().filter(|table| table.columns.contains(&"flag".into())) {
-            (table.tv, table.chance) = (SECRET, SECRET);
-        }
-    }
-    // One column of four is hidden: a mean would give its distance by subtraction.
-    (found.workload[0].tv, found.workload[0].chance) = (SECRET, SECRET);
-    report
-}
-
-#[test]
-fn page_and_json_hide_the_same() {
-    let mut report = with_a_secret();
-    report.provenance.data.patients = Some(3);
-    copied(&mut report, 3.0);
-    report.survival.push(SurvivalPair { real: few_women(), ..report.survival[0].clone() });
-    let page = render(&report);
-    let found = as_json(&report);
-    let read: SyntheticReport = serde_json::from_value(found.clone()).unwrap();
-    assert_eq!(render(&read), page, "the page needs nothing that the JSON lacks");
-    assert_eq!(as_json(&read), found, "what is hidden once stays as it is");
-
-    assert_eq!(found["provenance"]["data"]["patients"], NULL);
-    let training = &found["fidelity"]["nearest"]["training"];
-    assert_eq!((&training["copies"], &training["distances"][0]), (&NULL, &json!(0.0)));
-    for (at, curves) in [(0, 1), (1, 0)] {
-        let real = &found["survival"][at]["real"];
-        assert_eq!(real["curves"].as_array().unwrap().len(), curves);
-        for curve in real["curves"].as_array().unwrap() {
-            let at_risk = curve["n_risk"].as_array().unwrap().last().unwrap();
-            assert!(at_risk.as_u64().unwrap() >= 5, "{at_risk}");
-        }
-    }
-    assert!(
-        page.contains("No group has enough real patients and events"),
-        "one of two groups is small"
-    );
-    // All of them are few.
-    report.fidelity.as_mut().unwrap().n = 3.0;
-    assert_eq!(as_json(&report)["fidelity"]["n"], NULL);
-    assert!(render(&report).contains("&lt;5 real patients of 1 hospital"));
-}
-
-/// Curves of two groups, one of them of four patients.
-fn few_women() -> Curves {
-    let mut curves = curves("0");
-    let few = Curve { group: "few".to_owned(), n: 4, ..curves.curves[0].clone() };
-    curves.curves.push(few);
-    curves
-}
-
-#[test]
-fn a_column_with_hidden_levels_is_compared_with_these_as_one() {
-    let mut report = example();
-    let found = report.fidelity.as_mut().unwrap();
-    for column in &mut found.columns {
-        column.real.fill(20.0);
-    }
-    let column = &mut found.columns[1];
-    (column.tv, column.chance, column.ks) = (54_321.5, 0.5, None);
-    column.real = vec![30.0, 18.0, 9.0, 3.0];
-    column.synthetic = vec![60.0, 90.0, 120.0, 30.0];
-    (found.n, found.rows) = (60.0, 300);
-    let shown = as_json(&report)["fidelity"].clone();
-    // Shares of 0.5, 0.3 and 0.2 beside 0.2, 0.3 and 0.5.
-    assert_eq!(shown["columns"][1]["tv"], 0.3);
-    assert_eq!(shown["columns"][1]["real"], json!([30.0, 18.0, null, null]));
-    let page = render(&report);
-    assert!(page.contains("≥0.300") && !page.contains("54321"));
-    // The mean over columns is that of what the columns show.
-    let tv = |column: &serde_json::Value| column["tv"].as_f64().unwrap();
-    let columns = shown["columns"].as_array().unwrap();
-    let mean = columns.iter().map(tv).sum::<f64>() / columns.len() as f64;
-    assert!((tv(&shown["workload"][0]) - mean).abs() < 6e-4, "{mean} {}", shown["workload"][0]);
-    assert_eq!(shown["workload"][0]["worst"].as_array().unwrap().len(), columns.len());
-    assert!(!shown.to_string().contains("54321"), "{shown}");
-}
-
-#[test]
-fn distances_have_no_more_digits_than_the_page() {
-    let mut report = example();
-    let found = report.fidelity.as_mut().unwrap();
-    for column in &mut found.columns {
-        column.real.fill(20.0);
-        column.tv = 0.123_456_7;
-    }
-    let of = |report: &SyntheticReport| as_json(report)["fidelity"]["columns"][0]["tv"].clone();
-    assert_eq!(of(&report), 0.123);
-    report.min_cell = 0;
-    assert_eq!(of(&report), 0.123_456_7);
-}
-
 #[test]
 fn what_passes_the_agreed_tolerance_says_so() {
     let mut report = example();
@@ -495,4 +321,78 @@ fn an_attack_that_works_is_called_so() {
     report.membership.as_mut().unwrap().auc = share(0.64);
     let page = render(&report);
     assert!(page.contains("Better than a guess") && !page.contains("No better than a guess"));
+}
+
+#[test]
+fn an_attack_that_could_see_nothing_is_no_good_news() {
+    let mut report = example();
+    let found = report.membership.as_mut().unwrap();
+    (found.refits, found.least, found.limit) = (20, Some(0.871), Some(0.57));
+    let page = render(&report);
+    assert!(page.contains("20 generators cannot tell."), "no such verdict");
+    assert!(!page.contains("better than a guess"));
+}
+
+#[test]
+fn the_page_opens_with_curves_and_ratios_and_says_what_chance_is_not() {
+    let page = render(&example());
+    let cards = &page[..page.find("<nav").unwrap()];
+    for said in
+        ["mean distance of virtual from real, 0 to 1: Overall survival", "with columns shuffled"]
+    {
+        assert!(cards.contains(said), "{said}");
+    }
+    // Of age 0.027 is within 0.03 +- 0.0039, of sex 0.11 within 0.05 +- 0.14.
+    assert!(cards.contains("2 of 2") && page.contains("Columns shuffled"));
+    // Those who were kept out are nobody whom the generator has seen.
+    let seen = "it has seen their own chance";
+    assert!(!page.contains(seen));
+    let mut report = example();
+    report.fidelity.as_mut().unwrap().subset = "all".to_owned();
+    assert!(render(&report).contains(seen));
+}
+
+#[test]
+fn the_page_speaks_the_language_of_the_study() {
+    let mut report = example();
+    assert!(render(&report).contains("follow-up ended by dead"));
+    let said = [("event=dead", "Died"), ("flag=1", "Carrier")];
+    let labels = said.map(|(key, text)| (key.to_owned(), text.to_owned())).into();
+    report.speak(&Wording { labels, events: "deaths".to_owned(), ..Wording::default() });
+    let page = render(&report);
+    assert!(page.contains("time x event – Died") && !page.contains("follow-up ended by dead"));
+    assert!(page.contains("Carrier: real") && page.contains("deaths"));
+    assert_eq!(report.wording.time_unit, "days", "what the study does not say stays");
+}
+
+#[test]
+fn rows_of_a_generator_without_noise_are_not_called_nobodys() {
+    let exact = json!({ "class": "exact", "note": "exact: no differential privacy" });
+    let page = render(&SyntheticReport { provenance: provenance(&exact), ..example() });
+    assert!(!page.contains("No row belongs to a person"));
+    assert!(page.contains("a row can hold what is true of a single one of them"));
+    assert!(render(&example()).contains("No row belongs to a person"));
+}
+
+#[test]
+fn a_curve_says_nothing_of_what_comes_after_its_end() {
+    let mut report = example();
+    let mut pair = report.survival[0].clone();
+    let mut short = curves("0").curves.remove(0);
+    // Twenty patients, all of them gone long before the others.
+    short.group = "short".to_owned();
+    let rows = short.time.len();
+    (short.n, short.n_risk) =
+        (20, (0..rows).map(|row| 20_u64.saturating_sub(row as u64)).collect());
+    short.n_event = (0..rows).map(|row| u64::from(row < 20)).collect();
+    short.n_censor = vec![0; rows];
+    pair.real.curves = vec![short];
+    (pair.real.n, pair.real.events) = (20, 20);
+    pair.synthetic.curves[0].group = "short".to_owned();
+    (report.survival, report.fidelity) = (vec![pair], None);
+    let page = render(&report);
+    assert!(page.contains("20 patients with 20 events, those after a curve"), "totals are whole");
+    // The events of the curve's own part would be too few.
+    assert!(!page.contains("15 events") && !page.contains(">0</tspan>"));
+    assert!(page.contains(">–</text>"));
 }

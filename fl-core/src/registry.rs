@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::learn::strategies::newton;
 use crate::schema::Schema;
 use crate::selection::{self, Selection};
+use crate::synth::network::MODEL;
 use crate::task::{Run, select, start};
 use crate::tasks::{
     cif, clusters, combat, comutation, concordance, cox, explain, fidelity, finegray, glm, hazard,
@@ -67,7 +68,8 @@ pub fn known() -> impl Iterator<Item = (&'static str, u32)> {
 ///
 /// Of the trainings and what follows them: products of a patient's values with the own number of an
 /// interval are those of its only patient at risk (`explain` with coefficients, `dp-newton` with
-/// `cuts`), and those of a covariate's level, of its only member (`combat`).
+/// `cuts`), those of a covariate's level, of its only member (`combat`), and so are gradients of the
+/// level that a network draws (`vae`, by whatever task it is trained).
 #[must_use]
 pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
     let is = |key: &str, value: &str| params.get(key).and_then(toml::Value::as_str) == Some(value);
@@ -89,9 +91,10 @@ pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
         }
         train::NAME => {
             let part = |key: &str| params.get(key).and_then(toml::Value::as_table);
-            let strategy = part("strategy").and_then(|own| own.get("name"));
-            strategy.and_then(toml::Value::as_str) == Some(newton::NAME)
-                && part("model").is_some_and(|model| model.contains_key("cuts"))
+            let name = |key: &str| part(key)?.get("name").and_then(toml::Value::as_str);
+            let by_newton = name("strategy") == Some(newton::NAME)
+                && part("model").is_some_and(|model| model.contains_key("cuts"));
+            by_newton || name("model") == Some(MODEL)
         }
         // A cell of a table of three columns may have one patient, and so may a level among a
         // network's gradients.
@@ -175,7 +178,10 @@ pub fn open(
     }
     let selection = Selection::of_params(params, schema)?;
     let mut own = params.clone();
-    own.remove(selection::KEY);
+    // Virtual patients keep to their cohort, so a generator's domain has it.
+    if task != synthesize::NAME {
+        own.remove(selection::KEY);
+    }
     Ok(select(open(&own, schema, finished)?, selection))
 }
 
@@ -218,6 +224,8 @@ mod tests {
             ("train", format!("{cuts}strategy = {{ name = \"dp-newton\" }}"), true),
             ("train", format!("{cuts}strategy = {{ name = \"dp-sgd\" }}"), false),
             ("train", cuts.to_owned(), false),
+            ("train", "model = { name = \"vae\" }".to_owned(), true),
+            ("train", "model = { name = \"mlp\" }".to_owned(), false),
             (
                 "train",
                 "model = { name = \"logistic\" }\nstrategy = { name = \"dp-newton\" }".to_owned(),

@@ -100,7 +100,16 @@ impl Selection {
         let parse = |texts: &[String]| {
             texts.iter().map(|text| Predicate::parse(text, schema)).collect::<Result<Vec<_>, _>>()
         };
-        Ok(Self { include: parse(&raw.include)?, exclude: parse(&raw.exclude)? })
+        let include = parse(&raw.include)?;
+        for (predicate, text) in include.iter().zip(&raw.include) {
+            predicate.check_range(text, schema)?;
+        }
+        Ok(Self { include, exclude: parse(&raw.exclude)? })
+    }
+
+    /// What is included, and what is excluded.
+    pub(crate) fn parts(&self) -> (&[Predicate], &[Predicate]) {
+        (&self.include, &self.exclude)
     }
 
     /// Whether all patients are selected, whoever they are.
@@ -188,6 +197,31 @@ impl Predicate {
     /// The column, and what is asked of it.
     pub(crate) fn parts(&self) -> (&str, &Test) {
         (&self.column, &self.test)
+    }
+
+    /// Refuses a comparison that no number of the public range meets: nobody would be selected.
+    fn check_range(&self, text: &str, schema: &Schema) -> Result<(), Error> {
+        let (low, high) = match &schema.column(&self.column)?.kind {
+            Kind::Numeric { range, .. } => *range,
+            Kind::Flag => (0.0, 1.0),
+            Kind::Category { .. } => return Ok(()),
+        };
+        let Test::Number(comparison, bound) = self.test else { return Ok(()) };
+        let met = match comparison {
+            Comparison::Below => low < bound,
+            Comparison::AtMost => low <= bound,
+            Comparison::Equal => (low..=high).contains(&bound),
+            Comparison::NotEqual => low < high || low != bound,
+            Comparison::AtLeast => high >= bound,
+            Comparison::Above => high > bound,
+        };
+        if met {
+            return Ok(());
+        }
+        let column = &self.column;
+        let reason =
+            format!("no value of `{column}` meets it; its public range is {low} to {high}");
+        Err(refuse(text, reason))
     }
 
     fn holds(&self, cohort: &Cohort, patient: usize) -> bool {
@@ -394,6 +428,20 @@ mod tests {
         let healthy = Selection::of_params(&params, &schema).unwrap();
         assert_eq!(healthy.differ(&Selection::default(), &cohort), 1);
         assert_eq!((healthy.patients(&cohort), cohort.patients(), cohort.len()), (2, 3, 5));
+    }
+
+    #[test]
+    fn nobody_is_included_by_a_number_beyond_the_public_range_so_it_is_refused() {
+        for predicate in ["age > 100", "age >= 101", "age < 0", "age = -1", "transplanted > 1"] {
+            let error = selection(&format!("cohort = {{ include = [{predicate:?}] }}"));
+            let error = error.expect_err(predicate).to_string();
+            assert!(error.contains("public range is 0 to 1"), "{predicate}: {error}");
+        }
+        for predicate in ["age >= 100", "age <= 0", "age != 0", "transplanted < 1", "age < 500"] {
+            selection(&format!("cohort = {{ include = [{predicate:?}] }}")).expect(predicate);
+        }
+        // To exclude nobody does no harm.
+        assert!(selection("cohort = { exclude = [\"age > 100\"] }").is_ok());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use haima_fl_core::results::generator::Generator;
 use haima_fl_core::synth::domain::{Attribute, Kind};
+use haima_fl_core::synth::metrics::edges;
 use serde::Serialize;
 
 use super::text::{code, line};
@@ -92,9 +93,17 @@ impl GeneratorCard {
             study: file.study.clone(),
             subject: subject.map(str::to_owned),
             intended_use: vec![
-                "Software, teaching, planning, and trying methods out: rows that look like the \
-                 cohort's, each of nobody."
-                    .to_owned(),
+                match &file.provenance.privacy {
+                    Guarantee::Dp { .. } => {
+                        "Software, teaching, planning, and trying methods out: rows that look like \
+                         the cohort's, each of nobody."
+                    }
+                    Guarantee::Exact { .. } => {
+                        "Software, teaching, planning, and trying methods out, among those who may \
+                         see the data: rows that look like the cohort's."
+                    }
+                }
+                .to_owned(),
                 "Not a medical device. No decision about a patient should rest on virtual ones, and \
                  an estimate that matters belongs to the real patients."
                     .to_owned(),
@@ -136,10 +145,16 @@ impl GeneratorCard {
         bullets(to, "Intended use", &self.intended_use)?;
         writeln!(to, "\n## How to draw from it\n\n```")?;
         self.commands.iter().try_for_each(|command| writeln!(to, "{command}"))?;
-        writeln!(
-            to,
-            "```\n\nAny number of rows, under any conditions, costs no privacy beyond it."
-        )?;
+        let price = match &provenance.privacy {
+            Guarantee::Dp { .. } => {
+                "Any number of rows, under any conditions, costs no privacy beyond it."
+            }
+            Guarantee::Exact { .. } => {
+                "It was made without noise: its rows can hold what is true of a single patient, and \
+                 more rows can hold more of it."
+            }
+        };
+        writeln!(to, "```\n\n{price}")?;
         data(to, provenance, self.subject.as_deref())?;
         privacy(to, &provenance.privacy)?;
         metrics(to, provenance, NOT_COMPARED)?;
@@ -167,10 +182,11 @@ impl Made {
 impl Draws {
     fn of(attribute: &Attribute, may_be_missing: bool) -> Self {
         let bins = |edges: &[f64]| {
-            let ends =
-                edges.first().zip(edges.last()).map_or((0.0, 0.0), |(low, high)| (*low, *high));
             let bins = numbers::counted(edges.len().saturating_sub(1) as u64, "bin", "bins");
-            format!("from {} to {} in {bins}", ends.0, ends.1)
+            let texts = edges::texts(edges);
+            let (low, high) = texts.first().zip(texts.last()).unzip();
+            let end = |text: Option<&String>| text.cloned().unwrap_or_default();
+            format!("from {} to {} in {bins}", end(low), end(high))
         };
         let mut values = match &attribute.kind {
             Kind::Number { edges, .. } => format!("numbers {}", bins(edges)),

@@ -25,10 +25,16 @@ pub(super) fn line(text: &str) -> String {
     let mut escaped = String::new();
     for (at, c) in plain.char_indices() {
         let (before, rest) = plain.split_at(at);
-        if writes(before, c, rest) {
-            escaped.push('\\');
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            c => {
+                if writes(before, c, rest) {
+                    escaped.push('\\');
+                }
+                escaped.push(c);
+            }
         }
-        escaped.push(c);
     }
     escaped
 }
@@ -67,15 +73,16 @@ pub(crate) fn is_unprintable(c: char) -> bool {
     unseen || c.is_control()
 }
 
-/// A name of the file as code, which nothing in it can end.
+/// A name of the file as code, which nothing in it can end. Code knows no escapes, so what could write
+/// HTML is left out.
 pub(super) fn code(name: &str) -> String {
-    format!("`{}`", plain(name).replace('`', "'"))
+    format!("`{}`", plain(name).replace('`', "'").replace(['<', '>'], " "))
 }
 
-/// A text cut to the letters of a line, none of which writes HTML or turns the line.
+/// A text cut to the letters of a line, none of which turns the line or ends a cell.
 fn plain(text: &str) -> String {
     let plain = |c: char| match c {
-        '|' | '<' | '>' => ' ',
+        '|' => ' ',
         c if is_unprintable(c) => ' ',
         c => c,
     };
@@ -97,6 +104,14 @@ mod tests {
             "\\!\\[a\\](b) \\*c\\* \\`d\\` e\\_f  g "
         );
         assert_eq!(code("a_b` **c** `d\n|"), "`a_b' **c** 'd  `");
+    }
+
+    #[test]
+    fn what_is_compared_reads_as_it_was_written_and_writes_no_html() {
+        assert_eq!(line("include age >= 60"), "include age &gt;= 60");
+        assert_eq!(line("<b>1 < 2</b>"), "&lt;b&gt;1 &lt; 2&lt;/b&gt;");
+        assert_eq!(line("&lt;b>"), "\\&lt;b&gt;", "an escape of the file's own is none");
+        assert_eq!(code("<b>"), "` b `");
     }
 
     #[test]

@@ -9,15 +9,18 @@ mod report;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use haima_fl_core::results::generator::Generator;
+use haima_fl_core::results::generator::{Generator, Share};
 use serde_json::json;
 
 use crate::Error;
 use crate::report::numbers;
 use crate::synth::cohort::VirtualCohort;
 use crate::synth::file::SynthFile;
-use crate::synth::sample::{Asked, fresh_seed, rows};
+use crate::synth::sample::{Asked, fresh_seed, not_kept, rows, share};
 use crate::synth::write::{Format, write};
+
+/// A smaller share is not printed as a number.
+const LEAST_SHARE: f64 = 0.0005;
 
 /// `haima synth`.
 #[derive(Debug, Subcommand)]
@@ -108,6 +111,11 @@ fn sample(options: &Sample) -> Result<(), Error> {
     let generator = file.open()?;
     let asked = options.asked.asked()?;
     let drawn = rows(&generator, &asked)?;
+    let share = share(&generator, &asked)?;
+    let few = share.and_then(|share| hardly_anybody(&generator, share));
+    for warning in few.into_iter().chain(unkept(&generator, &file)) {
+        eprintln!("warning: {}", crate::text::printable(&warning));
+    }
     let provenance = VirtualCohort::of(&file, &digest, &generator, &asked);
     let beside = write(&options.out, format, &file, &generator, &drawn, &provenance)?;
     if options.json {
@@ -120,7 +128,7 @@ fn sample(options: &Sample) -> Result<(), Error> {
         file.study,
         asked.seed
     )];
-    lines.extend(share(&generator, &asked));
+    lines.extend(share.map(|share| whom(share, &asked)));
     let mut words = provenance.promise.iter();
     lines.extend(words.next().map(|word| format!("privacy  {word}")));
     lines.extend(words.map(|word| format!("         {word}")));
@@ -131,16 +139,46 @@ fn sample(options: &Sample) -> Result<(), Error> {
 }
 
 /// How many of the model's patients meet what was asked.
-fn share(generator: &Generator, asked: &Asked) -> Option<String> {
-    if asked.conditions.is_empty() {
-        return None;
-    }
-    let condition = generator.domain.condition(&asked.conditions).ok()?;
-    let share = generator.share(&condition).ok()?;
+fn whom(share: Share, asked: &Asked) -> String {
     let of = match share.draws {
         None => "the model's patients".to_owned(),
         Some(draws) => format!("{} patients drawn from the model", numbers::count(draws.into())),
     };
-    let conditions = asked.conditions.join(", ");
-    Some(format!("where    {conditions}: {} of {of}", numbers::percent(share.value)))
+    format!("where    {}: {} of {of}", asked.conditions.join(", "), percent(share.value))
+}
+
+fn percent(share: f64) -> String {
+    if share < LEAST_SHARE { "<0.05%".to_owned() } else { numbers::percent(share) }
+}
+
+/// Why rows under a condition tell nothing of patients, where hardly any of the model's meet it.
+fn hardly_anybody(generator: &Generator, share: Share) -> Option<String> {
+    let value = share.value;
+    let met = generator.total().map(|total| total * value);
+    let reason = match (met, generator.total_noise()) {
+        // As many as noise makes of nobody.
+        (Some(met), Some(noise)) if noise > 0.0 && met < noise => {
+            format!("about {met:.0} of those it was made from, and noise hides {noise:.0}")
+        }
+        (Some(met), _) if met < 1.0 => "fewer than one of those it was made from".to_owned(),
+        _ if value < LEAST_SHARE => "next to nobody".to_owned(),
+        _ => return None,
+    };
+    Some(format!(
+        "{} of the model's patients meet the conditions ({reason}): what these rows have in common is \
+         the model's guess",
+        percent(value)
+    ))
+}
+
+/// What virtual patients are not held to, though the generator was made from such patients alone.
+fn unkept(generator: &Generator, file: &SynthFile) -> Vec<String> {
+    let of = not_kept(generator, &file.provenance.data.cohort).into_iter();
+    of.map(|predicate| {
+        format!(
+            "virtual patients are not held to the cohort's `{predicate}`: the generator lacks the \
+             column, or is of an earlier form"
+        )
+    })
+    .collect()
 }

@@ -59,6 +59,9 @@ pub struct Options {
 
 pub(crate) const TIMING: Timing = Timing { round_ms: 15_000, grace_ms: 5_000, tick_ms: 100 };
 const DEFAULT_DATA: &str = "data/leuksurv.csv";
+/// First of a study's warnings, which go with its page, its models and its virtual patients.
+const DEMONSTRATION: &str = "A demonstration: every party ran on one machine under one operator, so \
+                             nothing here was private against whoever ran it.";
 
 /// Runs the demonstration.
 ///
@@ -74,6 +77,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let study = read_study(options, &data)?;
     // Before anything runs: a report that cannot be written is no report.
     std::fs::create_dir_all(&options.out).map_err(|e| Error::file(&options.out, e))?;
+    virtual_patients::check_free(&study, &options.out)?;
     let root = tempfile::Builder::new()
         .prefix("haima-demo-")
         .tempdir()
@@ -105,7 +109,12 @@ pub fn run(options: &Options) -> Result<(), Error> {
     models::copy(&network.manifest, &made, &options.out)?;
     drop(network);
 
-    let drawn = virtual_patients::draw(&plan.study, &data, &options.out, &mut report, &screen)?;
+    let drawn = virtual_patients::draw(&plan.study, &data, &options.out, &mut report, &screen);
+    // What the study found stands without them.
+    let drawn = drawn.unwrap_or_else(|error| {
+        screen.say(&format!("no virtual patients: {error}"));
+        None
+    });
     if failed.is_none() {
         report.comparison = compare(&plan, &report, &cohorts, &screen)?;
     }
@@ -167,6 +176,10 @@ fn read_study(options: &Options, data: &Path) -> Result<Study, Error> {
     }
     if study.site_prefix.is_empty() {
         study.site_prefix.clone_from(&study.site_column);
+    }
+    // The template may say it already.
+    if !study.about.warnings.iter().any(|warning| warning == DEMONSTRATION) {
+        study.about.warnings.insert(0, DEMONSTRATION.to_owned());
     }
     if options.masked {
         (study.mode, study.release_quorum) = (Mode::Masked, None);

@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::network::Plan;
 use super::virtual_patients::Drawn;
+use crate::card::rounded_up;
 use crate::coordinator::events::Event;
 use crate::model_file::Guarantee;
 use crate::report::words::Ratio;
@@ -146,10 +147,10 @@ impl Screen {
             let class = match &step.class {
                 Class::Exact => "exact: no differential privacy".to_owned(),
                 Class::Private(p) => format!(
-                    "patient-level eps {:.2} ({}), {:.2} (public), delta {:.0e}",
-                    p.epsilon_coalition,
+                    "patient-level eps {} ({}), {} (public), delta {:.0e}",
+                    rounded_up(p.epsilon_coalition),
                     against(report),
-                    p.best_public.epsilon,
+                    rounded_up(p.best_public.epsilon),
                     p.delta
                 ),
             };
@@ -213,7 +214,9 @@ fn costs(report: &StudyReport) {
     for step in &report.steps {
         let privacy = match &step.class {
             Class::Exact => "none (exact)".to_owned(),
-            Class::Private(p) => format!("eps {:.2}, delta {:.0e}", p.epsilon_coalition, p.delta),
+            Class::Private(p) => {
+                format!("eps {}, delta {:.0e}", rounded_up(p.epsilon_coalition), p.delta)
+            }
         };
         println!(
             "{:<42} {:>6} {:>7.1} {:>10} {:>10}  {privacy}",
@@ -231,19 +234,23 @@ fn costs(report: &StudyReport) {
     let spent = report.ledger.iter().map(|site| site.epsilon_spent).fold(0.0, f64::max);
     if let Some(site) = report.ledger.first() {
         println!(
-            "Each hospital's ledger: eps {spent:.2} used of the limit {:.2} (delta {:.0e}, by {}); \
+            "Each hospital's ledger: eps {} used of the limit {} (delta {:.0e}, by {}); \
              {} exact releases, which no eps covers",
-            site.epsilon_limit, site.delta, site.filter, site.exact_releases
+            rounded_up(spent),
+            rounded_up(site.epsilon_limit),
+            site.delta,
+            site.filter,
+            site.exact_releases
         );
     }
     if let Some(plan) = &report.plan {
         println!(
-            "The plan, committed beforehand: eps {:.2} against {} ({}), {:.2} in public ({}), \
+            "The plan, committed beforehand: eps {} against {} ({}), {} in public ({}), \
              delta {:.0e}, one patient added or removed",
-            plan.best_coalition.epsilon,
+            rounded_up(plan.best_coalition.epsilon),
             against(report),
             plan.best_coalition.method,
-            plan.best_public.epsilon,
+            rounded_up(plan.best_public.epsilon),
             plan.best_public.method,
             plan.delta
         );
@@ -254,7 +261,7 @@ fn virtual_patients(drawn: &Drawn, report: &StudyReport) {
     let privacy = match &drawn.privacy {
         Guarantee::Exact { .. } => "no differential privacy".to_owned(),
         Guarantee::Dp { epsilon, delta, .. } => {
-            format!("eps {epsilon:.2} ({}), delta {delta:.0e}", against(report))
+            format!("eps {} ({}), delta {delta:.0e}", rounded_up(*epsilon), against(report))
         }
     };
     let (path, rows) = (drawn.path.display(), numbers::counted(drawn.rows, "row", "rows"));

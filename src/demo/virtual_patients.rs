@@ -49,7 +49,8 @@ pub(super) struct Drawn {
 /// how they are drawn again. What an earlier run drew there goes. `None` where there is no generator.
 ///
 /// # Errors
-/// When the generator cannot be read, or a file cannot be written or removed.
+/// When the generator cannot be read or has no such patients, a file cannot be written or removed, or
+/// one of somebody else's is in the way.
 pub(super) fn draw(
     study: &Study,
     data: &Path,
@@ -58,6 +59,7 @@ pub(super) fn draw(
     screen: &Screen,
 ) -> Result<Option<Drawn>, Error> {
     remove_earlier(out)?;
+    check_free(study, out)?;
     let Some((id, model)) = first_generator(study, out) else { return Ok(None) };
     screen.say("drawing virtual patients, and comparing them with the real ones in one process");
     let (file, digest) = SynthFile::read(&model)?;
@@ -88,6 +90,29 @@ pub(super) fn draw(
     };
     report.checks.push(again(id, &request.asked, page.is_some()));
     Ok(Some(Drawn { path, rows: provenance.rows, privacy: provenance.privacy, page }))
+}
+
+/// Refuses a folder with a file of somebody else's where the virtual patients of a study would be
+/// written, or their page.
+///
+/// # Errors
+/// Naming the file.
+pub(super) fn check_free(study: &Study, out: &Path) -> Result<(), Error> {
+    let draws = study.tasks.iter().any(|task| task.task == synthesize::NAME);
+    if !draws || out.join(PROVENANCE).is_file() {
+        return Ok(());
+    }
+    let mut foreign = [ROWS, PAGE].map(|name| out.join(name)).into_iter();
+    match foreign.find(|path| path.exists()) {
+        None => Ok(()),
+        Some(path) => {
+            let problem = format!(
+                "is there, and no {PROVENANCE} beside it says that an earlier run wrote it; move it, or \
+                 name another --out"
+            );
+            Err(Error::config(&path, problem))
+        }
+    }
 }
 
 /// Where the coordinator leaves the generator of a task, in the folder of the report.
@@ -129,6 +154,7 @@ fn groups(generator: &Generator) -> Vec<String> {
 /// Writes the page of both.
 fn compare(request: &Request, study: &Study, out: &Path) -> Result<PathBuf, Error> {
     let mut both = collect(request)?;
+    both.speak(&study.about.wording);
     // What every reader of the study has to see first.
     let warnings = std::mem::take(&mut both.warnings);
     both.warnings = study.about.warnings.iter().cloned().chain(warnings).collect();
@@ -215,6 +241,26 @@ mod tests {
         assert_eq!(counted(&report, "virtual"), Some(120));
         assert_eq!(counted(&report, "others"), None, "no released number is of these");
         assert_eq!(counted(&report, "no such task"), None);
+    }
+
+    #[test]
+    fn a_strangers_file_is_in_the_way_of_a_study_that_draws_and_of_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let study = |task: &str| -> Study {
+            toml::from_str(&format!(
+                "study = \"unit\"\nmin_sites = 2\nmax_patients = 50\nmax_dimension = 1000\n[schema]\n\
+                 [[task]]\nid = \"a\"\ntask = \"{task}\"\nversion = 1\ntitle = \"a\"\n\
+                 max_steps = 2\nspare_attempts = 1\n"
+            ))
+            .unwrap()
+        };
+        let free = |task: &str| check_free(&study(task), folder.path());
+        assert!(free(synthesize::NAME).is_ok());
+        std::fs::write(folder.path().join(PAGE), "x").unwrap();
+        assert!(free("km").is_ok());
+        assert!(free(synthesize::NAME).unwrap_err().to_string().contains(PAGE));
+        std::fs::write(folder.path().join(PROVENANCE), "x").unwrap();
+        assert!(free(synthesize::NAME).is_ok(), "an earlier run wrote it");
     }
 
     #[test]

@@ -1,9 +1,23 @@
-//! What the committed plan of a training promises, in the words of a card.
+//! What the committed plan of a training promises, in the words of a card; and whether the promise that a
+//! file has follows from the noise that the same file tells of ([`check`]).
 
+use haima_fl_core::registry::{self, Finished};
+use haima_fl_core::schema::Schema;
+use haima_fl_core::task::Query;
+use haima_smpc_node::manifest::NoisePlan;
 use haima_smpc_node::plan::TaskPlan;
 
-use super::{Guarantee, Noise};
+use super::{Guarantee, Noise, Provenance};
 use crate::Error;
+
+/// How the adversary of masked mode begins, whose noise has several draws.
+const COORDINATOR: &str = "the coordinator with ";
+/// How a simulation's sums are told of.
+const SIMULATION: &str = "simulation";
+/// The figure that scales D (rule S1); where there is none it is 1.
+const HOSPITALS: &str = "hospitals_per_patient";
+/// What a figure may lose as it is written and read, relative to it.
+const ROUNDING: f64 = 1e-9;
 
 /// Whom the noise is hidden from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +56,7 @@ impl Coalition {
                     Some(corrupt) => format!("up to {corrupt}"),
                     None => "as many as the terms of masked mode allow".to_owned(),
                 };
-                format!(
-                    "the coordinator with {hospitals} other hospitals, and all who read the sums"
-                )
+                format!("{COORDINATOR}{hospitals} other hospitals, and all who read the sums")
             }
         }
     }
@@ -63,21 +75,13 @@ impl Guarantee {
     /// When a figure of the plan is out of range.
     pub(crate) fn of(plan: &TaskPlan, terms: &Terms) -> Result<Self, Error> {
         let noise = &plan.noise;
-        let adjacency = match (terms.hides_hospital, terms.hospitals_per_patient) {
-            (true, _) => "with and without one hospital's whole update".to_owned(),
-            (false, 0 | 1) => "with and without one patient, at one hospital".to_owned(),
-            (false, most) => format!("with and without one patient, at up to {most} hospitals"),
-        };
         Ok(Self::Dp {
             epsilon: plan.charged()?.epsilon.get(),
             delta: noise.delta,
-            unit: if terms.hides_hospital { "hospital" } else { "patient" }.into(),
-            adjacency,
+            unit: unit(terms.hides_hospital).into(),
+            adjacency: neighbours(terms.hides_hospital, terms.hospitals_per_patient),
             adversary: terms.coalition.in_words(),
-            accountant: match noise.order {
-                Some(order) => format!("Renyi differential privacy of order {order}"),
-                None => "zero-concentrated differential privacy".to_owned(),
-            },
+            accountant: theorem(noise.order),
             noise: Noise {
                 s: noise.s,
                 draws: noise.draws,
@@ -92,68 +96,139 @@ impl Guarantee {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use haima_smpc_node::manifest::NoisePlan;
+fn unit(hides_hospital: bool) -> &'static str {
+    if hides_hospital { "hospital" } else { "patient" }
+}
 
-    use super::*;
-
-    const NODES: Terms = Terms {
-        coalition: Coalition::Nodes,
-        hides_hospital: false,
-        hospitals_per_patient: 1,
-        simulated: false,
-        note: "n",
-    };
-
-    fn plan(order: Option<u32>) -> TaskPlan {
-        let noise = NoisePlan {
-            s: 4000,
-            draws: 1,
-            q: 1.0,
-            sensitivity: 100,
-            dimension: 3,
-            delta: 1e-5,
-            order,
-        };
-        TaskPlan { id: "net".into(), steps: 20, spare_attempts: 5, noise }
-    }
-
-    /// Adjacency, adversary and accountant.
-    fn said(plan: &TaskPlan, terms: &Terms) -> [String; 3] {
-        match Guarantee::of(plan, terms).unwrap() {
-            Guarantee::Dp { adjacency, adversary, accountant, .. } => {
-                [adjacency, adversary, accountant]
-            }
-            Guarantee::Exact { .. } => panic!("it has noise"),
-        }
-    }
-
-    #[test]
-    fn a_promise_names_its_neighbours_and_its_adversary() {
-        let [neighbours, adversary, accountant] = said(&plan(None), &NODES);
-        assert!(neighbours.ends_with("one patient, at one hospital"), "{neighbours}");
-        assert!(adversary.starts_with("all nodes but one together with"), "{adversary}");
-        assert!(accountant.starts_with("zero-concentrated"), "{accountant}");
-        let masked =
-            Terms { coalition: Coalition::Masked(Some(4)), hospitals_per_patient: 2, ..NODES };
-        let [neighbours, adversary, accountant] = said(&plan(Some(8)), &masked);
-        assert!(neighbours.ends_with("at up to 2 hospitals"), "{neighbours}");
-        assert!(adversary.starts_with("the coordinator with up to 4 other"), "{adversary}");
-        assert!(accountant.ends_with("of order 8"), "{accountant}");
-        let [neighbours, ..] = said(&plan(None), &Terms { hides_hospital: true, ..NODES });
-        assert!(neighbours.ends_with("one hospital's whole update"), "{neighbours}");
-    }
-
-    #[test]
-    fn a_promise_covers_the_spare_attempts_too() {
-        let of = |plan: &TaskPlan| match Guarantee::of(plan, &NODES).unwrap() {
-            Guarantee::Dp { epsilon, noise, .. } => (epsilon, noise.attempts),
-            Guarantee::Exact { .. } => panic!("it has noise"),
-        };
-        let (epsilon, attempts) = of(&plan(None));
-        let (without, fewer) = of(&TaskPlan { spare_attempts: 0, ..plan(None) });
-        assert_eq!((attempts, fewer), (25, 20));
-        assert!(epsilon > without && without > 0.0, "{epsilon} {without}");
+fn neighbours(hides_hospital: bool, hospitals_per_patient: u32) -> String {
+    match (hides_hospital, hospitals_per_patient) {
+        (true, _) => "with and without one hospital's whole update".to_owned(),
+        (false, 0 | 1) => "with and without one patient, at one hospital".to_owned(),
+        (false, most) => format!("with and without one patient, at up to {most} hospitals"),
     }
 }
+
+fn theorem(order: Option<u32>) -> String {
+    match order {
+        Some(order) => format!("Renyi differential privacy of order {order}"),
+        None => "zero-concentrated differential privacy".to_owned(),
+    }
+}
+
+/// What the promise of a file is held against, beside its provenance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Made<'a> {
+    /// Registered name of the task whose result the file has.
+    pub(crate) task: &'a str,
+    /// Schema of the cohorts.
+    pub(crate) schema: &'a Schema,
+    /// Sums that it was made from.
+    pub(crate) sums: u32,
+    /// Its noise hides a whole hospital's update.
+    pub(crate) hides_hospital: bool,
+}
+
+/// Refuses a file that promises more than the noise that it tells of gives, by the accountant that it
+/// names, or whose noise is not for the sums of its own task. Nothing is held against a file without a
+/// promise.
+///
+/// No file can show that its noise was drawn at all. Nor can one show how many draws of masked mode the
+/// adversary cannot take off (it has no threshold), or D and the sampling of a training over figures of
+/// earlier tasks, which it lacks: these are believed. Coordinates of the sums are not told of, and are
+/// taken as one. They count with several draws alone, and there less than 1e-60 of a rho.
+///
+/// # Errors
+/// What does not fit, for a person.
+pub(crate) fn check(provenance: &Provenance, made: &Made<'_>) -> Result<(), String> {
+    let Guarantee::Dp {
+        epsilon,
+        delta,
+        unit: of,
+        adjacency,
+        adversary,
+        accountant,
+        noise,
+        simulated,
+        ..
+    } = &provenance.privacy
+    else {
+        return Ok(());
+    };
+    if made.sums > noise.attempts || noise.attempts == 0 {
+        let (sums, attempts) = (made.sums, noise.attempts);
+        return Err(format!("it was made from {sums} sums, and its provenance charges {attempts}"));
+    }
+    let most = hospitals_per_patient(provenance)?;
+    let texts = [
+        ("unit", of, unit(made.hides_hospital).to_owned()),
+        ("adjacency", adjacency, neighbours(made.hides_hospital, most)),
+        ("accountant", accountant, theorem(noise.order)),
+    ];
+    if let Some((what, _, own)) = texts.iter().find(|(_, said, own)| *said != own) {
+        return Err(format!("its promise names another {what} than {own}"));
+    }
+    if provenance.mode.starts_with(SIMULATION) != *simulated {
+        return Err("its provenance contradicts itself on whether it is a simulation".to_owned());
+    }
+    if noise.draws > 1 && !adversary.starts_with(COORDINATOR) {
+        let draws = noise.draws;
+        return Err(format!(
+            "it counts {draws} draws of noise against all nodes but one, who leave one"
+        ));
+    }
+    let least = epsilon_of(noise, *delta).map_err(|error| error.to_string())?;
+    if epsilon.is_nan() || *epsilon < least * (1.0 - ROUNDING) {
+        return Err(format!("it promises epsilon {epsilon}, and its own noise gives {least}"));
+    }
+    let Some(query) = question(&provenance.task, made)? else { return Ok(()) };
+    let d = query.sensitivity.and_then(|d| d.checked_mul(most.max(1).into()));
+    let d =
+        d.ok_or("its task bounds no patient, and its provenance promises differential privacy")?;
+    if noise.sensitivity < d {
+        let told = noise.sensitivity;
+        return Err(format!("its noise is for a sensitivity of {told}, and its task has {d}"));
+    }
+    if noise.sampling < query.rate * (1.0 - ROUNDING) {
+        let (told, rate) = (noise.sampling, query.rate);
+        return Err(format!("its noise is for a sampling of {told}, and its task has {rate}"));
+    }
+    Ok(())
+}
+
+/// The epsilon of all attempts under a noise, by the path of [`Guarantee::of`].
+fn epsilon_of(noise: &Noise, delta: f64) -> Result<f64, Error> {
+    let Noise { s, draws, sensitivity, sampling, attempts, order } = *noise;
+    let noise = NoisePlan { s, draws, q: sampling, sensitivity, dimension: 1, delta, order };
+    let plan = TaskPlan { id: "the file's".into(), steps: attempts, spare_attempts: 0, noise };
+    Ok(plan.charged()?.epsilon.get())
+}
+
+/// How many hospitals may have one patient's rows, by the provenance's public numbers.
+fn hospitals_per_patient(provenance: &Provenance) -> Result<u32, String> {
+    let figure = provenance.figures.iter().find(|figure| figure.name == HOSPITALS);
+    figure.map_or(Ok(1), |figure| {
+        figure.value.parse().map_err(|_| format!("its `{HOSPITALS}` is no whole number"))
+    })
+}
+
+/// What the task of a provenance asks first; all its sums have that D and that rate. `None` where it
+/// builds on other tasks of its study.
+fn question(task: &toml::Table, made: &Made<'_>) -> Result<Option<Query>, String> {
+    let name = task.get("name").and_then(toml::Value::as_str).unwrap_or_default();
+    if name != made.task {
+        return Err(format!("its provenance is that of no task {}", made.task));
+    }
+    let version = task.get("version").and_then(toml::Value::as_integer);
+    let version = version.and_then(|own| u32::try_from(own).ok()).unwrap_or(0);
+    let none = toml::Table::new();
+    let params = task.get("params").and_then(toml::Value::as_table).unwrap_or(&none);
+    if !registry::builds_on(name, params).is_empty() {
+        return Ok(None);
+    }
+    let run = registry::open(name, version, params, made.schema, &Finished::new());
+    let run = run.map_err(|error| format!("the parameters of its provenance: {error}"))?;
+    Ok(run.query())
+}
+
+#[cfg(test)]
+mod tests;

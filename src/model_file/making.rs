@@ -5,6 +5,7 @@ use haima_crypto::encode::{Digest, Encoder};
 use haima_fl_core::learn::figures::Class;
 use haima_fl_core::results::network::Network;
 use haima_fl_core::synth::domain::{Attribute, Domain, Kind};
+use haima_fl_core::synth::metrics::edges;
 
 use super::Figure;
 use crate::Error;
@@ -88,9 +89,8 @@ pub(crate) fn of_domain(domain: &Domain, schema_inferred: bool) -> Vec<Figure> {
             Kind::Number { edges, .. } | Kind::Survival { edges, .. } => edges,
             Kind::Levels { .. } => return None,
         };
-        let texts: Vec<String> = edges.iter().map(f64::to_string).collect();
         let name = format!("bins of {}", attribute.name);
-        Some(Figure { name, value: texts.join(", "), origin: origin.into() })
+        Some(Figure { name, value: edges::texts(edges).join(", "), origin: origin.into() })
     };
     domain.attributes.iter().filter_map(bins).collect()
 }

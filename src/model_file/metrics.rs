@@ -125,6 +125,7 @@ pub(crate) fn of_concordance(result: &Value, over: &str) -> Vec<Metric> {
 
 /// The figures of a `haima.fidelity/1`: how far tables of virtual patients are from those of real
 /// ones, beside what chance (and noise) alone would make of it, and whether the two can be told apart.
+/// They have the digits of the page: exact ones in full could be solved for a count.
 pub(crate) fn of_fidelity(result: &Value, over: &str) -> Vec<Metric> {
     let orders = result.get("workload").and_then(Value::as_array);
     let mut found = Vec::new();
@@ -141,6 +142,9 @@ pub(crate) fn of_fidelity(result: &Value, over: &str) -> Vec<Metric> {
     let closeness = result.pointer("/nearest/auc").and_then(share);
     found.push(("AUC of trees, real from virtual".to_owned(), by_error(trees, None)));
     found.push(("AUC of closeness, trained on from kept out".to_owned(), closeness));
+    for (_, figure) in &mut found {
+        *figure = figure.map(of_three_digits);
+    }
     those_found(found, over)
 }
 
@@ -177,6 +181,11 @@ fn difference(of: impl Fn(&str) -> Option<f64>, patients: Option<f64>) -> Option
 
 /// Estimate and the ends of its interval.
 type Estimate = (f64, Option<f64>, Option<f64>);
+
+fn of_three_digits((value, lo, hi): Estimate) -> Estimate {
+    let cut = |number: f64| (number * 1000.0).round() / 1000.0;
+    (cut(value), lo.map(cut), hi.map(cut))
+}
 
 /// A share as a validation has it.
 fn share(share: &Value) -> Option<Estimate> {
@@ -326,6 +335,10 @@ mod tests {
         result["nearest"]["auc"] = json!({ "value": 0.51, "se": 0.01, "lo": 0.49, "hi": 0.53 });
         let found = of_fidelity(&result, "them");
         assert_eq!((found.len(), found[4].value, found[5].lo), (6, 0.6, Some(0.49)));
+        result["workload"][0]["tv"] = json!(0.186_809_523_8);
+        result["nearest"]["auc"]["hi"] = json!(0.529_411_764_7);
+        let cut = of_fidelity(&result, "them");
+        assert_eq!((cut[0].value, cut[5].hi), (0.187, Some(0.529)));
         assert!(found.iter().all(|metric| metric.over == "them"));
     }
 

@@ -13,8 +13,8 @@
 //! A file is at most [`MOST_BYTES`] long and its parts are stored, not compressed, so none is larger
 //! than the file is; a part that is no weights is at most [`MOST_TEXT`] long, for JSON takes many times
 //! its length while it is read. Other parts, another number of them, or a digest that differs is an
-//! error, and so is a model that its own schema does not fit. The digests find damage. They are no
-//! signature.
+//! error, and so is a model that its own schema does not fit, or a promise that the noise told of beside
+//! it does not give. The digests find damage. They are no signature.
 
 pub(crate) mod archive;
 pub(crate) mod guarantee;
@@ -28,9 +28,11 @@ mod weights;
 use std::path::Path;
 
 use haima_crypto::encode::{Digest, Encoder};
+use haima_fl_core::learn::strategies::Unit;
 use haima_fl_core::learn::trained::Trained;
 use haima_fl_core::results::network::Network;
 use haima_fl_core::schema::Schema;
+use haima_fl_core::tasks::train;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,10 +103,21 @@ impl ModelFile {
     /// The model at work.
     ///
     /// # Errors
-    /// When result and schema do not fit.
+    /// When result and schema do not fit, or the promise is not what the noise that the provenance tells
+    /// of gives.
     pub fn open(&self) -> Result<Trained, Error> {
         let schema = Schema::from_toml(&self.study_schema)?;
-        Ok(Trained::new("model", &schema, &self.parsed()?)?)
+        let network = self.parsed()?;
+        let trained = Trained::new("model", &schema, &network)?;
+        let made = guarantee::Made {
+            task: train::NAME,
+            schema: &schema,
+            sums: network.steps,
+            hides_hospital: network.unit == Unit::Site,
+        };
+        guarantee::check(&self.provenance, &made)
+            .map_err(|problem| Error::Config { file: "the model".into(), problem })?;
+        Ok(trained)
     }
 
     /// Writes the file, whole or not at all.

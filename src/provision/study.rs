@@ -269,9 +269,12 @@ impl TaskTemplate {
         };
         let run = registry::open(&self.task, self.version, &self.params, schema, known)?;
         let query = run.query().ok_or_else(|| fault("it asks nothing"))?;
-        let sensitivity = query
-            .sensitivity
-            .ok_or_else(|| fault("it bounds no patient, so it cannot be private"))?;
+        let sensitivity = query.sensitivity.ok_or_else(|| {
+            fault(
+                "it bounds no patient, so it cannot be private; a task that has `release` does \
+                     with release = \"noised\"",
+            )
+        })?;
         let (epsilon, delta) = (Epsilon::new(target.epsilon)?, Delta::new(target.delta)?);
         let attempts = self
             .max_steps

@@ -120,7 +120,7 @@ pub(super) fn section(step: &Step, result: &Curves, wording: &Wording, floors: &
     let min_cell = floors.min_cell;
     let curves: Vec<&Curve> = result.curves.iter().filter(|c| c.n >= min_cell.max(1)).collect();
     let axis = TimeAxis::new(&curves, wording, min_cell);
-    let figure = Figure { curves: &curves, axis: &axis, wording, min_cell };
+    let figure = Figure { curves: &curves, axis: &axis, wording, min_cell, is_cut: false };
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         @if curves.is_empty() {

@@ -24,7 +24,7 @@ pub(crate) fn curves(result: &Curves, wording: &Wording, min_cell: u64) -> Optio
         return None;
     }
     let axis = TimeAxis::new(&curves, wording, min_cell);
-    let figure = Figure { curves: &curves, axis: &axis, wording, min_cell };
+    let figure = Figure { curves: &curves, axis: &axis, wording, min_cell, is_cut: false };
     Some(file(figure.draw(Size::Page)))
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Figure<'a> {
     pub(super) axis: &'a TimeAxis,
     pub(super) wording: &'a Wording,
     pub(super) min_cell: u64,
+    /// Whether curves were cut off: of what comes after its end, a curve says nothing.
+    pub(super) is_cut: bool,
 }
 
 /// Where it goes, drawing units.
@@ -152,7 +154,7 @@ impl Figure<'_> {
     fn legend(&self, layout: &Layout) -> Markup {
         let events = words::or(&self.wording.events, "events");
         // Long names of events would leave the drawing; the table has the numbers.
-        let with_events = layout.is_page() && events.chars().count() <= 12;
+        let with_events = layout.is_page() && !self.is_cut && events.chars().count() <= 12;
         let (start, gap) = match layout.size {
             Size::Page => (layout.right - 300.0, 22.0),
             Size::Phone => (layout.right - 190.0, 20.0),
@@ -184,11 +186,17 @@ impl Figure<'_> {
             rect x="0" y=(unit(name_y - 9.0)) width="8" height="9" fill=(colour) {}
             text.small x="13" y=(unit(name_y)) { (words::shorten(&name, room)) }
             @for tick in &layout.ticks {
-                @let (risk, censored) = at_risk(curve, tick * self.axis.divisor);
+                @let time = tick * self.axis.divisor;
+                @let (risk, censored) = at_risk(curve, time);
+                @let is_beyond = self.is_cut && curve.time.last().is_none_or(|last| *last < time);
                 text.small x=(layout.x.text(*tick)) y=(unit(numbers_y)) text-anchor="middle" {
-                    tspan.strong { (numbers::cell(risk, self.min_cell)) }
-                    // Censored and at risk would give a small number of events away.
-                    @if !few_events { " (" (numbers::cell(censored, self.min_cell)) ")" }
+                    @if is_beyond {
+                        "–"
+                    } @else {
+                        tspan.strong { (numbers::cell(risk, self.min_cell)) }
+                        // Censored and at risk would give a small number of events away.
+                        @if !few_events { " (" (numbers::cell(censored, self.min_cell)) ")" }
+                    }
                 }
             }
         }
@@ -201,7 +209,10 @@ impl Figure<'_> {
             .iter()
             .map(|curve| {
                 let name = words::group(self.wording, &curve.group);
-                let median = words::median(curve, self.wording, "95% interval ");
+                let median = match curve.median {
+                    None if self.is_cut => "not in what is drawn".to_owned(),
+                    _ => words::median(curve, self.wording, "95% interval "),
+                };
                 format!("{name}: {} patients, median {median}", numbers::count(curve.n))
             })
             .collect();

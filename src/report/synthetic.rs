@@ -1,8 +1,9 @@
 //! The report on a set of virtual patients: one self-contained HTML page, drawn from one value.
 //!
 //! What is promised comes first: of all that can be said of such a set, the formal guarantee alone
-//! holds against whatever a reader knows. Then how like the real patients the virtual ones are, what
-//! they are good for, and checks of privacy with what these do not show. Real patients appear as sums
+//! holds against whatever a reader knows. Then what they are good for: curves, ratios and models beside
+//! those of real patients; how like these they are, table by table; and checks of privacy with what
+//! these do not show. Real patients appear as sums
 //! over hospitals, under the display rule (`min_cell`) where a sum is exact: what it hides is taken out
 //! of the data first (`hidden`), for the page and for its JSON alike.
 
@@ -16,6 +17,7 @@ mod origin;
 mod overlay;
 mod ratios;
 mod tables;
+mod tiles;
 mod utility;
 
 use std::fs;
@@ -32,6 +34,7 @@ use super::model::{Floors, Step, Wording};
 use super::page::{class_badge, scroll};
 use super::style::STYLE;
 use super::{numbers, place, words};
+use crate::model_file::Guarantee;
 pub use model::{Membership, RatioPair, SCHEMA, Sample, SurvivalPair, SyntheticReport, Utility};
 
 /// The page as text.
@@ -59,7 +62,8 @@ pub(super) fn section(
     wording: &Wording,
     floors: &Floors,
 ) -> Markup {
-    let (shown, min_cell) = (hidden::fidelity(result, floors.min_cell), floors.min_cell);
+    // A comparison does not know how its generator was made, which may be without noise.
+    let (shown, min_cell) = (hidden::fidelity(result, floors.min_cell, false), floors.min_cell);
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         (tables::body(&shown, wording, min_cell))
@@ -153,12 +157,6 @@ fn sections(report: &SyntheticReport) -> Vec<Section> {
     };
     let (wording, min_cell) = (&report.wording, report.min_cell);
     let fidelity = report.fidelity.as_ref();
-    add(
-        "fidelity",
-        "How like real patients",
-        fidelity.map(|one| tables::body(one, wording, min_cell)),
-    );
-    add("columns", "Column by column", fidelity.map(|one| columns::body(one, wording, min_cell)));
     let any = |there: bool, body: fn(&SyntheticReport) -> Markup| there.then(|| body(report));
     add("survival", "Survival", any(!report.survival.is_empty(), overlay::body));
     add("ratios", "Associations", any(!report.ratios.is_empty(), ratios::body));
@@ -167,6 +165,12 @@ fn sections(report: &SyntheticReport) -> Vec<Section> {
         "Learning from virtual patients",
         any(!report.utility.is_empty(), utility::body),
     );
+    add(
+        "fidelity",
+        "How like real patients",
+        fidelity.map(|one| tables::body(one, wording, min_cell)),
+    );
+    add("columns", "Column by column", fidelity.map(|one| columns::body(one, wording, min_cell)));
     let checked = fidelity.is_some() || report.membership.is_some();
     add("checks", "Checks of privacy", any(checked, attack::body));
     add("origin", "Where they come from", Some(origin::body(report)));
@@ -201,8 +205,11 @@ fn header(report: &SyntheticReport, name: &str) -> Markup {
             p.meta {
                 "Drawn from a statistical model of "
                 (numbers::counted(data.hospitals, "hospital's patients", "hospitals' patients"))
-                ". No row belongs to a person. For planning, teaching and trying methods out; what is found on "
-                "virtual patients has to be confirmed on real ones."
+                @match &report.provenance.privacy {
+                    Guarantee::Dp { .. } => { ". No row belongs to a person." }
+                    Guarantee::Exact { .. } => { ", without noise: a row can hold what is true of a single one of them." }
+                }
+                " For planning, teaching and trying methods out; what is found on virtual patients has to be confirmed on real ones."
             }
             @for warning in &report.warnings { p.warn { (warning) } }
             dl.cards {
@@ -210,15 +217,21 @@ fn header(report: &SyntheticReport, name: &str) -> Markup {
                 (card("Like the patients of", &numbers::counted(data.hospitals, "hospital", "hospitals"),
                     html! { "patients: " (like) }))
                 (card("Guarantee", &guaranteed, html! { (against) }))
+                @if let Some(apart) = tiles::curves(report) { (card("Survival curves", &apart.value, apart.detail)) }
+                @if let Some(met) = tiles::ratios(report) { (card("Hazard ratios", &met.value, met.detail)) }
                 @if let Some((one, order)) = distance {
                     @let joined = order.degree == 1 && hidden::any(one);
                     (card("Distance from real patients", &hidden::at_least(joined, order.tv, 2), html! {
-                        "mean over tables of " (numbers::counted(order.degree, "column", "columns")) ", 0 to 1; chance alone "
+                        "mean over tables of " (numbers::counted(order.degree, "column", "columns")) ", 0 to 1; by chance "
                         (numbers::decimal(order.chance, 2))
+                        @if let Some(shuffled) = order.shuffled { ", with columns shuffled " (numbers::decimal(shuffled, 2)) }
                     }))
                 }
                 @if let Some(found) = &report.membership {
-                    (card("Membership attack", &share(&found.auc), html! { "AUC; 0.5 is a guess" }))
+                    (card("Membership attack", &share(&found.auc), html! {
+                        "AUC; 0.5 is a guess"
+                        @if found.is_blind() { "; " (numbers::count(found.refits)) " generators cannot tell" }
+                    }))
                 }
             }
         }

@@ -178,10 +178,9 @@ impl Hospitals {
             let answer = run.contribute(&site, &mut SiteState::default(), &mut rand::rng())?;
             match &answer.note {
                 None => taken.push(name.clone()),
+                // Not how many rows it has: a reason stands in files and on pages.
                 Some(note) => {
-                    let rows = if cohort.len() == 1 { "row" } else { "rows" };
-                    let reason = format!("{note} ({} {rows} in all)", cohort.len());
-                    excluded.push(Excluded { site: name.clone(), reason });
+                    excluded.push(Excluded { site: name.clone(), reason: note.clone() });
                 }
             }
         }

@@ -10,7 +10,7 @@ use haima_fl_core::schema::{PatientKey, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::file::{self, SynthFile};
-use super::sample::Asked;
+use super::sample::{self, Asked};
 use crate::Error;
 use crate::card;
 use crate::model_file::Guarantee;
@@ -21,6 +21,10 @@ pub const SCHEMA: &str = "haima.virtual-cohort/1";
 const STATEMENT: &str = "Virtual patients, drawn from a statistical model of a cohort. No row is a \
                          patient. For research and software; no decision about a patient should rest \
                          on them.";
+
+/// Notes of a generator that go with its patients, and letters of one: they stand in every Phenopacket.
+const MOST_NOTES: usize = 30;
+const MOST_LETTERS: usize = 400;
 
 /// Where virtual patients come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,14 +42,23 @@ pub struct VirtualCohort {
     pub model: Model,
     /// What was promised to the real patients, against whom: epsilon, delta, unit and adversary.
     pub privacy: Guarantee,
-    /// The same in words.
+    /// The same in words, with all that the study says beside it.
     pub promise: Vec<String>,
+    /// How sums were made: a simulation, nodes, masked.
+    #[serde(default)]
+    pub mode: String,
+    /// What a reader has to know of the study: its warnings, and what else it released.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// Whom the generator was fitted on: the cohort's predicates; empty for all patients.
     pub fitted_on: String,
     /// Virtual patients.
     pub rows: u64,
     /// What was asked of them; empty for patients of any kind.
     pub conditions: Vec<String>,
+    /// Share of the model's patients that meet the conditions; none where nothing was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
     /// Seed of the row sampler.
     pub row_seed: u64,
     /// What drew them.
@@ -72,7 +85,14 @@ impl VirtualCohort {
     /// The provenance of rows that were asked of a generator.
     #[must_use]
     pub fn of(file: &SynthFile, digest: &str, generator: &Generator, asked: &Asked) -> Self {
-        let privacy = file.provenance.privacy.clone();
+        let (privacy, mode) = (file.provenance.privacy.clone(), cut(&file.provenance.mode));
+        let notes: Vec<String> =
+            file.provenance.notes.iter().take(MOST_NOTES).map(|note| cut(note)).collect();
+        let mut promise = card::promise(&privacy);
+        if let Guarantee::Dp { .. } = privacy {
+            promise.push(format!("sums: {mode}"));
+            promise.extend(notes.iter().map(|note| format!("note: {note}")));
+        }
         Self {
             schema: SCHEMA.to_owned(),
             synthetic: true,
@@ -83,16 +103,24 @@ impl VirtualCohort {
                 digest: digest.to_owned(),
                 method: generator.method.clone(),
             },
-            promise: card::promise(&privacy),
+            promise,
             privacy,
+            mode,
+            notes,
             fitted_on: file.provenance.data.cohort.clone(),
             rows: asked.rows as u64,
             conditions: asked.conditions.clone(),
+            share: sample::share(generator, asked).ok().flatten().map(|share| share.value),
             row_seed: asked.seed,
             made_by: crate::version(),
             digest: None,
         }
     }
+}
+
+/// A text of the file, of bounded length.
+fn cut(text: &str) -> String {
+    text.chars().take(MOST_LETTERS).collect()
 }
 
 /// Name of the column of ids: that of the study's patients, so that rows read as a cohort's do.

@@ -24,7 +24,6 @@ use haima_dp::noise::{NoiseRng, noise_stream};
 use haima_fl_core::registry::Finished;
 use haima_fl_core::results::validation::Share;
 use haima_fl_core::schema::Schema;
-use haima_fl_core::selection;
 use haima_fl_core::stat::{Z_975, normal_two_sided};
 use haima_fl_core::synth::core;
 use haima_fl_core::synth::core::ask::Ask;
@@ -81,6 +80,8 @@ struct Evidence {
 /// An area under the ROC curve with its standard error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Area {
+    /// Scores of the smaller side.
+    fewest: usize,
     pub(crate) auc: f64,
     pub(crate) se: f64,
 }
@@ -90,10 +91,7 @@ pub(crate) struct Area {
 /// # Errors
 /// When a parameter or a column cannot be used.
 pub(crate) fn task(params: &toml::Table, schema: &Schema) -> Result<Synthesize, Error> {
-    let mut own = params.clone();
-    // Which patients it is about is no parameter of the task's own.
-    own.remove(selection::KEY);
-    Ok(Synthesize::new(&own, schema, &Finished::new())?)
+    Ok(Synthesize::new(params, schema, &Finished::new())?)
 }
 
 /// Parameters of the same generator without noise, of a noised one's size where none is named: larger
@@ -187,17 +185,7 @@ impl World {
     }
 
     fn evidence(&self, model: &GraphModel, row: &[u16], pairs: bool) -> Result<Evidence, Error> {
-        let only = |(attribute, level): (usize, &u16)| {
-            let levels = self.sizes.get(attribute).copied().unwrap_or(0);
-            let share = |other: usize| f64::from(u8::from(other == usize::from(*level)));
-            (attribute, (0..levels).map(share).collect::<Vec<f64>>())
-        };
-        let alone: BTreeMap<usize, Vec<f64>> = row.iter().enumerate().map(only).collect();
-        let density = match model.probability(&alone) {
-            Ok(probability) => probability.ln(),
-            Err(core::Error::NoSupport { .. }) => f64::NEG_INFINITY,
-            Err(error) => return Err(cannot(&error)),
-        };
+        let density = model.log_probability(row).map_err(|error| cannot(&error))?;
         let pairs = pairs.then(|| self.of_pairs(model, row)).transpose()?;
         Ok(Evidence { density, pairs })
     }
@@ -319,13 +307,24 @@ impl Area {
             let squares: f64 = shares.iter().map(|share| (share - auc) * (share - auc)).sum();
             squares / (shares.len() as f64 - 1.0) / shares.len() as f64
         };
-        Some(Self { auc, se: (variance(&of_members) + variance(&of_others)).sqrt() })
+        let fewest = members.len().min(others.len());
+        Some(Self { auc, se: (variance(&of_members) + variance(&of_others)).sqrt(), fewest })
     }
 
-    /// Ends of the 95 % interval.
+    /// Ends of the 95 % interval. Where all scores of one side are above all of the other there is no
+    /// spread to go by: the end is then the area that leaves this outcome a chance of 2.5 % with as many
+    /// independent pairs as the smaller side has scores. Where all tie, nothing is known.
     pub(crate) fn interval(self) -> (f64, f64) {
-        let half = Z_975 * self.se;
-        ((self.auc - half).max(0.0), (self.auc + half).min(1.0))
+        if self.se > 0.0 {
+            let half = Z_975 * self.se;
+            return ((self.auc - half).max(0.0), (self.auc + half).min(1.0));
+        }
+        let end = 0.025_f64.powf(1.0 / self.fewest as f64);
+        match self.auc {
+            1.0 => (end, 1.0),
+            0.0 => (0.0, 1.0 - end),
+            _ => (0.0, 1.0),
+        }
     }
 
     /// The area as a report has it.

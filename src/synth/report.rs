@@ -9,6 +9,7 @@
 
 mod attack;
 mod compare;
+mod left_out;
 mod tasks;
 
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use haima_fl_core::registry::Finished;
 use haima_fl_core::results::fidelity::Fidelity;
 use haima_fl_core::results::generator::Generator;
-use haima_fl_core::schema::{PatientKey, Schema};
+use haima_fl_core::schema::{Kind as Column, PatientKey, Schema};
 use haima_fl_core::selection;
 use haima_fl_core::synth::domain::{Attribute, Kind};
 use haima_fl_core::tasks::fidelity;
@@ -32,12 +33,16 @@ use crate::stats::hospitals::Hospitals;
 use crate::stats::{self, Sites};
 pub use attack::{FEWEST, attack};
 use compare::Pairs;
-use tasks::{Real, Virtual};
+use tasks::{Part, Real, Virtual};
 
 /// Manifest id of the generator among the finished tasks.
 const GENERATOR: &str = "generator";
+/// What has its real side from the task `fidelity`.
+const TABLES: &str = "Tables, distances and trees";
 /// Covariates of a Cox model where none are named.
 const MOST_COVARIATES: usize = 12;
+/// Levels of a category that have a label of their own.
+const MOST_LEVELS: usize = 64;
 
 /// What to compare, and with whom.
 #[derive(Clone, Debug)]
@@ -72,13 +77,13 @@ pub fn collect(request: &Request) -> Result<SyntheticReport, Error> {
     let hospitals = hospitals(&file, request)?;
     let fidelity_params = fidelity_params(&file, &generator, request)?;
     let finished = Finished::from([(GENERATOR.to_owned(), file.generator.clone())]);
-    let real = Real::new(&hospitals, &request.floors, &fidelity_params, &finished, &request.data)?;
-    let mut warnings: Vec<String> = real
-        .excluded
-        .iter()
-        .map(|out| format!("{} is left out: {}", out.site, out.reason))
-        .collect();
-    let found = real.run((fidelity::NAME, fidelity::VERSION), &fidelity_params, &finished)?;
+    let mut real = Real::new(&hospitals, &request.floors, &request.data);
+    let mut warnings = Vec::new();
+    let split = generator.split(&hospitals.schema);
+    let has_cohort = fidelity_params.contains_key(selection::KEY);
+    let part = Part { name: TABLES, of_whom: of_whom(split.is_some(), has_cohort) };
+    let task = (fidelity::NAME, fidelity::VERSION);
+    let found = real.run(part, task, &fidelity_params, &finished)?;
     let fidelity = serde_json::from_value::<Fidelity>(found)
         .map_err(|error| Error::config(&request.model, format!("fidelity: {error}")))?;
     let rows = sample::rows(&generator, &request.asked)?;
@@ -90,11 +95,12 @@ pub fn collect(request: &Request) -> Result<SyntheticReport, Error> {
                 attribute,
                 covariates: covariates(&generator, request),
                 cohort: fidelity_params.get(selection::KEY),
-                split: generator.split(&hospitals.schema),
+                split: split.clone(),
             };
-            pairs.add(&question, &real, &virtual_side, request, &mut warnings);
+            pairs.add(&question, &mut real, &virtual_side, request, &mut warnings);
         }
     }
+    warnings.extend(real.left_out.in_words(hospitals.cohorts.len()));
     Ok(SyntheticReport {
         schema: SCHEMA.to_owned(),
         title: file.study.clone(),
@@ -115,6 +121,16 @@ pub fn collect(request: &Request) -> Result<SyntheticReport, Error> {
         min_cell: request.floors.min_cell,
         warnings,
     })
+}
+
+/// Whose rows a hospital's floor counts.
+fn of_whom(is_held_out: bool, has_cohort: bool) -> &'static str {
+    match (is_held_out, has_cohort) {
+        (false, false) => "",
+        (false, true) => "of the cohort",
+        (true, false) => "who were kept out of the fit",
+        (true, true) => "of the cohort who were kept out of the fit",
+    }
 }
 
 /// Columns that the request names, told with those that there are.
@@ -211,12 +227,28 @@ fn covariates(generator: &Generator, request: &Request) -> Vec<String> {
     own.map(|attribute| attribute.name.clone()).take(MOST_COVARIATES).collect()
 }
 
-/// Labels and units as the schema has them.
+/// Labels and units as the schema has them, of columns, levels and times to event.
 fn wording(generator: &Generator, schema: &Schema) -> Wording {
     let mut wording = Wording::default();
+    let labels = &mut wording.labels;
     for column in generator.domain.header() {
         if let Ok(own) = schema.column(&column) {
-            wording.labels.insert(column, own.label.clone());
+            for (level, said) in said_levels(&own.kind) {
+                let label = format!("{}: {said}", own.label);
+                // A group of its patients, and a term of a model.
+                labels.insert(format!("{column}={level}"), label.clone());
+                if own.kind != Column::Flag {
+                    labels.entry(format!("{column}{level}")).or_insert(label);
+                }
+            }
+            labels.insert(column, own.label.clone());
+        }
+    }
+    for attribute in &generator.domain.attributes {
+        if let Kind::Survival { time, event, .. } = &attribute.kind {
+            let of = |name: &String| labels.get(name).unwrap_or(name).clone();
+            let both = format!("{} and {}", of(time), of(event));
+            labels.insert(attribute.name.clone(), both);
         }
     }
     let time = generator.domain.attributes.iter().find_map(|attribute| match &attribute.kind {
@@ -227,6 +259,17 @@ fn wording(generator: &Generator, schema: &Schema) -> Wording {
         wording.time_unit = column.unit().to_owned();
     }
     wording
+}
+
+/// Levels of a flag or a category, and what each means.
+fn said_levels(kind: &Column) -> Vec<(&str, &str)> {
+    match kind {
+        Column::Numeric { .. } => Vec::new(),
+        Column::Flag => vec![("0", "no"), ("1", "yes")],
+        Column::Category { levels } => {
+            levels.iter().take(MOST_LEVELS).map(|level| (level.as_str(), level.as_str())).collect()
+        }
+    }
 }
 
 /// What a task's value is read as.

@@ -1,6 +1,7 @@
-//! Rows of virtual patients from a generator.
+//! Rows of virtual patients from a generator. They keep to its cohort, which is part of its domain, as
+//! far as it has the columns ([`not_kept`]).
 
-use haima_fl_core::results::generator::{Generator, MOST_ROWS};
+use haima_fl_core::results::generator::{Generator, MOST_ROWS, Share};
 
 use crate::Error;
 
@@ -40,6 +41,45 @@ pub fn fresh_seed() -> Result<u64, Error> {
     Ok(drawn >> 11)
 }
 
+/// How many of the model's patients meet what was asked, among those of its cohort; `None` where
+/// nothing was asked.
+///
+/// # Errors
+/// As [`rows`].
+pub fn share(generator: &Generator, asked: &Asked) -> Result<Option<Share>, Error> {
+    if asked.conditions.is_empty() {
+        return Ok(None);
+    }
+    let condition = generator.domain.condition(&asked.conditions)?;
+    let found = generator.share(&condition);
+    found.map(Some).map_err(|error| of_conditions(error, &asked.conditions))
+}
+
+/// What no virtual patient is held to: the predicates of the cohort (one a line, as a provenance has
+/// it) on columns that the generator lacks.
+#[must_use]
+pub fn not_kept<'a>(generator: &Generator, cohort: &'a str) -> Vec<&'a str> {
+    let header = generator.domain.header();
+    // A generator of an earlier form has no cohort at all.
+    let keeps = !generator.domain.cohort.is_all();
+    let is_kept = |line: &str| {
+        let column = line.split_whitespace().nth(1);
+        keeps && column.is_some_and(|column| header.iter().any(|own| own == column))
+    };
+    cohort.lines().filter(|line| !is_kept(line)).collect()
+}
+
+/// A failure to draw, with the conditions that it is about.
+fn of_conditions(error: haima_fl_core::Error, conditions: &[String]) -> Error {
+    match error {
+        haima_fl_core::Error::Fit { reason, .. } if !conditions.is_empty() => Error::Config {
+            file: "--where".into(),
+            problem: format!("{}: {reason}", conditions.join(", ")),
+        },
+        error => error.into(),
+    }
+}
+
 /// Draws virtual patients.
 ///
 /// # Errors
@@ -53,7 +93,9 @@ pub fn rows(generator: &Generator, asked: &Asked) -> Result<Rows, Error> {
         });
     }
     let condition = generator.domain.condition(&asked.conditions)?;
-    let levels = generator.rows(asked.rows, &condition, asked.seed)?;
+    let levels = generator
+        .rows(asked.rows, &condition, asked.seed)
+        .map_err(|error| of_conditions(error, &asked.conditions))?;
     let texts = generator.domain.texts(&levels, &condition, asked.seed);
     Ok(Rows { header: generator.domain.header(), levels, texts })
 }

@@ -66,8 +66,9 @@ impl Target {
     /// Holds the promise against the number of patients (rule L5), as a hospital's policy does; what a
     /// reader has to know of it. n is what the study's public caps add up to, or `expected` if that is
     /// larger: the public guess by which the strategy divides its sums, 0 where it does not. Without
-    /// public caps a simulation believes that guess alone. Where there is none either, n comes from the
-    /// rows: it may refuse a promise, and stands in no note, nor does a note depend on it (rule S4).
+    /// public caps a simulation's notes tell of that guess alone, but a small one loosens nothing: a delta
+    /// has to fit the rows as well. Where there is no guess either, n comes from the rows: it may refuse a
+    /// promise, and stands in no note, nor does a note depend on it (rule S4).
     ///
     /// # Errors
     /// When delta is over 1/(10 n) and no flag allows it.
@@ -94,7 +95,9 @@ impl Target {
             (None, 1..) if simulated => (expected, true),
             (None, _) => (of_all(hospitals.max_patients), false),
         };
-        Delta::for_cohort(patients, Some(delta), allow_large_delta).map_err(|error| {
+        let there: u64 = hospitals.cohorts.values().map(|cohort| cohort.patients() as u64).sum();
+        let held = patients.max(there);
+        Delta::for_cohort(held, Some(delta), allow_large_delta).map_err(|error| {
             let flag = if simulated { " (`allow_large_delta = true` here)" } else { "" };
             fault(format!("{error}{flag}"))
         })?;

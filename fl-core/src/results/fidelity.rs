@@ -76,6 +76,7 @@ pub struct Column {
     #[serde(deserialize_with = "null_as_nan")]
     pub real: Vec<f64>,
     /// Virtual patients by level.
+    #[serde(deserialize_with = "null_as_nan")]
     pub synthetic: Vec<f64>,
     /// Total variation, 0 to 1.
     #[serde(deserialize_with = "one_null_as_nan")]
@@ -124,6 +125,10 @@ pub struct Workload {
     /// Mean of what chance (and noise) alone would make of it.
     #[serde(deserialize_with = "one_null_as_nan")]
     pub chance: f64,
+    /// Mean total variation of the same virtual patients, each column shuffled by itself, so that no
+    /// column goes with another; of tables of several columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffled: Option<f64>,
     /// The tables that are farthest beyond chance, the farthest first.
     pub worst: Vec<Worst>,
 }

@@ -149,6 +149,15 @@ impl Generator {
         self.tables().map(GraphModel::total)
     }
 
+    /// Standard deviation of the noise of [`Generator::total`], 0 without noise; `None` where no sum
+    /// counted all patients.
+    #[must_use]
+    pub fn total_noise(&self) -> Option<f64> {
+        let of_all = self.measured.iter().filter(|table| table.attributes.is_empty());
+        let precision: f64 = of_all.map(|table| 1.0 / (table.sd * table.sd)).sum();
+        (precision > 0.0).then(|| 1.0 / precision.sqrt())
+    }
+
     /// The graphical model of one that was made from tables.
     #[must_use]
     pub fn tables(&self) -> Option<&GraphModel> {
@@ -193,22 +202,32 @@ impl Generator {
         }
     }
 
-    /// The share of the model's patients that meet a condition; of a network, among patients whom it
-    /// draws from a fixed seed.
+    /// The share of the model's patients that meet a condition, among those of the domain's cohort; of
+    /// a network, among patients whom it draws from a fixed seed.
     ///
     /// # Errors
     /// When none of a model of tables meets it, or the network cannot be opened.
     pub fn share(&self, condition: &Condition) -> Result<Share, Error> {
+        let everybody = self.domain.condition(&[])?;
+        let among = |of: &dyn Fn(&Condition) -> Result<f64, Error>| -> Result<f64, Error> {
+            let met = of(condition)?;
+            // What noise or a network put outside of the cohort is never drawn.
+            let all = if everybody.is_all() { 1.0 } else { of(&everybody)? };
+            Ok(if all > 0.0 { (met / all).min(1.0) } else { 0.0 })
+        };
         match &self.model {
             Model::Tables(tables) => {
-                let value = tables.probability(&condition.allowed);
-                let value = value.map_err(|error| unfit(NAME, explain(&error, &self.domain)))?;
+                let value = among(&|condition| {
+                    let value = tables.probability(&condition.allowed);
+                    value.map_err(|error| unfit(NAME, explain(&error, &self.domain)))
+                })?;
                 Ok(Share { value, draws: None })
             }
             Model::Network(network) => {
-                let mut random = sampler(SHARE_SEED);
                 let network = Sampler::open(&self.domain, network)?;
-                let value = network.share(condition, SHARE_DRAWS, &mut random);
+                let value = among(&|condition| {
+                    Ok(network.share(condition, SHARE_DRAWS, &mut sampler(SHARE_SEED)))
+                })?;
                 Ok(Share { value, draws: Some(SHARE_DRAWS) })
             }
         }
@@ -228,6 +247,21 @@ pub fn sampler(seed: u64) -> impl rand_core::Rng {
 /// An error of the core with the names of its attributes.
 #[must_use]
 pub fn explain(error: &core::Error, domain: &Domain) -> String {
+    match error {
+        core::Error::NoSupport { attributes } if !attributes.is_empty() => {
+            let names = domain.names(attributes);
+            return format!("no patient of the model meets the condition on {names}; loosen it");
+        }
+        core::Error::Contradicted { left, right } => {
+            return format!(
+                "`impossible` says that {} and {} never go together, and patients of the cohort \
+                 have both; drop the pair, or find out how they came into the data",
+                domain.words(*left),
+                domain.words(*right)
+            );
+        }
+        _ => {}
+    }
     let about: &[usize] = match error {
         core::Error::Levels { attribute, .. }
         | core::Error::Chains { attribute }

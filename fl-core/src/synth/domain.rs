@@ -8,7 +8,8 @@
 //!
 //! The statistical core ([`super::core`]) knows sizes only; names, values and their texts are here.
 //! How parameters are read stands in `params`, how levels become values again in `decode`, what a
-//! network makes of it in `network`.
+//! network makes of it in `network`, and what a cohort's predicates leave of it in
+//! [`super::condition`].
 
 mod decode;
 mod network;
@@ -18,17 +19,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::condition::Kept;
 use super::core::{self, Order};
 use crate::cohort::Cohort;
 use crate::error::Error;
 use crate::schema::{self, Column, PatientKey, Schema};
+use crate::selection;
 use crate::tasks::layout::refuse;
 pub(super) use decode::{Grid, Span, inside, meet};
+pub use params::check_keys;
 
 /// The task whose parameters describe a domain; stands in errors.
 pub(crate) const TASK: &str = "synthesize";
 /// Keys of that task's parameters that [`Domain::of_params`] reads.
-pub const KEYS: [&str; 6] = ["columns", "bins", "survival", "ordered", "impossible", "decimals"];
+pub const KEYS: [&str; 7] =
+    ["columns", "bins", "survival", "ordered", "impossible", "decimals", selection::KEY];
 /// Attributes of a domain.
 pub const MOST_ATTRIBUTES: usize = core::MOST_ATTRIBUTES;
 /// Levels of one attribute, missing included.
@@ -37,6 +42,8 @@ pub const MOST_LEVELS: usize = core::MOST_LEVELS;
 pub const MOST_TOTAL: usize = 1 << 15;
 /// Pairs of levels that never occur together.
 pub const MOST_IMPOSSIBLE: usize = 1 << 14;
+/// Predicates of a cohort, where each level that is left out is one.
+pub const MOST_KEPT: usize = 4096;
 /// Decimals of a decoded number.
 pub const MOST_DECIMALS: u8 = 6;
 
@@ -49,6 +56,10 @@ pub struct Domain {
     /// Structural zeros, for instance pregnancy and the male sex.
     #[serde(default)]
     pub impossible: Vec<Impossible>,
+    /// What holds of every patient: the cohort's predicates on columns of the domain. Virtual patients
+    /// keep to them ([`Domain::condition`]).
+    #[serde(default, skip_serializing_if = "Kept::is_all")]
+    pub cohort: Kept,
 }
 
 /// One column, or the two of a time to event.
@@ -254,6 +265,33 @@ impl Domain {
         attributes.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
+    /// A level in words, as `male = 1`, `age from 16.5 to 22` or `ecog is missing`, for errors.
+    #[must_use]
+    pub fn words(&self, (at, level): (usize, u16)) -> String {
+        let Some(Attribute { name, kind, missing }) = self.attributes.get(at) else {
+            return "?".to_owned();
+        };
+        let number = usize::from(level);
+        if *missing && number == kind.levels() {
+            return format!("{name} is missing");
+        }
+        let bin = |edges: &[f64], at: usize| {
+            let end = |at: usize| edges.get(at).copied().map_or(f64::NAN, decode::shown);
+            format!("from {} to {}", end(at), end(at + 1))
+        };
+        match kind {
+            Kind::Number { edges, .. } => format!("{name} {}", bin(edges, number)),
+            Kind::Levels { levels, .. } => {
+                format!("{name} = {}", levels.get(number).map_or("?", String::as_str))
+            }
+            Kind::Survival { time, event, edges, events, .. } => {
+                let of = events.len().max(1);
+                let ended = events.get(number % of).map_or("?", String::as_str);
+                format!("{time} {} with {event} = {ended}", bin(edges, number / of))
+            }
+        }
+    }
+
     /// A patient's level of each attribute. `None`: a value outside the domain, or missing without a
     /// level for it.
     #[must_use]
@@ -304,7 +342,12 @@ impl Domain {
             }
         }
         self.check_total()?;
-        self.check_impossible()
+        self.check_impossible()?;
+        if self.cohort.len() > MOST_KEPT {
+            let found = self.cohort.len();
+            return Err(fault(format!("{found} predicates of its cohort, at most {MOST_KEPT}")));
+        }
+        self.condition(&[]).map(|_| ())
     }
 
     fn check_total(&self) -> Result<(), Error> {
@@ -353,9 +396,14 @@ fn check_attribute(attribute: &Attribute) -> Result<(), Error> {
         Kind::Survival { edges, decimals, events, .. } => (Some(edges), *decimals, Some(events)),
     };
     if attribute.levels() < 2 {
+        let (has, give) = match kind {
+            Kind::Number { .. } => ("bin", "two or more by `bins`"),
+            Kind::Survival { .. } => ("bin and one end of follow-up", "two or more by `cuts`"),
+            Kind::Levels { .. } => ("level", "another level in the schema"),
+        };
         return Err(fault(format!(
-            "`{name}` has one level only, so nothing can be learned of it; leave it out, or give it \
-             two bins or more"
+            "`{name}` has one {has} only, so nothing can be learned of it; give it {give}, or leave \
+             it out of `columns`"
         )));
     }
     if attribute.levels() > MOST_LEVELS {

@@ -35,7 +35,9 @@ pub const SHARE_DRAWS: u32 = 10_000;
 const DRAWS_A_ROW: u64 = 10_000;
 /// Rows for which draws are made before any was found.
 const AHEAD: u64 = 10;
-/// Draws of one call times weights: minutes.
+/// What a draw costs beside its weights, in weights: the smallest network takes more than a microsecond.
+const DRAW: u64 = 1000;
+/// Draws of one call, times weights and [`DRAW`]: minutes.
 const MOST_WORK: u64 = 1 << 38;
 
 /// A network that draws patients of a domain.
@@ -106,7 +108,22 @@ impl<'a> Sampler<'a> {
         condition: &Condition,
         random: &mut impl Rng,
     ) -> Result<Vec<Vec<u16>>, Error> {
-        let all = (MOST_WORK / self.weights.len().max(1) as u64).max(4 * rows as u64);
+        self.rows_within(MOST_WORK, rows, condition, random)
+    }
+
+    /// The same rows, for a caller who cannot wait for minutes: `work` bounds the draws times what each
+    /// costs: its weights and a thousand more. Four draws a row are always made.
+    ///
+    /// # Errors
+    /// As [`Sampler::rows`]; sooner, where `work` is less.
+    pub fn rows_within(
+        &self,
+        work: u64,
+        rows: usize,
+        condition: &Condition,
+        random: &mut impl Rng,
+    ) -> Result<Vec<Vec<u16>>, Error> {
+        let all = (work / (self.weights.len() as u64 + DRAW)).max(4 * rows as u64);
         let (mut taken, mut draws) = (Vec::with_capacity(rows), 0);
         while taken.len() < rows {
             // So that a condition that nobody meets is told of soon.

@@ -17,6 +17,8 @@
 
 pub mod network;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rand_core::CryptoRng;
 use serde::Deserialize;
 
@@ -82,12 +84,49 @@ pub fn open(
     schema: &Schema,
     finished: &Finished,
 ) -> Result<Box<dyn Run>, Error> {
+    domain::check_keys(table)?;
     match table.get("method").map(toml::Value::as_str) {
         Some(Some(network::METHOD)) => {
             Ok(start(network::NetworkGenerator::new(table, schema, finished)?))
         }
         None | Some(Some("aim" | "mst")) => Ok(start(Synthesize::new(table, schema, finished)?)),
         Some(_) => Err(refuse(NAME, "`method` is \"aim\", \"mst\" or \"vae\"")),
+    }
+}
+
+/// Refuses `impossible` that leaves nobody: a column of which no level goes with all other columns, each
+/// by itself. `missing` is whether a virtual patient may lack a value. What takes several columns at once
+/// to see is told when rows are drawn.
+fn leaves_somebody(domain: &Domain, missing: bool) -> Result<(), Error> {
+    let of = |own: &domain::Attribute| if missing { own.levels() } else { own.kind.levels() };
+    let sizes: Vec<usize> = domain.attributes.iter().map(of).collect();
+    // For a level and another attribute, the levels of that one which never occur with it.
+    let mut never: BTreeMap<((usize, u16), usize), BTreeSet<u16>> = BTreeMap::new();
+    for pair in &domain.impossible {
+        for (own, other) in [(pair.left, pair.right), (pair.right, pair.left)] {
+            never.entry((own, other.0)).or_default().insert(other.1);
+        }
+    }
+    let are_all = |attribute: usize, levels: &BTreeSet<u16>| {
+        let most = sizes.get(attribute).copied().unwrap_or(0);
+        levels.iter().filter(|level| usize::from(**level) < most).count() == most
+    };
+    let mut gone: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
+    for (((attribute, level), other), levels) in &never {
+        if are_all(*other, levels) {
+            gone.entry(*attribute).or_default().insert(*level);
+        }
+    }
+    match gone.iter().find(|&(attribute, levels)| are_all(*attribute, levels)) {
+        None => Ok(()),
+        Some((attribute, _)) => Err(refuse(
+            NAME,
+            format!(
+                "`impossible` leaves nobody: no level of `{}` can occur with the levels of all other \
+                 columns; look at its pairs",
+                domain.names(&[*attribute])
+            ),
+        )),
     }
 }
 
@@ -124,6 +163,7 @@ impl Synthesize {
             return Err(refuse(NAME, "`holdout` is a share of 0 to 0.9"));
         }
         let domain = Domain::of_params(&of_domain, schema)?;
+        leaves_somebody(&domain, true)?;
         let mut method = Method::new(params.method, params.release == Release::Noised);
         method.rounds = params.rounds.unwrap_or(method.rounds);
         method.degree = params.degree.unwrap_or(method.degree);
@@ -273,7 +313,12 @@ impl Task for Synthesize {
             .absorb(&values, noise)
             .map_err(|error| unfit(NAME, generator::explain(&error, &self.domain)))?;
         Ok(match progress {
-            Progress::Continue(rounds) => Next::Continue(State { rounds, done, sites }),
+            Progress::Continue(rounds) => {
+                rounds
+                    .told()
+                    .map_err(|error| unfit(NAME, generator::explain(&error, &self.domain)))?;
+                Next::Continue(State { rounds, done, sites })
+            }
             Progress::Done(outcome) => {
                 Next::Done(self.generator(outcome.model, outcome.measured, (done, sites)))
             }

@@ -7,7 +7,7 @@ use haima_fl_core::error::Error;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::synth::condition::Condition;
 use haima_fl_core::synth::core::Order;
-use haima_fl_core::synth::domain::{Attribute, Domain, Impossible, Kind};
+use haima_fl_core::synth::domain::{Attribute, Domain, Impossible, Kind, check_keys};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -280,6 +280,52 @@ fn a_condition_that_nothing_meets_or_nobody_understands_is_refused() {
 }
 
 #[test]
+fn a_level_has_words_for_messages() {
+    let domain = domain();
+    let cases: [((usize, u16), &str); 5] = [
+        ((0, 4), "age from 40 to 50"),
+        ((1, 4), "hb is missing"),
+        ((2, 1), "sex = M"),
+        ((5, 5), "os_days from 365 to 730 with ended = death"),
+        ((9, 0), "?"),
+    ];
+    for (level, words) in cases {
+        assert_eq!(domain.words(level), words);
+    }
+    // Without the last digits of a double.
+    let mut long = domain.clone();
+    long.attributes[0].kind = Kind::Number { edges: vec![-10.0 + 6.6, 1.0], decimals: 1 };
+    assert_eq!(long.words((0, 0)), "age from -3.4 to 1");
+    assert!(domain.words((0, 200)).starts_with("age"));
+}
+
+#[test]
+fn a_key_that_there_is_not_is_told_with_all_and_one_of_another_method_with_its_method() {
+    let refused = |params: &str| {
+        let error = check_keys(&params.parse().unwrap()).expect_err(params);
+        error.to_string()
+    };
+    let said = refused("bin = { age = 3 }");
+    for key in ["`bin`", "bins", "columns", "survival", "method", "rounds", "model_cells", "seed"] {
+        assert!(said.contains(key), "{key}: {said}");
+    }
+    assert!(!said.contains("training"), "{said}");
+    let said = refused("method = \"vae\"\nlayers = 3");
+    assert!(said.contains("network, training") && !said.contains("rounds"), "{said}");
+    for (params, says) in [
+        ("network = {}", "`network` belongs to method = \"vae\", and the method here is \"aim\""),
+        ("method = \"mst\"\ntraining = {}", "the method here is \"mst\""),
+        ("method = \"vae\"\nfocus = []", "`focus` belongs to method = \"aim\" and \"mst\""),
+    ] {
+        let said = refused(params);
+        assert!(said.contains(says), "{params}: {said}");
+    }
+    let all = format!("{PARAMS}method = \"aim\"\nholdout = 0.1\ncohort = {{ include = [] }}");
+    assert!(check_keys(&all.parse().unwrap()).is_ok());
+    assert!(check_keys(&"training = { steps = 3 }\nmethod = \"vae\"".parse().unwrap()).is_ok());
+}
+
+#[test]
 fn impossible_values_become_pairs_of_levels() {
     let pairs =
         |text: &str| of(&format!("{PARAMS}impossible = [{text}]")).map(|own| own.impossible);
@@ -292,7 +338,11 @@ fn impossible_values_become_pairs_of_levels() {
     );
     assert_eq!(pairs("[{ ecog = \"is missing\" }, { sex = \"F\" }]").unwrap().len(), 1);
     for (text, says) in [
-        ("[{ age = \"< 5\" }, { sex = \"M\" }]", "no whole bin"),
+        // Bins of ten years: of no bin all, and of one bin a part.
+        ("[{ age = \"< 5\" }, { sex = \"M\" }]", "`age < 5` cuts the bin from 0 to 10"),
+        ("[{ age = \"< 25\" }, { sex = \"M\" }]", "`age < 25` cuts the bin from 20 to 30"),
+        ("[{ sex = \"M\" }, { age = \"!= 40\" }]", "cuts the bin from 40 to 50; use one of these"),
+        ("[{ sex = \"M\" }, { os_days = \">= 400\" }]", "cuts the bin from 365 to 730"),
         ("[{ sex = \"M\" }, { sex = \"F\" }]", "two values of `sex` itself"),
         ("[{ sex = \"M\", npm1 = 1 }, { age = \"< 20\" }]", "pairs of one value each"),
         ("[{ sex = \"X\" }, { npm1 = 1 }]", "no level `X`"),
@@ -352,7 +402,7 @@ fn parameters_that_do_not_fit_are_refused_with_key_column_and_limit() {
         ("columns = []", "`columns` is empty"),
         ("columns = [\"z*\"]", "no column begins with `z`"),
         ("bins = { age = 0 }", "0 bins; give 1 to 512"),
-        ("bins = { age = 1 }", "one level only"),
+        ("bins = { age = 1 }", "`age` has one bin only"),
         ("bins = { age = 600 }", "600 bins"),
         ("bins = { age = [200] }", "200 lies outside the public range from 0 to 110"),
         ("bins = { age = [50, 20] }", "must ascend"),

@@ -4,6 +4,7 @@
 use haima_dp::noise::NoiseScale;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::registry::{Finished, open, reveals_rows};
+use haima_fl_core::results::fidelity::Fidelity;
 use haima_fl_core::results::generator::Generator;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, SecureSum, drive};
@@ -174,6 +175,110 @@ fn a_condition_holds_of_every_row_and_one_without_support_is_refused() {
     let nobody = generator.domain.condition(&["age > 5000".into()]);
     let refused = nobody.map_or(true, |nobody| generator.rows(10, &nobody, 1).is_err());
     assert!(refused);
+}
+
+/// Why a fit has no generator.
+fn refused(params: &str, noise: Option<(f64, u8)>) -> String {
+    let (schema, districts, _) = leukaemia();
+    let mut sums =
+        PlainSum::new(&districts, 10_000, 0, rng(), || Ok(start(params, &schema))).unwrap();
+    let mut run = start(params, &schema);
+    if let Some((multiple, seed)) = noise {
+        let d = run.query().unwrap().sensitivity.unwrap() as f64;
+        let scale = NoiseScale::new((multiple * d) as u64).unwrap();
+        sums = sums.with_simulated_noise(scale, 1, [seed; 32]);
+    }
+    drive(run.as_mut(), &mut sums).expect_err(params).to_string()
+}
+
+#[test]
+fn what_no_patient_of_the_model_meets_is_told_with_its_columns() {
+    let (schema, districts, _) = leukaemia();
+    let generator = fit("method = \"mst\"", &schema, &districts, None);
+    let condition = generator.domain.condition(&["age < 13".into(), "wbc > 450".into()]).unwrap();
+    let of_rows = generator.rows(10, &condition, 1).unwrap_err().to_string();
+    let of_share = generator.share(&condition).unwrap_err().to_string();
+    for said in [of_rows, of_share] {
+        assert!(said.contains("condition on age, wbc") && !said.contains('['), "{said}");
+    }
+}
+
+#[test]
+fn an_exact_fit_of_patients_who_contradict_an_impossible_pair_names_it() {
+    for method in ["mst", "aim"] {
+        let params =
+            format!("method = \"{method}\"\nimpossible = [[{{ age = \"< 55\" }}, {{ male = 1 }}]]");
+        let said = refused(&params, None);
+        assert!(said.contains("`impossible` says that age from "), "{method}: {said}");
+        assert!(said.contains("and male = 1 never go together"), "{method}: {said}");
+    }
+}
+
+/// Nobody is 110 years old. A generator of noise alone is left by chance once in 30,000 fits.
+#[test]
+fn a_cohort_of_nobody_or_of_hardly_anybody_leaves_no_generator_under_noise() {
+    let noised = "method = \"mst\"\nrelease = \"noised\"\n";
+    for seed in 1..=12 {
+        let nobody = format!("{noised}cohort = {{ include = [\"age > 109\"] }}");
+        let said = refused(&nobody, Some((3.0, seed)));
+        assert!(said.contains("a generator takes at least"), "{said}");
+        assert!(!said.contains('-'), "no number is negative: {said}");
+    }
+    // All of 1,043 patients, and noise that is as large.
+    let said = refused(noised, Some((400.0, 1)));
+    assert!(said.contains("larger epsilon"), "{said}");
+    let (schema, districts, _) = leukaemia();
+    let some = fit(noised, &schema, &districts, Some((3.0, 1)));
+    let noise = some.total_noise().unwrap();
+    assert!((3.0..30.0).contains(&noise), "{noise}");
+    assert!((some.total().unwrap() - 1043.0).abs() < 5.0 * noise);
+    let exact = fit("method = \"mst\"", &schema, &districts, None);
+    assert_eq!(exact.total_noise(), Some(0.0));
+}
+
+#[test]
+fn virtual_patients_are_of_the_cohort_and_so_are_those_of_a_comparison() {
+    let (schema, districts, _) = leukaemia();
+    let cohort = "cohort = { include = [\"male = 1\"], exclude = [\"age < 60\"] }";
+    let params = format!("method = \"mst\"\nrelease = \"noised\"\n{cohort}");
+    let made = fit(&params, &schema, &districts, Some((6.0, 2)));
+    let everybody = made.domain.condition(&[]).unwrap();
+    let rows = made.rows(500, &everybody, 3).unwrap();
+    for row in made.domain.texts(&rows, &everybody, 3) {
+        // 60 cuts the bin from 55 to 68.75.
+        assert!(row[0].parse::<f64>().unwrap() >= 60.0 && row[1] == "1", "{row:?}");
+    }
+    let share =
+        |text: &str| made.share(&made.domain.condition(&[text.to_owned()]).unwrap()).unwrap().value;
+    assert!((share("age >= 60") - 1.0).abs() < 1e-9, "of the cohort, not of the model");
+    let old = share("age >= 70");
+    assert!((old + share("age < 70") - 1.0).abs() < 1e-9 && old > 0.2 && old < 0.9, "{old}");
+
+    let judged =
+        table(&format!("of = \"net\"\nrows = 300\nseed = 3\ndegree = 1\nc2st = false\n{cohort}"));
+    let finished = Finished::from([("net".to_owned(), serde_json::to_value(&made).unwrap())]);
+    let judge = || open("fidelity", 1, &judged, &schema, &finished);
+    let mut sums = PlainSum::new(&districts, 10_000, 0, rng(), judge).unwrap();
+    let found = drive(judge().unwrap().as_mut(), &mut sums).unwrap();
+    let found: Fidelity = serde_json::from_value(found).unwrap();
+    let sex = found.columns.iter().find(|column| column.name == "male").unwrap();
+    assert_eq!((sex.real[0], sex.synthetic[0], sex.tv), (0.0, 0.0, 0.0));
+}
+
+#[test]
+fn a_key_that_there_is_not_is_refused_with_those_that_there_are() {
+    for (params, says) in [
+        ("bin = { age = 3 }", "there is no parameter `bin`"),
+        ("bin = { age = 3 }", "columns, bins, survival"),
+        ("network = { latent = 2 }", "`network` belongs to method = \"vae\""),
+        ("method = \"vae\"\nrounds = 3", "`rounds` belongs to method = \"aim\" and \"mst\""),
+    ] {
+        let own = table(&format!("columns = [\"age\"]\n{params}"));
+        let Err(error) = open("synthesize", 1, &own, &schema(LEUKSURV), &Finished::new()) else {
+            panic!("{params} was taken")
+        };
+        assert!(error.to_string().contains(says), "{params}: {error}");
+    }
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn domain() -> Domain {
             ),
         ],
         impossible: Vec::new(),
+        cohort: Default::default(),
     }
 }
 
@@ -100,6 +101,34 @@ fn distances_of_columns_pairs_and_triples_equal_scipy() {
     close(third.tv, &oracle["triples"]["tv"]);
     close(third.chance, &oracle["triples"]["chance"]);
     assert_eq!(third.worst.len(), 4);
+    assert_eq!(first.shuffled, None, "a column alone goes with nothing");
+}
+
+#[test]
+fn patients_whose_columns_do_not_go_together_are_as_far_as_their_columns_shuffled() {
+    // Two columns that are one; the virtual patients are the real ones themselves.
+    let level = |name: &str| Attribute {
+        name: name.to_owned(),
+        kind: Kind::Levels {
+            levels: vec!["0".to_owned(), "1".to_owned()],
+            flag: true,
+            ordered: false,
+        },
+        missing: false,
+    };
+    let domain = Domain {
+        attributes: vec![level("a"), level("b")],
+        impossible: Vec::new(),
+        cohort: Default::default(),
+    };
+    let workload = Workload::new(&domain.sizes(), 2, 100, 1).unwrap();
+    let virtual_rows: Vec<Vec<u16>> = (0..2000).map(|row| vec![row % 2; 2]).collect();
+    let real: Vec<_> = virtual_rows.iter().map(|row| (row.clone(), false)).collect();
+    let found = pooled(asked(), &domain, &workload, &real, &virtual_rows);
+    assert_eq!(found.workload[1].tv, 0.0);
+    // Half of all patients would have to move, give or take what shuffling 2,000 leaves to chance.
+    let shuffled = found.workload[1].shuffled.unwrap();
+    assert!((shuffled - 0.5).abs() < 0.06, "{shuffled}");
 }
 
 #[test]
@@ -173,6 +202,7 @@ fn copies_of_those_who_trained_show_in_the_distances() {
             .map(|(k, own)| Attribute { name: format!("{}{k}", own.name), ..own.clone() })
             .collect(),
         impossible: Vec::new(),
+        cohort: Default::default(),
     };
     let joined = |i: usize| [patients[i].clone(), patients[(i + 7) % 240].clone()].concat();
     let real: Vec<(Vec<u16>, bool)> = (0..240).map(|i| (joined(i), i % 2 == 1)).collect();

@@ -9,6 +9,7 @@ use haima_fl_core::results::generator::Generator;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::sum::{PlainSum, Sum, drive};
 use haima_fl_core::synth::condition::Condition;
+use haima_fl_core::synth::network::Sampler;
 use haima_fl_core::task::{Run, Site, SiteState};
 use serde_json::{Value, json};
 
@@ -197,6 +198,59 @@ fn a_condition_that_nobody_can_meet_ends_with_its_columns() {
     let error = generator.rows(10, &condition, 1).unwrap_err().to_string();
     assert!(error.contains("age, male") && error.contains("0 of 100000"), "{error}");
     assert_eq!(generator.share(&condition).unwrap().value, 0.0);
+}
+
+/// A small network's draws cost more than its weights say, and whoever cannot wait is told sooner.
+#[test]
+fn so_much_work_is_done_to_find_rows_and_no_more() {
+    let (schema, hospitals, _) = leukaemia();
+    let generator = fit(&format!("{IMPOSSIBLE}{FEW}"), &schema, &hospitals);
+    let network = generator.network().unwrap();
+    let sampler = Sampler::open(&generator.domain, network).unwrap();
+    let draw = network.weights.len() as u64 + 1000;
+    let within = |work: u64, asked: &[&str]| {
+        let asked: Vec<String> = asked.iter().map(|text| (*text).to_owned()).collect();
+        let condition = generator.domain.condition(&asked).unwrap();
+        let mut stream = haima_fl_core::results::generator::sampler(1);
+        sampler.rows_within(work, 10, &condition, &mut stream).map_err(|error| error.to_string())
+    };
+    let nobody = ["age < 50", "male = 1"];
+    let error = within(500 * draw, &nobody).unwrap_err();
+    assert!(error.contains("0 of 500 patients"), "{error}");
+    // Four draws a row are made whatever they cost.
+    let error = within(1, &nobody).unwrap_err();
+    assert!(error.contains("0 of 40 patients"), "{error}");
+    // What is found in time is what anybody finds.
+    let rows = generator.rows(10, &Condition::default(), 1).unwrap();
+    assert_eq!(within(500 * draw, &[]), Ok(rows));
+}
+
+#[test]
+fn pairs_that_exclude_everybody_are_refused_before_anything_is_summed() {
+    let schema = schema(LEUKSURV);
+    let refused = |method: &str, params: &str| {
+        let all = DOMAIN.replace("\"vae\"", &format!("\"{method}\""));
+        let all = if method == "vae" { all + FEW } else { all.replace("network = ", "# ") };
+        open("synthesize", 1, &table(&format!("{params}\n{all}")), &schema, &Finished::new())
+            .err()
+            .map(|error| error.to_string())
+    };
+    let [one, other] = [0, 1].map(|male| format!("[{{ male = {male} }}, {{ age = \">= 0\" }}]"));
+    for method in ["vae", "mst", "aim"] {
+        let error = refused(method, &format!("impossible = [{one}, {other}]")).unwrap();
+        assert!(error.contains("leaves nobody"), "{method}: {error}");
+        // Men alone are somebody.
+        assert_eq!(refused(method, &format!("impossible = [{one}]")), None, "{method}");
+    }
+}
+
+/// A generator that says that its sums were exact may take no budget: no step of it states a D.
+#[test]
+fn a_network_states_a_sensitivity_under_noise_alone() {
+    let schema = schema(LEUKSURV);
+    let d = |release: &str| start(&format!("{release}{FEW}"), &schema).query().unwrap().sensitivity;
+    assert_eq!((d(""), d("release = \"exact\"\n")), (None, None));
+    assert!(d("release = \"noised\"\n").is_some_and(|d| d > 0));
 }
 
 #[test]

@@ -19,6 +19,8 @@ use crate::stats::{Sites, Summing, Task};
 use crate::synth::file::SynthFile;
 use crate::synth::fit::{self, Request};
 
+/// Noise on the number of patients, as a share of it, above which a generator is warned of.
+const MOST_NOISE: f64 = 0.1;
 /// Form of what `--json` prints.
 const SCHEMA: &str = "haima.synth-fit/1";
 
@@ -116,13 +118,37 @@ pub(super) fn run(options: &Fit) -> Result<(), Error> {
         eprintln!("note: {note}");
     }
     let generator = file.open()?;
+    let warnings = warnings(&file, &generator);
+    for warning in &warnings {
+        eprintln!("warning: {}", crate::text::printable(warning));
+    }
     let digest = options.out.as_deref().map(|out| file.write(out)).transpose()?;
     if options.json {
-        println!("{}", object(&file, &generator, options, digest.as_deref()));
+        println!("{}", object(&file, &generator, options, digest.as_deref(), &warnings));
     } else {
         println!("{}", crate::text::printable(&summary(&file, &generator, options, started)));
     }
     Ok(())
+}
+
+/// What whoever uses the generator should know of it.
+fn warnings(file: &SynthFile, generator: &Generator) -> Vec<String> {
+    let mut warnings = super::unkept(generator, file);
+    if let Some((total, noise)) = generator.total().zip(generator.total_noise())
+        && noise > total * MOST_NOISE
+    {
+        warnings.push(format!(
+            "the noise on the number of patients alone is {} of it: what no larger share of them have \
+             in common is lost in noise; take more patients, fewer columns or a larger epsilon",
+            numbers::percent(noise / total)
+        ));
+    }
+    if generator.network().is_some() && generator.is_charged() {
+        warnings.push(
+            "a network's sums do not count patients: it cannot tell whether there were any".into(),
+        );
+    }
+    warnings
 }
 
 fn request(options: &Fit) -> Result<Request, Error> {
@@ -205,7 +231,13 @@ fn privacy(options: &Fit) -> toml::Table {
 }
 
 /// What was made, but for the model itself.
-fn object(file: &SynthFile, generator: &Generator, options: &Fit, digest: Option<&str>) -> Value {
+fn object(
+    file: &SynthFile,
+    generator: &Generator,
+    options: &Fit,
+    digest: Option<&str>,
+    warnings: &[String],
+) -> Value {
     let domain = &generator.domain;
     let attributes = domain.attributes.iter();
     let attributes: Vec<Value> =
@@ -234,6 +266,7 @@ fn object(file: &SynthFile, generator: &Generator, options: &Fit, digest: Option
         "mode": provenance.mode,
         "privacy": provenance.privacy,
         "notes": provenance.notes,
+        "warnings": warnings,
         "model": options.out.as_ref().zip(digest).map(|(out, digest)| {
             json!({ "file": out.display().to_string(), "digest": digest })
         }),

@@ -17,7 +17,7 @@ use crate::model_file::guarantee::{Coalition, Terms};
 use crate::model_file::{
     Data, Figure, Guarantee, Metric, PROVENANCE_SCHEMA, Provenance, making, metrics,
 };
-use crate::report::{Committed, numbers};
+use crate::report::{Committed, Floors, numbers};
 
 /// Where a study's public numbers stand.
 const MANIFEST: &str = "the manifest";
@@ -124,7 +124,8 @@ impl Ended<'_> {
         Ok(found)
     }
 
-    /// Over whom a task judged a model, and by what kind of sums.
+    /// Over whom a task judged a model, and by what kind of sums. Few patients are shown as few, by the
+    /// display rule of the study's page.
     fn over(
         &self,
         entry: &TaskEntry,
@@ -135,7 +136,8 @@ impl Ended<'_> {
         // Under noise a number of patients is an estimate, and no whole one.
         let whole = |number: f64| number.round().max(0.0) as u64;
         let number = |key: &str| result.get(key).and_then(Value::as_f64).map(whole);
-        let mut over = numbers::counted(number("n").unwrap_or(0), "patient", "patients");
+        let (n, min_cell) = (number("n").unwrap_or(0), Floors::default().min_cell);
+        let mut over = numbers::counted_cell(n, min_cell, "patient", "patients");
         if let Some(sites) = number("sites") {
             over += &format!(" of {}", numbers::counted(sites, "hospital", "hospitals"));
         }

@@ -1,4 +1,4 @@
-//! Checks of privacy that were tried, each with what it does not show: exact copies, distances, and
+//! Checks of privacy that were tried, each with what it does not show: equal bins, distances, and
 //! an attack that guesses who was in the data.
 //!
 //! Display rules of an exact group ([`super::hidden`]): copies are printed where neither they nor the
@@ -29,12 +29,16 @@ pub(super) fn body(report: &SyntheticReport) -> Markup {
 
 fn membership(found: &Membership) -> Markup {
     let (lo, hi) = (found.auc.lo.unwrap_or(f64::NAN), found.auc.hi.unwrap_or(f64::NAN));
-    let verdict = if lo <= 0.5 && 0.5 <= hi {
-        "No better than a guess, as far as this attack can see."
+    let refits = numbers::count(found.refits);
+    let verdict = if found.is_blind() {
+        // Whatever came out: what could be there is smaller than what would be seen.
+        format!("{refits} generators cannot tell.")
+    } else if lo <= 0.5 && 0.5 <= hi {
+        format!("No better than a guess, as far as {refits} generators can tell.")
     } else if lo > 0.5 {
-        "Better than a guess: the attack learns something of who was in the data."
+        "Better than a guess: the attack learns something of who was in the data.".to_owned()
     } else {
-        "A guess gives 0.5."
+        "A guess gives 0.5.".to_owned()
     };
     let mut rows = vec![(
         "Membership attack (AUC, 95% CI)",
@@ -43,7 +47,7 @@ fn membership(found: &Membership) -> Markup {
     )];
     rows.push((
         "Generators fitted for it",
-        numbers::count(found.refits),
+        refits,
         "Each on a random half of the patients, so that it is known who was in.".to_owned(),
     ));
     if let Some(control) = &found.positive_control {
@@ -56,11 +60,12 @@ fn membership(found: &Membership) -> Markup {
     html! { h3 { "Guessing who was in the data" } (facts("Membership inference", &rows)) }
 }
 
-/// Copies and distances, with what they do not show.
+/// Equal bins and distances, with what they do not show.
 pub(super) fn distances(fidelity: &Fidelity, min_cell: u64) -> Markup {
     let nearest = &fidelity.nearest;
     let exact = fidelity.noise.is_none();
-    let mut rows = vec![("Exact copies", copies(nearest, min_cell), exact_copies(nearest))];
+    let mut rows =
+        vec![("Same bins in every column", copies(nearest, min_cell), equal_bins(nearest))];
     if let Some(auc) = &nearest.auc {
         rows.push((
             "Closeness as a sign of membership (AUC, 95% CI)",
@@ -99,8 +104,8 @@ pub(super) fn distances(fidelity: &Fidelity, min_cell: u64) -> Markup {
         guide: None,
     };
     html! {
-        h3 { "Copies and distances" }
-        (facts("Copies and distances", &rows))
+        h3 { "Equal bins and distances" }
+        (facts("Equal bins and distances", &rows))
         figure {
             (chart.figure())
             figcaption {
@@ -141,13 +146,13 @@ fn copies(nearest: &Nearest, min_cell: u64) -> String {
     }
 }
 
-fn exact_copies(nearest: &Nearest) -> String {
+fn equal_bins(nearest: &Nearest) -> String {
     let compare = match nearest.holdout {
         Some(_) => " The share among those who were kept out is what chance gives.",
         None => "",
     };
     format!(
-        "Real patients who have the same level as a virtual one in every column, which few columns make common.{compare}"
+        "Real patients who have the same level, or bin of a number, as a virtual one in every column, which few columns and wide bins make common. Within a bin their numbers may differ.{compare}"
     )
 }
 

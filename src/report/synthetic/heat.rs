@@ -51,6 +51,12 @@ impl Square<'_> {
     fn is_hidden(&self) -> bool {
         self.pair.tv.is_nan()
     }
+
+    /// Its two columns in words.
+    fn name(&self, labels: &[String]) -> String {
+        let label = |at: usize| labels.get(at).map_or("", String::as_str);
+        format!("{} and {}", label(self.column), label(self.row))
+    }
 }
 
 fn draw(squares: &[Square<'_>], labels: &[String], most: f64, size: Size) -> Markup {
@@ -62,11 +68,12 @@ fn draw(squares: &[Square<'_>], labels: &[String], most: f64, size: Size) -> Mar
     let count = labels.len().saturating_sub(1).max(1) as f64;
     let side = ((size.width() - left - 40.0) / count).min(34.0);
     let bottom = 8.0 + side * count;
-    let height = bottom + 76.0;
+    // The longest label at its slant.
+    let height = bottom + 104.0;
     let shade = |tv: f64| numbers::decimal((tv / most).clamp(0.0, 1.0), 3);
     html! {
         svg class=(size.class()) viewBox=(format!("0 0 {} {}", size.width(), unit(height)))
-            role="img" aria-label=(alternative(squares)) {
+            role="img" aria-label=(alternative(squares, labels)) {
             @for square in squares {
                 @let x = left + side * square.column as f64;
                 @let y = 8.0 + side * (square.row.saturating_sub(1)) as f64;
@@ -75,7 +82,7 @@ fn draw(squares: &[Square<'_>], labels: &[String], most: f64, size: Size) -> Mar
                 rect.used x=(unit(x)) y=(unit(y)) width=(unit(side - 2.0)) height=(unit(side - 2.0))
                     fill-opacity=(opacity) {
                     title {
-                        (square.pair.a) " and " (square.pair.b) ": "
+                        (square.name(labels)) ": "
                         (hidden::decimal(square.pair.tv, 2)) ", by chance "
                         (hidden::decimal(square.pair.chance, 2))
                     }
@@ -119,20 +126,13 @@ fn scale(left: f64, size: Size, most: f64) -> Markup {
 }
 
 /// What the drawing says, for readers who cannot see it.
-fn alternative(squares: &[Square<'_>]) -> String {
+fn alternative(squares: &[Square<'_>], labels: &[String]) -> String {
     let mut far: Vec<&Square<'_>> = squares.iter().filter(|square| !square.is_hidden()).collect();
     far.sort_by(|a, b| b.pair.tv.total_cmp(&a.pair.tv));
     let each: Vec<String> = far
         .iter()
         .take(5)
-        .map(|square| {
-            format!(
-                "{} and {} {}",
-                square.pair.a,
-                square.pair.b,
-                numbers::decimal(square.pair.tv, 2)
-            )
-        })
+        .map(|square| format!("{} {}", square.name(labels), numbers::decimal(square.pair.tv, 2)))
         .collect();
     format!("Distances of tables of two columns; the farthest: {}.", each.join("; "))
 }

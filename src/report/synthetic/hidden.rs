@@ -4,10 +4,13 @@
 //! A hidden number is NaN: a dash on the page, `null` in JSON. Rows of a curve and whole models are
 //! left out. Hiding is done once: a report that is read back from its JSON has nothing more to hide.
 //!
-//! Counts of tables and distances are hidden in [`tables`], curves in [`curves`]. Under noise a count is
-//! no patient's own, and only small numbers of patients are hidden.
+//! Counts of tables and distances are hidden in [`tables`], curves in [`curves`], coefficients in
+//! [`fits`]. Under noise a count is no patient's own, and only small numbers of patients are hidden.
+//! Virtual patients of a generator without noise have the shares of the real ones: what is hidden of
+//! these is hidden of them.
 
 mod curves;
+mod fits;
 mod tables;
 
 use haima_fl_core::results::Fit;
@@ -15,6 +18,7 @@ use haima_fl_core::results::fidelity::{Column, Fidelity};
 
 use super::super::numbers;
 use super::SyntheticReport;
+use crate::model_file::Guarantee;
 pub(super) use tables::fidelity;
 
 /// What stands for a number that is not printed.
@@ -23,18 +27,37 @@ pub(super) const DASH: &str = "–";
 /// A report without what its display rule (`min_cell`) hides.
 pub(super) fn without(report: &SyntheticReport) -> SyntheticReport {
     let min_cell = report.min_cell;
+    let is_public = matches!(report.provenance.privacy, Guarantee::Dp { .. });
     let mut shown = report.clone();
     let patients = &mut shown.provenance.data.patients;
     *patients = patients.filter(|count| !numbers::is_small(*count, min_cell));
-    shown.fidelity = report.fidelity.as_ref().map(|one| fidelity(one, min_cell));
+    if min_cell > 1 {
+        let reasons = shown.provenance.data.excluded.iter_mut().map(|out| &mut out.reason);
+        reasons.chain(&mut shown.provenance.notes).chain(&mut shown.warnings).for_each(uncounted);
+    }
+    shown.fidelity = report.fidelity.as_ref().map(|one| fidelity(one, min_cell, is_public));
     for pair in &mut shown.survival {
-        curves::hide(pair, min_cell);
+        curves::hide(pair, min_cell, is_public);
     }
     let of_many = |fit: &Fit| {
         [fit.n, fit.events].into_iter().all(|count| !numbers::is_small(count, min_cell))
     };
     shown.ratios.retain(|pair| of_many(&pair.real));
+    let columns = shown.fidelity.as_ref().map(|one| one.columns.as_slice()).unwrap_or_default();
+    for pair in &mut shown.ratios {
+        fits::hide(pair, columns, min_cell, is_public);
+    }
     shown
+}
+
+/// Takes the number of its rows off the reason why a hospital is left out: `... (3 rows in all)`, as
+/// a file may still have it.
+fn uncounted(reason: &mut String) {
+    if reason.ends_with(" in all)")
+        && let Some(end) = reason.rfind(" (")
+    {
+        reason.truncate(end);
+    }
 }
 
 /// Whether a level of a column is hidden; its distances are then those of the table in which all of

@@ -17,7 +17,8 @@ pub const SCHEMA: &str = "haima.synth-report/1";
 /// All that the page draws. What is not there leaves its section out.
 ///
 /// A report in memory may hold more of real patients than `min_cell` lets be shown. Neither page nor
-/// JSON does: a hidden number is `null` there, and hidden rows are left out.
+/// JSON does: a hidden number is `null` there, and hidden rows are left out. The steps of a curve that
+/// is drawn stay, few as the events of each are.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SyntheticReport {
     /// [`SCHEMA`].
@@ -40,7 +41,7 @@ pub struct SyntheticReport {
     pub membership: Option<Membership>,
     /// Words for columns, events and times.
     pub wording: Wording,
-    /// Counts of real patients from 1 up to one below this are not shown.
+    /// Counts of real patients from 1 up to one below this are not shown, but for the steps of curves.
     pub min_cell: u64,
     /// What a reader has to see first.
     pub warnings: Vec<String>,
@@ -76,6 +77,32 @@ impl Serialize for SyntheticReport {
         to.serialize_field("min_cell", min_cell)?;
         to.serialize_field("warnings", warnings)?;
         to.end()
+    }
+}
+
+impl Membership {
+    /// Whether the noise hides all that so many generators could have told.
+    pub(super) fn is_blind(&self) -> bool {
+        self.least.zip(self.limit).is_some_and(|(least, limit)| least > limit)
+    }
+}
+
+impl SyntheticReport {
+    /// Takes over the words of the study, where it has any.
+    pub fn speak(&mut self, study: &Wording) {
+        let own = &mut self.wording;
+        let texts = [
+            (&mut own.outcome, &study.outcome),
+            (&mut own.event, &study.event),
+            (&mut own.events, &study.events),
+            (&mut own.origin, &study.origin),
+            (&mut own.time_unit, &study.time_unit),
+        ];
+        for (text, said) in texts.into_iter().filter(|(_, said)| !said.is_empty()) {
+            text.clone_from(said);
+        }
+        own.labels.extend(study.labels.clone());
+        own.per.extend(study.per.clone());
     }
 }
 
@@ -155,6 +182,12 @@ pub struct Membership {
     pub auc: Share,
     /// What it could have found, in a sentence.
     pub power: String,
+    /// Smallest area that so many generators tell from a guess in four of five cases.
+    #[serde(default)]
+    pub least: Option<f64>,
+    /// Area that no attack of any kind passes under the noise.
+    #[serde(default)]
+    pub limit: Option<f64>,
     /// The same attack on generators without noise.
     pub positive_control: Option<Share>,
 }

@@ -20,8 +20,9 @@ pub(super) fn body(report: &SyntheticReport) -> Markup {
             dt { "Optimism" } dd { "Mean height of the virtual curve above the real one: above 0, virtual patients live longer." }
             dt { "Short-sightedness" } dd { "By how much of the follow-up the virtual curve ends before the real one; below 0 it goes on longer." }
             dt { "Log-rank test" } dd {
-                "Whether the two differ by more than chance. It grows with the number of virtual patients, which is free: "
-                "read it beside the distance, not alone."
+                "Whether the two differ by more than chance, over all that is drawn. It hardly sees a difference of curves that "
+                "cross: more events early and fewer later cancel. And it grows with the number of virtual patients, which is "
+                "free: read it beside the distance, not alone."
             }
         }
     }
@@ -52,15 +53,27 @@ fn of_pair(pair: &SurvivalPair, wording: &Wording, min_cell: u64) -> Markup {
             @for group in &groups { (figure(group, groups.len() > 1, wording, min_cell)) }
             (table(&groups, pair, min_cell))
             p.note {
+                (totals(pair, wording, min_cell)) " "
                 "Bands: pointwise 95% intervals. That of the virtual curve knows its rows alone, not the making of the generator. "
                 @if pair.class != Class::Exact { "Noise is in no interval." }
                 @if min_cell > 1 {
-                    " A curve ends where fewer than " (min_cell) " remain at risk; groups of fewer patients or events, and "
-                    "those from which they could be worked out, have none."
+                    " A curve ends before fewer than " (min_cell) " of it remain at risk, and earlier where the rest of another "
+                    "group could be found by subtraction: of two groups, both end together. Groups of fewer patients or events, "
+                    "and those from which they could be worked out, have none. Each step of one that is drawn tells how many "
+                    "had the event or were censored there, few as they are."
                 }
             }
         }
     }
+}
+
+/// Patients and events of the real curves that are drawn, to the end of follow-up.
+fn totals(pair: &SurvivalPair, wording: &Wording, min_cell: u64) -> String {
+    format!(
+        "Real curves: {} with {}, those after a curve's end among them.",
+        numbers::counted_cell(pair.real.n, min_cell, "patient", "patients"),
+        words::events(wording, pair.real.events, min_cell),
+    )
 }
 
 fn figure(group: &Group<'_>, is_named: bool, wording: &Wording, min_cell: u64) -> Markup {
@@ -68,7 +81,7 @@ fn figure(group: &Group<'_>, is_named: bool, wording: &Wording, min_cell: u64) -
     let curves = [named(group.real, "Real"), named(group.synthetic, "Virtual")];
     let both: Vec<&Curve> = curves.iter().collect();
     let axis = TimeAxis::new(&both, wording, min_cell);
-    let figure = Figure { curves: &both, axis: &axis, wording, min_cell };
+    let figure = Figure { curves: &both, axis: &axis, wording, min_cell, is_cut: min_cell > 1 };
     html! {
         figure {
             @if is_named { figcaption { b { (group.name) } } }

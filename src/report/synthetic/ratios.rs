@@ -9,7 +9,7 @@ use super::super::page::{class_badge, scroll};
 use super::super::plot::{self, Scale, Size, stroke, unit};
 use super::super::words::{self, Ratio};
 use super::{RatioPair, SyntheticReport};
-use crate::report::model::Wording;
+use crate::report::model::{Class, Wording};
 
 /// Ratios are drawn inside these ends.
 const ENDS: (f64, f64) = (0.05, 20.0);
@@ -21,7 +21,11 @@ pub(super) fn body(report: &SyntheticReport) -> Markup {
         p.note {
             "Overlap: the common part of the two 95% intervals, as a share of each, on average: 100% for equal ones, none for "
             "intervals apart. Intervals of virtual patients know their rows alone, not the making of the generator, and shrink with "
-            "every row drawn. Associations, not causes."
+            "every row drawn. In the table, ratios of numbers are for one unit more. Associations, not causes."
+            @if report.min_cell > 1 && report.ratios.iter().any(|pair| pair.class == Class::Exact) {
+                " Without noise, coefficients have three digits, and those of a category or flag are left out where a level "
+                "of it is hidden, or where fewer than " (report.min_cell) " events could give their standard error."
+            }
         }
     }
 }
@@ -40,7 +44,11 @@ fn of_pair(pair: &RatioPair, wording: &Wording) -> Markup {
                 figcaption { "Upper mark: real patients. Lower mark: virtual patients. Lines: 95% intervals." }
             }
         }
-        (table(&pairs, &ratio, wording))
+        @if pairs.is_empty() {
+            p { "No coefficient of both is shown." }
+        } @else {
+            (table(&pairs, &ratio, wording))
+        }
     }
 }
 

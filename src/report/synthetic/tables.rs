@@ -20,7 +20,15 @@ pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Mar
             "them equal: 0 for the same table, 1 for nothing in common. Two groups of real patients differ as well; "
             "“by chance” is the mean distance if real and virtual patients were of one kind"
             @if fidelity.noise.is_some() { ", with the noise on the real counts" }
-            "."
+            ". “Columns shuffled” is that of the same virtual patients with each column shuffled by itself: with every column "
+            "as it was, and nothing that goes together. Only what lies well below it is a sign that associations were kept."
+        }
+        @if !is_of_others(fidelity) {
+            p.note {
+                "Where these are the patients whom the generator was made from, it has seen their own chance: a distance below "
+                "“by chance” is then no sign of a good generator. Patients who were kept out of its making (`holdout`) show how "
+                "near it is to others."
+            }
         }
         p.note {
             (real_patients(fidelity, min_cell)) " beside " (numbers::counted(fidelity.rows, "virtual patient", "virtual patients")) ". "
@@ -42,6 +50,11 @@ pub(super) fn body(fidelity: &Fidelity, wording: &Wording, min_cell: u64) -> Mar
     }
 }
 
+/// Whether the real patients are known to be others than those of the generator's making.
+fn is_of_others(fidelity: &Fidelity) -> bool {
+    fidelity.subset == "holdout"
+}
+
 fn real_patients(fidelity: &Fidelity, min_cell: u64) -> Markup {
     let noun = if fidelity.n.round() == 1.0 { "real patient" } else { "real patients" };
     let of_whom = match fidelity.subset.as_str() {
@@ -57,6 +70,7 @@ fn real_patients(fidelity: &Fidelity, min_cell: u64) -> Markup {
 }
 
 fn orders(fidelity: &Fidelity) -> Markup {
+    let shuffled = fidelity.workload.iter().any(|order| order.shuffled.is_some());
     let body = html! {
         table {
             thead { tr {
@@ -64,6 +78,7 @@ fn orders(fidelity: &Fidelity) -> Markup {
                 th.num scope="col" { "Tables" }
                 th.num scope="col" { "Mean distance" }
                 th.num scope="col" { "By chance" }
+                @if shuffled { th.num scope="col" { "Columns shuffled" } }
             } }
             tbody {
                 @for order in &fidelity.workload {
@@ -76,6 +91,7 @@ fn orders(fidelity: &Fidelity) -> Markup {
                         }
                         td.num { (hidden::at_least(joined, order.tv, 3)) }
                         td.num { (hidden::decimal(order.chance, 3)) }
+                        @if shuffled { td.num { (hidden::decimal(order.shuffled.unwrap_or(f64::NAN), 3)) } }
                     }
                 }
             }

@@ -37,6 +37,34 @@ fn the_area_and_its_error_are_delongs() {
     assert_eq!(Area::of(&[1.0, f64::NAN], &[0.0, 2.0]), None, "no number, no area");
 }
 
+#[test]
+fn an_area_without_spread_has_an_interval_all_the_same() {
+    let apart = Area::of(&[2.0; 10], &[1.0; 20]).unwrap().interval();
+    assert!((apart.0 - 0.025_f64.powf(0.1)).abs() < 1e-12 && apart.1 == 1.0, "{apart:?}");
+    let below = Area::of(&[1.0; 20], &[2.0; 10]).unwrap().interval();
+    assert!(below.0 == 0.0 && (below.1 + apart.0 - 1.0).abs() < 1e-12, "{below:?}");
+    assert_eq!(Area::of(&[1.0; 5], &[1.0; 5]).unwrap().interval(), (0.0, 1.0));
+}
+
+/// The attack sees a patient of many columns, whose probability is far below 1e-12 in any model, where
+/// noise is next to nothing.
+#[test]
+fn the_attack_is_not_blind_where_there_are_many_columns() {
+    let columns = 30;
+    let mut rows: Vec<Vec<u16>> =
+        (0..60_u16).map(|i| (0..columns).map(|c| (i / (1 + c % 7)) % 3).collect()).collect();
+    rows.push((0..columns).map(|c| (c * 5 + 2) % 3).collect());
+    let target = rows.len() - 1;
+    let world = World { sizes: vec![3; usize::from(columns)], rows };
+    let attributes = vec![Attribute { levels: 3, order: Order::Nominal }; usize::from(columns)];
+    let method = Method::new(Family::Mst, true);
+    let start = Rounds::start(attributes, Vec::new(), method, Caps::new(true)).unwrap();
+    let s = Some((1 << Ask::FRAC_BITS) / 1000);
+    let attacked = Attacked { start: &start, s, seed: 0, pairs: false };
+    let found = world.attack(target, &attacked, 20, &|| ()).unwrap().by_density().unwrap();
+    assert!(found.auc > 0.9, "{found:?}");
+}
+
 /// Two hundred experiments whose true area is that of two normals half a standard deviation apart.
 #[test]
 fn nineteen_intervals_of_twenty_hold_the_truth() {

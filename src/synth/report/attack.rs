@@ -83,7 +83,9 @@ pub fn attack(
         attack: attacker(promise.map(|(_, adversary)| adversary)),
         refits: refits.into(),
         auc: found.share(),
-        power: power(refits, noise, of_control),
+        power: power(refits, noise.map(limit), of_control),
+        least: Some(Area::least_told(refits)),
+        limit: noise.map(limit),
         positive_control: control.map(Area::share),
     })
 }
@@ -135,18 +137,20 @@ fn attacker(adversary: Option<&str>) -> String {
     )
 }
 
+/// What no attack's area passes under this noise, to three digits; a limit is not rounded down.
+fn limit(noise: &Noise) -> f64 {
+    (Area::limit(noise.attempts, noise.sensitivity, scale(noise)) * 1e3).ceil() / 1e3
+}
+
 /// What so many refits could have found, and what nothing finds.
-fn power(refits: u32, noise: Option<&Noise>, of_control: u32) -> String {
+fn power(refits: u32, limit: Option<f64>, of_control: u32) -> String {
     let least = Area::least_told(refits);
     let mut said = format!(
         "From {} generators, an AUC of {least:.3} or more is told from a guess in four of five \
          cases; a smaller one can be missed.",
         numbers::count(refits.into())
     );
-    if let Some(noise) = noise {
-        let limit = Area::limit(noise.attempts, noise.sensitivity, scale(noise));
-        // A limit is not rounded down.
-        let limit = (limit * 1e3).ceil() / 1e3;
+    if let Some(limit) = limit {
         said += &format!(" Under this noise no attack of any kind has an AUC above {limit:.3}.");
         if least > limit {
             said += " To see as little, it takes more generators.";
@@ -212,10 +216,10 @@ mod tests {
             order: None,
         };
         // 0.5 and 2.80 standard errors of 0.0289; pnorm(0.5 / sqrt(2)) in R is 0.63816.
-        let said = power(400, Some(&noise), 200);
+        let said = power(400, Some(limit(&noise)), 200);
         assert!(said.contains("0.581") && said.contains("0.639"), "{said}");
         assert!(said.contains("Without noise, 200 generators") && !said.contains("it takes more"));
-        assert!(power(20, Some(&noise), 20).contains("it takes more generators"));
+        assert!(power(20, Some(limit(&noise)), 20).contains("it takes more generators"));
         assert!(!power(400, None, 0).contains("noise"));
         // Four draws that stay are one of twice the scale.
         assert_eq!(scale(&Noise { draws: 4, ..noise }), 8 << 20);

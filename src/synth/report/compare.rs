@@ -10,7 +10,7 @@ use haima_fl_core::tasks::hazard::split::Split;
 use haima_fl_core::tasks::{cox, km, validate};
 use serde_json::Value;
 
-use super::tasks::{Real, Virtual};
+use super::tasks::{Part, Real, Virtual};
 use super::{Request, read};
 use crate::Error;
 use crate::report::Class;
@@ -37,6 +37,13 @@ pub(super) struct Question<'a> {
     pub(super) cohort: Option<&'a toml::Value>,
     /// Who was kept out of the generator's fit.
     pub(super) split: Option<Split>,
+}
+
+impl Question<'_> {
+    /// A part of the comparison that is about all patients of the cohort.
+    fn part(&self, name: &'static str) -> Part {
+        Part { name, of_whom: super::of_whom(false, self.cohort.is_some()) }
+    }
 }
 
 /// Of an attribute, what its tasks ask for.
@@ -86,7 +93,7 @@ impl Pairs {
     pub(super) fn add(
         &mut self,
         question: &Question<'_>,
-        real: &Real<'_>,
+        real: &mut Real<'_>,
         virtual_side: &Virtual,
         request: &Request,
         warnings: &mut Vec<String>,
@@ -149,7 +156,7 @@ fn curves(
     columns: &Columns<'_>,
     by: Option<&String>,
     question: &Question<'_>,
-    real: &Real<'_>,
+    real: &mut Real<'_>,
     virtual_side: &Virtual,
 ) -> Result<(Curves, Curves), Error> {
     let with = |cohort: Option<&toml::Value>| {
@@ -161,7 +168,8 @@ fn curves(
         params
     };
     let task = (km::NAME, km::VERSION);
-    let of_real = real.run(task, &with(question.cohort), &Finished::new())?;
+    let of_real =
+        real.run(question.part("Curves"), task, &with(question.cohort), &Finished::new())?;
     let of_virtual = virtual_side.run(task, &with(None))?;
     Ok((read(of_real, km::NAME)?, read(of_virtual, km::NAME)?))
 }
@@ -183,11 +191,12 @@ fn model(
 fn ratios(
     columns: &Columns<'_>,
     question: &Question<'_>,
-    real: &Real<'_>,
+    real: &mut Real<'_>,
     virtual_side: &Virtual,
 ) -> Result<(Fit, Fit), Error> {
     let task = (cox::NAME, cox::VERSION);
-    let of_real = real.run(task, &model(columns, question, question.cohort), &Finished::new())?;
+    let params = model(columns, question, question.cohort);
+    let of_real = real.run(question.part("Cox models"), task, &params, &Finished::new())?;
     let of_virtual = virtual_side.run(task, &model(columns, question, None))?;
     Ok((read(of_real, cox::NAME)?, read(of_virtual, cox::NAME)?))
 }
@@ -214,15 +223,17 @@ fn utility(
         .map_err(|error| Error::Config { file: "the fit".into(), problem: error.to_string() })?;
     let mut params = columns.params(question.cohort);
     params.insert("model".into(), FIT.into());
-    let judge = |fit: Value| -> Result<(Share, u64), Error> {
+    let judge = |fit: Value| -> Result<(Share, [u64; 2]), Error> {
         let finished = Finished::from([(FIT.to_owned(), fit)]);
         let task = (validate::NAME, validate::VERSION);
         let found = real.run_of(held_out(true), task, &params, &finished)?;
-        let patients = found.get("n").and_then(Value::as_u64).unwrap_or(0);
+        let whole = |key: &str| found.get(key).and_then(Value::as_u64).unwrap_or(0);
+        let judged = ["n", "sites"].map(whole);
         let share = found.pointer("/survival/c_index").cloned().unwrap_or_default();
-        Ok((read(share, validate::NAME)?, patients))
+        Ok((read(share, validate::NAME)?, judged))
     };
-    let ((real_share, patients), (synthetic, _)) = (judge(trained)?, judge(synthetic)?);
+    let ((real_share, [patients, hospitals]), (synthetic, _)) =
+        (judge(trained)?, judge(synthetic)?);
     let whom = match question.split {
         Some(_) => "who were kept out of the generator and of the real model",
         None => "the same that the real model and the generator were fitted on",
@@ -235,7 +246,7 @@ fn utility(
         judged_on: format!(
             "{} of {}, {whom}",
             numbers::counted_cell(patients, min_cell, "patient", "patients"),
-            numbers::counted(real.hospitals(), "hospital", "hospitals")
+            numbers::counted(hospitals, "hospital", "hospitals")
         ),
         class: Class::Exact,
         synthetic,

@@ -9,8 +9,9 @@ use haima_fl_core::schema::{PatientKey, Schema};
 use haima_fl_core::sum::drive;
 use serde_json::Value;
 
+use super::left_out::LeftOut;
 use crate::Error;
-use crate::report::{Excluded, Floors};
+use crate::report::Floors;
 use crate::stats;
 use crate::stats::hospitals::{Hospitals, plain_sums};
 use crate::synth::sample::Rows;
@@ -18,32 +19,27 @@ use crate::synth::sample::Rows;
 /// Name and version of a task.
 pub(super) type Task = (&'static str, u32);
 
-/// Real patients at the hospitals that have enough.
+/// Real patients at the hospitals. Which of these have enough is held against each task by itself.
 pub(super) struct Real<'a> {
     hospitals: &'a Hospitals,
     floors: &'a Floors,
-    cohorts: Vec<Cohort>,
-    pub(super) excluded: Vec<Excluded>,
+    /// Named when too few hospitals have enough patients.
+    data: &'a Path,
+    pub(super) left_out: LeftOut,
+}
+
+/// What a task is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    /// In words, as a reader knows it.
+    pub(super) name: &'static str,
+    /// Whose rows the floor counts; empty for all of a hospital's.
+    pub(super) of_whom: &'static str,
 }
 
 impl<'a> Real<'a> {
-    /// Those whose answer to the first task is not the zero vector.
-    pub(super) fn new(
-        hospitals: &'a Hospitals,
-        floors: &'a Floors,
-        fidelity: &toml::Table,
-        finished: &Finished,
-        data: &Path,
-    ) -> Result<Self, Error> {
-        use haima_fl_core::tasks::fidelity::{NAME, VERSION};
-        let run = registry::open(NAME, VERSION, fidelity, &hospitals.schema, finished)?;
-        let (taken, excluded) = hospitals.floors(run.as_ref(), floors, data)?;
-        Ok(Self { hospitals, floors, cohorts: hospitals.of(&taken), excluded })
-    }
-
-    /// Hospitals that take part.
-    pub(super) fn hospitals(&self) -> u64 {
-        self.cohorts.len() as u64
+    pub(super) fn new(hospitals: &'a Hospitals, floors: &'a Floors, data: &'a Path) -> Self {
+        Self { hospitals, floors, data, left_out: LeftOut::default() }
     }
 
     /// The schema.
@@ -51,17 +47,21 @@ impl<'a> Real<'a> {
         &self.hospitals.schema
     }
 
-    /// A task over sums of all of them.
+    /// A task over sums of all hospitals that have enough patients for it; the others are noted down.
     pub(super) fn run(
-        &self,
-        task: Task,
+        &mut self,
+        part: Part,
+        (name, version): Task,
         params: &toml::Table,
         finished: &Finished,
     ) -> Result<Value, Error> {
-        self.over(&self.cohorts, task, params, finished)
+        let run = registry::open(name, version, params, self.schema(), finished)?;
+        let (taken, excluded) = self.hospitals.floors(run.as_ref(), self.floors, self.data)?;
+        self.left_out.add(part.name, part.of_whom, excluded);
+        self.over(&self.hospitals.of(&taken), (name, version), params, finished)
     }
 
-    /// A task over sums of the patients that `takes`.
+    /// A task over sums of the patients that `takes`; a hospital with few of them adds nothing.
     pub(super) fn run_of(
         &self,
         takes: impl Fn(&Cohort, usize) -> bool,
@@ -70,7 +70,7 @@ impl<'a> Real<'a> {
         finished: &Finished,
     ) -> Result<Value, Error> {
         let part = |cohort: &Cohort| cohort.select(|patient| takes(cohort, patient));
-        let parts: Vec<Cohort> = self.cohorts.iter().map(part).collect();
+        let parts: Vec<Cohort> = self.hospitals.cohorts.values().map(part).collect();
         self.over(&parts, task, params, finished)
     }
 

@@ -39,6 +39,27 @@ pub(crate) struct OneWays {
     pub(crate) precision: Vec<f64>,
 }
 
+/// The number of patients, of all tables that count them, and the standard deviation of its noise.
+pub(crate) fn patients(tables: &[Table], noised: bool) -> (f64, f64) {
+    let weight = |table: &Table| if noised { 1.0 / (table.sd * table.sd) } else { 1.0 };
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for table in tables {
+        let all = match table.form {
+            Form::Counts if table.views.len() <= 1 => table.values.iter().sum::<f64>(),
+            _ => continue,
+        };
+        let weight = weight(table) / table.values.len() as f64;
+        sum += weight * all;
+        weights += weight;
+    }
+    (sum / weights, if noised { 1.0 / weights.sqrt() } else { 0.0 })
+}
+
+/// A number of patients as a message has it: noise makes none negative.
+pub(crate) fn shown_patients(total: f64) -> u64 {
+    total.round().max(0.0) as u64
+}
+
 impl OneWays {
     /// Joins all answered tables of one attribute or none, each weighed by its precision; noisy ones
     /// are smoothed along their order.
@@ -48,19 +69,9 @@ impl OneWays {
         noised: bool,
     ) -> Result<Self, Error> {
         let weight = |table: &Table| if noised { 1.0 / (table.sd * table.sd) } else { 1.0 };
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for table in tables {
-            let all = match table.form {
-                Form::Counts if table.views.len() <= 1 => table.values.iter().sum::<f64>(),
-                _ => continue,
-            };
-            let weight = weight(table) / table.values.len() as f64;
-            sum += weight * all;
-            weights += weight;
-        }
-        let total = sum / weights;
+        let (total, _) = patients(tables, noised);
         if total.is_nan() || total < 1.0 {
-            return Err(Error::TooFew { patients: total as i64 });
+            return Err(Error::TooFew { patients: shown_patients(total), least: 1 });
         }
         let mut precision = Vec::new();
         let mut joined = Vec::new();
@@ -169,11 +180,34 @@ fn structural(
     sets.iter().map(of).collect()
 }
 
+/// Refuses exact tables in which patients have an impossible pair: no model holds both.
+fn contradicted(impossible: &[Impossible], tables: &[Table]) -> Result<(), Error> {
+    let group = |view: &View, level: u16| view.groups.get(usize::from(level)).copied();
+    for table in tables.iter().filter(|table| table.form == Form::Counts) {
+        let [a, b] = table.views.as_slice() else { continue };
+        for &Impossible { left, right } in impossible {
+            let (first, second) = if (left.0, right.0) == (a.attribute, b.attribute) {
+                (left, right)
+            } else if (right.0, left.0) == (a.attribute, b.attribute) {
+                (right, left)
+            } else {
+                continue;
+            };
+            let Some((row, column)) = group(a, first.1).zip(group(b, second.1)) else { continue };
+            let cell = usize::from(row) * b.count + usize::from(column);
+            if table.values.get(cell).is_some_and(|count| *count > 0.5) {
+                return Err(Error::Contradicted { left, right });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The generator that the answered tables support, within `limit` cells.
 ///
 /// # Errors
-/// When there are too few patients, when impossible pairs alone need more cells than the limit, or
-/// leave nothing possible.
+/// When there are too few patients, when impossible pairs alone need more cells than the limit, leave
+/// nothing possible, or are pairs that patients have (as far as exact tables tell).
 pub(crate) fn model(
     attributes: &[Attribute],
     impossible: &[Impossible],
@@ -183,6 +217,9 @@ pub(crate) fn model(
     limit: usize,
 ) -> Result<GraphModel, Error> {
     let ones = OneWays::of(attributes, tables, noised)?;
+    if !noised {
+        contradicted(impossible, tables)?;
+    }
     let wide: Vec<usize> = (0..tables.len()).filter(|t| tables[*t].views.len() >= 2).collect();
     let mut strength: Vec<Option<Strength>> = vec![None; tables.len()];
     if noised {
@@ -254,7 +291,8 @@ pub(crate) fn model(
     let base = graph::potentials(&tree, &factors)?;
     let mut marginals = base.clone();
     if !tree.calibrate(&mut marginals).is_finite() {
-        return Err(Error::NoSupport { attributes: forced.concat() });
+        let reason = "the pairs of `impossible` leave no patient possible; drop some";
+        return Err(Error::Method { reason: reason.to_owned() });
     }
     if noised {
         let fit = inference::descend(&tree, &base, &terms, &[]);
@@ -268,6 +306,13 @@ pub(crate) fn model(
             let values = term.spread(&tree, potential);
             factors.push(Factor::scaled(term.attributes.clone(), values));
         }
+    }
+    // Counts of single columns contradict the pairs, too, where no table has both columns.
+    let finite = |factor: &Factor| factor.values.iter().all(|value| value.is_finite());
+    if !noised && !factors.iter().all(finite) {
+        let reason = "the patients' counts contradict the pairs of `impossible`; drop those that \
+                      patients have";
+        return Err(Error::Method { reason: reason.to_owned() });
     }
     let within = ones.shares.iter().zip(&groups).map(|(s, g)| resolution::within(s, g)).collect();
     Ok(GraphModel { total: ones.total, groups, within, factors: joined(factors) })

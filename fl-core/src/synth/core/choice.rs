@@ -149,7 +149,12 @@ impl Known<'_> {
         let d = self.attributes.len();
         let pairs = (0..d).flat_map(|a| (a + 1..d).map(move |b| [a, b]));
         // As many pairs of full weight would have the noise that these have.
-        let squares: f64 = pairs.map(|pair| self.workload.weight(&pair).powi(2)).sum();
+        let square = |pair: [usize; 2]| {
+            let weight = self.workload.weight(&pair);
+            // A product is rounded as IEEE 754 has it, a power as the platform does (rule X3).
+            weight * weight
+        };
+        let squares: f64 = pairs.map(square).sum();
         let allows = |k: &usize| {
             let k = *k as f64;
             self.total / (k * k) >= CELL * self.sd * squares.sqrt() * (1.0 - 1.0 / k)

@@ -251,6 +251,35 @@ impl GraphModel {
     pub fn probability(&self, allowed: &BTreeMap<usize, Vec<f64>>) -> Result<f64, Error> {
         Ok(self.calibrated(allowed)?.probability)
     }
+
+    /// The logarithm of the probability of one patient's levels, a level an attribute, however small it
+    /// is; minus infinity for one that the model excludes.
+    ///
+    /// # Errors
+    /// When there is not one level, one that exists, for each attribute.
+    pub fn log_probability(&self, levels: &[u16]) -> Result<f64, Error> {
+        let malformed = Error::Malformed { reason: "levels that are none of the model's" };
+        if levels.len() != self.groups.len() {
+            return Err(malformed);
+        }
+        let (mut chosen, mut sum) = (Vec::with_capacity(levels.len()), 0.0);
+        for ((level, groups), within) in levels.iter().zip(&self.groups).zip(&self.within) {
+            let level = usize::from(*level);
+            let (Some(group), Some(share)) = (groups.get(level), within.get(level)) else {
+                return Err(malformed);
+            };
+            chosen.push(usize::from(*group));
+            sum += libm::log(*share);
+        }
+        let sizes = sizes(&self.groups);
+        for factor in &self.factors {
+            let cell = factor.attributes.iter().fold(0, |cell, a| cell * sizes[*a] + chosen[*a]);
+            sum += libm::log(factor.values.get(cell).copied().unwrap_or(0.0));
+        }
+        let sets: Vec<Vec<usize>> = self.factors.iter().map(|f| f.attributes.clone()).collect();
+        let tree = Tree::new(&sizes, &sets, MOST_MODEL_CELLS)?;
+        Ok(sum - tree.calibrate(&mut potentials(&tree, &self.factors)?))
+    }
 }
 
 impl Calibrated<'_> {

@@ -126,8 +126,17 @@ pub enum Error {
     },
     /// Too few patients for anything to be told from the noise.
     TooFew {
-        /// The noisy number of patients, rounded.
-        patients: i64,
+        /// The noisy number of patients, rounded; 0 where noise makes it negative.
+        patients: u64,
+        /// The least number that would do.
+        least: u64,
+    },
+    /// Patients have two levels together that are said never to occur so.
+    Contradicted {
+        /// One level, as (attribute, level).
+        left: (usize, u16),
+        /// The other.
+        right: (usize, u16),
     },
     /// No patient of the model meets the condition.
     NoSupport {
@@ -170,10 +179,16 @@ impl fmt::Display for Error {
                 write!(f, "{got} sums where the question asks for {expected}")
             }
             Self::Noise { reason } => write!(f, "noise: {reason}"),
-            Self::TooFew { patients } => write!(
+            Self::TooFew { patients, least } => write!(
                 f,
-                "about {patients} patients are too few for a generator under this noise; take more \
-                 hospitals or a larger epsilon"
+                "about {patients} patients, and a generator takes at least {least} here: fewer are \
+                 not told from noise; take more hospitals, a wider cohort or a larger epsilon"
+            ),
+            Self::Contradicted { left, right } => write!(
+                f,
+                "patients have level {} of attribute {} together with level {} of attribute {}, an \
+                 impossible pair",
+                left.1, left.0, right.1, right.0
             ),
             Self::NoSupport { attributes } => write!(
                 f,

@@ -240,3 +240,24 @@ fn many_factors_on_one_large_clique_are_refused_before_they_are_multiplied() {
     let many = GraphModel { factors: factors.collect(), ..few };
     assert!(matches!(many.check(), Err(Error::Malformed { reason }) if reason.contains("factors")));
 }
+
+#[test]
+fn the_log_of_a_patients_probability_is_that_of_the_joint_table_however_small() {
+    let model = model();
+    for (a, b, c) in [(0u16, 0u16, 0u16), (1, 2, 3), (3, 1, 4), (2, 0, 1)] {
+        let only = |levels: usize, level: u16| {
+            (0..levels).map(|l| f64::from(u8::from(l == usize::from(level)))).collect::<Vec<_>>()
+        };
+        let alone = BTreeMap::from([(0, only(4, a)), (1, only(3, b)), (2, only(5, c))]);
+        let log = model.log_probability(&[a, b, c]).unwrap();
+        match model.probability(&alone) {
+            Ok(probability) => assert!((log - probability.ln()).abs() < 1e-9, "{a} {b} {c}"),
+            Err(_) => assert_eq!(log, f64::NEG_INFINITY, "{a} {b} {c}"),
+        }
+    }
+    assert!(model.log_probability(&[0, 0]).is_err() && model.log_probability(&[0, 3, 0]).is_err());
+    // Forty even coins, of which each row has a probability of 1e-12.
+    let coins = GraphModel::flat(&[2; 40]);
+    let log = coins.log_probability(&[1; 40]).unwrap();
+    assert!((log - 40.0 * 0.5f64.ln()).abs() < 1e-9, "{log}");
+}

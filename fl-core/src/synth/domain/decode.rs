@@ -98,6 +98,11 @@ pub(in crate::synth) fn meet(left: &[Span], right: &[Span]) -> Vec<Span> {
     pairs.filter(|span| !span.is_empty()).collect()
 }
 
+/// An edge as messages have it: without the last digits of a double.
+pub(super) fn shown(edge: f64) -> f64 {
+    if edge.abs() < 1e9 { (edge * 1e6).round() / 1e6 } else { edge }
+}
+
 /// Checks edges that ascend, are finite and hold a number in each bin.
 pub(super) fn check_edges(name: &str, edges: &[f64], decimals: u8) -> Result<(), Error> {
     let ascending = edges.windows(2).all(|pair| matches!(pair, [a, b] if a < b));

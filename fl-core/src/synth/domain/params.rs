@@ -8,6 +8,7 @@
 //! | `ordered` | categories of which only neighbours may be merged | none |
 //! | `impossible` | `[[{ sex = "M" }, { pregnant = 1 }]]`: values that never occur together | none |
 //! | `decimals` | `{ wbc = 1, age = 0 }` of decoded numbers | below |
+//! | `cohort` | of whom the patients are ([`crate::selection`]); virtual ones keep to it | all |
 //!
 //! Decimals without the key: as many as the public range and the named edges are written with, and so
 //! many more, if need be, that the range has 100 numbers and no bin is empty. So an age of 0 to 110 is
@@ -17,13 +18,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::decode::Grid;
+use super::decode::{Grid, shown};
 use super::{
     Attribute, Domain, Impossible, KEYS, Kind, MOST_DECIMALS, MOST_IMPOSSIBLE, TASK, fault,
 };
 use crate::error::Error;
 use crate::schema::{self, Schema};
+use crate::selection::{self, Selection};
+use crate::synth::condition::Kept;
 use crate::tasks::layout::params;
+
+/// Keys of the task beside [`KEYS`]: those of every method, those of tables, and those of a network.
+const OF_ALL: [&str; 4] = ["method", "release", "holdout", "seed"];
+const OF_TABLES: [&str; 4] = ["rounds", "degree", "focus", "model_cells"];
+const OF_NETWORK: [&str; 2] = ["network", "training"];
+/// The method that is a network.
+const NETWORK: &str = "vae";
 
 /// Bins of a number without `bins`, at most.
 const DEFAULT_BINS: usize = 24;
@@ -65,13 +75,38 @@ struct Times {
     cuts: Option<Cuts>,
 }
 
+/// Refuses a key that the task's method does not have.
+///
+/// # Errors
+/// [`Error::Params`] with the key and all that there are, or the methods that it belongs to.
+pub fn check_keys(table: &toml::Table) -> Result<(), Error> {
+    let method = table.get("method").and_then(toml::Value::as_str);
+    let (own, others, belongs): (&[&str], &[&str], _) = match method {
+        Some(NETWORK) => (&OF_NETWORK, &OF_TABLES, "\"aim\" and \"mst\""),
+        _ => (&OF_TABLES, &OF_NETWORK, "\"vae\""),
+    };
+    let known: Vec<&str> = OF_ALL.iter().chain(own).chain(&KEYS).copied().collect();
+    let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) else {
+        return Ok(());
+    };
+    if others.contains(&key.as_str()) {
+        let here: String = method.unwrap_or("aim").escape_debug().take(32).collect();
+        return Err(fault(format!(
+            "`{key}` belongs to method = {belongs}, and the method here is \"{here}\""
+        )));
+    }
+    let key: String = key.escape_debug().take(64).collect();
+    Err(fault(format!("there is no parameter `{key}`; there are {}", known.join(", "))))
+}
+
 impl Domain {
     /// Reads the keys [`KEYS`] of the task's parameters, and nothing else of them.
     ///
     /// # Errors
     /// [`Error::Params`] with key, column and limit, or [`Error::UnknownColumn`].
     pub fn of_params(params: &toml::Table, schema: &Schema) -> Result<Self, Error> {
-        let own = params.iter().filter(|(key, _)| KEYS.contains(&key.as_str()));
+        let is_raw = |key: &str| KEYS.contains(&key) && key != selection::KEY;
+        let own = params.iter().filter(|(key, _)| is_raw(key));
         let own: toml::Table = own.map(|(key, value)| (key.clone(), value.clone())).collect();
         let raw: Raw = self::params(TASK, &own)?;
         let of_times = roles(&raw, schema)?;
@@ -83,10 +118,12 @@ impl Domain {
         for times in &raw.survival {
             attributes.push(survival(times, &raw, schema)?);
         }
-        check_keys(&raw, &attributes)?;
-        let mut domain = Self { attributes, impossible: Vec::new() };
+        check_roles(&raw, &attributes)?;
+        let mut domain = Self { attributes, impossible: Vec::new(), cohort: Kept::default() };
         domain.check()?;
         domain.impossible = impossible(&domain, &raw.impossible)?;
+        let cohort = Selection::of_params(params, schema)?;
+        domain.cohort = Kept::of(&cohort, &domain.header(), schema)?;
         domain.check()?;
         Ok(domain)
     }
@@ -251,7 +288,7 @@ fn decimals(name: &str, range: (f64, f64), cuts: Option<&Cuts>, edges: &[f64], r
 }
 
 /// Keys that name columns name those of the domain, in their role.
-fn check_keys(raw: &Raw, attributes: &[Attribute]) -> Result<(), Error> {
+fn check_roles(raw: &Raw, attributes: &[Attribute]) -> Result<(), Error> {
     let known = |wanted: &dyn Fn(&Kind) -> bool, name: &str| {
         attributes.iter().any(|own| wanted(&own.kind) && own.columns().contains(&name))
     };
@@ -330,13 +367,33 @@ fn whole_levels(domain: &Domain, value: &toml::Table) -> Result<Vec<(usize, u16)
     let condition = domain.condition(std::slice::from_ref(&predicate))?;
     let mut found = Vec::new();
     for (at, allowed) in &condition.allowed {
-        let whole = (0u16..).zip(allowed).filter(|(_, share)| **share == 1.0);
-        found.extend(whole.map(|(level, _)| (*at, level)));
+        for (level, share) in (0u16..).zip(allowed) {
+            // A bin that is possible in part would be drawn whole, so nothing less than all is kept.
+            if *share > 0.0 && *share < 1.0 {
+                return Err(cut(domain, &predicate, (*at, level)));
+            }
+            if *share == 1.0 {
+                found.push((*at, level));
+            }
+        }
     }
-    match found.is_empty() {
-        false => Ok(found),
-        true => Err(fault(format!(
-            "`impossible`: `{predicate}` holds for no whole bin; use the edges of its bins"
-        ))),
-    }
+    Ok(found)
+}
+
+/// What to write where a value of a pair holds for a part of a bin.
+fn cut(domain: &Domain, predicate: &str, (at, level): (usize, u16)) -> Error {
+    let ends = domain.attributes.get(at).and_then(|attribute| {
+        let (edges, of) = match &attribute.kind {
+            Kind::Number { edges, .. } => (edges, 1),
+            Kind::Survival { edges, events, .. } => (edges, events.len().max(1)),
+            Kind::Levels { .. } => return None,
+        };
+        let bin = usize::from(level) / of;
+        Some((shown(*edges.get(bin)?), shown(*edges.get(bin + 1)?)))
+    });
+    let (low, high) = ends.unwrap_or((f64::NAN, f64::NAN));
+    fault(format!(
+        "`impossible`: `{predicate}` cuts the bin from {low} to {high}; use one of these edges, or \
+         name bins with the edge that you mean"
+    ))
 }

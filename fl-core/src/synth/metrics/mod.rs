@@ -10,6 +10,7 @@
 //! | [`forest`] | whether trees can tell the two apart (classifier two-sample test) |
 //! | [`survival`] | two Kaplan-Meier curves |
 //! | [`fits`] | two Cox or logistic fits |
+//! | [`edges`] | edges of bins as people read them |
 //! | [`summary`] | all that counts tell, as one result |
 //!
 //! The task `fidelity` computes the real side at hospitals and hands over sums; a CSV of one's own
@@ -17,6 +18,7 @@
 
 pub mod association;
 pub mod distance;
+pub mod edges;
 pub mod fits;
 pub mod forest;
 pub mod nearest;

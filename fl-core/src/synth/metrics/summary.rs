@@ -2,9 +2,11 @@
 
 use super::association::{cramers_v, rank_correlation};
 use super::distance::{by_chance, kolmogorov_smirnov, of_shares};
+use super::edges;
 use super::forest;
 use super::nearest::{DISTANCE_BINS, Gower, RATIO_BINS, Scale, distance_edges};
 use super::workload::{Table, Workload};
+use crate::nn::SplitMix64;
 use crate::results::fidelity::{self, Column, Fidelity, Group, Nearest, Pair, TwoSample, Worst};
 use crate::synth::domain::{Attribute, Domain, Kind};
 use crate::tasks::validate::rank::area_with_error;
@@ -80,11 +82,13 @@ pub fn summarise(
     rows: &[Vec<u16>],
 ) -> Fidelity {
     let synthetic = workload.counts(rows);
+    let shuffled = workload.counts(&shuffled(rows, asked.seed));
     let m = rows.iter().filter(|row| workload.holds(row)).count() as f64;
     let sides = Sides {
         domain,
         real: &counts.tables,
         synthetic: &synthetic,
+        shuffled: &shuffled,
         n: total(workload, &counts.tables),
         m,
         noise: counts.noise,
@@ -148,6 +152,28 @@ pub fn ordered(domain: &Domain) -> Vec<bool> {
     domain.attributes.iter().map(|attribute| Scale::of(attribute).is_ordered()).collect()
 }
 
+/// The rows with each column shuffled by itself: every column is what it was, and none goes with
+/// another. What is drawn is public: rows and seed are.
+fn shuffled(rows: &[Vec<u16>], seed: u64) -> Vec<Vec<u16>> {
+    // Not the numbers that draw a part of the workload.
+    let mut random = SplitMix64::new(seed ^ 0x5348_5546_464c_4544);
+    let mut shuffled = rows.to_vec();
+    let columns = rows.first().map_or(0, Vec::len);
+    for column in 0..columns {
+        let mut levels: Vec<u16> = rows.iter().filter_map(|row| row.get(column).copied()).collect();
+        for last in (1..levels.len()).rev() {
+            // The modulo's bias is below 2^-40 for so few rows.
+            levels.swap(last, (random.next() % (last as u64 + 1)) as usize);
+        }
+        for (row, level) in shuffled.iter_mut().zip(levels) {
+            if let Some(own) = row.get_mut(column) {
+                *own = level;
+            }
+        }
+    }
+    shuffled
+}
+
 /// Real patients: the mean of what the one-way tables add up to, which under noise is the best
 /// guess that they hold.
 fn total(workload: &Workload, counts: &[f64]) -> f64 {
@@ -165,6 +191,8 @@ struct Sides<'a> {
     domain: &'a Domain,
     real: &'a [f64],
     synthetic: &'a [f64],
+    /// Virtual patients whose columns do not go together.
+    shuffled: &'a [f64],
     n: f64,
     m: f64,
     noise: Option<f64>,
@@ -246,6 +274,10 @@ impl Sides<'_> {
     fn order(&self, degree: u64, of: u64, tables: &[&Table]) -> Option<fidelity::Workload> {
         let found: Vec<(f64, f64)> = tables.iter().map(|table| self.distance(table)).collect();
         let count = found.len() as f64;
+        let shuffled = |table: &&Table| {
+            of_shares(table.of(self.real), self.n, table.of(self.shuffled), self.m)
+        };
+        let shuffled = (degree > 1).then(|| tables.iter().map(shuffled).sum::<f64>() / count);
         let mean = |of: fn(&(f64, f64)) -> f64| found.iter().map(of).sum::<f64>() / count;
         let mut far: Vec<(&&Table, &(f64, f64))> = tables.iter().zip(&found).collect();
         // A stable sort: ties stay in the order of the columns.
@@ -261,6 +293,7 @@ impl Sides<'_> {
             of,
             tv: mean(|one| one.0),
             chance: mean(|one| one.1),
+            shuffled,
             worst: worst.collect(),
         })
     }
@@ -312,10 +345,7 @@ fn ordered_counts(attribute: &Attribute, counts: &[f64]) -> Option<Vec<f64>> {
 /// Readable names of all levels of a column, as many as there are cells.
 fn level_names(attribute: &Attribute, cells: usize) -> Vec<String> {
     let bins = |edges: &[f64]| -> Vec<String> {
-        edges
-            .windows(2)
-            .map(|bin| bin.iter().map(f64::to_string).collect::<Vec<_>>().join(" to "))
-            .collect()
+        edges::texts(edges).windows(2).map(|bin| bin.join(" to ")).collect()
     };
     let mut names = match &attribute.kind {
         Kind::Number { edges, .. } => bins(edges),

@@ -180,6 +180,69 @@ fn impossible_pairs_have_no_probability_and_the_rest_keeps_its_own() {
     assert!((ones[0] - zeros).abs() < 0.02, "{} {zeros}", ones[0]);
 }
 
+/// The run after a first sum over so many patients, with noise of a scale on the number of patients.
+fn after_one(patients: usize, noise: f64, noised: bool) -> Rounds {
+    let method = Method::new(Family::Aim, noised);
+    let start = Rounds::start(attributes(), Vec::new(), method, Caps::new(noised)).unwrap();
+    assert_eq!(start.told(), Ok(()), "nothing was summed");
+    let mut sums = decoded(&total(start.next(), &self::patients(patients, 0)));
+    sums[0] += noise;
+    match start.absorb(&sums, noised.then_some(5.0)).unwrap() {
+        Progress::Continue(next) => next,
+        Progress::Done(_) => panic!("it ends after one round"),
+    }
+}
+
+#[test]
+fn patients_are_told_from_noise_where_they_are_four_times_as_many() {
+    // The number of patients is asked for with the first weight, so its noise is so many patients.
+    let (method, caps) = (Method::new(Family::Aim, true), Caps::new(true));
+    let start = Rounds::start(attributes(), vec![], method, caps).unwrap();
+    let sd = 5.0 / start.next().blocks[0].weight;
+    let least = (4.0 * sd).ceil() as usize;
+    assert_eq!(after_one(least + 1, 0.0, true).told(), Ok(()));
+    let few = least - 2;
+    let error = Error::TooFew { patients: few as u64, least: least as u64 };
+    assert_eq!(after_one(few, 0.0, true).told(), Err(error.clone()));
+    let said = error.to_string();
+    assert!(said.contains(&format!("about {few} patients")) && said.contains("epsilon"), "{said}");
+    // Nobody, and noise of three standard deviations, which happens once in 740 runs.
+    assert!(after_one(0, 15.0, true).told().is_err());
+    assert!(after_one(0, 21.0, true).told().is_ok(), "four and more are taken for patients");
+    // Without noise everybody counts.
+    assert_eq!(after_one(3, 0.0, false).told(), Ok(()));
+}
+
+/// An exact run over patients of whom some have levels that are said never to occur together.
+fn contradicted(family: Family, impossible: Vec<Impossible>) -> Error {
+    let method = Method::new(family, false);
+    let mut run = Rounds::start(attributes(), impossible, method, Caps::new(false)).unwrap();
+    let all = patients(300, 0);
+    loop {
+        let sums = decoded(&total(run.next(), &all));
+        match run.absorb(&sums, None) {
+            Ok(Progress::Continue(next)) => run = next,
+            Ok(Progress::Done(outcome)) => panic!("a model: {outcome:?}"),
+            Err(error) => return error,
+        }
+    }
+}
+
+#[test]
+fn an_exact_run_names_the_pair_that_its_patients_have() {
+    let of = |left: (usize, u16), right: (usize, u16)| Impossible { left, right };
+    let there = |(a, x): (usize, u16), (b, y): (usize, u16)| {
+        patients(300, 0).iter().any(|levels| levels[a] == x && levels[b] == y)
+    };
+    let (left, right) = ((2, 0), (0, 0));
+    assert!(there(left, right) && !there((0, 0), (2, 4)));
+    for family in [Family::Mst, Family::Aim] {
+        // The first pair never occurs.
+        let error = contradicted(family, vec![of((0, 0), (2, 4)), of(left, right)]);
+        assert_eq!(error, Error::Contradicted { left, right }, "{family:?}");
+    }
+}
+
 #[test]
 fn what_cannot_be_used_is_refused_with_its_number() {
     let method = Method::new(Family::Aim, true);
@@ -211,6 +274,8 @@ fn what_cannot_be_used_is_refused_with_its_number() {
     assert_eq!(absorb(&[0.0], Some(1.0)), short);
     assert!(matches!(absorb(&vec![0.0; len], None), Error::Noise { .. }));
     assert!(matches!(absorb(&vec![0.0; len], Some(-1.0)), Error::Noise { .. }));
-    assert_eq!(absorb(&vec![0.0; len], Some(1.0)), Error::TooFew { patients: 0 });
+    let nobody = Error::TooFew { patients: 0, least: 1 };
+    assert_eq!(absorb(&vec![0.0; len], Some(1.0)), nobody);
+    assert_eq!(absorb(&vec![-50.0; len], Some(1.0)), nobody, "noise makes no number negative");
     assert!(matches!(absorb(&vec![f64::NAN; len], Some(1.0)), Error::Malformed { .. }));
 }

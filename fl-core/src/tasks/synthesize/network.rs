@@ -8,9 +8,10 @@
 //! It learns from complete patients alone, as the model does: virtual patients lack no value.
 //!
 //! # Release
-//! The strategy bounds every patient, so a step has a D in both forms. With `release = "noised"` the
-//! plan adds noise for it. Without, clipped sums leave as they are; a gradient of a rare level is that
-//! of its only patient, so a site has to allow it as a task that reveals rows.
+//! The strategy bounds every patient. With `release = "noised"` a step states that D, and the plan adds
+//! noise for it. Without, it states none, so that no budget is spent on a generator that says of itself
+//! that its sums were exact: clipped sums leave as they are. A gradient of a rare level is that of its
+//! only patient, so a site has to allow it as a task that reveals rows.
 
 use rand_core::CryptoRng;
 use serde::Deserialize;
@@ -113,6 +114,8 @@ impl NetworkGenerator {
             return Err(refuse(NAME, "`holdout` is a share of 0 to 0.9"));
         }
         let domain = Domain::of_params(&of_domain, schema)?;
+        // A network's patients lack no value.
+        super::leaves_somebody(&domain, false)?;
         let mut training = toml::Table::new();
         let seed = i64::try_from(params.seed)
             .map_err(|_| refuse(NAME, "`seed` is a whole number below 2^63"))?;
@@ -240,7 +243,12 @@ impl Task for NetworkGenerator {
     }
 
     fn query(&self, state: &State) -> Query {
-        Query { task: NAME.to_owned(), version: VERSION, ..self.train.query(&state.progress) }
+        let query = self.train.query(&state.progress);
+        let sensitivity = match self.params.release {
+            Release::Exact => None,
+            Release::Noised => query.sensitivity,
+        };
+        Query { task: NAME.to_owned(), version: VERSION, sensitivity, ..query }
     }
 
     fn contribute(

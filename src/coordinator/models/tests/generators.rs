@@ -55,8 +55,15 @@ fn left() -> Left {
             "workload": orders, "nearest": { "auc": null },
         })
     };
+    let mut rows = made(&manifest, "rows", &patients);
+    // The sums of this test have no noise; the result says that they have that of the manifest.
+    let noise = manifest.task("rows").unwrap().noise.unwrap();
+    for table in rows["measured"].as_array_mut().unwrap() {
+        let sd = table["sd"].as_f64().unwrap() * noise.s as f64 / f64::from(1 << 20);
+        table["sd"] = json!(sd);
+    }
     let results = [
-        ("rows", made(&manifest, "rows", &patients)),
+        ("rows", rows),
         ("plain", made(&manifest, "plain", &patients)),
         ("like", judged(json!([order(1, 0.02), order(2, 0.08)]))),
         ("other", judged(json!([order(1, 0.5)]))),
@@ -124,6 +131,17 @@ fn what_later_tasks_found_of_a_generator_is_its_metrics_and_what_of_another_is_n
     {
         assert!(metrics[0].over.contains(part), "{part}: {}", metrics[0].over);
     }
+}
+
+#[test]
+fn its_metrics_have_the_digits_of_the_page_and_no_small_number_of_patients() {
+    let mut left = left();
+    let judged = left.results.get_mut("like").unwrap();
+    judged["n"] = json!(3);
+    judged["workload"][0]["tv"] = json!(0.186_809_523_8);
+    let metrics = read(&left, "rows").0.provenance.metrics;
+    assert_eq!(metrics[0].value, 0.187);
+    assert!(metrics[0].over.starts_with("<5 patients of 4 hospitals"), "{}", metrics[0].over);
 }
 
 #[test]

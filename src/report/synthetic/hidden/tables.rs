@@ -1,10 +1,12 @@
 //! Counts of real patients, distances of tables, copies and histograms under the display rule.
 //!
-//! The virtual side of every table is public, so an exact distance of its real side, and what chance
-//! makes of it, can be solved for a hidden level. So:
+//! The virtual side of a table may be known, so an exact distance of its real side, and what chance
+//! makes of it, can be solved for a hidden level. A generator without noise has the shares of the real
+//! patients, so there the virtual side of a hidden level is hidden as well. So:
 //!
 //! - a level with few real patients is hidden, and the smallest other one where it could be found by
-//!   subtraction ([`super::super::super::cells`]);
+//!   subtraction ([`super::super::super::cells`]), with the virtual patients of both where these may be
+//!   from a generator without noise;
 //! - of a column with hidden levels the distances are those of the table in which these are one
 //!   level. They follow from what is shown, so they tell nothing more; the whole distance is as large
 //!   or larger;
@@ -28,8 +30,9 @@ const OF_COLUMNS: i32 = 3;
 /// Digits of what is said of a table of several columns.
 const OF_TABLES: i32 = 2;
 
-/// A comparison without what the display rule hides.
-pub(in super::super) fn fidelity(raw: &Fidelity, min_cell: u64) -> Fidelity {
+/// A comparison without what the display rule hides. `is_public`: all sums of the generator carry
+/// noise, so its virtual patients may be shown whatever they are like.
+pub(in super::super) fn fidelity(raw: &Fidelity, min_cell: u64, is_public: bool) -> Fidelity {
     let mut shown = raw.clone();
     hide_few(&mut shown.n, min_cell);
     if let Some(trees) = &mut shown.c2st {
@@ -39,12 +42,12 @@ pub(in super::super) fn fidelity(raw: &Fidelity, min_cell: u64) -> Fidelity {
         return shown;
     }
     for column in &mut shown.columns {
-        hide_levels(column, shown.n, min_cell);
+        hide_levels(column, shown.n, min_cell, is_public);
     }
     let of_hidden = shown.columns.iter().filter(|column| has_hidden(column));
     let hidden: BTreeSet<String> = of_hidden.map(|column| column.name.clone()).collect();
     for pair in &mut shown.pairs {
-        hide_pair(pair, &hidden);
+        hide_pair(pair, &hidden, is_public);
     }
     for order in &mut shown.workload {
         hide_order(order, &shown.columns, &shown.pairs, &hidden);
@@ -86,7 +89,7 @@ fn hide(number: &mut f64, is_hidden: bool, digits: i32) {
     }
 }
 
-fn hide_levels(column: &mut Column, n: f64, min_cell: u64) {
+fn hide_levels(column: &mut Column, n: f64, min_cell: u64, is_public: bool) {
     let counts: Vec<Vec<u64>> = column.real.iter().map(|count| vec![whole(*count)]).collect();
     // A column that was read back has its hidden levels already.
     if !has_hidden(column) {
@@ -98,8 +101,18 @@ fn hide_levels(column: &mut Column, n: f64, min_cell: u64) {
         }
     }
     if has_hidden(column) {
-        (column.tv, column.chance) = joined(column, n);
+        // One that was read back without its virtual side has these distances already.
+        if !column.synthetic.iter().any(|drawn| drawn.is_nan()) {
+            (column.tv, column.chance) = joined(column, n);
+        }
         column.ks = None;
+    }
+    if !is_public {
+        for (count, drawn) in column.real.iter().zip(&mut column.synthetic) {
+            if count.is_nan() {
+                *drawn = f64::NAN;
+            }
+        }
     }
     for number in [&mut column.tv, &mut column.chance].into_iter().chain(&mut column.ks) {
         cut(number, OF_COLUMNS);
@@ -132,14 +145,14 @@ fn covers<'a>(hidden: &BTreeSet<String>, columns: impl IntoIterator<Item = &'a S
     columns.into_iter().any(|name| hidden.contains(name))
 }
 
-fn hide_pair(pair: &mut Pair, hidden: &BTreeSet<String>) {
+fn hide_pair(pair: &mut Pair, hidden: &BTreeSet<String>, is_public: bool) {
     let is_hidden = covers(hidden, [&pair.a, &pair.b]);
     for number in [&mut pair.tv, &mut pair.chance] {
         hide(number, is_hidden, OF_TABLES);
     }
     for (real, synthetic) in [&mut pair.association, &mut pair.correlation].into_iter().flatten() {
         hide(real, is_hidden, OF_TABLES);
-        cut(synthetic, OF_TABLES);
+        hide(synthetic, is_hidden && !is_public, OF_TABLES);
     }
 }
 
@@ -158,9 +171,11 @@ fn hide_order(order: &mut Workload, columns: &[Column], pairs: &[Pair], hidden: 
         _ => order.worst.iter().filter(|table| !covers(hidden, &table.columns)).count(),
     };
     let single = !hidden.is_empty() && order.tables == shown as u64 + 1;
-    for number in [&mut order.tv, &mut order.chance] {
+    for number in [&mut order.tv, &mut order.chance].into_iter().chain(&mut order.shuffled) {
         hide(number, single, OF_COLUMNS);
     }
+    // A number that is hidden is none, here as in JSON.
+    order.shuffled = order.shuffled.filter(|shuffled| shuffled.is_finite());
 }
 
 /// Distances of single columns are those that the columns show, and their mean is the mean of these.
@@ -240,7 +255,7 @@ mod tests {
         let synthetic = [20.0, 30.0, 40.0, 10.0];
         let shown = |real: &[f64]| {
             let mut column = column(real, &synthetic);
-            hide_levels(&mut column, real.iter().sum(), 5);
+            hide_levels(&mut column, real.iter().sum(), 5, true);
             let hidden: Vec<bool> = column.real.iter().map(|count| count.is_nan()).collect();
             (hidden, column.tv, column.chance, column.ks)
         };
@@ -254,9 +269,26 @@ mod tests {
         assert_eq!((first.1, first.3), (0.38, None));
         // Where all are hidden nothing is left to compare; where none is, the digits of the page are.
         let mut two = column(&[3.0, 57.0], &[50.0, 50.0]);
-        hide_levels(&mut two, 60.0, 5);
+        hide_levels(&mut two, 60.0, 5, true);
         assert!(two.tv.is_nan() && two.chance.is_nan());
         assert_eq!(shown(&[25.0; 4]).1, 0.123);
+    }
+
+    #[test]
+    fn virtual_patients_that_may_have_the_real_shares_are_hidden_with_the_real_ones() {
+        let hidden = |is_public: bool| {
+            let mut column = column(&[140.0, 97.0, 3.0], &[1167.0, 808.0, 25.0]);
+            hide_levels(&mut column, 240.0, 5, is_public);
+            column
+        };
+        let [public, other] = [true, false].map(hidden);
+        assert_eq!(public.synthetic, [1167.0, 808.0, 25.0]);
+        assert_eq!(other.synthetic[0], 1167.0);
+        assert!(other.synthetic[1].is_nan() && other.synthetic[2].is_nan(), "{other:?}");
+        assert_eq!((other.tv, other.chance), (public.tv, public.chance));
+        let mut again = other.clone();
+        hide_levels(&mut again, 240.0, 5, false);
+        assert_eq!((again.tv, again.chance), (other.tv, other.chance));
     }
 
     #[test]
