@@ -1,5 +1,5 @@
-//! A pooled CSV, dealt out to local hospitals as text: for the demonstration and for statistics
-//! over hospitals that one machine plays. Fields stay as they are; intake checks them.
+//! A pooled CSV or Parquet file, dealt out to local hospitals as text: for the demonstration and for
+//! statistics over hospitals that one machine plays. Fields stay as they are; intake checks them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 
 use crate::Error;
+use crate::data::source::Source;
 
 /// A table in memory.
 #[derive(Clone, Debug)]
@@ -32,10 +33,10 @@ impl Table {
     /// Reads a file.
     ///
     /// # Errors
-    /// When the file cannot be read, is no CSV, or has no row; names file and line.
+    /// When the file cannot be read, is neither CSV nor Parquet, or has no row; names file and line.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let fault = |e: csv::Error| Error::config(path, e.to_string());
-        let mut reader = csv::ReaderBuilder::new().from_path(path).map_err(fault)?;
+        let fault = |e: csv::Error| Error::data(path, e.to_string());
+        let mut reader = csv::ReaderBuilder::new().from_reader(Source::open(path)?);
         let columns = reader.headers().map_err(fault)?.clone();
         let rows = reader.records().collect::<Result<Vec<_>, _>>().map_err(fault)?;
         let table = Self { path: path.to_owned(), columns, rows };
@@ -152,7 +153,7 @@ impl Table {
     }
 
     fn fault(&self, problem: &str) -> Error {
-        Error::config(&self.path, problem)
+        Error::data(&self.path, problem)
     }
 }
 

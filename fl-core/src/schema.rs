@@ -348,8 +348,11 @@ fn check_synonyms(
     Ok(numbers)
 }
 
-/// Checks a column's name.
-pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+/// Checks a column's name: 1 to 128 bytes of letters, digits, `_`, `.` and `-`.
+///
+/// # Errors
+/// [`Error::Schema`] with the name.
+pub fn check_name(name: &str) -> Result<(), Error> {
     let proper = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
     if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(proper) {
         Ok(())

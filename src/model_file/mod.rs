@@ -38,7 +38,7 @@ use serde_json::Value;
 
 use crate::Error;
 pub use archive::MOST_BYTES;
-#[cfg(feature = "demo")]
+#[cfg(feature = "cli")]
 pub(crate) use archive::bounded;
 #[cfg(feature = "cli")]
 pub(crate) use archive::whole;

@@ -1,7 +1,6 @@
 //! Patients' files for a model that is there: columns that nobody asks for are not read, whatever
 //! their names; those that are read may say their unit (`hb [g/L]`), as at intake.
 
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::{PatientKey, Schema};
 
 use crate::Error;
+use crate::data::source::{Source, name_of};
 
 /// Bytes that a header may have.
 const MOST_HEADER: u64 = 1 << 20;
@@ -27,14 +27,13 @@ pub(crate) struct Patients<'a, R> {
     rest: R,
 }
 
-impl<'a> Patients<'a, File> {
-    /// Opens a file and reads its header.
+impl<'a> Patients<'a, Source> {
+    /// Opens a CSV or Parquet file and reads its header.
     ///
     /// # Errors
     /// When it cannot be read, or has no header of a usual length.
     pub(crate) fn open(path: &'a Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(|error| Error::file(path, error))?;
-        Self::of(path, file)
+        Self::of(path, Source::open(path)?)
     }
 }
 
@@ -44,7 +43,7 @@ impl<'a, R: Read> Patients<'a, R> {
     /// # Errors
     /// As [`Patients::open`].
     pub(crate) fn of(path: &'a Path, mut rest: R) -> Result<Self, Error> {
-        let fault = |problem: String| Error::config(path, problem);
+        let fault = |problem: String| Error::data(path, problem);
         let mut head = Vec::new();
         let read = rest.by_ref().take(MOST_HEADER).read_to_end(&mut head);
         read.map_err(|error| Error::file(path, error))?;
@@ -93,7 +92,7 @@ impl<'a, R: Read> Patients<'a, R> {
                 let there: Vec<&str> = self.names.iter().take(50).map(String::as_str).collect();
                 let hint = if there.len() < 2 { "; is it separated by commas?" } else { "" };
                 let problem = format!("no column {column:?}; it has {}{hint}", there.join(", "));
-                return Err(Error::config(self.path, problem));
+                return Err(Error::data(self.path, problem));
             }
         }
         let is_read = |name: &str| {
@@ -111,14 +110,14 @@ impl<'a, R: Read> Patients<'a, R> {
                     format!("not read {at}")
                 }
             };
-            writer.write_field(name).map_err(|e| Error::config(self.path, e.to_string()))?;
+            writer.write_field(name).map_err(|e| Error::data(self.path, e.to_string()))?;
         }
-        let written = writer.into_inner().map_err(|e| Error::config(self.path, e.to_string()))?;
+        let written = writer.into_inner().map_err(|e| Error::data(self.path, e.to_string()))?;
         // As many lines as before, so that a fault is told with its line in this file.
         let mut header = vec![b'\n'; self.above];
         header.extend(written);
         header.extend(self.end);
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
+        let name = name_of(self.path);
         let bytes = Cursor::new(header).chain(Cursor::new(self.behind)).chain(self.rest);
         Ok(Cohort::from_reader(&name, bytes, &own)?)
     }

@@ -10,6 +10,7 @@ use haima_fl_core::task::{Run, Site, SiteState};
 
 use super::Public;
 use crate::Error;
+use crate::data::source;
 use crate::pooled::Table;
 use crate::report::{Excluded, Floors};
 
@@ -44,7 +45,7 @@ impl Hospitals {
         // All rows at once, so that a fault is told with its line in this file.
         let mut whole = schema.clone();
         whole.ignore.extend(site.map(str::to_owned));
-        Cohort::read_csv(table.path(), &whole)?;
+        source::cohort(table.path(), &whole)?;
         let parts = match site {
             Some(column) => table.split(column)?,
             None => super::distinct(of_row)
@@ -76,8 +77,8 @@ impl Hospitals {
         let (mut texts, mut cohorts) = (BTreeMap::new(), BTreeMap::new());
         for path in files {
             let name = name_of(path);
-            let cohort = Cohort::read_csv(path, &schema)?;
-            let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+            let cohort = source::cohort(path, &schema)?;
+            let text = source::text(path)?;
             if texts.insert(name.clone(), text).is_some() {
                 let problem = format!("two files give the hospital {name}; rename one");
                 return Err(Error::config(path, problem));
@@ -114,7 +115,7 @@ impl Hospitals {
                 "hospital {name} has more patients than the {cap} that the study's template allows \
                  (`max_patients`); raise it there, or deal the rows out to more hospitals"
             );
-            return Err(Error::config(file, problem));
+            return Err(Error::data(file, problem));
         }
         Ok(Self { max_patients: cap, public, ..self })
     }
@@ -151,7 +152,7 @@ impl Hospitals {
                 floors.min_sites,
                 self.cohorts.len()
             );
-            return Err(Error::config(file, problem));
+            return Err(Error::floor(file, problem));
         }
         Ok(self.cohorts.keys().cloned().collect())
     }
@@ -193,7 +194,7 @@ impl Hospitals {
                 self.cohorts.len(),
                 floors.min_sites
             );
-            return Err(Error::config(file, problem));
+            return Err(Error::floor(file, problem));
         }
         Ok((taken, excluded))
     }

@@ -10,15 +10,12 @@
 use std::collections::BTreeSet;
 
 use crate::Error;
+use crate::data::guess::{KEYS, in_order, number, range, unit};
 use crate::pooled::Table;
 
-/// Names under which patients' keys are looked for.
-const KEYS: [&str; 6] = ["patient", "patient_id", "id", "pid", "subject", "subject_id"];
-/// Steps between the ends of a range, at least.
-const STEPS: f64 = 20.0;
-/// Bins of the public histogram, finer than a study's: quartiles are read off it.
 /// Values of a number up to which each makes a group.
 const MOST_GROUPS: usize = 20;
+/// Bins of the public histogram, finer than a study's: quartiles are read off it.
 const BINS: u32 = 100;
 
 /// What an analysis needs of the columns that it names.
@@ -79,7 +76,7 @@ fn key(table: &Table, site: Option<&str>, roles: &Roles) -> Result<Option<String
 }
 
 fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Error> {
-    let fault = |problem: String| Error::config(table.path(), format!("column `{name}` {problem}"));
+    let fault = |problem: String| Error::data(table.path(), format!("column `{name}` {problem}"));
     let known: Vec<&str> = table.column(name)?.filter(|text| !text.is_empty()).collect();
     let numbers: Vec<f64> = known.iter().filter_map(|text| number(text)).collect();
     let mut column = toml::Table::new();
@@ -108,11 +105,8 @@ fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Err
     } else {
         let distinct: BTreeSet<&str> = known.into_iter().collect();
         let mut levels: Vec<&str> = distinct.into_iter().collect();
-        if levels.iter().all(|level| number(level).is_some()) {
-            levels.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
-        }
         // Of how follow-up ended, censored is what the first level means.
-        levels.sort_by_key(|level| !level.to_lowercase().starts_with("cens"));
+        in_order(&mut levels);
         if levels.len() > MOST_GROUPS && levels.iter().all(|level| number(level).is_some()) {
             let groups = levels.len();
             return Err(fault(format!("has {groups} values; cut it into a few groups first")));
@@ -124,30 +118,6 @@ fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Err
         column.insert("levels".into(), levels.into());
     }
     Ok(column)
-}
-
-fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-/// Round ends around the values; 0 is the lower one where it is near.
-fn range(values: &[f64], from_zero: bool) -> (f64, f64) {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let width = if high > low { high - low } else { low.abs().max(1.0) };
-    let power = 10_f64.powf((width / STEPS).log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power);
-    let step = step.into_iter().find(|step| width / step <= STEPS).unwrap_or(width);
-    let near = low >= 0.0 && (from_zero || low <= width);
-    let below = if near { 0.0 } else { ((low / step).floor() * step).min(low) };
-    let above = ((high / step).ceil() * step).max(high);
-    (below, if above > below { above } else { below + step })
-}
-
-/// Unit that a column's name ends in, as `time_days`.
-pub(super) fn unit(name: &str) -> Option<&'static str> {
-    const UNITS: [&str; 4] = ["days", "weeks", "months", "years"];
-    UNITS.into_iter().find(|unit| name.ends_with(unit) || name == &unit[..unit.len() - 1])
 }
 
 /// The coarsest power of ten, at most 1, of which all times are multiples; `None` below 0.001.
@@ -162,16 +132,6 @@ pub(super) fn exact_grid<'a>(times: impl Iterator<Item = &'a str>) -> Option<f64
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_have_round_ends_around_all_values() {
-        assert_eq!(range(&[17.0, 92.0], false), (0.0, 95.0));
-        assert_eq!(range(&[1960.0, 1994.0], false), (1960.0, 1994.0));
-        assert_eq!(range(&[-6.09, 9.55], false), (-7.0, 10.0));
-        assert_eq!(range(&[3.0, 4977.0], true), (0.0, 5000.0));
-        let (low, high) = range(&[7.0, 7.0], false);
-        assert!(low <= 7.0 && 7.0 <= high && low < high, "{low} {high}");
-    }
 
     #[test]
     fn the_exact_grid_is_as_fine_as_the_times() {

@@ -1,117 +1,42 @@
-//! `haima check`: everything that is wrong or odd with a file of patients, for the eyes of the
-//! hospital that holds it. Nothing is sent.
+//! What is wrong or odd with a file of patients, in words for the hospital that holds it.
+//!
+//! Everything is found by [`haima_fl_core::quality`], which reads as intake does; here it becomes
+//! lines of a screen.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Args;
 use haima_fl_core::quality::{self, By, ColumnReport, Quality};
-use haima_fl_core::schema::{PatientKey, Schema};
+use haima_fl_core::schema::{Column, Kind};
 
+use super::Reading;
+use super::source::{Source, name_of};
 use crate::Error;
-use crate::model_file::patients::Patients;
 use crate::text::columns;
 
 /// Faults and pairs that are shown without `--all`.
-const SHOWN: usize = 20;
+pub const SHOWN: usize = 20;
 
-/// `haima check`.
-#[derive(Debug, Args)]
-pub(super) struct Check {
-    /// The file of patients (CSV).
-    data: PathBuf,
-    /// The network's schema: a file of it alone, or a study or manifest that has it as `[schema]`.
-    #[arg(long)]
-    schema: PathBuf,
-    /// Of a pooled file: the column that names the hospital, which is not read; by default the
-    /// `site_column` of a study's template.
-    #[arg(long, visible_alias = "site-column", value_name = "COLUMN")]
-    site: Option<String>,
-    /// Print the report as JSON (`haima.quality/1`). It quotes fields of the file.
-    #[arg(long)]
-    json: bool,
-    /// Show all faults, not the first 20.
-    #[arg(long)]
-    all: bool,
+/// Looks at a file.
+///
+/// # Errors
+/// When it cannot be opened. What is wrong inside is in the report.
+pub fn report(data: &Path, reading: &Reading) -> Result<Quality, Error> {
+    Ok(quality::check(&name_of(data), Source::open(data)?, &reading.schema))
 }
 
-/// Checks a file; fails where intake would refuse it, after the whole report.
-pub(super) fn run(command: &Check) -> Result<(), Error> {
-    let Check { data, schema, site, json, all } = command;
-    let (mut schema, site_column) = read_schema(schema)?;
-    // What has no header that can be read has that as its fault, below.
-    let header = Patients::open(data).map_or(Vec::new(), |file| file.names().to_vec());
-    if let Some(column) = site
-        && !header.is_empty()
-        && !header.contains(column)
-    {
-        let problem = format!("no column {column:?} (--site); it has {}", header.join(", "));
-        return Err(Error::config(data, problem));
-    }
-    let pooled = site.clone().or(site_column).filter(|column| header.contains(column));
-    let pooled = pooled.filter(|column| !is_named(&schema, column));
-    if let Some(column) = &pooled {
-        schema.ignore.push(column.clone());
-        eprintln!(
-            "note: `{column}` names the hospital of each row and is not read; a hospital's own file \
-             must not have it"
-        );
-    }
-    let file = File::open(data).map_err(|error| Error::file(data, error))?;
-    let name = data.file_name().unwrap_or(data.as_os_str()).to_string_lossy();
-    let report = quality::check(&name, file, &schema);
-    if *json {
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Error::config(data, error.to_string()))?;
-        println!("{text}");
-    } else {
-        let shown = if *all { usize::MAX } else { SHOWN };
-        print!("{}", show(&report, &header, pooled.as_deref(), shown));
-    }
-    if report.accepted {
-        return Ok(());
-    }
-    let (count, s) = plural(report.fault_count);
-    Err(Error::config(data, format!("{count} fault{s}; a site would refuse this file")))
-}
-
-/// The schema, and the column by which the study's template splits a pooled file.
-fn read_schema(path: &Path) -> Result<(Schema, Option<String>), Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-    let table: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| Error::config(path, error.to_string()))?;
-    let own = table.get("schema").and_then(toml::Value::as_table);
-    // A training's task file says what is trained, and nothing of columns.
-    if own.is_none() && !table.contains_key("column") && table.contains_key("model") {
-        let problem = "is a task file, not a schema; give the schema of its columns, or a study's \
-                       template or manifest that has one";
-        return Err(Error::config(path, problem));
-    }
-    let schema = Schema::from_toml(own.unwrap_or(&table));
-    let schema = schema.map_err(|error| Error::config(path, error.to_string()))?;
-    let site_column = own.and_then(|_| table.get("site_column")?.as_str());
-    Ok((schema, site_column.map(str::to_owned)))
-}
-
-/// Whether a schema says anything of a column.
-fn is_named(schema: &Schema, name: &str) -> bool {
-    matches!(&schema.patient, PatientKey::Column(key) if key == name)
-        || schema.columns.iter().any(|column| column.name == name)
-        || schema.ignore.iter().any(|ignored| ignored == name)
-}
-
-fn plural(count: u64) -> (u64, &'static str) {
-    (count, if count == 1 { "" } else { "s" })
-}
-
-fn show(report: &Quality, header: &[String], pooled: Option<&str>, shown: usize) -> String {
-    let reports = in_order_of(header, &report.columns);
+/// The report as text, with at most so many faults and as many pairs of rows that look alike.
+///
+/// # Security
+/// Quotes fields of the file; it belongs to the site.
+#[must_use]
+pub fn show(report: &Quality, reading: &Reading, shown: usize) -> String {
+    let reports = in_order_of(&reading.header, &report.columns);
     let mut text = String::new();
     let (rows, s) = plural(report.rows);
     let (patients, p) = plural(report.patients);
     let _ = writeln!(text, "{}: {rows} row{s}, {patients} patient{p}\n", report.file);
-    text.push_str(&table(&reports));
+    text.push_str(&table(&reports, &reading.schema.columns));
     let odd: Vec<String> = reports.iter().flat_map(|column| oddities(column)).collect();
     part(&mut text, "Look at", &odd, odd.len() as u64, usize::MAX);
     let alike = report.alike.iter().map(|pair| {
@@ -137,8 +62,11 @@ fn show(report: &Quality, header: &[String], pooled: Option<&str>, shown: usize)
         format!("{place}{}", short(&fault.problem))
     });
     part(&mut text, "Faults", &faults.collect::<Vec<_>>(), report.fault_count, shown);
+    if reading.parquet && report.alike_count + report.fault_count > 0 {
+        text.push_str("\nThe first row of a Parquet file counts as line 2, as below a header.\n");
+    }
     if report.accepted {
-        text.push_str(&match pooled {
+        text.push_str(&match &reading.pooled {
             None => "\nNo faults: a site takes this file.\n".to_owned(),
             Some(column) => {
                 format!("\nNo faults: each site takes its rows of this file, without `{column}`.\n")
@@ -146,6 +74,11 @@ fn show(report: &Quality, header: &[String], pooled: Option<&str>, shown: usize)
         });
     }
     text
+}
+
+/// `count` with the ending of its noun.
+fn plural(count: u64) -> (u64, &'static str) {
+    (count, if count == 1 { "" } else { "s" })
 }
 
 /// Reports in the order of the file's header; columns that it lacks come last.
@@ -184,12 +117,26 @@ fn part(text: &mut String, heading: &str, lines: &[String], count: u64, shown: u
     }
 }
 
-fn table(reports: &[&ColumnReport]) -> String {
-    let heading =
-        ["column", "missing", "least", "median", "most", "at ends", "outside", "unreadable"];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+/// What the schema says of each column, and what the file holds.
+fn table(reports: &[&ColumnReport], schema: &[Column]) -> String {
+    const HEADING: [&str; 11] = [
+        "column",
+        "type",
+        "unit",
+        "range",
+        "missing",
+        "least",
+        "median",
+        "most",
+        "at ends",
+        "outside",
+        "unreadable",
+    ];
+    let mut rows = vec![HEADING.map(str::to_owned).to_vec()];
     rows.extend(reports.iter().map(|column| {
         let mut row = vec![column.header.clone().unwrap_or_else(|| column.column.clone())];
+        let own = schema.iter().find(|own| own.name == column.column);
+        row.extend(own.map_or([String::new(), String::new(), String::new()], said));
         if column.header.is_none() {
             row.push("absent".to_owned());
             return row;
@@ -206,6 +153,19 @@ fn table(reports: &[&ColumnReport]) -> String {
         row
     }));
     columns(&rows)
+}
+
+/// A column's type, unit and range as the schema has them.
+fn said(column: &Column) -> [String; 3] {
+    match &column.kind {
+        Kind::Numeric { unit, range: (low, high), .. } => {
+            ["numeric".into(), unit.clone(), format!("{} to {}", number(*low), number(*high))]
+        }
+        Kind::Flag => ["flag".into(), String::new(), "0, 1".into()],
+        Kind::Category { levels } => {
+            ["category".into(), String::new(), format!("{} levels", levels.len())]
+        }
+    }
 }
 
 /// At most five digits, without zeros at the end.
@@ -256,6 +216,8 @@ fn oddities(column: &ColumnReport) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use haima_fl_core::schema::Schema;
+
     use super::*;
 
     const SCHEMA: &str = "patient = \"id\"\n\
@@ -265,9 +227,11 @@ mod tests {
 
     fn shown(text: &str, most: usize) -> String {
         let schema = Schema::from_toml(&SCHEMA.parse().unwrap()).unwrap();
-        let header: Vec<String> =
-            text.lines().next().unwrap_or_default().split(',').map(str::to_owned).collect();
-        show(&quality::check("a.csv", text.as_bytes(), &schema), &header, None, most)
+        let header = text.lines().next().unwrap_or_default().split(',').map(str::to_owned);
+        let header = header.collect();
+        let reading = Reading { schema, header, pooled: None, parquet: false };
+        let report = quality::check("a.csv", text.as_bytes(), &reading.schema);
+        show(&report, &reading, most)
     }
 
     #[test]
@@ -284,7 +248,7 @@ mod tests {
     fn a_wrong_unit_and_an_unknown_spelling_are_told_with_what_to_do() {
         let rows: String = (0..6).map(|i| format!("{i},{},male\n", 110 + i)).collect();
         let text = shown(&format!("id,hb,sex\n{rows}"), 3);
-        assert!(text.starts_with("a.csv: 6 rows, 6 patients\n\ncolumn  missing"), "{text}");
+        assert!(text.starts_with("a.csv: 6 rows, 6 patients\n\ncolumn      type"), "{text}");
         assert!(
             text.contains("times 0.1; if they are in g/L, write the header `hb [g/L]`"),
             "{text}"
@@ -295,10 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_faults_says_so() {
+    fn a_file_without_faults_says_so_and_each_column_has_its_line() {
         let text = shown("id,hb [g/L],sex\n1,130,F\n2,,M\n", 20);
         assert!(text.ends_with("\nNo faults: a site takes this file.\n"), "{text}");
-        assert!(text.contains("hb [g/L]   50.0 %     13      13    13"), "{text}");
+        let words: Vec<Vec<&str>> =
+            text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let hb = "hb [g/L] numeric g/dL 3 to 22 50.0 % 13 13 13".split(' ').collect::<Vec<_>>();
+        assert!(words.contains(&hb), "{text}");
+        let sex = "sex category 2 levels 0.0 %".split(' ').collect::<Vec<_>>();
+        assert!(words.contains(&sex), "{text}");
     }
 
     #[test]

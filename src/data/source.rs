@@ -1,0 +1,155 @@
+//! A file of patients as the bytes of a CSV, whatever its form: the one place that tells CSV from
+//! Parquet. Everything that reads a table reads it through here.
+//!
+//! The rows of a Parquet file count as lines below a header: its first row is line 2.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Chain, Cursor, Read, Seek as _, SeekFrom};
+use std::path::Path;
+
+use haima_fl_core::cohort::Cohort;
+use haima_fl_core::schema::Schema;
+
+#[cfg(feature = "cli")]
+use super::parquet::AsCsv;
+use crate::Error;
+
+/// What every Parquet file begins and ends with.
+const MAGIC: &[u8] = b"PAR1";
+/// Endings of names that say Parquet.
+const ENDINGS: [&str; 2] = ["parquet", "pq"];
+
+/// A file of patients: CSV as it stands, or Parquet as the CSV that it would be.
+pub struct Source(Form);
+
+enum Form {
+    Csv(Chain<Cursor<Vec<u8>>, File>),
+    #[cfg(feature = "cli")]
+    Parquet(Box<AsCsv>),
+}
+
+impl Source {
+    /// Opens a file. What it is, its first bytes say.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is a Parquet file that this program does not read, with the reason.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let fault = |error: io::Error| Error::file(path, error);
+        let mut file = File::open(path).map_err(fault)?;
+        let mut start = Vec::new();
+        file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(fault)?;
+        let named = is_named_parquet(path);
+        if start == MAGIC && (named || ends_so(&mut file).map_err(fault)?) {
+            return Self::parquet(path, file);
+        }
+        if named {
+            let problem = "is no Parquet file, whatever its name: it does not begin as one; export it \
+                           again, or call it .csv if it is one";
+            return Err(Error::data(path, problem));
+        }
+        Ok(Self(Form::Csv(Cursor::new(start).chain(file))))
+    }
+
+    #[cfg(feature = "cli")]
+    fn parquet(path: &Path, file: File) -> Result<Self, Error> {
+        let rows = AsCsv::open(file).map_err(|problem| Error::data(path, problem))?;
+        Ok(Self(Form::Parquet(Box::new(rows))))
+    }
+
+    #[cfg(not(feature = "cli"))]
+    fn parquet(path: &Path, _: File) -> Result<Self, Error> {
+        let problem = "is a Parquet file, which this build does not read; export it as CSV";
+        Err(Error::data(path, problem))
+    }
+
+    /// Whether its lines are rows of a Parquet file.
+    #[must_use]
+    pub fn is_parquet(&self) -> bool {
+        match &self.0 {
+            Form::Csv(_) => false,
+            #[cfg(feature = "cli")]
+            Form::Parquet(_) => true,
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Form::Csv(file) => file.read(buffer),
+            #[cfg(feature = "cli")]
+            Form::Parquet(rows) => rows.read(buffer),
+        }
+    }
+}
+
+/// Reads a hospital's patients by the schema: [`Cohort::read_csv`], of Parquet as well.
+///
+/// # Errors
+/// When the file cannot be read, or a field does not fit the schema; says where.
+pub fn cohort(path: &Path, schema: &Schema) -> Result<Cohort, Error> {
+    Ok(Cohort::from_reader(&name_of(path), Source::open(path)?, schema)?)
+}
+
+/// A file's text as CSV.
+///
+/// # Errors
+/// When it cannot be read or is not UTF-8.
+pub fn text(path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let read = Source::open(path)?.read_to_string(&mut text);
+    read.map_err(|error| Error::file(path, error))?;
+    Ok(text)
+}
+
+/// A file's name without its folder, for messages.
+pub(crate) fn name_of(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy()
+}
+
+fn is_named_parquet(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// Whether a file ends as a Parquet file does; a pipe, which has no end yet, does not. Where reading
+/// goes on is as before.
+fn ends_so(file: &mut File) -> io::Result<bool> {
+    let back = -(MAGIC.len() as i64);
+    if file.seek(SeekFrom::End(back)).is_err() {
+        return Ok(false);
+    }
+    let mut end = Vec::new();
+    file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut end)?;
+    file.seek(SeekFrom::Start(MAGIC.len() as u64))?;
+    Ok(end == MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_csv_that_begins_like_a_parquet_file_is_a_csv() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("genes.csv");
+        // PAR1 is a gene, too.
+        std::fs::write(&path, "PAR1,id\n0,a\n").unwrap();
+        assert!(!Source::open(&path).unwrap().is_parquet());
+        assert_eq!(text(&path).unwrap(), "PAR1,id\n0,a\n");
+        std::fs::write(&path, "a").unwrap();
+        assert_eq!(text(&path).unwrap(), "a");
+    }
+
+    #[test]
+    fn a_file_that_is_not_what_its_name_says_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.parquet");
+        std::fs::write(&path, "id,age\n1,60\n").unwrap();
+        let said = Source::open(&path).err().unwrap().to_string();
+        assert!(said.contains("is no Parquet file, whatever its name"), "{said}");
+        let said = Source::open(&folder.path().join("none.csv")).err().unwrap().to_string();
+        assert!(said.contains("No such file"), "{said}");
+    }
+}
