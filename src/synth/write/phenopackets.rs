@@ -12,18 +12,22 @@
 //! | the time to a death (`death`, `died`, `dead`, a flag) in days | `subject.vitalStatus` |
 //! | all others | `measurements`: a quantity with the schema's unit, or a class |
 //!
-//! What is missing is left out. Every file says in `metaData` that it is synthetic, of which model,
-//! under which promise.
+//! The table is a mapping like that of a hospital's file, so that one writer makes all packets
+//! (`crate::convert`). What is missing is left out. Every file says in `metaData` that it is synthetic,
+//! of which model, under which promise.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use haima_fl_core::results::generator::Generator;
-use haima_fl_core::schema::{Kind as Holds, Schema};
-use haima_fl_core::synth::domain::Kind;
-use serde_json::{Map, Value, json};
+use haima_fl_core::schema::{self, Kind as Holds, Schema};
+use haima_fl_core::synth::domain::Kind as Drawn;
+use serde_json::{Value, json};
 
 use super::{MOST_PHENOPACKETS, Rows, SynthFile, VirtualCohort, json as text};
 use crate::Error;
+use crate::convert::mapping::{Assay, Codes, Column, Kind, Length, Mapping, Point, Since, Source};
+use crate::convert::phenopackets::write::{now, packet};
 use crate::model_file::whole;
 
 /// Prefix of the schema's own ids.
@@ -46,10 +50,8 @@ pub(super) fn write(
         return Err(Error::config(folder, problem));
     }
     let schema = Schema::from_toml(&file.study_schema)?;
-    let roles = roles(generator, &schema);
-    let created = prost_types::Timestamp::from(std::time::SystemTime::now());
-    let created = prost_types::Timestamp { nanos: 0, ..created }.to_string();
-    let meta = meta(provenance, &created);
+    let mapping = mapping(generator, &schema)?;
+    let meta = meta(provenance, &now());
     std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
     free(folder)?;
     // First what says that they are virtual.
@@ -57,7 +59,8 @@ pub(super) fn write(
     whole(&beside, text(folder, provenance)?.as_bytes())?;
     for (patient, row) in rows.texts.iter().enumerate() {
         let id = Rows::id(patient);
-        let packet = packet(&id, row, &roles, &meta);
+        let packet = packet(&mapping, &id, row, &meta);
+        let packet = packet.map_err(|problem| Error::config(folder, problem))?;
         let bytes = serde_json::to_vec_pretty(&packet)
             .map_err(|error| Error::config(folder, error.to_string()))?;
         whole(&folder.join(format!("{id}.json")), &bytes)?;
@@ -83,167 +86,117 @@ fn free(folder: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a column becomes.
-enum Role {
-    /// The text that means male, and the one that means female.
-    Sex {
-        male: &'static str,
-        female: &'static str,
-    },
-    Age,
-    Disease {
-        column: String,
-        label: String,
-    },
-    /// The time, whose event is in the next column.
-    Survived,
-    /// The event of that time.
-    Died,
-    Quantity {
-        column: String,
-        label: String,
-        unit: String,
-    },
-    Class {
-        column: String,
-        label: String,
-    },
-}
-
-/// The role of each column of decoded rows, in their order.
-fn roles(generator: &Generator, schema: &Schema) -> Vec<Role> {
-    let mut roles = Vec::new();
+/// Where each column of decoded rows goes, in their order.
+fn mapping(generator: &Generator, schema: &Schema) -> Result<Mapping, Error> {
+    // What the study's schema does not have, the domain has without labels and units.
+    let domain = generator.domain.schema();
+    let column = |name: &str| schema.column(name).or_else(|_| domain.column(name));
+    let mut places = Places::default();
     for attribute in &generator.domain.attributes {
         match &attribute.kind {
-            Kind::Survival { time, event, .. } => match dies(time, event, schema) {
-                true => roles.extend([Role::Survived, Role::Died]),
-                false => roles.extend([other(time, schema), other(event, schema)]),
-            },
-            Kind::Number { .. } | Kind::Levels { .. } => roles.push(role(&attribute.name, schema)),
+            Drawn::Survival { time, event, .. } => {
+                places.survival(column(time)?, column(event)?);
+            }
+            Drawn::Number { .. } | Drawn::Levels { .. } => places.add(column(&attribute.name)?),
         }
     }
-    roles
+    Ok(Mapping::new(places.columns, places.labels))
 }
 
-/// Whether a time to event is one of days to death.
-fn dies(time: &str, event: &str, schema: &Schema) -> bool {
-    let days = schema.column(time).is_ok_and(|column| column.unit() == "days");
-    let flag = schema.column(event).is_ok_and(|column| column.kind == Holds::Flag);
-    days && flag && ["death", "died", "dead"].contains(&event.to_lowercase().as_str())
+/// An id of the schema.
+fn id(of: &str) -> String {
+    format!("{PREFIX}:{of}")
 }
 
-fn role(name: &str, schema: &Schema) -> Role {
-    let Ok(column) = schema.column(name) else { return other(name, schema) };
-    match (name.to_lowercase().as_str(), &column.kind) {
-        ("male", Holds::Flag) => Role::Sex { male: "1", female: "0" },
-        ("female", Holds::Flag) => Role::Sex { male: "0", female: "1" },
-        ("sex" | "gender", Holds::Category { levels }) => {
-            const NAMES: [(&str, &str); 6] = [
-                ("M", "F"),
-                ("m", "f"),
-                ("male", "female"),
-                ("Male", "Female"),
-                ("MALE", "FEMALE"),
-                ("man", "woman"),
-            ];
-            let has = |wanted: &str| levels.iter().any(|level| level == wanted);
-            let found = NAMES.into_iter().find(|(male, female)| has(male) && has(female));
-            found.map_or_else(|| other(name, schema), |(male, female)| Role::Sex { male, female })
+/// Columns with their places, and words for the ids that they use.
+#[derive(Default)]
+struct Places {
+    columns: Vec<Column>,
+    labels: BTreeMap<String, String>,
+}
+
+impl Places {
+    /// A time in days to a death has a place of its own.
+    fn survival(&mut self, time: &schema::Column, event: &schema::Column) {
+        let death = ["death", "died", "dead"].contains(&event.name.to_lowercase().as_str());
+        if !(death && event.kind == Holds::Flag && time.unit() == "days") {
+            self.measured(time);
+            self.measured(event);
+            return;
         }
-        ("age", Holds::Numeric { unit, .. }) if ["", "years", "a"].contains(&unit.as_str()) => {
-            Role::Age
-        }
-        ("diagnosis" | "disease", Holds::Category { .. }) => {
-            Role::Disease { column: name.to_owned(), label: column.label.clone() }
-        }
-        _ => other(name, schema),
+        let lasted = Source::SurvivalTime(Since::Diagnosis);
+        self.columns.push(Column::new(&time.name, Kind::Numeric, lasted));
+        self.columns.push(Column::new(&event.name, Kind::Flag, Source::SurvivalEvent));
     }
-}
 
-fn other(name: &str, schema: &Schema) -> Role {
-    let column = name.to_owned();
-    match schema.column(name) {
-        Ok(own) if matches!(own.kind, Holds::Numeric { .. }) => {
-            Role::Quantity { column, label: own.label.clone(), unit: own.unit().to_owned() }
-        }
-        Ok(own) => Role::Class { column, label: own.label.clone() },
-        Err(_) => Role::Class { label: column.clone(), column },
-    }
-}
-
-/// An id of the schema with its label.
-fn class(id: &str, label: &str) -> Value {
-    json!({ "id": format!("{PREFIX}:{id}"), "label": label })
-}
-
-fn packet(id: &str, row: &[String], roles: &[Role], meta: &Value) -> Value {
-    let mut subject = Map::new();
-    subject.insert("id".into(), id.into());
-    let (mut measurements, mut diseases) = (Vec::new(), Vec::new());
-    let mut survived = None;
-    for (role, text) in roles.iter().zip(row).filter(|(_, text)| !text.is_empty()) {
-        let number = || text.parse::<f64>().ok().filter(|number| number.is_finite());
-        match role {
-            Role::Sex { male, female } => {
-                let sex = [(*male, "MALE"), (*female, "FEMALE")];
-                let sex = sex.into_iter().find(|(own, _)| text == own);
-                subject.insert("sex".into(), sex.map_or("OTHER_SEX", |(_, sex)| sex).into());
-            }
-            Role::Age => {
-                let age =
-                    json!({ "age": { "iso8601duration": duration(number().unwrap_or(0.0)) } });
-                subject.insert("timeAtLastEncounter".into(), age);
-            }
-            Role::Disease { column, label } => {
-                let term = class(&format!("{column}={text}"), &format!("{label}: {text}"));
-                diseases.push(json!({ "term": term }));
-            }
-            Role::Survived => survived = number(),
-            Role::Died => {
-                let status = if text == "1" { "DECEASED" } else { "ALIVE" };
-                let mut vital = json!({ "status": status });
-                // Whole days since the diagnosis, of which the schema says no more.
-                if let (Some(days), Some(vital)) = (survived, vital.as_object_mut()) {
-                    vital.insert("survivalTimeInDays".into(), (days.max(0.0) as u32).into());
+    fn add(&mut self, own: &schema::Column) {
+        match (own.name.to_lowercase().as_str(), &own.kind) {
+            ("male", Holds::Flag) => self.sex(own, "1", "0"),
+            ("female", Holds::Flag) => self.sex(own, "0", "1"),
+            ("sex" | "gender", Holds::Category { levels }) => {
+                const NAMES: [(&str, &str); 6] = [
+                    ("M", "F"),
+                    ("m", "f"),
+                    ("male", "female"),
+                    ("Male", "Female"),
+                    ("MALE", "FEMALE"),
+                    ("man", "woman"),
+                ];
+                let has = |wanted: &str| levels.iter().any(|level| level == wanted);
+                match NAMES.into_iter().find(|(male, female)| has(male) && has(female)) {
+                    Some((male, female)) => self.sex(own, male, female),
+                    None => self.measured(own),
                 }
-                subject.insert("vitalStatus".into(), vital);
             }
-            Role::Quantity { column, label, unit } => {
-                let unit = if unit.is_empty() { "1" } else { unit.as_str() };
-                measurements.extend(number().map(|number| {
-                    json!({
-                        "assay": class(column, label),
-                        "value": {
-                            "quantity": { "unit": class(&format!("unit={unit}"), unit), "value": number },
-                        },
-                    })
-                }));
+            ("age", Holds::Numeric { unit, .. }) if ["", "years", "a"].contains(&unit.as_str()) => {
+                let age = Source::Age { at: Point::LastEncounter, unit: Length::Years };
+                self.columns.push(Column::new(&own.name, Kind::Numeric, age));
             }
-            Role::Class { column, label } => measurements.push(json!({
-                "assay": class(column, label),
-                "value": { "ontologyClass": class(&format!("{column}={text}"), text) },
-            })),
+            ("diagnosis" | "disease", Holds::Category { levels }) => {
+                let labels = levels.iter().map(|level| format!("{}: {level}", own.label));
+                let disease = Source::Disease(Codes::Any);
+                self.by_level(own, levels, labels.collect(), disease);
+            }
+            _ => self.measured(own),
         }
     }
-    let mut packet = Map::new();
-    packet.insert("id".into(), id.into());
-    packet.insert("subject".into(), subject.into());
-    if !measurements.is_empty() {
-        packet.insert("measurements".into(), measurements.into());
-    }
-    if !diseases.is_empty() {
-        packet.insert("diseases".into(), diseases.into());
-    }
-    packet.insert("metaData".into(), meta.clone());
-    packet.into()
-}
 
-/// Years as `P61Y` or, with a part of a year, `P1Y6M`.
-fn duration(years: f64) -> String {
-    let months = (years.max(0.0) * 12.0).floor() as u64;
-    match (months / 12, months % 12) {
-        (years, 0) => format!("P{years}Y"),
-        (years, months) => format!("P{years}Y{months}M"),
+    fn sex(&mut self, own: &schema::Column, male: &str, female: &str) {
+        let levels = [("MALE", male), ("FEMALE", female)];
+        let levels = levels.map(|(code, level)| (code.to_owned(), level.to_owned()));
+        let column = Column::new(&own.name, Kind::Category, Source::Sex);
+        self.columns.push(Column { levels: levels.into(), ..column });
+    }
+
+    /// A measurement: a quantity with the schema's unit, or a class.
+    fn measured(&mut self, own: &schema::Column) {
+        let assay = id(&own.name);
+        self.labels.insert(assay.clone(), own.label.clone());
+        let Some(levels) = own.levels() else {
+            let word = if own.unit().is_empty() { "1" } else { own.unit() };
+            let unit = id(&format!("unit={word}"));
+            self.labels.insert(unit.clone(), word.to_owned());
+            let quantity = Source::Measurement(Assay::new(assay, unit));
+            self.columns.push(Column::new(&own.name, Kind::Numeric, quantity));
+            return;
+        };
+        let class = Source::Measurement(Assay::new(assay, String::new()));
+        self.by_level(own, &levels, levels.clone(), class);
+    }
+
+    fn by_level(
+        &mut self,
+        own: &schema::Column,
+        levels: &[String],
+        labels: Vec<String>,
+        from: Source,
+    ) {
+        let ids = levels.iter().map(|level| id(&format!("{}={level}", own.name)));
+        let ids: Vec<String> = ids.collect();
+        self.labels.extend(ids.iter().cloned().zip(labels));
+        let levels = ids.into_iter().zip(levels.iter().cloned()).collect();
+        let column = Column::new(&own.name, Kind::Category, from);
+        self.columns.push(Column { levels, ..column });
     }
 }
 
@@ -312,10 +265,16 @@ mod tests {
 
     fn of(row: [&str; 6]) -> Value {
         let schema = Schema::from_toml(&SCHEMA.parse().unwrap()).unwrap();
-        let mut roles: Vec<Role> = ["sex", "age", "hb"].map(|name| role(name, &schema)).into();
-        assert!(dies("os_days", "death", &schema));
-        roles.extend([Role::Survived, Role::Died, role("diagnosis", &schema)]);
-        packet("synthetic-1", &row.map(str::to_owned), &roles, &json!({ "created": "now" }))
+        let column = |name: &str| schema.column(name).unwrap();
+        let mut places = Places::default();
+        for name in ["sex", "age", "hb"] {
+            places.add(column(name));
+        }
+        places.survival(column("os_days"), column("death"));
+        places.add(column("diagnosis"));
+        let mapping = Mapping::new(places.columns, places.labels);
+        let meta = json!({ "created": "now" });
+        packet(&mapping, "synthetic-1", &row.map(str::to_owned), &meta).unwrap()
     }
 
     #[test]

@@ -1,0 +1,18 @@
+//! `haima convert` as a hospital's IT runs it: packets, bundles and variant files to a table, and a
+//! table to packets.
+
+#[path = "convert/back.rs"]
+mod back;
+mod common;
+#[path = "convert/fhir.rs"]
+mod fhir;
+#[path = "convert/packets.rs"]
+mod packets;
+#[path = "convert/real.rs"]
+mod real;
+#[path = "convert/refusals.rs"]
+mod refusals;
+#[path = "convert/run.rs"]
+mod run;
+#[path = "convert/vcf.rs"]
+mod vcf;
