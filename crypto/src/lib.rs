@@ -5,6 +5,32 @@
 //! Sans-IO: no file, no socket, no clock, no runtime; randomness comes in as an argument. It
 //! imports nothing else of ours, so an auditor can read it alone.
 //!
+//! Two servers add two vectors, and neither sees one:
+//!
+//! ```
+//! use haima_crypto::encode::Digest;
+//! use haima_crypto::field::Field64;
+//! use haima_crypto::share::{Aggregate, combine, split};
+//! # use rand_chacha::ChaCha20Rng;
+//! # use rand_chacha::rand_core::SeedableRng;
+//! # let mut rng = ChaCha20Rng::from_seed([1; 32]);
+//!
+//! let mut servers = [Aggregate::<Field64>::new(0, 2), Aggregate::<Field64>::new(1, 2)];
+//! for (site, vector) in [("north", [3, -1]), ("south", [4, 5])] {
+//!     // Binds the shares to whom and what they are for.
+//!     let context = Digest::of(site.as_bytes());
+//!     let shares = split::<Field64, _>(&vector, 2, &context, &mut rng)?;
+//!     for (server, share) in servers.iter_mut().zip(&shares) {
+//!         server.add_bytes(&context, &share.to_bytes())?;
+//!     }
+//! }
+//! let [first, second] = servers.map(|server| server.to_bytes());
+//! assert_eq!(combine::<Field64>(&[first.as_slice(), second.as_slice()], 2)?, [7, 4]);
+//! # Ok::<(), haima_crypto::Error>(())
+//! ```
+//!
+//! # Modules
+//!
 //! | module | what it gives | source |
 //! |---|---|---|
 //! | [`field`] | the prime fields of 32, 40, 64 and 128 bits, transforms, vector kernels | draft-chen-cfrg-vdaf-pine, PoC `field.py` |

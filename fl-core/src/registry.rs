@@ -1,9 +1,10 @@
 //! Opens a task by name and version: what a manifest may ask for is what stands here.
 //!
-//! No code travels. A network that wants another task adds it to its own binary, and its sites
-//! install that binary.
+//! No code travels. A network that wants another task adds it to a program of its own ([`add`]), and
+//! its sites and its coordinator install that program.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::error::Error;
 use crate::learn::strategies::newton;
@@ -13,16 +14,24 @@ use crate::synth::network::MODEL;
 use crate::task::{Run, select, start};
 use crate::tasks::{
     cif, clusters, combat, comutation, concordance, cox, explain, fidelity, finegray, glm, hazard,
-    km, meta, multistate, pca, prepare, scan, synthesize, table1, train, validate,
+    km, meta, multistate, pca, prepare, scan, synthesize, table1, train, validate, vector_sum,
 };
 
 /// Results of the study's earlier tasks, by their manifest id.
 pub type Finished = BTreeMap<String, serde_json::Value>;
 
-type Open = fn(&toml::Table, &Schema, &Finished) -> Result<Box<dyn Run>, Error>;
+/// What opens a run of a task: its parameters without `cohort`, the schema, and the results of the
+/// study's earlier tasks.
+pub type Open = fn(&toml::Table, &Schema, &Finished) -> Result<Box<dyn Run>, Error>;
 
-/// The tasks of this binary: name, version, and how a run of it starts.
-const TASKS: &[(&str, u32, Open)] = &[
+/// A task: name, version, and how a run of it starts.
+pub type Entry = (&'static str, u32, Open);
+
+/// Tasks of the program that this crate is a part of.
+static OWN: OnceLock<Vec<Entry>> = OnceLock::new();
+
+/// The tasks of this crate.
+const TASKS: &[Entry] = &[
     (table1::NAME, table1::VERSION, |p, s, _| Ok(start(table1::Describe::new(p, s)?))),
     (km::NAME, km::VERSION, |p, s, _| Ok(start(km::KaplanMeier::new(p, s)?))),
     (cif::NAME, cif::VERSION, |p, s, _| Ok(start(cif::CumulativeIncidence::new(p, s)?))),
@@ -56,11 +65,45 @@ const TASKS: &[(&str, u32, Open)] = &[
     (fidelity::NAME, fidelity::VERSION, |p, s, finished| {
         Ok(start(fidelity::Judge::new(p, s, finished)?))
     }),
+    (vector_sum::NAME, vector_sum::VERSION, |p, _, _| Ok(start(vector_sum::VectorSum::new(p)?))),
 ];
+
+fn tasks() -> impl Iterator<Item = &'static Entry> {
+    TASKS.iter().chain(OWN.get().into_iter().flatten())
+}
 
 /// The tasks of this binary with their versions.
 pub fn known() -> impl Iterator<Item = (&'static str, u32)> {
-    TASKS.iter().map(|(name, version, _)| (*name, *version))
+    tasks().map(|(name, version, _)| (*name, *version))
+}
+
+/// Adds a program's own tasks to those of this crate, for every site and coordinator in the process.
+///
+/// Once, before anything is opened: what a manifest may ask for is fixed when a program starts. Every
+/// site and the coordinator of a study that names such a task must run a program that has it; to nodes
+/// all tasks are alike. Without noise an own task counts as one whose sums can hold a patient's row
+/// ([`reveals_rows`]): nobody but its author knows better.
+///
+/// # Errors
+/// [`Error::Params`] when a name is one of this crate's or stands twice, or tasks were added before;
+/// then nothing is added.
+pub fn add(own: Vec<Entry>) -> Result<(), Error> {
+    let refuse = |task: &str, reason: &str| {
+        Err(Error::Params { task: task.to_owned(), reason: reason.to_owned() })
+    };
+    for (place, (name, version, _)) in own.iter().enumerate() {
+        if TASKS.iter().any(|(known, _, _)| known == name) {
+            return refuse(name, "this name is taken by a task of haima; choose another");
+        }
+        let mut earlier = own.iter().take(place);
+        if earlier.any(|(known, its, _)| known == name && its == version) {
+            return refuse(name, "one name and version stands twice; number the versions");
+        }
+    }
+    match OWN.set(own) {
+        Ok(()) => Ok(()),
+        Err(_) => refuse("own", "tasks were added before; add all of a program's at once"),
+    }
 }
 
 /// Whether an exact sum of this task can hold a single patient's row: moments by grid time, by
@@ -99,8 +142,10 @@ pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
         // A cell of a table of three columns may have one patient, and so may a level among a
         // network's gradients.
         synthesize::NAME | fidelity::NAME => !is("release", "noised"),
+        // A vector of which nobody knows what it is.
+        vector_sum::NAME => !is("release", "noised"),
         finegray::NAME | scan::NAME | clusters::NAME => true,
-        _ => false,
+        _ => OWN.get().into_iter().flatten().any(|(own, _, _)| *own == task),
     }
 }
 
@@ -162,7 +207,7 @@ pub fn open(
     schema: &Schema,
     finished: &Finished,
 ) -> Result<Box<dyn Run>, Error> {
-    let found = TASKS.iter().find(|(name, its, _)| (*name, *its) == (task, version));
+    let found = tasks().find(|(name, its, _)| (*name, *its) == (task, version));
     let Some((_, _, open)) = found else {
         let known: Vec<String> =
             known().map(|(name, version)| format!("{name} {version}")).collect();
@@ -235,6 +280,8 @@ mod tests {
             ("combat", "batch = \"site\"\ncovariates = [\"sex\"]".to_owned(), true),
             ("combat", "batch = \"site\"\ncovariates = []".to_owned(), false),
             ("combat", "batch = \"site\"".to_owned(), false),
+            ("vector-sum", String::new(), true),
+            ("vector-sum", "release = \"noised\"".to_owned(), false),
         ] {
             let table: toml::Table = params.parse().expect("TOML");
             assert_eq!(reveals_rows(task, &table), reveals, "{task} {params}");

@@ -10,7 +10,7 @@ mod config;
 pub mod events;
 pub mod hub;
 pub(crate) mod models;
-mod record;
+pub(crate) mod record;
 pub mod rounds;
 mod service;
 pub mod study;

@@ -6,11 +6,13 @@ use haima_crypto::encode::{Digest, from_hex};
 use haima_crypto::identity::IdentityPublic;
 use haima_dp::units::Delta;
 use haima_fl_core::schema::Schema;
-use haima_fl_core::selection::Selection;
+use haima_fl_core::selection::{self, Selection};
+use haima_fl_core::task::Task as _;
+use haima_fl_core::tasks::vector_sum::{self, VectorSum};
 use haima_smpc_node::manifest::{Manifest, TaskEntry};
 use haima_smpc_node::plan::{Plan, TaskPlan};
 
-use super::config::Config;
+use super::config::{About, Config};
 use super::events::{Event, Round};
 use crate::Error;
 use crate::budget;
@@ -40,9 +42,9 @@ pub(super) fn report(
     results: &BTreeMap<String, serde_json::Value>,
     timing: &Timing,
 ) -> Result<StudyReport, Error> {
-    let plan = Plan::of(&network.manifest);
     let manifest = &network.manifest;
-    let mut report = StudyReport::new(&manifest.study);
+    let plan = Plan::of(manifest);
+    let mut report = outline(manifest, &plan, &config.about)?;
     let log = network.events.log();
     report.rounds = log.iter().filter_map(|event| round_row(network, event)).collect();
     report.steps = manifest
@@ -51,13 +53,31 @@ pub(super) fn report(
         .filter(|entry| timing.tasks.contains_key(&entry.id))
         .map(|entry| step(network, config, &plan, entry, results.get(&entry.id), timing, &log))
         .collect::<Result<_, _>>()?;
-    report.plan = committed(manifest, &plan)?;
-    (report.excluded, report.warnings) = absences(manifest, &log.iter().collect::<Vec<_>>());
+    let (excluded, mut warnings) = absences(manifest, &log.iter().collect::<Vec<_>>());
+    report.excluded = excluded;
+    warnings.append(&mut report.warnings);
+    warnings.extend(contributed_nothing(network, &report.steps));
+    report.warnings = warnings;
     report.ledger = ledgers(network);
-    report.parties = parties(network);
-    report.manifest_digest = network.manifest_digest.to_string();
     report.started = timing.started;
     report.finished = timing.finished;
+    report.title = title(&report, &config.about.subject, manifest.sites.len());
+    Ok(report)
+}
+
+/// What a report says of a study before anything ran.
+///
+/// # Errors
+/// When a figure of the plan has no bound.
+pub(crate) fn outline(
+    manifest: &Manifest,
+    plan: &Plan,
+    about: &About,
+) -> Result<StudyReport, Error> {
+    let mut report = StudyReport::new(&manifest.study);
+    report.plan = committed(manifest, plan)?;
+    report.parties = parties(manifest);
+    report.manifest_digest = manifest.digest().to_string();
     report.hospitals_per_patient = manifest.hospitals_per_patient;
     report.floors = Floors { min_sites: manifest.min_sites, ..Floors::default() };
     report.masked = manifest.masking.map(|masking| MaskedTerms {
@@ -67,10 +87,9 @@ pub(super) fn report(
         honest: masking.honest(),
     });
     (report.mode, report.promises) = mode(manifest, report.masked.as_ref());
-    report.warnings.extend(config.about.warnings.iter().cloned());
-    report.warnings.extend(contributed_nothing(network, &report.steps));
-    report.wording = config.about.wording.clone();
-    report.data_note.clone_from(&config.about.data);
+    report.warnings.clone_from(&about.warnings);
+    report.wording = about.wording.clone();
+    report.data_note.clone_from(&about.data);
     report.assumptions = vec![
         "The manifest (cohort caps, schema ranges, grids, expected cohort size) is public and was \
          written without looking at patients."
@@ -85,7 +104,6 @@ pub(super) fn report(
             "At most {corrupt} of the {sites} hospitals join the coordinator (rule M1)."
         ));
     }
-    report.title = title(&report, &config.about.subject, manifest.sites.len());
     report.checks = checks();
     Ok(report)
 }
@@ -173,17 +191,13 @@ fn step(
         }
     }
     let title = config.about.titles.get(&entry.id);
-    let schema = Schema::from_toml(&network.manifest.schema)?;
-    let class = match plan.tasks.iter().find(|task| task.id == entry.id) {
-        Some(task) => Class::Private(privacy(&network.manifest, task, plan.digest())?),
-        None => Class::Exact,
-    };
+    let class = class(&network.manifest, plan, entry)?;
     Ok(Step {
         id: entry.id.clone(),
         title: title.cloned().unwrap_or_else(|| entry.id.clone()),
         task: entry.task.clone(),
         class,
-        cohort: Selection::of_params(&entry.params, &schema)?.to_string(),
+        cohort: cohort(&network.manifest, entry)?,
         rounds,
         attempts_failed: failed,
         seconds: timing.tasks.get(&entry.id).copied().unwrap_or_default(),
@@ -192,6 +206,30 @@ fn step(
         bytes_released: released,
         result: result.map(StepResult::read),
     })
+}
+
+/// Whether a task is exact, or with what guarantee.
+///
+/// # Errors
+/// When a figure of its plan has no bound.
+pub(crate) fn class(manifest: &Manifest, plan: &Plan, entry: &TaskEntry) -> Result<Class, Error> {
+    let Some(task) = plan.tasks.iter().find(|task| task.id == entry.id) else {
+        return Ok(Class::Exact);
+    };
+    let own = privacy(manifest, task, plan.digest())?;
+    Ok(Class::Private(match entry.task == vector_sum::NAME {
+        true => of_sites(manifest, entry, own)?,
+        false => own,
+    }))
+}
+
+/// Canonical text of a task's cohort.
+///
+/// # Errors
+/// When the schema is none, or the cohort does not fit it.
+pub(crate) fn cohort(manifest: &Manifest, entry: &TaskEntry) -> Result<String, Error> {
+    let schema = Schema::from_toml(&manifest.schema)?;
+    Ok(Selection::of_params(&entry.params, &schema)?.to_string())
 }
 
 /// The guarantee of a private task: its whole plan of steps and spare attempts, whatever number of
@@ -213,6 +251,20 @@ fn privacy(manifest: &Manifest, task: &TaskPlan, plan: Digest) -> Result<Privacy
         unit: "patient".into(),
         adjacency: "add/remove".into(),
         accountant: charged.cost.filter().to_string(),
+    })
+}
+
+/// The same for vectors that a framework at each site makes: nobody can tell what a patient does to one,
+/// so noise hides a whole site's.
+fn of_sites(manifest: &Manifest, entry: &TaskEntry, own: Privacy) -> Result<Privacy, Error> {
+    let mut params = entry.params.clone();
+    params.remove(selection::KEY);
+    let bound = VectorSum::new(&params)?.query(&0).site_bound(manifest.max_patients())?;
+    Ok(Privacy {
+        site_bound: Some(bound as f64),
+        unit: vector_sum::UNIT.into(),
+        adjacency: vector_sum::ADJACENCY.into(),
+        ..own
     })
 }
 
@@ -280,8 +332,7 @@ fn ledgers(network: &Network) -> Vec<SiteLedger> {
     in_order.collect()
 }
 
-fn parties(network: &Network) -> Vec<Party> {
-    let manifest = &network.manifest;
+fn parties(manifest: &Manifest) -> Vec<Party> {
     let fingerprint = |identity: &str| {
         IdentityPublic::from_hex(identity).map_or_else(|_| String::new(), |key| key.fingerprint())
     };

@@ -11,7 +11,8 @@ use haima_smpc_node::spec::RoundSpec;
 
 use crate::Error;
 
-const LABEL: &str = "haima announced rounds 1";
+/// Label of the file, which is a journal.
+pub(crate) const LABEL: &str = "haima announced rounds 1";
 
 /// The announced rounds of a study, in order.
 #[derive(Debug)]

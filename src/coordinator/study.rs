@@ -124,11 +124,11 @@ fn check_keys(
     let party = &manifest.coordinator;
     if identity != party.identity.to_lowercase() {
         let problem = "not the coordinator's identity key of the manifest";
-        return Err(Error::config(&config.identity, problem));
+        return Err(Error::key(&config.identity, problem));
     }
     if tls.pin()?.to_string() != party.tls.to_lowercase() {
         let problem = "not the coordinator's TLS key of the manifest";
-        return Err(Error::config(&config.tls_certificate, problem));
+        return Err(Error::key(&config.tls_certificate, problem));
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use haima_dp::sampler::PoissonSampler;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::registry;
 use haima_fl_core::task::{Query, Run, Site as SiteView};
+use haima_fl_core::tasks::vector_sum;
 use haima_smpc_node::audit::{Audit, Event};
 use haima_smpc_node::client::CLOCK_MS;
 use haima_smpc_node::epoch::Epoch;
@@ -40,6 +41,7 @@ use super::policy::Policy;
 use super::replay::{ABSORBED, Absorbed};
 use crate::Error;
 use crate::sum::plan::{Place, plan};
+use crate::sum::socket::mailbox::Vector;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -60,6 +62,8 @@ pub(super) struct Hospital {
     pub(super) charged: Vec<AuditRecord>,
     /// What the task keeps between the rounds of one run.
     pub(super) memory: Memory,
+    /// What a program beside the site handed in for the round at hand.
+    pub(super) offered: Option<Vector>,
 }
 
 impl Hospital {
@@ -341,7 +345,11 @@ impl Hospital {
         };
         let view = SiteView { cohort, capacity, max_patients, min_local_rows };
         let mut state = before.clone();
+        if let Some(vector) = self.offered.take() {
+            vector_sum::offer(&mut state, &vector);
+        }
         let contribution = run.contribute(&view, &mut state, &mut rand::rng())?;
+        vector_sum::withdraw(&mut state);
         self.memory.keep(owner, spec.step, before, state)?;
         if let (Some(note), None) = (&contribution.note, &sampled) {
             // The site's own log: the network sees shares of zero, which look like any others.

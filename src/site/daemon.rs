@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use haima_dp::ledger::Ledger;
-use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::client::NodeClient;
@@ -25,6 +24,7 @@ use haima_smpc_node::{PROTOCOL, keyfile};
 use super::answer::Hospital;
 use super::config::Config;
 use super::coordinator::Coordinator;
+use super::framework::Framework;
 use super::masked::{self, Round};
 use super::masks::Masks;
 use super::memory::Memory;
@@ -36,15 +36,48 @@ use crate::Error;
 use crate::proto::coordinator_client::CoordinatorClient;
 use crate::proto::fetch_request::What;
 use crate::proto::{self};
+#[cfg(unix)]
+use crate::sum::socket::server::Server;
 
 const RETRY: Duration = Duration::from_millis(300);
 const CALL: Duration = Duration::from_secs(10);
+/// How often a site asks for a sum that a program beside it waits for.
+const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Runs a site until the study has ended.
 ///
 /// # Errors
 /// When keys, policy, ledger or data cannot be used, with file, line and field.
 pub async fn run(config: &Config) -> Result<(), Error> {
+    start(config, None)?.live().await
+}
+
+/// Runs a site as [`run`] does, and serves the sums of one `vector-sum` task to a program beside it
+/// (`docs/sum.md`): that of the id `task`, or the study's only one.
+///
+/// # Errors
+/// As [`run`]; when there is no such task, or the socket cannot be made.
+#[cfg(unix)]
+pub async fn serve_sums(config: &Config, socket: &Path, task: Option<&str>) -> Result<(), Error> {
+    let manifest = Study::read(&config.manifest)?.manifest();
+    let framework = Framework::new(&config.manifest, &manifest, task)?;
+    let mailbox = Arc::clone(framework.mailbox());
+    let mut site = start(config, Some(framework))?;
+    let server = Server::bind(socket, Arc::clone(&mailbox))?;
+    tracing::info!(socket = %socket.display(), task = %mailbox.terms().task, "sums are served");
+    let serving = tokio::spawn(server.run());
+    let result = site.live().await;
+    mailbox.end(match &result {
+        Ok(()) => "the study has ended",
+        Err(_) => "the site stopped; its log says why",
+    });
+    // What was waited for is read first.
+    let _ = serving.await;
+    result
+}
+
+/// A site that is ready to join.
+fn start(config: &Config, framework: Option<Framework>) -> Result<Site, Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
     let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?
         .through(config.proxy.as_deref())?;
@@ -59,13 +92,12 @@ pub async fn run(config: &Config) -> Result<(), Error> {
         }
         Mode::Masked => Way::Masked(Masks::open(config.state.join("masks"), &records)?),
     };
-    let mut site = Site {
-        replay: Replay::new(Arc::clone(&manifest), &records),
-        coordinator: Coordinator { client: CoordinatorClient::new(channel), manifest },
-        hospital,
-        way,
-    };
-    site.live().await
+    let mut replay = Replay::new(Arc::clone(&manifest), &records);
+    if let Some(framework) = &framework {
+        replay.tell(framework.task());
+    }
+    let coordinator = Coordinator { client: CoordinatorClient::new(channel), manifest };
+    Ok(Site { replay, coordinator, hospital, way, framework })
 }
 
 /// The hospital, and the records of its journal.
@@ -78,19 +110,19 @@ fn open(
     let key = keyfile::read_identity(&config.identity)?;
     if key.public().to_string() != party.identity.to_lowercase() {
         let problem = format!("not the identity key that the manifest has for {}", config.name);
-        return Err(Error::config(&config.identity, problem));
+        return Err(Error::key(&config.identity, problem));
     }
     if tls.pin()?.to_string() != party.tls.to_lowercase() {
         let problem = format!("not the TLS key that the manifest has for {}", config.name);
-        return Err(Error::config(&config.tls_certificate, problem));
+        return Err(Error::key(&config.tls_certificate, problem));
     }
     let policy = Policy::read(&config.policy)?;
     let schema = Schema::from_toml(&manifest.schema)?;
     // First, since it names a file that is not there.
     let data = data_version(&config.data)?;
-    let cohort = Cohort::read_csv(&config.data, &schema)?;
+    let cohort = crate::data::source::cohort(&config.data, &schema)?;
     if cohort.patients() as u64 > party.max_patients {
-        return Err(Error::config(
+        return Err(Error::data(
             &config.data,
             format!(
                 "more patients than the {} that the manifest allows {}; ask for an amendment",
@@ -119,6 +151,7 @@ fn open(
         audit,
         charged,
         memory,
+        offered: None,
     };
     Ok((hospital, records))
 }
@@ -155,6 +188,8 @@ struct Site {
     replay: Replay,
     coordinator: Coordinator,
     way: Way,
+    /// The program beside the site that makes the vectors of one task.
+    framework: Option<Framework>,
 }
 
 /// How rounds are answered.
@@ -197,12 +232,13 @@ impl Site {
         }
         let rounds = client.rounds(proto::RoundsRequest {}).await;
         let mut rounds = rounds.map_err(|e| self.coordinator.error(&e))?.into_inner();
-        while let Some(notice) = rounds.message().await.map_err(|e| self.coordinator.error(&e))? {
+        while let Some(notice) = self.notice(&mut rounds).await? {
             if notice.epoch > 0 && notice.spec.is_empty() {
                 self.agree(&notice).await?;
                 continue;
             }
             if notice.spec.is_empty() {
+                self.follow().await?;
                 self.hospital.outbox.erase_except(None)?;
                 self.hospital.memory.finish()?;
                 tracing::info!(site = %self.hospital.name, "the study has ended");
@@ -215,6 +251,41 @@ impl Site {
             address: self.coordinator.manifest.coordinator.address.clone(),
             reason: "it closed the stream".into(),
         }))
+    }
+
+    /// The next notice. While a program beside the site waits for a sum, the site looks for it.
+    async fn notice(
+        &mut self,
+        rounds: &mut tonic::Streaming<proto::Notice>,
+    ) -> Result<Option<proto::Notice>, Error> {
+        let mut follows = true;
+        loop {
+            let awaited = self.framework.as_ref().is_some_and(|own| own.mailbox().awaits_sum());
+            tokio::select! {
+                notice = rounds.message() => return notice.map_err(|e| self.coordinator.error(&e)),
+                () = tokio::time::sleep(FOLLOW), if awaited && follows => {
+                    follows = self.follow().await?;
+                }
+            }
+        }
+    }
+
+    /// Takes in a release that a program beside the site waits for, if it is there; whether it is worth
+    /// while to look again before the next notice.
+    async fn follow(&mut self) -> Result<bool, Error> {
+        let Some(framework) = &self.framework else { return Ok(false) };
+        match self.replay.follow(&mut self.coordinator.clone()).await {
+            Ok((fresh, sum)) => {
+                self.hospital.journal_absorbed(&fresh)?;
+                framework.release(sum);
+                Ok(true)
+            }
+            Err(Error::Node(haima_smpc_node::Error::Unreachable { .. })) => Ok(true),
+            Err(error) => {
+                tracing::warn!(%error, "a release cannot be taken in");
+                Ok(false)
+            }
+        }
     }
 
     /// Agrees on keys. Whatever the others sent, the site lives on.
@@ -290,9 +361,12 @@ impl Site {
                 round.check()?;
             }
         }
-        let Question { query, run, fresh } =
+        let Question { query, run, fresh, sum } =
             self.replay.question(spec, &mut self.coordinator.clone()).await?;
         self.hospital.journal_absorbed(&fresh)?;
+        if let Some(framework) = &self.framework {
+            framework.release(sum);
+        }
         self.hospital.check_question(spec, &query)?;
         let place = (spec.task_id.as_str(), spec.run, spec.step);
         let served = self.coordinator.fetch(What::Query, place).await?;
@@ -303,6 +377,11 @@ impl Site {
                 reason: "the query served is not the one that follows from the releases (X3)"
                     .into(),
             });
+        }
+        if let Some(framework) = &self.framework
+            && self.hospital.outbox.get(&spec.digest())?.is_none()
+        {
+            self.hospital.offered = framework.vector(spec).await;
         }
         let hospital = &mut self.hospital;
         let tick = async || wait_for_tick(heard, spec.tick_ms).await;

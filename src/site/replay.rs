@@ -15,6 +15,7 @@ use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::RoundSpec;
 
+use super::framework::RoundSum;
 use crate::Error;
 use crate::sum::plan::{absorbable, open_run};
 use crate::sum::release::Release;
@@ -41,6 +42,10 @@ pub(super) struct Replay {
     /// Tasks of the run whose released sums, all of them, lead to no result.
     without: BTreeSet<String>,
     current: Option<Current>,
+    /// The task whose sums a program beside the site waits for.
+    told: Option<String>,
+    /// The last of these sums, until it is told.
+    sum: Option<RoundSum>,
 }
 
 /// A release that a site goes on from.
@@ -59,6 +64,8 @@ pub(super) struct Question<'a> {
     /// Releases that it follows from and that are to be written down before it is answered: whoever
     /// tells this site another one of a step later is refused.
     pub(super) fresh: Vec<Absorbed>,
+    /// The last sum that a program beside the site is to be told, once that is done.
+    pub(super) sum: Option<RoundSum>,
 }
 
 /// Kind of the journal's record of a release that a site goes on from.
@@ -82,7 +89,28 @@ impl Replay {
         let known = known.collect();
         let (finished, fresh) = (BTreeMap::new(), Vec::new());
         let without = BTreeSet::new();
-        Self { manifest, known, fresh, run: None, finished, without, current: None }
+        let (run, current, told, sum) = (None, None, None, None);
+        Self { manifest, known, fresh, run, finished, without, current, told, sum }
+    }
+
+    /// Keeps the sums of a task for a program beside the site.
+    pub(super) fn tell(&mut self, task: &str) {
+        self.told = Some(task.to_owned());
+    }
+
+    /// Takes in what was released since of the run that a program beside the site waits for, if it is
+    /// there by now.
+    ///
+    /// # Errors
+    /// As [`Replay::question`].
+    pub(super) async fn follow(
+        &mut self,
+        releases: &mut impl Releases,
+    ) -> Result<(Vec<Absorbed>, Option<RoundSum>), Error> {
+        if self.current.as_ref().is_some_and(|current| self.told.as_ref() == Some(&current.task)) {
+            self.advance(releases).await?;
+        }
+        Ok((std::mem::take(&mut self.fresh), self.sum.take()))
     }
 
     /// Brings the replay to the step of a spec and returns the one question that belongs there.
@@ -115,8 +143,8 @@ impl Replay {
         }
         let query = current.state.query();
         let query = query.ok_or_else(|| refuse(spec, "the run ended before this step (X3)"))?;
-        let fresh = std::mem::take(&mut self.fresh);
-        Ok(Question { query, run: current.state.as_ref(), fresh })
+        let (fresh, sum) = (std::mem::take(&mut self.fresh), self.sum.take());
+        Ok(Question { query, run: current.state.as_ref(), fresh, sum })
     }
 
     /// Tasks before this one in the manifest: their results may be parameters of this one.
@@ -197,9 +225,9 @@ impl Replay {
             None => {}
         }
         let absorbed =
-            absorbable(&query, release).and_then(|sum| Ok(current.state.absorb(&sum)?));
-        let output = match absorbed {
-            Ok(output) => output,
+            absorbable(&query, release).and_then(|sum| Ok((current.state.absorb(&sum)?, sum)));
+        let (output, sum) = match absorbed {
+            Ok(absorbed) => absorbed,
             Err(error) => {
                 // The run begins anew with the next question.
                 self.current = None;
@@ -211,6 +239,9 @@ impl Replay {
         }
         current.previous = digest;
         current.step += 1;
+        if self.told.as_ref() == Some(&current.task) {
+            self.sum = Some((current.step, sum));
+        }
         if let Some(output) = output {
             self.finished.insert(current.task.clone(), output);
         }

@@ -188,6 +188,7 @@ impl Fixture {
             audit,
             charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
             memory: Memory::open(state.join("kept")).unwrap(),
+            offered: None,
             policy,
         }
     }

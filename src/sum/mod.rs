@@ -2,7 +2,8 @@
 //!
 //! [`plan`] is the one function that turns a query into a round's spec; coordinator and sites both
 //! call it and compare. [`run`] takes a task's steps and attempts one after the other, over [`nodes`]
-//! or by [`masked`] aggregation; [`release`] is what comes out, as everybody verifies it.
+//! or by [`masked`] aggregation; [`release`] is what comes out, as everybody verifies it. By
+//! [`socket`] somebody else's framework hands in a site's vectors.
 
 pub mod masked;
 pub mod network;
@@ -10,3 +11,4 @@ pub mod nodes;
 pub mod plan;
 pub mod release;
 pub mod run;
+pub mod socket;

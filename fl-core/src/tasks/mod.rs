@@ -31,4 +31,5 @@ pub mod table1;
 mod time_grid;
 pub mod train;
 pub mod validate;
+pub mod vector_sum;
 mod weights;

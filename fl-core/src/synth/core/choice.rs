@@ -96,7 +96,7 @@ pub(crate) fn within_limit(
 /// How much pairs of attributes are worth (the workload's weights of AIM, section 3.1).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
-    /// Attributes whose pairs with any other count in full; all others' count [`ASIDE`] as much. Where
+    /// Attributes whose pairs with any other count in full; all others' count 0.15 as much. Where
     /// none is named, all count in full.
     pub focus: Vec<usize>,
 }

@@ -171,4 +171,6 @@ pub(crate) const CASES: &[(&str, &str)] = &[
     ),
     ("fidelity", "of = \"generator\"\nrows = 200\nseed = 3\ndegree = 2"),
     ("fidelity", "of = \"charged\"\nrows = 50\nseed = 3\nrelease = \"noised\""),
+    ("vector-sum", "dimension = 3\nbound = 1.0\nrounds = 2"),
+    ("vector-sum", "dimension = 3\nbound = 1.0\nrounds = 2\nrelease = \"noised\""),
 ];
