@@ -34,6 +34,8 @@ mod export;
 mod filter;
 mod fit;
 mod prices;
+mod standing;
+mod summary;
 
 use std::path::{Path, PathBuf};
 
@@ -50,6 +52,8 @@ use entry::Entry;
 pub use budget::{Budget, Limit};
 pub use export::export;
 pub use filter::{Cost, Filter};
+pub use standing::{Standing, standing};
+pub use summary::{Share, Summary, summary};
 
 /// The label of the journals that are ledgers, for [`Journal::verify`].
 pub const JOURNAL_LABEL: &str = "haima.ledger/3";

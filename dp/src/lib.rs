@@ -1,7 +1,32 @@
 //! Differential privacy for secure sums of integers: from a patient's vector to a charge on disk.
 //!
 //! A release of haima is an integer sum over hospitals plus discrete Gaussian noise from every
-//! node. This crate owns everything that turns such a sum into a statement "(epsilon, delta)":
+//! node. This crate owns everything that turns such a sum into a statement "(epsilon, delta)". It
+//! imports nothing else of ours.
+//!
+//! ```
+//! use std::num::NonZeroU64;
+//!
+//! use haima_dp::fixed::{ClippedSum, Grid};
+//! use haima_dp::ledger::Limit;
+//! use haima_dp::units::{Delta, Epsilon, Rate};
+//!
+//! // Every patient's vector is shortened to norm 1, and truncated to steps of 2^-10.
+//! let mut sum = ClippedSum::new(1.0, Grid::new(10)?, 2)?;
+//! sum.add(&[0.6, 0.1]);
+//! sum.add(&[30.0, 40.0]); // counts as [0.6, 0.8]
+//!
+//! // The least noise with which ten such sums stay within epsilon 1 at delta 10^-5.
+//! let limit = Limit::zcdp(Epsilon::new(1.0)?, Delta::new(1e-5)?);
+//! let coordinates = NonZeroU64::new(2).expect("two");
+//! let scale = limit.noise_for(10, sum.sensitivity(), coordinates, Rate::ALL)?;
+//! assert!(scale.get() > 10 * sum.sensitivity().get());
+//! # Ok::<(), haima_dp::Error>(())
+//! ```
+//!
+//! `cargo run --example calibrate_noise` goes on from there: noise, ledger, a refusal.
+//!
+//! # Modules
 //!
 //! | module | what it is for | follows |
 //! |---|---|---|
