@@ -26,7 +26,7 @@ pub use generator::{Draws, GeneratorCard, Made};
 pub use model::Model;
 use outcome::Style;
 pub use outcome::{Column, Outcome};
-#[cfg(feature = "cli")]
+#[cfg(feature = "web")]
 pub(crate) use text::is_unprintable;
 use text::{code, line, list};
 

@@ -1,5 +1,7 @@
-//! The crate's one error type: what, which party, and what to do.
+//! The crate's one error type: what, where (file, party or round), and what to do. How a command ends
+//! that failed with one is in [`crate::exit`].
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Why a daemon stopped, a round was refused or a study failed.
@@ -7,7 +9,7 @@ use std::path::Path;
 #[non_exhaustive]
 pub enum Error {
     /// A file that cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", remedy(.source))]
     File {
         /// Path of the file.
         path: String,
@@ -17,9 +19,33 @@ pub enum Error {
     /// A configuration, policy or study file that does not parse or contradicts itself.
     #[error("{file}: {problem}")]
     Config {
-        /// The file.
+        /// The file; an option of the command line where it begins with `--`.
         file: String,
         /// Field and figure, and what to do.
+        problem: String,
+    },
+    /// A file of patients that cannot be used as it is.
+    #[error("{file}: {problem}")]
+    Data {
+        /// The file.
+        file: String,
+        /// Line and column, and what to do.
+        problem: String,
+    },
+    /// Fewer hospitals or patients than a sum has to have.
+    #[error("{file}: {problem}")]
+    Floor {
+        /// The file of their data, or the study.
+        file: String,
+        /// How many there are, how many are needed, and what to do.
+        problem: String,
+    },
+    /// A check that was asked for, and found something.
+    #[error("{what}: {problem}")]
+    Found {
+        /// What was checked.
+        what: String,
+        /// What was found, and what to do.
         problem: String,
     },
     /// A site will not answer a round. The text is public: policy and manifest, never data.
@@ -33,7 +59,10 @@ pub enum Error {
         reason: String,
     },
     /// A step could not be released within its attempts.
-    #[error("task {task}, step {step}: no release after {attempts} attempts; the last: {reason}")]
+    #[error(
+        "task {task}, step {step}: no release after {attempts} attempts; the last: {reason}. Its spare \
+         attempts are used up: mend the reason, then ask it anew in another run or an amended study"
+    )]
     NoRelease {
         /// Manifest id of the task.
         task: String,
@@ -45,14 +74,14 @@ pub enum Error {
         reason: String,
     },
     /// Not all parties of a study were there in time.
-    #[error("{missing} did not join within {seconds} s; see their logs")]
+    #[error("{missing} did not join within {seconds} s; see their logs, or set wait_sites")]
     Absent {
         /// Names of the missing parties.
         missing: String,
         /// Time waited.
         seconds: u64,
     },
-    /// A process of the demo or of a test network ended when it should not.
+    /// A party, or this program's own part of one, ended when it should not.
     #[error("{party} stopped: {reason}")]
     Stopped {
         /// Name of the party.
@@ -97,5 +126,34 @@ impl Error {
     /// A faulty configuration.
     pub fn config(file: &Path, problem: impl Into<String>) -> Self {
         Self::Config { file: file.display().to_string(), problem: problem.into() }
+    }
+
+    /// Fewer hospitals or patients than a sum has to have.
+    pub fn floor(file: &Path, problem: impl Into<String>) -> Self {
+        Self::Floor { file: file.display().to_string(), problem: problem.into() }
+    }
+
+    /// A key that is not the one that it has to be.
+    pub fn key(file: &Path, problem: impl Into<String>) -> Self {
+        let (party, problem) = (file.display().to_string(), problem.into());
+        Self::Node(haima_smpc_node::Error::Key { party, problem })
+    }
+
+    /// A file of patients that cannot be used as it is.
+    pub fn data(file: &Path, problem: impl Into<String>) -> Self {
+        Self::Data { file: file.display().to_string(), problem: problem.into() }
+    }
+}
+
+/// What to do about a failed file operation, where the system's words do not say it.
+fn remedy(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::NotFound => "; check the path",
+        ErrorKind::PermissionDenied => "; give this user the right to it",
+        ErrorKind::AlreadyExists => "; give another name, or remove it",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room on the disk",
+        ErrorKind::ReadOnlyFilesystem => "; choose a folder that takes writes",
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory => "; check the path",
+        _ => "",
     }
 }

@@ -1,4 +1,5 @@
 //! Texts for a screen: aligned columns, and letters that move nothing.
+#![cfg_attr(not(feature = "cli"), allow(dead_code, reason = "pages align no columns"))]
 
 use crate::card::is_unprintable;
 

@@ -92,7 +92,7 @@ fn the_plot_is_a_drawing_of_its_own_and_a_folder_that_is_missing_is_named() {
         assert!(!drawing.contains(forbidden), "{forbidden}");
     }
     let output = plot(&folder.path().join("none").join("plot.svg"));
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(9));
     assert!(String::from_utf8_lossy(&output.stderr).contains("plot.svg"));
 }
 
@@ -122,18 +122,18 @@ fn a_ledger_is_shown_with_what_is_used_and_left() {
     let last = changed.len() - 1;
     changed[last] ^= 1;
     std::fs::write(&path, &changed).unwrap();
-    for (arguments, what) in [
-        (["show", "--population", "aml-2026", file], "a changed byte"),
-        (["show", "--population", "aml-2026", "none.journal"], "a missing file"),
+    for (arguments, code, what) in [
+        (["show", "--population", "aml-2026", file], 13, "a changed byte"),
+        (["show", "--population", "aml-2026", "none.journal"], 9, "a missing file"),
     ] {
         let output = budget(&arguments);
-        assert_eq!(output.status.code(), Some(1), "{what}");
+        assert_eq!(output.status.code(), Some(code), "{what}");
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(log.contains(".journal") && !log.contains("panicked"), "{what}: {log}");
     }
     std::fs::write(&path, &before).unwrap();
     let output = budget(&["show", "--population", "other", file]);
-    assert_eq!(output.status.code(), Some(1), "another population's ledger");
+    assert_eq!(output.status.code(), Some(3), "another population's ledger");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn bad_input_names_its_parameter() {
     ] {
         let output = simulate(&extra);
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{extra:?}: {log}");
+        assert!(matches!(output.status.code(), Some(2 | 3)), "{extra:?}: {log}");
         assert!(log.to_lowercase().contains(expected), "{extra:?}: {log}");
         assert!(!log.contains("panicked"), "{extra:?}: {log}");
     }

@@ -32,7 +32,9 @@ fn every_result_has_its_part_of_the_page() {
     let report = further();
     for step in &report.steps {
         let is_other = matches!(step.result, Some(StepResult::Other(_)));
-        assert_eq!(is_other, step.id == "tomorrow", "{}", step.id);
+        // Sums of vectors are somebody else's: there is nothing to draw.
+        let undrawn = ["tomorrow", "vectors"].contains(&step.id.as_str());
+        assert_eq!(is_other, undrawn, "{}", step.id);
     }
     let page = render(&report);
     for expected in [

@@ -1,6 +1,30 @@
 //! The SMPC node of haima: an independent party that holds one share of every contribution, adds
 //! noise to the sum of its shares, and releases that sum once.
 //!
+//! Every party keeps a journal of what it saw and did, which others hold against theirs:
+//!
+//! ```
+//! use haima_crypto::encode::Digest;
+//! use haima_crypto::identity::IdentityKey;
+//! use haima_smpc_node::audit::{self, Audit};
+//! # let folder = tempfile::tempdir().expect("a folder");
+//! # let path = folder.path().join("audit.log");
+//!
+//! let key = IdentityKey::generate(&mut rand::rng());
+//! let (journal, _) = Audit::open(&path, "north", &key.public())?;
+//! let round = Digest::of(b"the canonical bytes of a round's spec");
+//! journal.write(&key, "opened", &round, "cox", &Digest::default(), "")?; // on disk from here on
+//! drop(journal);
+//!
+//! // Signatures and chain, as any other party checks them.
+//! assert_eq!(audit::verify(&path, "north", &key.public())?, 1);
+//! # Ok::<(), haima_smpc_node::Error>(())
+//! ```
+//!
+//! Without the feature `server` there is no service and no database: what sites and coordinators link.
+//!
+//! # Modules
+//!
 //! | module | what it is for |
 //! |---|---|
 //! | [`manifest`] | the study as every party knows it, and its digest |
@@ -31,6 +55,16 @@
 //!
 //! Shares travel sealed to the node's epoch key, inside mutual TLS, and are stored sealed. Every
 //! submission carries a proof that its norm is within the round's bound.
+//!
+//! # What a node promises, and what it does not
+//!
+//! - It adds full noise to every noised round from a key that dies with the epoch, signs one accepted
+//!   set a round, and releases once; a re-send is the stored answer (rules N1, N3, R3).
+//! - It checks the manifest's floors and caps for itself, whoever asks.
+//! - It sees shares, proofs and who took part. All nodes *together* see every contribution; any fewer
+//!   see nothing of it.
+//! - A node that deviates can spoil a sum, which is not noticed unless shares are released by Shamir's
+//!   scheme with more points than a quorum; it cannot learn a contribution by it.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use haima_smpc_node::audit;
 use haima_smpc_node::crosscheck::{Journal, first_disagreement};
 use haima_smpc_node::study::Study;
+use serde_json::{Value, json};
 
 use crate::Error;
 
@@ -27,12 +28,15 @@ pub(super) enum Audit {
         journals: Vec<String>,
         /// The journal of --party.
         journal: Option<PathBuf>,
+        /// Print one JSON object: each journal's records and head, and the first disagreement.
+        #[arg(long)]
+        json: bool,
     },
 }
 
 /// Runs a command.
 pub(super) fn run(command: &Audit) -> Result<(), Error> {
-    let Audit::Verify { manifest, party, journals, journal } = command;
+    let Audit::Verify { manifest, party, journals, journal, json } = command;
     let study = Study::read(manifest)?.manifest();
     let mut files = Vec::new();
     for given in journals {
@@ -47,8 +51,8 @@ pub(super) fn run(command: &Audit) -> Result<(), Error> {
     }
     if files.is_empty() {
         return Err(Error::Config {
-            file: "haima audit verify".into(),
-            problem: "no journal; give --journal NAME=FILE, once for each party".into(),
+            file: "--journal".into(),
+            problem: "no journal; give NAME=FILE, once for each party".into(),
         });
     }
     let names: Vec<&str> = study.parties().map(|(name, _, _)| name).collect();
@@ -58,22 +62,35 @@ pub(super) fn run(command: &Audit) -> Result<(), Error> {
             problem: format!("has no party {party:?}; its parties are {}", names.join(", ")),
         });
     }
-    let mut read = Vec::new();
+    let (mut read, mut shown) = (Vec::new(), Vec::<Value>::new());
     for (party, path) in files {
         let (records, head) = audit::read_with_head(&path, &party, &study.identity(&party)?)?;
-        let check = if read.len() + journals.len() > 1 { "" } else { " (no tail check)" };
         let (file, count) = (path.display(), records.len());
-        println!("{file}: {count} records of {party} verified, head {head}{check}");
+        if *json {
+            shown.push(json!({
+                "party": party, "file": file.to_string(), "records": count,
+                "head": head.to_string(),
+            }));
+        } else {
+            let check = if read.len() + journals.len() > 1 { "" } else { " (no tail check)" };
+            println!("{file}: {count} records of {party} verified, head {head}{check}");
+        }
         read.push(Journal { party, records });
     }
-    if let Some(first) = first_disagreement(&study, &read) {
-        return Err(Error::Config {
-            file: "the journals disagree".into(),
-            problem: first.to_string(),
+    let first = first_disagreement(&study, &read).map(|first| first.to_string());
+    if *json {
+        let object = json!({
+            "schema": "haima.audit.verify/1", "study": study.study,
+            "manifest": study.digest().to_string(), "journals": shown,
+            // One alone says nothing of records that were cut off at its end.
+            "compared": read.len() > 1, "disagreement": first,
         });
-    }
-    if read.len() > 1 {
+        println!("{object}");
+    } else if first.is_none() && read.len() > 1 {
         println!("the {} journals agree", read.len());
     }
-    Ok(())
+    match first {
+        None => Ok(()),
+        Some(problem) => Err(Error::Found { what: "the journals disagree".into(), problem }),
+    }
 }

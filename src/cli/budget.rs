@@ -4,12 +4,14 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
-use haima_dp::ledger;
+use haima_crypto::encode::Digest;
+use haima_dp::ledger::{self, Limit, Share, Summary};
 use haima_dp::units::{Delta, Epsilon, Rate, Sensitivity};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::budget::{Needed, Row, Setting};
+use crate::model_file::whole;
 use crate::report::budget_figure;
 
 /// Commands on budgets. Every epsilon is for one patient added or removed, against all nodes but
@@ -23,6 +25,9 @@ pub(super) enum Budget {
         population: String,
         /// The ledger (`ledger-*.journal` in a site's state folder).
         ledger: PathBuf,
+        /// Print one JSON object: limits, what is used and left, without the single charges.
+        #[arg(long)]
+        json: bool,
     },
     /// What steps cost at a given noise, by each accountant.
     #[command(allow_negative_numbers = true)]
@@ -99,13 +104,51 @@ impl Common {
 /// Runs a command.
 pub(super) fn run(command: &Budget) -> Result<(), Error> {
     match command {
-        Budget::Show { population, ledger } => {
+        Budget::Show { population, ledger, json: true } => {
+            println!("{}", object(&ledger::summary(ledger, population)?));
+            Ok(())
+        }
+        Budget::Show { population, ledger, json: false } => {
             print!("{}", ledger::export(ledger, population)?);
             Ok(())
         }
         Budget::Simulate(command) => simulate(command),
         Budget::Plan(command) => plan(command),
     }
+}
+
+/// A ledger in numbers.
+fn object(summary: &Summary) -> Value {
+    let share = |share: &Share| {
+        json!({
+            "study": share.study, "cost_spent": share.spent.get(),
+            "epsilon_spent": share.epsilon_spent, "exact_releases": share.exact,
+        })
+    };
+    let own = summary.budget.per_study.iter();
+    let own = own.map(|(study, own)| json!({ "study": study, "limit": limit(own) }));
+    let amended = summary.amendments.iter();
+    let amended = amended.map(|(entry, why)| json!({ "entry": entry, "reason": why }));
+    json!({
+        "schema": "haima.budget.show/1", "population": summary.population,
+        "last_entry": summary.last, "head": Digest::from_bytes(summary.head).to_string(),
+        "unfinished_bytes": summary.unfinished, "unit": "patient", "adjacency": "add/remove",
+        "adversary": "all nodes but one", "limit": limit(&summary.budget.overall),
+        "limits_of_studies": own.collect::<Vec<Value>>(),
+        "exact_releases_allowed": summary.budget.allow_exact,
+        "cost_spent": summary.spent.get(), "cost_left": summary.left.get(),
+        "epsilon_spent": summary.epsilon_spent, "charges": summary.charges,
+        "studies": summary.studies.iter().map(share).collect::<Vec<Value>>(),
+        "amendments": amended.collect::<Vec<Value>>(),
+    })
+}
+
+fn limit(limit: &Limit) -> Value {
+    let Limit { epsilon, delta, filter } = limit;
+    json!({
+        "epsilon": epsilon.get(), "delta": delta.get(), "filter": filter.to_string(),
+        "cost": limit.room().get(),
+    })
 }
 
 /// Points of a table or plot: at most this many numbers of steps, evenly apart.
@@ -125,7 +168,7 @@ fn simulate(command: &Simulate) -> Result<(), Error> {
         .collect::<Result<Vec<Row>, Error>>()?;
     if let Some(path) = plot {
         let figure = budget_figure::figure(&rows, *noise_multiplier, &setting);
-        std::fs::write(path, figure).map_err(|e| Error::file(path, e))?;
+        whole(path, figure.as_bytes())?;
     }
     if common.json {
         let object = json!({

@@ -1,17 +1,29 @@
 //! The command line: `haima <noun> <verb>`; `demo` and the verbs by which a study comes to be
-//! stand alone.
+//! stand alone. Results go to standard output, with `--json` as one object that names its `schema`;
+//! progress and errors go to standard error. How a command ends is in [`crate::exit`].
 
 mod audit;
 mod budget;
+mod completions;
+mod convert;
+mod dashboard;
+mod data;
+mod doctor;
 #[cfg(feature = "demo")]
 mod evaluate;
+mod explain;
+#[cfg(test)]
+mod grammar;
+mod page;
 mod predict;
-mod quality;
+#[cfg(feature = "demo")]
+mod progress;
 #[cfg(feature = "demo")]
 mod reproduce;
 #[cfg(feature = "demo")]
 mod stats;
 mod study;
+mod sum;
 mod synth;
 #[cfg(feature = "demo")]
 mod train;
@@ -22,14 +34,17 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use haima_smpc_node::cli::party;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::coordinator::events::{Event, Round};
+use crate::exit::{Exit, help};
+use crate::report::{Step, StudyReport};
 use crate::text::printable;
 
 /// Hospitals learn together over secure sums; no patient row leaves a hospital.
 #[derive(Debug, Parser)]
-#[command(name = "haima", version)]
+#[command(name = "haima", version, after_help = help())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -56,17 +71,28 @@ enum Command {
     /// Virtual patients: fit a generator over sums of hospitals, draw rows, compare.
     #[command(subcommand)]
     Synth(synth::Synth),
+    /// Somebody else's framework at a hospital: it hands in vectors at a local socket and gets sums.
+    #[command(subcommand)]
+    Sum(sum::Sum),
     /// Make rows of docs/results.md: our figures beside those of others.
     #[cfg(feature = "demo")]
     Reproduce(reproduce::Reproduce),
     /// Rounds as fast as they go: real nodes on this machine, simulated sites.
     #[cfg(feature = "demo")]
     BenchLoad(crate::bench_load::Options),
-    /// Everything that is wrong, or odd, with a file of patients. Nothing is sent.
-    Check(quality::Check),
+    /// A hospital's file of patients before a study. Nothing is sent.
+    #[command(subcommand)]
+    Data(data::Data),
+    /// From Phenopackets, FHIR and VCF to a table, and from a table to Phenopackets.
+    #[command(subcommand)]
+    Convert(convert::Convert),
+    /// The same as `haima data check`.
+    Check(data::Check),
     /// A hospital's daemon.
     #[command(subcommand)]
     Site(Site),
+    /// A page with the state of a study's nodes, for whoever runs one.
+    Dashboard(dashboard::Dashboard),
     /// The study's daemon.
     #[command(subcommand)]
     Coordinator(Coordinator),
@@ -85,6 +111,14 @@ enum Command {
     /// Signed journals.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Look whether all is in order for a study: machine, configuration, keys, ledger, peers.
+    Doctor(doctor::Doctor),
+    /// What an exit code means, and what to do.
+    Explain(explain::Explain),
+    /// Print the script that makes a shell complete commands and options.
+    Completions(completions::Completions),
+    /// Write manual pages of all commands.
+    Man(completions::Man),
     /// A hospital that cheats, for `haima demo --poison`.
     #[cfg(feature = "demo")]
     #[command(name = "__poisoner", hide = true)]
@@ -107,7 +141,11 @@ enum Site {
         /// Configuration file (TOML).
         #[arg(long)]
         config: PathBuf,
+        #[command(flatten)]
+        beside: page::SiteBeside,
     },
+    /// The site's web page by itself: what is asked, what was sent, the budget. On this machine alone.
+    Page(page::SitePage),
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,9 +156,16 @@ enum Coordinator {
         #[arg(long)]
         config: PathBuf,
         /// Print progress to standard output, one JSON object a line.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "json")]
         events: bool,
+        /// Print one JSON object at the end: what ran, and where the report is.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        beside: page::CoordinatorBeside,
     },
+    /// The study's web page by itself: rounds, parties, results, journal. On this machine alone.
+    Page(page::CoordinatorPage),
 }
 
 /// Runs the command line with the given arguments, program name first.
@@ -134,7 +179,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return exit.into();
         }
     };
     let result = match arguments.command {
@@ -153,6 +199,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Predict(options) => predict::predict(&options),
         Command::Card(options) => predict::card(&options),
         Command::Synth(command) => synth::run(&command),
+        Command::Sum(command) => sum::run(&command),
         #[cfg(feature = "demo")]
         Command::Reproduce(command) => reproduce::run(&command),
         #[cfg(feature = "demo")]
@@ -161,25 +208,45 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::BenchLoad(options) => {
             runtime().and_then(|runtime| runtime.block_on(crate::bench_load::run(&options)))
         }
-        Command::Check(command) => quality::run(&command),
-        Command::Site(Site::Run { config }) => site(&config),
-        Command::Coordinator(Coordinator::Run { config, events }) => coordinator(&config, events),
+        Command::Data(command) => data::run(&command),
+        Command::Check(options) => data::check(&options),
+        Command::Convert(command) => convert::run(&command),
+        Command::Dashboard(options) => dashboard::run(&options),
+        Command::Site(Site::Run { config, beside }) => site(&config, &beside),
+        Command::Site(Site::Page(options)) => page::site_page(&options),
+        Command::Coordinator(Coordinator::Run { config, events, json, beside }) => {
+            coordinator(&config, events, json, &beside)
+        }
+        Command::Coordinator(Coordinator::Page(options)) => page::coordinator_page(&options),
         Command::Keygen(options) => party::keygen(&options).map_err(Error::from),
         Command::Request(options) => party::request(&options).map_err(Error::from),
         Command::Package(command) => study::package(&command),
         Command::Approve(options) => study::approve(&options),
         Command::Budget(command) => budget::run(&command),
         Command::Audit(command) => audit::run(&command),
-    };
-    match result {
-        Ok(()) if haima_smpc_node::terminal::failed() => ExitCode::FAILURE,
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Error::Interrupted) => ExitCode::from(130),
-        Err(error) => {
-            eprintln!("haima: {}", printable(&error.to_string()));
-            ExitCode::FAILURE
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Explain(options) => {
+            explain::run(&options);
+            Ok(())
         }
-    }
+        Command::Completions(options) => {
+            completions::completions(&options);
+            Ok(())
+        }
+        Command::Man(options) => completions::man(&options),
+    };
+    let exit = match result {
+        Ok(()) if haima_smpc_node::terminal::failed() => Exit::Files,
+        Ok(()) => Exit::Done,
+        // Whoever interrupts knows why.
+        Err(Error::Interrupted) => Exit::Interrupted,
+        Err(error) => {
+            let exit = error.exit();
+            eprintln!("haima: {exit}: {}", printable(&error.to_string()));
+            exit
+        }
+    };
+    exit.into()
 }
 
 fn log_to_stderr() {
@@ -207,24 +274,36 @@ fn poisoner(config: &std::path::Path) -> Result<(), Error> {
     runtime()?.block_on(crate::demo::poison::run(&config))
 }
 
-fn site(config: &std::path::Path) -> Result<(), Error> {
+fn site(config: &std::path::Path, beside: &page::SiteBeside) -> Result<(), Error> {
     log_to_stderr();
     let config = crate::site::Config::read(config)?;
+    let stop = page::beside_site(&config, beside)?;
     runtime()?.block_on(async {
         tokio::select! {
             result = crate::site::run(&config) => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+            // A good end: no service manager starts it again.
+            () = stop.asked() => Ok(()),
         }
     })
 }
 
-fn coordinator(config: &std::path::Path, print: bool) -> Result<(), Error> {
+fn coordinator(
+    config: &std::path::Path,
+    print: bool,
+    json: bool,
+    beside: &page::CoordinatorBeside,
+) -> Result<(), Error> {
     log_to_stderr();
     let config = crate::coordinator::Config::read(config)?;
+    let live = page::beside_coordinator(&config, beside)?;
     let (sender, receiver) = std::sync::mpsc::channel();
     let printer = std::thread::spawn(move || {
         for event in receiver {
             log(&event);
+            if let Some(live) = &live {
+                live.tell(&event);
+            }
             if let (true, Ok(line)) = (print, serde_json::to_string(&event)) {
                 println!("{line}");
             }
@@ -232,12 +311,34 @@ fn coordinator(config: &std::path::Path, print: bool) -> Result<(), Error> {
     });
     let result = runtime()?.block_on(async {
         tokio::select! {
-            result = crate::coordinator::study::run(&config, sender) => result.map(|_| ()),
+            result = crate::coordinator::study::run(&config, sender) => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
     });
     let _ = printer.join();
-    result
+    let report = result?;
+    if json {
+        println!("{}", ended(&report, &config.out));
+    }
+    Ok(())
+}
+
+/// What a study leaves, for programs; its numbers are in `report.json`.
+fn ended(report: &StudyReport, out: &std::path::Path) -> Value {
+    let in_folder = |name: &str| out.join(name).display().to_string();
+    let task = |step: &Step| {
+        json!({
+            "id": step.id, "task": step.task, "finished": step.result.is_some(),
+            "rounds": step.rounds, "seconds": step.seconds,
+        })
+    };
+    json!({
+        "schema": "haima.coordinator.run/1", "study": report.study,
+        "manifest": report.manifest_digest, "started": report.started,
+        "finished": report.finished, "page": in_folder("index.html"),
+        "report": in_folder("report.json"), "excluded": report.excluded,
+        "tasks": report.steps.iter().map(task).collect::<Vec<Value>>(),
+    })
 }
 
 /// A study's progress for whoever reads the log: who took part, never what came of it.

@@ -1,7 +1,6 @@
 //! `haima predict` and `haima card`: a model file at work on one machine, where no row leaves.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::card::{Card, GeneratorCard};
+use crate::data::source::Source;
 use crate::model_file::patients::Patients;
 use crate::model_file::{ModelFile, is_generator, whole};
 use crate::synth::file::SynthFile;
@@ -23,7 +23,8 @@ pub(super) struct Predict {
     /// Model file (.haima).
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Patients as CSV: the model's columns; others are not read, the outcome need not be there.
+    /// Patients as CSV or Parquet: the model's columns; others are not read, the outcome need not be
+    /// there.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Say for each patient what makes the prediction: the inputs that move it most; all of them with
@@ -143,7 +144,7 @@ fn needed(trained: &Trained) -> BTreeSet<String> {
 fn schema_of_inputs(
     study: &toml::Table,
     needed: &BTreeSet<String>,
-    patients: &Patients<'_, File>,
+    patients: &Patients<'_, Source>,
 ) -> Result<(Schema, Option<String>), Error> {
     let mut schema = study.clone();
     let key = schema.remove("patient").and_then(|key| key.as_str().map(str::to_owned));

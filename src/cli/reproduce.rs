@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::Error;
 use crate::model_file::whole;
@@ -30,11 +31,19 @@ pub(super) struct Reproduce {
     /// The document.
     #[arg(long, value_name = "FILE", default_value = "docs/results.md")]
     results: PathBuf,
+    /// Print one JSON object: the rows, each with its line or why it has none.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Makes, writes or checks rows.
 pub(super) fn run(command: &Reproduce) -> Result<(), Error> {
-    let Reproduce { row, list, slow, check: only_check, shared, results } = command;
+    let Reproduce { row, list, slow, check: only_check, shared, results, json } = command;
+    if *list && *json {
+        let row = |Row { id, what, data, slow, .. }: &Row| json!({ "id": id, "what": what, "data": data, "slow": slow });
+        println!("{}", object(&rows().map(row).collect::<Vec<Value>>()));
+        return Ok(());
+    }
     if *list {
         for Row { id, what, data, slow, .. } in rows() {
             println!("{id:<24} {what} ({data}){}", if *slow { " [slow]" } else { "" });
@@ -50,25 +59,39 @@ pub(super) fn run(command: &Reproduce) -> Result<(), Error> {
         return Err(Error::Config { file: format!("haima reproduce {wanted}"), problem });
     }
     let context = Context { shared: shared_folder(shared.as_deref()) };
-    let mut failed = Vec::new();
+    let (mut failed, mut told) = (Vec::new(), Vec::<Value>::new());
     for row in chosen {
         eprintln!("{} ...", row.id);
         // Read again for each: a row that fails does not lose those before it.
         let made = row.line(&context).and_then(|line| {
             let document = std::fs::read_to_string(results).map_err(|e| Error::file(results, e))?;
-            println!("{line}");
-            match only_check {
-                true => check(&document, row, &line),
-                false => whole(results, write(&document, row, &line)?.as_bytes()),
+            if !json {
+                println!("{line}");
             }
+            match only_check {
+                true => check(&document, row, &line)?,
+                false => whole(results, write(&document, row, &line)?.as_bytes())?,
+            }
+            Ok(line)
         });
-        if let Err(error) = made {
-            eprintln!("{}: {error}", row.id);
-            failed.push(row.id);
+        match made {
+            Ok(line) => told.push(json!({ "id": row.id, "line": line })),
+            Err(error) => {
+                eprintln!("{}: {error}", row.id);
+                told.push(json!({ "id": row.id, "failed": error.to_string() }));
+                failed.push(row.id);
+            }
         }
+    }
+    if *json {
+        println!("{}", object(&told));
     }
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Error::Config { file: "rows".into(), problem: format!("failed: {}", failed.join(", ")) })
+    Err(Error::Found { what: "rows".into(), problem: format!("failed: {}", failed.join(", ")) })
+}
+
+fn object(rows: &[Value]) -> Value {
+    json!({ "schema": "haima.reproduce/1", "rows": rows })
 }

@@ -8,6 +8,7 @@ use haima_smpc_node::cli::party::{self, Approve};
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::provision::{Request, Role, in_words};
 use haima_smpc_node::study::{Approvals, Study as Signed};
+use serde_json::json;
 
 use crate::Error;
 use crate::provision::{self, Study, Timing};
@@ -44,6 +45,9 @@ pub(super) enum Package {
         /// Nodes keep the order in which they are given.
         #[arg(required = true)]
         requests: Vec<PathBuf>,
+        /// Print one JSON object: the files, the manifest's digest and what it says in words.
+        #[arg(long)]
+        json: bool,
     },
     /// Put all parties' approvals into `manifest.sig` beside the manifest.
     Signed {
@@ -53,6 +57,9 @@ pub(super) enum Package {
         /// What `haima approve` wrote, of every party.
         #[arg(required = true)]
         approvals: Vec<PathBuf>,
+        /// Print one JSON object: the file, and who signed.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -68,6 +75,7 @@ pub(super) fn package(command: &Package) -> Result<(), Error> {
             tick_ms,
             allow_large_delta,
             requests,
+            json,
         } => {
             let timing = Timing {
                 round_ms: round_s.saturating_mul(1000),
@@ -75,9 +83,9 @@ pub(super) fn package(command: &Package) -> Result<(), Error> {
                 tick_ms: *tick_ms,
             };
             let manifest = manifest_of(&Study::read(study)?, timing, requests)?;
-            draft(manifest, out, amends.as_deref(), *allow_large_delta)
+            draft(manifest, out, amends.as_deref(), *allow_large_delta, *json)
         }
-        Package::Signed { manifest, approvals } => collect(manifest, approvals),
+        Package::Signed { manifest, approvals, json } => collect(manifest, approvals, *json),
     }
 }
 
@@ -111,7 +119,7 @@ fn manifest_of(template: &Study, timing: Timing, requests: &[PathBuf]) -> Result
     }
     let missing = || Error::Config {
         file: "requests".into(),
-        problem: "none of a coordinator; a study has one".into(),
+        problem: "none of a coordinator; a study has one, so give its request too".into(),
     };
     template.manifest(coordinator.ok_or_else(missing)?, nodes, sites, timing)
 }
@@ -121,6 +129,7 @@ fn draft(
     out: &Path,
     amends: Option<&Path>,
     allow_large_delta: bool,
+    json: bool,
 ) -> Result<(), Error> {
     let old = amends.map(Manifest::read).transpose()?;
     if let Some(old) = &old {
@@ -128,8 +137,9 @@ fn draft(
         manifest.amends = Some(old.digest().to_string());
         manifest = manifest.checked()?;
     }
-    for note in provision::check(&manifest, allow_large_delta)? {
-        eprintln!("note: {note}");
+    let notes = provision::check(&manifest, allow_large_delta)?;
+    for note in &notes {
+        eprintln!("note: {}", printable(note));
     }
     let words = in_words(&manifest, old.as_ref())?;
     std::fs::create_dir_all(out).map_err(|e| Error::file(out, e))?;
@@ -137,6 +147,17 @@ fn draft(
     let text = toml::to_string(&manifest).map_err(|e| Error::config(&path, e.to_string()))?;
     write_new(&path, &text)?;
     provision::plan::write(out, &manifest)?;
+    if json {
+        let object = json!({
+            "schema": "haima.package.draft/1", "study": manifest.study,
+            "revision": manifest.revision, "digest": manifest.digest().to_string(),
+            "manifest": path.display().to_string(),
+            "plan": out.join(provision::plan::FILE).display().to_string(),
+            "notes": notes, "words": words,
+        });
+        println!("{object}");
+        return Ok(());
+    }
     println!("{words}");
     let amended = amends.map(|old| format!(" --amends {}", old.display())).unwrap_or_default();
     let approve = format!("approve --manifest {}{amended} --keys FOLDER", path.display());
@@ -147,7 +168,7 @@ fn draft(
     Ok(())
 }
 
-fn collect(path: &Path, files: &[PathBuf]) -> Result<(), Error> {
+fn collect(path: &Path, files: &[PathBuf], json: bool) -> Result<(), Error> {
     let manifest = Manifest::read(path)?;
     let out = Signed::signatures_of(path);
     let mut all = Approvals::new(&manifest);
@@ -165,6 +186,15 @@ fn collect(path: &Path, files: &[PathBuf]) -> Result<(), Error> {
         return Err(Error::config(path, problem));
     }
     all.write(&out)?;
+    if json {
+        let object = json!({
+            "schema": "haima.package.signed/1", "study": manifest.study,
+            "digest": manifest.digest().to_string(), "signatures": out.display().to_string(),
+            "parties": all.signatures.keys().collect::<Vec<&String>>(),
+        });
+        println!("{object}");
+        return Ok(());
+    }
     println!("{} has all {} signatures", out.display(), all.signatures.len());
     println!("give manifest.toml, manifest.sig and plan.toml to every party");
     Ok(())

@@ -1,6 +1,5 @@
 //! `haima train`: a model from a task file, over local hospitals.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::card::{Card, promise};
+use crate::cli::progress::Rounds;
 use crate::model_file::{Guarantee, ModelFile};
 use crate::report::{Floors, numbers};
 use crate::stats::{Sites, Summing, Task};
 use crate::text::printable;
-use crate::train::{Progress, Request, Training};
+use crate::train::{Request, Training};
 
 /// Options of `haima train`.
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
         None if options.json => {}
         None => {
             return Err(Error::Config {
-                file: "options".into(),
+                file: "--out".into(),
                 problem: "neither --out nor --json: nothing would be left of the training; give \
                           --out MODEL for a model file, or --json to print the network"
                     .into(),
@@ -120,15 +120,9 @@ pub(super) fn run(options: &Train) -> Result<(), Error> {
         eprintln!("note: {}", printable(note));
     }
     let started = Instant::now();
-    let (mut progress, mut unfinished) = (progress(), false);
-    let model = training.run(&mut |at| {
-        unfinished = at.round < at.rounds;
-        progress(at);
-    });
-    // Early stopping or a fault: the line that is written over is still open.
-    if unfinished && std::io::stderr().is_terminal() {
-        eprintln!();
-    }
+    let mut rounds = Rounds::new();
+    let model = training.run(&mut |at| rounds.at(&at));
+    drop(rounds);
     let model = model?;
     for note in model.provenance.notes.iter().filter(|note| !known.contains(note)) {
         eprintln!("note: {}", printable(note));
@@ -166,33 +160,6 @@ fn has_a_model(task: &std::path::Path) -> Result<(), Error> {
              another strategy, or --json for the common body",
         )),
         _ => Ok(()),
-    }
-}
-
-/// A line that is written over on a terminal, else one now and then.
-pub(super) fn progress() -> impl FnMut(Progress) {
-    let terminal = std::io::stderr().is_terminal();
-    let started = Instant::now();
-    let mut last = None::<Instant>;
-    move |at| {
-        let every = if terminal { 0.1 } else { 2.0 };
-        let ends = at.round == 1 || at.round == at.rounds;
-        if !ends && last.is_some_and(|last| last.elapsed().as_secs_f64() < every) {
-            return;
-        }
-        last = Some(Instant::now());
-        let Progress { round, rounds, hospitals, seconds } = at;
-        let all = started.elapsed().as_secs_f64();
-        let text = format!(
-            "round {round} of {rounds}: {hospitals} hospitals, {seconds:.2} s; {all:.0} s in all"
-        );
-        if terminal && round < rounds {
-            eprint!("\r\x1b[2K{text}");
-        } else if terminal {
-            eprintln!("\r\x1b[2K{text}");
-        } else {
-            eprintln!("{text}");
-        }
     }
 }
 

@@ -55,6 +55,9 @@ pub struct Options {
     /// Let the last hospital cheat: it tries to move every sum a thousand times as far as it may.
     #[arg(long)]
     poison: bool,
+    /// Print one JSON object instead of tables: the study's report, as in `report.json`.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) const TIMING: Timing = Timing { round_ms: 15_000, grace_ms: 5_000, tick_ms: 100 };
@@ -121,6 +124,11 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let page =
         crate::report::write(&options.out, &report).map_err(|e| Error::file(&options.out, e))?;
     match failed {
+        None if options.json => {
+            let text = serde_json::to_string(&report);
+            println!("{}", text.map_err(|e| Error::config(&page, e.to_string()))?);
+            Ok(())
+        }
         None => {
             screen.results(&report, drawn.as_ref(), &page);
             Ok(())
@@ -257,7 +265,7 @@ fn read_cohorts(plan: &Plan, data: &Path) -> Result<Vec<Cohort>, Error> {
 fn locate(plan: &Plan, data: &Path) -> Option<Error> {
     let mut schema = Schema::from_toml(&plan.study.schema).ok()?;
     schema.ignore.push(plan.study.site_column.clone());
-    Cohort::read_csv(data, &schema).err().map(Error::from)
+    crate::data::source::cohort(data, &schema).err()
 }
 
 fn read_json(path: &Path) -> Result<StudyReport, Error> {

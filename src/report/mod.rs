@@ -24,7 +24,7 @@ mod meta;
 mod model;
 mod network;
 pub(crate) mod numbers;
-mod page;
+pub(crate) mod page;
 pub(crate) mod plot;
 mod prepared;
 mod privacy;
@@ -53,6 +53,8 @@ pub use model::{
 };
 pub use promises::{masked_mode, node_mode};
 pub use result::StepResult;
+#[cfg(feature = "web")]
+pub(crate) use style::STYLE;
 
 /// The page.
 #[must_use]

@@ -3,6 +3,8 @@
 //! Departures from plain rounding are deliberate: a ratio gets more decimals when two would hide
 //! that its interval excludes 1, and an epsilon is never rounded to nothing.
 
+use crate::data::dates::civil;
+
 /// A value that could not be estimated.
 pub(super) const NOT_ESTIMATED: &str = "not estimated";
 
@@ -72,7 +74,7 @@ pub(crate) fn significant(value: f64) -> String {
 }
 
 /// Epsilon or rho: two or three significant digits, and never 0 for what was spent.
-pub(super) fn epsilon(value: f64) -> String {
+pub(crate) fn epsilon(value: f64) -> String {
     match value {
         _ if value.is_nan() => NOT_ESTIMATED.to_owned(),
         _ if value.is_infinite() => "infinite".to_owned(),
@@ -188,7 +190,7 @@ pub(super) fn percent_interval(share: f64, lo: f64, hi: f64) -> String {
 }
 
 /// Decimal multiples: `812 B`, `24.1 MB`.
-pub(super) fn bytes(value: u64) -> String {
+pub(crate) fn bytes(value: u64) -> String {
     let mut size = value as f64;
     let mut unit = "B";
     for next in ["kB", "MB", "GB", "TB"] {
@@ -202,7 +204,7 @@ pub(super) fn bytes(value: u64) -> String {
 }
 
 /// `4.2 s`, `2 min 10 s`, `1 h 5 min`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return NOT_ESTIMATED.to_owned();
     }
@@ -215,10 +217,11 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
-/// Unix seconds as `23 November 2026, 18:26 UTC`, by the civil-from-days algorithm of Howard
-/// Hinnant ("chrono-Compatible Low-Level Date Algorithms"), years counted from March.
-pub(super) fn utc(unix: u64) -> String {
+/// Unix seconds as `23 November 2026, 18:26 UTC`.
+pub(crate) fn utc(unix: u64) -> String {
     const MONTHS: [&str; 12] = [
+        "January",
+        "February",
         "March",
         "April",
         "May",
@@ -229,18 +232,10 @@ pub(super) fn utc(unix: u64) -> String {
         "October",
         "November",
         "December",
-        "January",
-        "February",
     ];
-    let (days, second) = (unix / 86_400 + 719_468, unix % 86_400);
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year_of_era + u64::from(month >= 10);
-    let name = MONTHS.get(month as usize).copied().unwrap_or_default();
+    let (days, second) = ((unix / 86_400).cast_signed(), unix % 86_400);
+    let (year, month, day) = civil(days);
+    let name = MONTHS.get(usize::from(month).saturating_sub(1)).copied().unwrap_or_default();
     format!("{day} {name} {year}, {:02}:{:02} UTC", second / 3600, second % 3600 / 60)
 }
 

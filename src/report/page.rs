@@ -73,13 +73,14 @@ fn noise_in_words(report: &StudyReport, step: &Step) -> Markup {
 }
 
 /// A section with its anchor.
-struct Section {
-    id: &'static str,
-    title: &'static str,
-    body: Markup,
+pub(crate) struct Section {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) body: Markup,
 }
 
-fn sections(report: &StudyReport) -> Vec<Section> {
+/// The sections of a report that have something to say, in their order.
+pub(crate) fn sections(report: &StudyReport) -> Vec<Section> {
     let (wording, floors) = (&report.wording, &report.floors);
     let mut described = Vec::new();
     let mut survival = Vec::new();
@@ -290,6 +291,6 @@ pub(super) fn class_badge(class: &Class) -> Markup {
 }
 
 /// A wide table that scrolls by itself, by keyboard too, so that the page never does.
-pub(super) fn scroll(label: &str, table: &Markup) -> Markup {
+pub(crate) fn scroll(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
 }

@@ -1,7 +1,7 @@
 //! The style sheet: calm, legible on paper (A4) and on a telephone; no font or image from outside.
 
 /// Goes into the page's head as it stands; holds nothing from a report.
-pub(super) const STYLE: &str = r#"
+pub(crate) const STYLE: &str = r#"
 :root { --ink: #1c2a36; --quiet: #50606d; --line: #d3dbe1; --pale: #f4f7f9; --accent: #0b5570; }
 * { box-sizing: border-box; }
 html { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif;

@@ -66,10 +66,10 @@ impl Data {
         let table = Table::read(file)?;
         // Who named no column hears where it comes from.
         let named = |error: Error| match (&request.sites, error) {
-            (None, Error::Config { file, problem }) => {
+            (None, Error::Data { file, problem }) => {
                 let hint = "the column is the study's `site_column`; name another by --site, or \
                             deal rows by --deal";
-                Error::Config { file, problem: format!("{problem}; {hint}") }
+                Error::Data { file, problem: format!("{problem}; {hint}") }
             }
             (_, error) => error,
         };

@@ -104,8 +104,8 @@ pub fn evaluate(model: &ModelFile, path: &Path, with: &Evaluation) -> Result<Eva
     let file = with.data.first().map_or(path, PathBuf::as_path);
     let (taken, mut excluded) =
         hospitals.floors(run.as_ref(), &with.floors, file).map_err(|error| match error {
-            Error::Config { file, problem } => {
-                Error::Config { file, problem: of_whom(&problem, whom) + " (--min-local-rows)" }
+            Error::Floor { file, problem } => {
+                Error::Floor { file, problem: of_whom(&problem, whom) + " (--min-local-rows)" }
             }
             error => error,
         })?;

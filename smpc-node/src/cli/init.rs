@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
-use super::party;
+use super::{party, print};
 use crate::Error;
 
 /// Makes a node's folder.
@@ -22,10 +23,13 @@ pub(super) struct Init {
     /// New folder.
     #[arg(long)]
     out: PathBuf,
+    /// Print one JSON object: the files that were made, and the fingerprint.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn init(options: &Init) -> Result<(), Error> {
-    let Init { name, operator, address, out } = options;
+    let Init { name, operator, address, out, json } = options;
     let request = party::MakeRequest {
         keys: out.clone(),
         name: name.clone(),
@@ -33,12 +37,20 @@ pub(super) fn init(options: &Init) -> Result<(), Error> {
         operator: operator.clone(),
         address: address.clone(),
         out: Some(out.join("request.toml")),
+        json: *json,
     };
     // Before there is a folder, which a second try would find in its way.
     party::check(&request)?;
     crate::provision::make_keys(out, name)?;
     let fingerprint = party::make_request(&request)?;
     party::write_new(&out.join("node.toml"), &configuration(name))?;
+    if *json {
+        print(&json!({
+            "schema": "haima.node-init/1", "name": name, "folder": out.display().to_string(),
+            "fingerprint": fingerprint, "request": "request.toml", "configuration": "node.toml",
+        }));
+        return Ok(());
+    }
     println!("{} holds keys, request.toml and node.toml", out.display());
     println!("fingerprint  {fingerprint}");
     println!("1. send request.toml to whoever drafts the study, and read them the fingerprint");

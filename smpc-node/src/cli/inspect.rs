@@ -3,14 +3,16 @@
 use haima_crypto::encode::Digest;
 use serde::Serialize;
 
+use super::exit::Exit;
+use super::print;
 use crate::record::AuditRecord;
 use crate::server::Config;
 use crate::server::preflight::{Outcome, preflight};
 use crate::study::Study;
 use crate::{Error, audit};
 
-/// Prints every check; an error when one failed.
-pub(super) async fn check(config: &Config, json: bool) -> Result<(), Error> {
+/// Prints every check, and says how many failed.
+pub(super) async fn check(config: &Config, json: bool) -> Result<Exit, Error> {
     let checks = preflight(config).await;
     if json {
         print(&serde_json::json!({ "schema": "haima.preflight/1", "checks": checks }));
@@ -21,10 +23,11 @@ pub(super) async fn check(config: &Config, json: bool) -> Result<(), Error> {
     }
     let failed = checks.iter().filter(|check| check.outcome == Outcome::Failed).count();
     if failed == 0 {
-        return Ok(());
+        return Ok(Exit::Done);
     }
-    let reason = format!("{failed} of {} checks failed", checks.len());
-    Err(Error::NotReady { party: config.name.clone(), reason })
+    let (exit, name, all) = (Exit::Found, &config.name, checks.len());
+    eprintln!("smpc-node: {exit}: {name} is not ready: {failed} of {all} checks failed");
+    Ok(exit)
 }
 
 #[derive(Serialize)]
@@ -118,10 +121,4 @@ pub(super) fn export(config: &Config) -> Result<(), Error> {
         print(&Line { record, at_ms: *at_ms, party, kind, round, subject, digest, text });
     }
     Ok(())
-}
-
-fn print(value: &impl Serialize) {
-    if let Ok(line) = serde_json::to_string(value) {
-        println!("{line}");
-    }
 }

@@ -1,5 +1,6 @@
 //! The command line of the node service, shared by its own binary and by `haima __node`.
 
+pub mod exit;
 mod init;
 mod inspect;
 #[cfg(feature = "otel")]
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use exit::Exit;
+use serde::Serialize;
 
 use crate::Error;
 use crate::server::config::LogFormat;
@@ -21,7 +24,7 @@ use crate::study::Study;
 
 /// An SMPC node of haima: holds shares, adds noise, releases sums once.
 #[derive(Debug, Parser)]
-#[command(name = "smpc-node", version)]
+#[command(name = "smpc-node", version, after_help = exit::help())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -77,6 +80,12 @@ impl Settings {
     }
 }
 
+/// The command line as clap knows it, for man pages and shells' completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the command line with the given arguments, program name first.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
@@ -86,28 +95,38 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode 
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return exit.into();
         }
     };
+    let done = |result: Result<(), Error>| result.map(|()| Exit::Done);
     let result = match &arguments.command {
-        Command::Init(options) => init::init(options),
-        Command::Approve(options) => party::approve(options),
+        Command::Init(options) => done(init::init(options)),
+        Command::Approve(options) => done(party::approve(options)),
         Command::Preflight { from, json } => {
             from.read().and_then(|config| block_on(inspect::check(&config, *json))?)
         }
-        Command::Run { from } => serve(from),
+        Command::Run { from } => done(serve(from)),
         Command::Status { from, json } => {
-            from.read().and_then(|config| block_on(inspect::status(&config, *json))?)
+            done(from.read().and_then(|config| block_on(inspect::status(&config, *json))?))
         }
-        Command::ExportLog { from } => from.read().and_then(|config| inspect::export(&config)),
+        Command::ExportLog { from } => {
+            done(from.read().and_then(|config| inspect::export(&config)))
+        }
     };
-    match result {
-        Ok(()) if crate::terminal::failed() => ExitCode::FAILURE,
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("smpc-node: {error}");
-            ExitCode::FAILURE
-        }
+    let exit = result.unwrap_or_else(|error| {
+        let exit = exit::of(&error);
+        eprintln!("smpc-node: {exit}: {error}");
+        exit
+    });
+    let unsaid = exit == Exit::Done && crate::terminal::failed();
+    ExitCode::from(if unsaid { Exit::Files } else { exit })
+}
+
+/// Prints one JSON object on a line.
+fn print(value: &impl Serialize) {
+    if let Ok(line) = serde_json::to_string(value) {
+        println!("{line}");
     }
 }
 

@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
+use super::print;
 use crate::manifest::{Manifest, Party, address_fits, name_fits, operator_fits};
 use crate::provision::{Request, Role, in_words, make_keys};
 use crate::study::Approvals;
@@ -22,6 +24,9 @@ pub struct Keygen {
     /// New folder for its private keys.
     #[arg(long)]
     out: PathBuf,
+    /// Print one JSON object: folder, public keys and fingerprint.
+    #[arg(long)]
+    json: bool,
 }
 
 /// `haima request`.
@@ -45,6 +50,9 @@ pub struct MakeRequest {
     /// The request; standard output when absent.
     #[arg(long)]
     pub(super) out: Option<PathBuf>,
+    /// Print one JSON object: what the request says, and the fingerprint. The request goes to --out.
+    #[arg(long, requires = "out")]
+    pub(super) json: bool,
 }
 
 /// `haima approve`.
@@ -65,6 +73,9 @@ pub struct Approve {
     /// The approval; `approval-NAME.toml` in the manifest's folder when absent.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Print one JSON object: the manifest in words, and whether it was signed.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Approve {
@@ -80,10 +91,18 @@ impl Approve {
 /// # Errors
 /// When the folder exists or cannot be written.
 pub fn keygen(options: &Keygen) -> Result<(), Error> {
-    let Keygen { name, out } = options;
-    let folder = make_keys(out, name)?;
+    let Keygen { name, out, json } = options;
+    let keys = make_keys(out, name)?;
+    let fingerprint = keys.fingerprint()?;
+    if *json {
+        print(&json!({
+            "schema": "haima.keygen/1", "name": name, "folder": out.display().to_string(),
+            "identity": keys.identity, "tls": keys.tls, "fingerprint": fingerprint,
+        }));
+        return Ok(());
+    }
     println!("keys of {name} are in {}; they never leave it", out.display());
-    println!("fingerprint  {}", folder.fingerprint()?);
+    println!("fingerprint  {fingerprint}");
     println!("next: haima request --keys {} --name {name} --role ...", out.display());
     Ok(())
 }
@@ -95,6 +114,15 @@ pub fn keygen(options: &Keygen) -> Result<(), Error> {
 pub fn request(options: &MakeRequest) -> Result<(), Error> {
     check(options)?;
     let fingerprint = make_request(options)?;
+    if options.json {
+        let MakeRequest { name, role, operator, address, out, .. } = options;
+        print(&json!({
+            "schema": "haima.request/1", "name": name, "role": role, "operator": operator,
+            "address": address, "fingerprint": fingerprint,
+            "request": out.as_ref().map(|path| path.display().to_string()),
+        }));
+        return Ok(());
+    }
     eprintln!("fingerprint  {fingerprint}");
     eprintln!("send the request to whoever drafts the study, and read the fingerprint to them");
     Ok(())
@@ -118,7 +146,7 @@ pub(super) fn check(options: &MakeRequest) -> Result<(), Error> {
 
 /// Signs and writes a request that was checked; the fingerprint of its keys.
 pub(super) fn make_request(options: &MakeRequest) -> Result<String, Error> {
-    let MakeRequest { keys, name, role, operator, address, out } = options;
+    let MakeRequest { keys, name, role, operator, address, out, json: _ } = options;
     let identity = keyfile::read_identity(&keys.join("identity.key"))?;
     let tls = TlsIdentity::read(&keys.join("tls.crt"), &keys.join("tls.key"))?;
     let party = Party {
@@ -142,10 +170,13 @@ pub(super) fn make_request(options: &MakeRequest) -> Result<String, Error> {
 /// # Errors
 /// When it is not sound, or does not hold this party's keys.
 pub fn approve(options: &Approve) -> Result<(), Error> {
-    let Approve { manifest: path, amends, keys, sign, out } = options;
+    let Approve { manifest: path, amends, keys, sign, out, json } = options;
     let manifest = Manifest::read(path)?;
     let old = amends.as_deref().map(Manifest::read).transpose()?;
-    println!("{}", in_words(&manifest, old.as_ref())?);
+    let words = in_words(&manifest, old.as_ref())?;
+    if !json {
+        println!("{words}");
+    }
     let identity = keyfile::read_identity(&keys.join("identity.key"))?;
     let own = identity.public().to_string();
     let name = manifest
@@ -160,8 +191,20 @@ pub fn approve(options: &Approve) -> Result<(), Error> {
         let problem = format!("it has another TLS key for {name} than {}", certificate.display());
         return Err(Error::config(path, &problem));
     }
+    let told = |approval: Option<&Path>| {
+        print(&json!({
+            "schema": "haima.approve/1", "party": name, "study": manifest.study,
+            "revision": manifest.revision, "manifest": manifest.digest().to_string(),
+            "words": words, "signed": approval.is_some(),
+            "approval": approval.map(|path| path.display().to_string()),
+        }));
+    };
     if !sign {
-        println!("not signed: if this is what {name} agrees to, say --sign");
+        if *json {
+            told(None);
+        } else {
+            println!("not signed: if this is what {name} agrees to, say --sign");
+        }
         return Ok(());
     }
     let mut approvals = Approvals::new(&manifest);
@@ -169,7 +212,11 @@ pub fn approve(options: &Approve) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let out = out.clone().unwrap_or_else(|| folder.join(format!("approval-{name}.toml")));
     approvals.write(&out)?;
-    println!("signed for {name}: send {} to whoever drafted the study", out.display());
+    if *json {
+        told(Some(&out));
+    } else {
+        println!("signed for {name}: send {} to whoever drafted the study", out.display());
+    }
     Ok(())
 }
 

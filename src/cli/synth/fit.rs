@@ -1,6 +1,5 @@
 //! `haima synth fit`: a generator over local hospitals.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::card::promise;
-use crate::cli::train::{How, can_be_written, progress};
+use crate::cli::progress::Rounds;
+use crate::cli::train::{How, can_be_written};
 use crate::model_file::Guarantee;
 use crate::report::{Floors, numbers};
 use crate::stats::{Sites, Summing, Task};
@@ -104,15 +104,9 @@ pub(super) fn run(options: &Fit) -> Result<(), Error> {
         eprintln!("simulation: plain sums in one process, which sees every row");
     }
     let started = Instant::now();
-    let (mut progress, mut unfinished) = (progress(), false);
-    let file = fit::run(&request, &mut |at| {
-        unfinished = at.round < at.rounds;
-        progress(at);
-    });
-    // A fault: the line that is written over is still open.
-    if unfinished && std::io::stderr().is_terminal() {
-        eprintln!();
-    }
+    let mut rounds = Rounds::new();
+    let file = fit::run(&request, &mut |at| rounds.at(&at));
+    drop(rounds);
     let file = file?;
     for note in &file.provenance.notes {
         eprintln!("note: {note}");

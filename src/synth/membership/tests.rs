@@ -59,7 +59,7 @@ fn the_attack_is_not_blind_where_there_are_many_columns() {
     let attributes = vec![Attribute { levels: 3, order: Order::Nominal }; usize::from(columns)];
     let method = Method::new(Family::Mst, true);
     let start = Rounds::start(attributes, Vec::new(), method, Caps::new(true)).unwrap();
-    let s = Some((1 << Ask::FRAC_BITS) / 1000);
+    let s = Some((1 << Ask::FRAC_BITS) / 4);
     let attacked = Attacked { start: &start, s, seed: 0, pairs: false };
     let found = world.attack(target, &attacked, 20, &|| ()).unwrap().by_density().unwrap();
     assert!(found.auc > 0.9, "{found:?}");

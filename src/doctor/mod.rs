@@ -1,0 +1,248 @@
+//! What a person wants to know before the first study, or when something is wrong: machine, clock,
+//! disk, configuration, study, keys, policy, data, ledger, journal, peers. Each check is fine, or says
+//! what is wrong and what to do.
+//!
+//! `machine` looks at what holds for every party, `study` at manifest, signatures and keys, `network`
+//! at names, addresses and peers; `site` and `coordinator` put them together, and `node` asks the
+//! node's own preflight.
+//!
+//! # Security
+//! Findings are pasted into messages to others. No finding holds a secret, a patient's value or a
+//! number of patients, and passwords in addresses are cut out of whatever is repeated here. It reads,
+//! and leaves nothing behind: a probe of a folder is removed again, and no party is joined.
+
+mod coordinator;
+mod machine;
+mod network;
+mod node;
+mod site;
+mod study;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::Error;
+
+/// Form of a diagnosis.
+pub const SCHEMA: &str = "haima.doctor/1";
+
+/// Configurations that are looked for where none is named.
+const HERE: [&str; 3] = ["site.toml", "coordinator.toml", "node.toml"];
+
+/// How a check came out, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing to do.
+    Ok,
+    /// It works, but somebody should look.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub what: String,
+    /// How it came out.
+    pub level: Level,
+    /// What was found, and what to do.
+    pub finding: String,
+}
+
+/// Which party a configuration is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Party {
+    /// A hospital.
+    Site,
+    /// The coordinator.
+    Coordinator,
+    /// An SMPC node.
+    Node,
+}
+
+/// Everything that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct Diagnosis {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The configuration, where there is one.
+    pub config: Option<String>,
+    /// Whose it is, where that can be told.
+    pub party: Option<Party>,
+    /// The worst of the checks.
+    pub level: Level,
+    /// The checks, in the order in which one builds on another.
+    pub checks: Vec<Check>,
+}
+
+impl Check {
+    fn new(what: &str, level: Level, finding: &str) -> Self {
+        Self { what: what.to_owned(), level, finding: without_passwords(finding) }
+    }
+
+    fn ok(what: &str, finding: &str) -> Self {
+        Self::new(what, Level::Ok, finding)
+    }
+
+    fn warn(what: &str, finding: &str) -> Self {
+        Self::new(what, Level::Warn, finding)
+    }
+
+    fn fail(what: &str, finding: &str) -> Self {
+        Self::new(what, Level::Fail, finding)
+    }
+
+    /// What was found, or an error with what to do.
+    fn of(what: &str, found: Result<String, Error>, remedy: &str) -> Self {
+        match found {
+            Ok(finding) => Self::ok(what, &finding),
+            Err(error) => Self::fail(what, &format!("{}; {remedy}", error.to_string().trim_end())),
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Ok => "ok  ",
+            Level::Warn => "warn",
+            Level::Fail => "fail",
+        };
+        // What a parser says has lines of its own.
+        let finding = self.finding.replace('\n', "\n      ");
+        write!(f, "{level}  {}: {finding}", self.what)
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.checks.iter().try_for_each(|check| writeln!(f, "{check}"))
+    }
+}
+
+/// Looks at everything that the configuration names; without one, at that of this folder, if there is
+/// any, and at the machine. What needs what an earlier check did not find is left out. Peers that do
+/// not answer cost some twenty seconds in all.
+pub async fn examine(config: Option<&Path>) -> Diagnosis {
+    let mut checks = vec![machine::program(), machine::clock()];
+    let here = || HERE.iter().map(PathBuf::from).find(|path| path.is_file());
+    let path = config.map(Path::to_path_buf).or_else(here);
+    let mut party = None;
+    match &path {
+        None => {
+            checks.push(machine::disk(Path::new("."), 0));
+            let finding = "none here, so no party was looked at; give --config FILE, or make one: \
+                           docs/guides";
+            checks.push(Check::ok("configuration", finding));
+        }
+        Some(path) => match party_of(path) {
+            Err(error) => checks.push(Check::of("configuration", Err(error), "see docs/guides")),
+            Ok(found) => {
+                party = Some(found);
+                checks.extend(match found {
+                    Party::Site => site::examine(path).await,
+                    Party::Coordinator => coordinator::examine(path).await,
+                    Party::Node => node::examine(path).await,
+                });
+            }
+        },
+    }
+    let level = checks.iter().map(|check| check.level).max().unwrap_or(Level::Ok);
+    let config = path.map(|path| path.display().to_string());
+    Diagnosis { schema: SCHEMA, config, party, level, checks }
+}
+
+/// Whose configuration a file is, by the fields that it has.
+fn party_of(path: &Path) -> Result<Party, Error> {
+    /// Longer than any configuration.
+    const MOST: u64 = 1 << 20;
+    let size = std::fs::metadata(path).map_err(|e| Error::file(path, e))?.len();
+    if size > MOST {
+        return Err(Error::config(path, format!("{size} bytes; no configuration is so long")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+    let table: toml::Table =
+        text.parse().map_err(|e: toml::de::Error| Error::config(path, e.to_string()))?;
+    let has = |fields: &[&str]| fields.iter().any(|field| table.contains_key(*field));
+    if has(&["noise_key", "epoch_key", "store"]) {
+        Ok(Party::Node)
+    } else if has(&["policy", "data", "state"]) {
+        Ok(Party::Site)
+    } else if has(&["out"]) {
+        Ok(Party::Coordinator)
+    } else {
+        let problem = "is no configuration of a site (it has `policy`, `data`, `state`), a \
+                       coordinator (`out`) or a node (`store`, `noise_key`)";
+        Err(Error::config(path, problem))
+    }
+}
+
+/// A text in which what stands between `://` and `@` is cut out.
+fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        clean.push_str("://");
+        let end = part.find(|c: char| c.is_whitespace() || "\"'`<>".contains(c));
+        let (address, rest) = part.split_at(end.unwrap_or(part.len()));
+        match address.rsplit_once('@') {
+            Some((_, host)) => clean.extend(["...@", host]),
+            None => clean.push_str(address),
+        }
+        clean.push_str(rest);
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_of_an_address_is_repeated() {
+        for (text, clean) in [
+            ("store: postgres://haima:s3cret@db/x: refused", "store: postgres://...@db/x: refused"),
+            ("3 | store = \"postgres://a:b@c@db\"", "3 | store = \"postgres://...@db\""),
+            ("http://host:4317 and ftp://u:p@h", "http://host:4317 and ftp://...@h"),
+            ("mail a@b", "mail a@b"),
+            ("://", "://"),
+            ("", ""),
+        ] {
+            assert_eq!(without_passwords(text), clean);
+            assert_eq!(Check::warn("x", text).finding, clean);
+        }
+    }
+
+    #[test]
+    fn the_party_is_told_by_the_fields_and_a_file_of_another_kind_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        for (text, party) in [
+            ("manifest = 'm'\nout = 'out'", Party::Coordinator),
+            ("policy = 'p'\nstate = 's'", Party::Site),
+            ("store = 'node.db'\nnoise_key = 'k'", Party::Node),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(party_of(&path).unwrap(), party, "{text}");
+        }
+        for text in ["", "study = 'x'", "out = ", "\u{0}"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(party_of(&path).is_err(), "{text:?}");
+        }
+        std::fs::write(&path, " ".repeat(2 << 20)).unwrap();
+        assert!(party_of(&path).unwrap_err().to_string().contains("so long"));
+    }
+
+    #[test]
+    fn the_worst_check_is_the_level_of_all_and_each_has_a_line() {
+        assert!(Level::Ok < Level::Warn && Level::Warn < Level::Fail);
+        let check = Check::fail("policy", "line 1\nline 2");
+        assert_eq!(check.to_string(), "fail  policy: line 1\n      line 2");
+    }
+}

@@ -1,0 +1,34 @@
+//! What a node needs: its own preflight, told as the other parties' checks are.
+
+use std::path::Path;
+
+use haima_smpc_node::server::Config;
+use haima_smpc_node::server::preflight::{Outcome, preflight};
+
+use super::{Check, Level};
+use crate::Error;
+
+/// Looks at a node's configuration, with what the environment sets, and all that it names.
+pub(super) async fn examine(path: &Path) -> Vec<Check> {
+    let text = |pair: (std::ffi::OsString, std::ffi::OsString)| {
+        Some((pair.0.into_string().ok()?, pair.1.into_string().ok()?))
+    };
+    let config = match Config::layered(path, std::env::vars_os().filter_map(text), &[]) {
+        Ok(config) => config,
+        Err(error) => {
+            let remedy = "docs/guides has every field";
+            return vec![Check::of("configuration", Err(Error::from(error)), remedy)];
+        }
+    };
+    let what = format!("of the node {}, {}", config.name, path.display());
+    let mut checks = vec![Check::ok("configuration", &what)];
+    checks.extend(preflight(&config).await.into_iter().map(|check| {
+        let level = match check.outcome {
+            Outcome::Passed => Level::Ok,
+            Outcome::Warning => Level::Warn,
+            Outcome::Failed => Level::Fail,
+        };
+        Check::new(&check.name, level, &check.finding)
+    }));
+    checks
+}
