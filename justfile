@@ -28,3 +28,16 @@ ratios:
 deep:
     cargo test --workspace --release -- --include-ignored
     cargo test -p haima-crypto --features rayon
+
+# The book, in target/book.
+book:
+    mdbook build docs
+
+# Every example.
+examples:
+    cargo run -p haima-crypto --example share_and_sum
+    cargo run -p haima-dp --example calibrate_noise
+    cargo run -p haima-fl-core --example implement_a_task
+    cargo run -p haima-fl-core --example implement_a_model
+    cargo run -p haima-smpc-node --example signed_journal
+    cargo run --example embed_a_site
