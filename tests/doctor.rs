@@ -138,6 +138,10 @@ fn each_fault_of_a_site_is_named_with_what_to_do_and_ends_as_found() {
     std::fs::write(&data.0, text.replacen("AML_low_risk", "AML_lowish", 1)).unwrap();
     let said = fails("data", &["field `disease_group`", "haima check"]);
     assert!(!said.contains("AML_lowish"), "{said}");
+    // Without a header the first patient's values stand in its place.
+    std::fs::write(&data.0, text.split_once('\n').unwrap().1).unwrap();
+    let said = fails("data", &["cannot be used", "haima check"]);
+    assert!(!said.contains(", line ") && !said.contains("field `"), "{said}");
     restore(&data);
 
     let policy = keep("policy.toml");

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use crate::error::Error;
+use crate::learn::models;
 use crate::learn::strategies::newton;
 use crate::schema::Schema;
 use crate::selection::{self, Selection};
@@ -137,7 +138,9 @@ pub fn reveals_rows(task: &str, params: &toml::Table) -> bool {
             let name = |key: &str| part(key)?.get("name").and_then(toml::Value::as_str);
             let by_newton = name("strategy") == Some(newton::NAME)
                 && part("model").is_some_and(|model| model.contains_key("cuts"));
-            by_newton || name("model") == Some(MODEL)
+            // Of a program's own model nobody here knows what its gradients show.
+            let of_own = name("model").is_some_and(models::is_own);
+            by_newton || name("model") == Some(MODEL) || of_own
         }
         // A cell of a table of three columns may have one patient, and so may a level among a
         // network's gradients.

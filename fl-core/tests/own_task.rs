@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use haima_fl_core::Error;
+use haima_fl_core::learn::model::Model;
+use haima_fl_core::learn::models;
 use haima_fl_core::registry::{self, Finished};
 use haima_fl_core::schema::Schema;
 use haima_fl_core::task::{Run, start};
@@ -35,4 +37,21 @@ fn own_tasks_are_opened_by_name_added_once_and_take_no_name_of_ours() {
     assert!(registry::known().any(|known| known == ("own-table", 3)));
     assert!(registry::reveals_rows("own-table", &params), "allowed apart by every site");
     assert!(registry::add(vec![("another", 1, own)]).is_err(), "once");
+}
+
+/// Nobody here knows what the gradients of a stranger's model show of a patient.
+#[test]
+fn an_exact_training_of_an_own_model_has_to_be_allowed_apart() {
+    let params = |model: &str| -> toml::Table {
+        format!("model = {{ name = \"{model}\" }}").parse().expect("TOML")
+    };
+    let reveals = |model: &str| registry::reveals_rows("train", &params(model));
+    assert!(!reveals("own-model"));
+    models::add(vec![("own-model", 1, nothing)]).expect("added");
+    assert!(reveals("own-model") && !reveals("logistic"));
+}
+
+fn nothing(_: &toml::Table, context: &models::Context<'_>) -> Result<Box<dyn Model>, Error> {
+    let reason = "it is opened by nobody".to_owned();
+    Err(Error::Params { task: context.task.to_owned(), reason })
 }

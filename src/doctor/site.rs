@@ -129,15 +129,18 @@ fn policy(policy: &Policy, manifest: &Manifest) -> Vec<Check> {
 fn data(config: &Config, manifest: &Manifest) -> Check {
     let (what, file) = ("data", config.data.display());
     let most = manifest.site(&config.name).map_or(u64::MAX, |site| site.max_patients);
-    let schema = Schema::from_toml(&manifest.schema).map_err(Error::from);
-    let cohort = schema.and_then(|schema| source::cohort(&config.data, &schema));
     let why = format!("haima check {file} --schema {}", config.manifest.display());
-    match cohort {
-        Err(Error::Task(TaskError::Intake { line, field, .. })) => {
-            let at = match (line, field.as_str()) {
-                (0, _) => String::new(),
-                (line, "") => format!(", line {line}"),
-                (line, field) => format!(", line {line}, field `{field}`"),
+    let schema = match Schema::from_toml(&manifest.schema) {
+        Ok(schema) => schema,
+        Err(error) => return Check::fail(what, &format!("{error}; this says more: {why}")),
+    };
+    match source::cohort(&config.data, &schema) {
+        // A name that the schema does not have may be a patient's: the first row of a file without a
+        // header. A line's number says that there are as many patients at least.
+        Err(Error::Task(TaskError::Intake { field, .. })) => {
+            let at = match schema.column(&field) {
+                Ok(_) => format!(", field `{field}`"),
+                Err(_) => String::new(),
             };
             Check::fail(what, &format!("{file}{at} cannot be used; this says why: {why}"))
         }

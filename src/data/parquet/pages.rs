@@ -190,6 +190,12 @@ impl Pages {
     fn takes(&mut self, fields: u32, encoding: Encoding) -> Result<(), ParquetError> {
         let left = usize::try_from(fields).ok().and_then(|fields| self.left.checked_sub(fields));
         self.left = left.ok_or_else(|| damaged("a column has more fields than rows"))?;
+        // Their decoders make room by what a page states, not by what it holds.
+        if matches!(encoding, Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY) {
+            let how = "its texts are delta-encoded; write them plain or by a dictionary (in pandas \
+                       and polars the default)";
+            return Err(ParquetError::General(how.into()));
+        }
         let by_dictionary =
             matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);
         if by_dictionary && !self.dictionary {

@@ -82,6 +82,11 @@ pub fn add(own: Vec<Entry>) -> Result<(), Error> {
     OWN.set(own).map_err(|_| refuse("own", again))
 }
 
+/// Whether a program added a model of this name itself.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN.get().into_iter().flatten().any(|(own, _, _)| *own == name)
+}
+
 /// Opens the model that a table names by `name` and `version` (1 when it says none).
 ///
 /// # Errors
