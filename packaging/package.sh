@@ -5,8 +5,8 @@
 #
 # Builds what is committed (HEAD) in a folder of its own for x86_64-unknown-linux-musl, so that the
 # binaries need nothing of the machine they run on. Needs git, cargo with that target
-# (`rustup target add x86_64-unknown-linux-musl`), musl-gcc (Debian: musl-tools), dpkg-deb, xz, and
-# cargo-cyclonedx 0.5.9 (`cargo install cargo-cyclonedx --version 0.5.9 --locked`).
+# (`rustup target add x86_64-unknown-linux-musl`), musl-gcc (Debian: musl-tools), dpkg-deb, xz,
+# python3 and cargo-cyclonedx 0.5.9 (`cargo install cargo-cyclonedx --version 0.5.9 --locked`).
 #
 #   --binaries DIR  packs haima and smpc-node of DIR instead of building them
 #   --twice         does it all again in a folder of another name, and fails where one byte differs
@@ -70,10 +70,12 @@ bill() { # source folder, where the SBOM goes: CycloneDX 1.5, of the two binarie
             --override-filename haima-bom
     )
     # Components of the workspace are named by their folder, which is another at every build.
-    for part in . smpc-node; do
-        local name=haima
-        [ "$part" = . ] || name=smpc-node
-        sed "s|$source|/haima|g" "$source/$part/haima-bom.json" >"$to/$name-$version.cdx.json"
+    for part in haima haima-smpc-node; do
+        local folder=$source name=${part#haima-}
+        [ "$part" = haima ] || folder=$source/smpc-node
+        (cd "$source" && cargo tree --locked -p "$part" -e normal,build --target "$target" \
+            --prefix none) | python3 "$root/packaging/linked.py" "$folder/haima-bom.json" \
+            | sed "s|$source|/haima|g" >"$to/$name-$version.cdx.json"
     done
 }
 
