@@ -56,13 +56,14 @@ fn a_site_hears_of_peers_that_are_away_and_that_all_is_well_once_they_run() {
         ("configuration", "ok", HOSPITAL),
         ("study", "ok", "signed by the coordinator, 3 nodes and 4 sites"),
         ("identity key", "ok", "private"),
-        ("certificate", "ok", "no day is left that could run out"),
+        ("certificate", "ok", "it does not expire"),
         ("state", "ok", "will be made"),
         ("disk", "ok", "MiB free"),
         ("tasks", "ok", "all 2 can be asked"),
         ("data", "ok", "fits the study's schema"),
         ("policy", "ok", "refuses no task"),
         ("ledger", "ok", "none yet"),
+        ("budget", "ok", "need epsilon 3.000 of epsilon 3 at delta 1e-5 by zCDP"),
         ("journal", "ok", "none yet"),
         ("coordinator", "warn", "cannot be reached"),
         ("node node-1", "warn", "it may not run yet"),
@@ -123,7 +124,7 @@ fn each_fault_of_a_site_is_named_with_what_to_do_and_ends_as_found() {
     restore(&key);
     let certificate = keep("tls.crt");
     std::fs::copy(other.join("tls.crt"), &certificate.0).unwrap();
-    fails("certificate", &["not the key that the manifest has"]);
+    fails("certificate", &["not the key of the certificate", "put the two of one party there"]);
     restore(&certificate);
 
     let manifest = keep("manifest.toml");
@@ -154,7 +155,10 @@ fn each_fault_of_a_site_is_named_with_what_to_do_and_ends_as_found() {
     let path = state.join(Ledger::file_name("test").unwrap());
     let limit = Limit::zcdp(Epsilon::new(1.0).unwrap(), Delta::new(1e-6).unwrap());
     drop(Ledger::open(&path, "test", limit).unwrap());
-    fails("ledger", &["population test: entry 0", "another budget", "`amendment`"]);
+    fails(
+        "ledger",
+        &["population test: entry 0", "another budget", "amendment = { epsilon = 3.0, "],
+    );
     std::fs::write(&path, "this is no journal at all").unwrap();
     fails("ledger", &["no intact journal header", "never delete"]);
     std::fs::remove_file(&path).unwrap();
@@ -183,6 +187,52 @@ fn a_policy_that_will_refuse_rounds_is_a_warning_before_anybody_asks() {
     mode(&folder.join("cohort.csv"), 0o644);
     let (_, said, _) = doctor(folder, &[]);
     assert!(of(&said, "data").1.contains("mode 644, everybody here can read it"), "{said}");
+}
+
+/// The guide's `site.toml` is whole: no field that is required lacks.
+#[test]
+fn the_configuration_of_the_guide_is_one() {
+    let guide = std::fs::read_to_string(common::repository("docs/guides/site.md")).unwrap();
+    let blocks = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let whole = blocks.filter(|block| block.starts_with("name = ")).collect::<Vec<_>>();
+    let [text] = whole.as_slice() else { panic!("{whole:?}") };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.toml");
+    std::fs::write(&path, text).unwrap();
+    let config = haima::site::Config::read(&path).unwrap();
+    assert_eq!(config.state, folder.path().join("state"));
+}
+
+/// What all private tasks cost together is public from the beginning.
+#[test]
+fn a_budget_that_does_not_reach_fails_with_the_first_task_that_does_not_fit() {
+    let running = made();
+    let folder = running.network.folder(HOSPITAL).unwrap();
+    mode(&folder.join("cohort.csv"), 0o640);
+    let path = folder.join("policy.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let with = |epsilon: &str| {
+        let changed = text.replacen("\nepsilon = 3.0", &format!("\nepsilon = {epsilon}"), 1);
+        assert_ne!(changed, text, "{text}");
+        std::fs::write(&path, changed).unwrap();
+        let (code, said, _) = doctor(folder, &[]);
+        let (level, finding) = of(&said, "budget");
+        (code, level.to_owned(), finding.to_owned())
+    };
+    let (code, level, finding) = with("0.5");
+    assert_eq!((code, level.as_str()), (12, "fail"), "{finding}");
+    for words in [
+        "the task hazard does not fit, and is refused after 0 of its 2 steps",
+        "raise `epsilon` to 3.0",
+        "amendment = { epsilon = 3.0, delta = 1e-5, reason = \"...\" }",
+    ] {
+        assert!(finding.contains(words), "{words}: {finding}");
+    }
+    // Both steps fit, and not all four spare attempts.
+    let (code, level, finding) = with("2.0");
+    assert_eq!((code, level.as_str()), (0, "warn"), "{finding}");
+    assert!(finding.contains("the task hazard is refused if spare attempts are used up"));
+    assert_eq!(with("3.5").1, "ok");
 }
 
 #[test]
@@ -235,6 +285,27 @@ fn nothing_secret_is_printed() {
     // What a parser repeats of a line.
     std::fs::write(&config, format!("prox = \"http://haima:s3cret@proxy:3128\"\n{text}")).unwrap();
     look();
+    // What is quoted without a scheme, of a line that does not parse, with blanks, as a parameter.
+    for line in [
+        "proxy = \"haima:s3cret@proxy\"",
+        "proxy = \"haima:s3cret@proxy",
+        "proxy = haima:s3cret@proxy",
+        "prox = \"postgres://haima:a s3cret@db\"",
+        "prox = \"postgres://db/x?password=s3cret\"",
+        "password = s3cret",
+    ] {
+        std::fs::write(&config, format!("{line}\n{text}")).unwrap();
+        look();
+    }
+    let node = running.network.folder("node-1").unwrap();
+    let own = node.join("node.toml");
+    let node_text = std::fs::read_to_string(&own).unwrap();
+    for line in ["proxy = \"haima:s3cret@proxy\"", "proxy = \"haima:s3cret@proxy"] {
+        std::fs::write(&own, format!("{line}\n{node_text}")).unwrap();
+        let (_, said, log) = doctor(node, &[]);
+        assert!(!format!("{said}{log}").contains("s3cret"), "{said}{log}");
+    }
+    std::fs::write(&own, &node_text).unwrap();
     // Keys that are none.
     std::fs::write(&config, &text).unwrap();
     let mut secrets = vec!["s3cret".to_owned()];
@@ -252,6 +323,30 @@ fn nothing_secret_is_printed() {
     for secret in secrets {
         assert!(!all.contains(&secret), "{secret} is in {all}");
     }
+}
+
+/// A pipe has no size and no end: whoever reads it waits for somebody to write.
+#[test]
+fn a_pipe_in_place_of_a_file_is_told_and_not_waited_for() {
+    let running = made();
+    let folder = running.network.folder(HOSPITAL).unwrap().to_owned();
+    let pipe = |name: &str| {
+        let path = folder.join(name);
+        let _ = std::fs::remove_file(&path);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    };
+    let within = |words: &'static [&'static str]| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let folder = folder.clone();
+        std::thread::spawn(move || tell.send(doctor(&folder, words)));
+        told.recv_timeout(Duration::from_secs(60)).expect("the doctor waits for a pipe")
+    };
+    pipe("pipe.toml");
+    let (code, said, _) = within(&["--config", "pipe.toml"]);
+    assert!(code == 12 && of(&said, "configuration").1.contains("is no file but a pipe"), "{said}");
+    pipe("policy.toml");
+    let (code, said, _) = within(&["--config", "site.toml"]);
+    assert!(code == 12 && said.contains("`policy`: ") && said.contains("is no file"), "{said}");
 }
 
 #[test]

@@ -115,7 +115,7 @@ pub enum Error {
     },
 
     /// A file of patients that was refused. Stays in the site's own log.
-    #[error("{file}, line {line}, field `{field}`: {problem}")]
+    #[error("{file}{}: {problem}", place(.line, .field))]
     Intake {
         /// The file's name.
         file: String,
@@ -140,6 +140,16 @@ impl From<haima_dp::Error> for Error {
     fn from(error: haima_dp::Error) -> Self {
         // As text: the other crate's errors may carry I/O errors, which are not comparable.
         Self::Encoding { reason: error.to_string() }
+    }
+}
+
+/// Where in a file, as far as that is known.
+fn place(line: &u64, field: &str) -> String {
+    match (line, field) {
+        (0, "") => String::new(),
+        (0, field) => format!(", field `{field}`"),
+        (line, "") => format!(", line {line}"),
+        (line, field) => format!(", line {line}, field `{field}`"),
     }
 }
 
@@ -181,7 +191,10 @@ pub enum IntakeProblem {
     #[error("the file ends inside a quoted field; close the quote")]
     OpenQuote,
     /// A line with another number of fields than the header.
-    #[error("{got} fields where the header has {expected}; check the separators")]
+    #[error(
+        "{got} fields where the header has {expected}; check the separators, and that no number has a \
+         decimal comma"
+    )]
     Ragged {
         /// Fields in the header.
         expected: usize,

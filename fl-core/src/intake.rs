@@ -10,6 +10,7 @@
 
 mod guard;
 pub mod quality;
+mod records;
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::{Entry, HashMap, RandomState};
@@ -191,19 +192,25 @@ impl<'a, R: Read> Intake<'a, R> {
     }
 
     fn broken(&self, error: csv::Error) -> Error {
-        let reason = error.to_string();
-        if let csv::ErrorKind::Io(io) = error.into_kind()
-            && let Some(broken) = io.get_ref().and_then(|inner| inner.downcast_ref::<Broken>())
-        {
-            let name = self.layout.get(broken.field).map_or("", |(name, _)| name.as_str());
-            return self.fault(broken.line, name, broken.problem.clone());
-        }
-        self.fault(0, "", Problem::Unreadable { reason })
+        let (line, field, problem) = stopped(error);
+        let name = field.and_then(|field| self.layout.get(field));
+        self.fault(line, name.map_or("", |(name, _)| name.as_str()), problem)
     }
 
     fn fault(&self, line: u64, field: &str, problem: Problem) -> Error {
         Error::Intake { file: self.file.to_owned(), line, field: field.to_owned(), problem }
     }
+}
+
+/// Why the reader of rows stopped: line, place of the field where one is to blame, and problem.
+fn stopped(error: csv::Error) -> (u64, Option<usize>, Problem) {
+    let reason = error.to_string();
+    if let csv::ErrorKind::Io(io) = error.into_kind()
+        && let Some(broken) = io.get_ref().and_then(|inner| inner.downcast_ref::<Broken>())
+    {
+        return (broken.line, Some(broken.field), broken.problem.clone());
+    }
+    (0, None, Problem::Unreadable { reason })
 }
 
 /// The key and the columns that a header must name.

@@ -1,5 +1,6 @@
 //! `haima convert`: packets, bundles and variant files to a table, and a table to packets, by one
-//! mapping file. On this machine; nothing is sent.
+//! mapping file; radiomics to a table by options. On this machine; nothing is sent. What is written
+//! tells of patients, so nobody but its owner can read it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +8,11 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::convert::{Mapping, Table, of_fhir, of_phenopackets, of_variants, write_packets};
-use crate::model_file::whole;
+use crate::convert::{
+    Asked, Mapping, Only, Radiomics, Table, of_fhir, of_phenopackets, of_radiomics, of_variants,
+    write_packets,
+};
+use crate::private_file::whole;
 use crate::report::numbers;
 use crate::text::{columns, printable, row};
 
@@ -24,6 +28,8 @@ pub(super) enum Convert {
     Fhir(ToTable),
     /// Variant files (VCF 4, plain or gzipped, one patient a file) to flags and counts by gene.
     Vcf(Variants),
+    /// Radiomics (a wide table as pyradiomics writes it) to one row a patient, with the scanner.
+    Radiomics(OfImages),
     /// A table to Phenopackets, one a row.
     Table(ToPackets),
 }
@@ -49,6 +55,39 @@ pub(super) struct Variants {
     sample: Option<String>,
     #[command(flatten)]
     to: To,
+}
+
+/// Options of `haima convert radiomics`.
+#[derive(Debug, Args)]
+pub(super) struct OfImages {
+    /// The export (CSV): a row an image and mask, a column a feature.
+    #[arg(value_name = "EXPORT")]
+    export: PathBuf,
+    /// The table (CSV).
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Column of the export that tells patients apart.
+    #[arg(long, value_name = "COLUMN")]
+    patient: String,
+    /// Column that names the scanner, of the export or of the file of --scanners.
+    #[arg(long, value_name = "COLUMN")]
+    scanner: Option<String>,
+    /// A second file (CSV) that has the scanner of each patient, in a column `scanner` unless --scanner
+    /// names another.
+    #[arg(long, value_name = "FILE")]
+    scanners: Option<PathBuf>,
+    /// Features to keep, as 'original_*'; without it all. `*` stands for any letters.
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    features: Vec<String>,
+    /// What a row has to have to count, as Label=1; can be repeated, and then all have to hold.
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    only: Vec<Only>,
+    /// Draft the schema of these columns into a new file (TOML), for a person to edit.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// Print one JSON object (`haima.converted/1`).
+    #[arg(long)]
+    json: bool,
 }
 
 // Where it goes. No help of its own: it would stand for that of the command.
@@ -98,6 +137,7 @@ pub(super) fn run(command: &Convert) -> Result<(), Error> {
             let mapping = Mapping::read(&to.mapping)?;
             keep("vcf", &of_variants(files, &mapping, sample.as_deref())?, to)
         }
+        Convert::Radiomics(options) => radiomics(options),
         Convert::Table(options) => packets(options),
     }
 }
@@ -131,6 +171,78 @@ fn keep(from: &str, table: &Table, to: &To) -> Result<(), Error> {
         eprintln!("note: {}", printable(note));
     }
     Ok(())
+}
+
+/// Writes a table of features and, where it is asked for, the draft of its schema.
+fn radiomics(options: &OfImages) -> Result<(), Error> {
+    let OfImages { export, out, patient, scanner, scanners, features, only, schema, json } =
+        options;
+    if let Some(schema) = schema
+        && schema.exists()
+    {
+        // Somebody may have edited it.
+        return Err(Error::file(schema, std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let asked = Asked {
+        patient: patient.clone(),
+        scanner: scanner.clone(),
+        scanners: scanners.clone(),
+        features: features.clone(),
+        only: only.clone(),
+    };
+    let found = of_radiomics(export, &asked)?;
+    let draft = schema.as_ref().map(|path| Ok::<_, Error>((path, found.draft()?))).transpose()?;
+    whole(out, &found.table.csv()?)?;
+    if let Some((path, draft)) = &draft {
+        whole(path, draft.as_bytes())?;
+    }
+    if *json {
+        let mut object = told("radiomics", &found.table, out);
+        object["scanners"] = json!(found.scanners);
+        object["passed_over"] = json!(found.passed_over);
+        object["draft"] = json!(schema.as_ref().map(|path| path.display().to_string()));
+        println!("{object}");
+        return Ok(());
+    }
+    println!("{}", printable(&in_short(&found, out, schema.as_deref())));
+    for note in &found.table.notes {
+        eprintln!("note: {}", printable(note));
+    }
+    Ok(())
+}
+
+/// What was written. Features may be thousands, so they are counted by the image that they are of.
+fn in_short(found: &Radiomics, out: &Path, schema: Option<&Path>) -> String {
+    let Radiomics { table, scanners, passed_over, .. } = found;
+    let counted = |count: usize, one: &str, more: &str| numbers::counted(count as u64, one, more);
+    let images = found.images();
+    let mut lines = vec![format!(
+        "read     {} of {}",
+        counted(images.values().sum(), "feature", "features"),
+        counted(table.rows.len(), "patient", "patients")
+    )];
+    if *passed_over > 0 {
+        let rows = counted(*passed_over, "row does", "rows do");
+        lines.push(format!("         {rows} not have what --where asks for"));
+    }
+    lines.push(format!("written  {}", out.display()));
+    lines.extend(
+        schema.map(|path| {
+            format!("         {}: edit it before it leaves the hospital", path.display())
+        }),
+    );
+    let of = |what: &str, counts: &str, all: Vec<(&str, usize)>| {
+        let mut cells = vec![row([what, counts])];
+        let count = |count: usize| numbers::count(count as u64);
+        cells.extend(all.into_iter().map(|(name, own)| vec![name.to_owned(), count(own)]));
+        format!("\n{}", columns(&cells).trim_end())
+    };
+    lines.push(of("image", "features", images.into_iter().collect()));
+    if !scanners.is_empty() {
+        let all = scanners.iter().map(|(name, count)| (name.as_str(), *count));
+        lines.push(of("scanner", "patients", all.collect()));
+    }
+    lines.join("\n")
 }
 
 fn told(from: &str, table: &Table, out: &Path) -> Value {

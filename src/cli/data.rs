@@ -8,16 +8,19 @@ use serde_json::json;
 
 use crate::Error;
 use crate::data::anonymity::{self, Generalisation, Question};
+use crate::data::clean::{self, DateOrder, Encoding, Flag, Interval, Plan, Rename, Scoped};
 use crate::data::example::Disease;
 use crate::data::infer::{Draft, Guess};
 use crate::data::{Reading, check, source};
-use crate::model_file::whole;
+use crate::private_file;
 use crate::report::numbers::counted;
 use crate::text::printable;
 
 /// `haima data`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Data {
+    /// Put a hospital's export in order: commas, decimal points, UTF-8, 1 and 0, days for dates.
+    Clean(Clean),
     /// Draft a schema from a file of patients, for a person to edit.
     Infer(Infer),
     /// Everything that is wrong, or odd, with a file of patients.
@@ -26,6 +29,75 @@ pub(super) enum Data {
     Anonymity(Anonymity),
     /// Write a ready schema and artificial rows for it, to try things on.
     Example(Example),
+}
+
+/// Options of `haima data clean`.
+#[derive(Debug, Args)]
+pub(super) struct Clean {
+    /// The export (CSV of any separator).
+    #[arg(value_name = "FILE")]
+    data: PathBuf,
+    /// Where the table goes (CSV, for its owner's eyes only); a file that is there is replaced.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What separates fields: `;` `,` `|` or tab. Without it, what the first lines show.
+    #[arg(long, value_name = "MARK", value_parser = separator)]
+    separator: Option<u8>,
+    /// Decimal mark, `,` or `.` (the default); COLUMN=MARK for one column. Can be repeated.
+    #[arg(long, value_name = "[COLUMN=]MARK")]
+    decimal: Vec<Scoped>,
+    /// Mark between thousands, such as `.`
+    #[arg(long, value_name = "MARK")]
+    thousands: Option<char>,
+    /// How letters are written. Without it UTF-8, or UTF-16 where the file says so.
+    #[arg(long, value_enum, value_name = "NAME")]
+    encoding: Option<Letters>,
+    /// What stands for a missing value, as NA,-9 or hb=-99 for one column.
+    #[arg(long, value_name = "[COLUMN=]VALUES", value_delimiter = ',', allow_hyphen_values = true)]
+    missing: Vec<Scoped>,
+    /// Makes 1 and 0 of a column, as dead=ja/nein; several of one kind as ja|j/nein|n.
+    #[arg(long, value_name = "COLUMN=YES/NO")]
+    flag: Vec<Flag>,
+    /// Another name for a column; without it, the nearest that a schema can have.
+    #[arg(long, value_name = "OLD=NEW")]
+    rename: Vec<Rename>,
+    /// Makes a column of days between two columns of dates, which are left out; with :months or :years
+    /// behind it, of these.
+    #[arg(long, value_name = "NEW=FROM..TO")]
+    interval: Vec<Interval>,
+    /// Whether dates such as 03/04/2021 have the day first (dmy) or the month (mdy).
+    #[arg(long, value_enum, value_name = "ORDER")]
+    dates: Option<Dates>,
+    /// Columns that are left out.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    drop: Vec<String>,
+    /// Columns whose fields stay as they are.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    text: Vec<String>,
+    /// Print one JSON object (`haima.data-clean/1`).
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Letters {
+    /// UTF-8.
+    #[value(name = "utf-8")]
+    Utf8,
+    /// Windows-1252, of which ISO-8859-1 is a part: Excel in western Europe.
+    #[value(name = "windows-1252", aliases = ["iso-8859-1", "latin1"])]
+    Windows1252,
+    /// UTF-16 with a byte order mark.
+    #[value(name = "utf-16")]
+    Utf16,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Dates {
+    /// Day, month, year.
+    Dmy,
+    /// Month, day, year.
+    Mdy,
 }
 
 /// Options of `haima data infer`.
@@ -125,11 +197,64 @@ enum Named {
 /// Runs a subcommand.
 pub(super) fn run(command: &Data) -> Result<(), Error> {
     match command {
+        Data::Clean(options) => clean(options),
         Data::Infer(options) => infer(options),
         Data::Check(options) => check(options),
         Data::Anonymity(options) => anonymity(options),
         Data::Example(options) => example(options),
     }
+}
+
+/// A mark that separates fields.
+fn separator(text: &str) -> Result<u8, String> {
+    match text {
+        "," => Ok(b','),
+        ";" => Ok(b';'),
+        "|" => Ok(b'|'),
+        "tab" | "\t" | "\\t" => Ok(b'\t'),
+        _ => Err("say `;` `,` `|` or tab".to_owned()),
+    }
+}
+
+/// Puts an export in order.
+fn clean(options: &Clean) -> Result<(), Error> {
+    let Clean { data, out, json, .. } = options;
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    if place(out).is_some_and(|out| place(data) == Some(out)) {
+        let problem = "is the export itself; give another name, so that it stays as it is";
+        return Err(Error::config(out, problem));
+    }
+    let plan = Plan {
+        separator: options.separator,
+        encoding: options.encoding.map(|letters| match letters {
+            Letters::Utf8 => Encoding::Utf8,
+            Letters::Windows1252 => Encoding::Windows1252,
+            Letters::Utf16 => Encoding::Utf16,
+        }),
+        decimal: options.decimal.clone(),
+        thousands: options.thousands,
+        missing: options.missing.clone(),
+        flags: options.flag.clone(),
+        renames: options.rename.clone(),
+        intervals: options.interval.clone(),
+        dates: options.dates.map(|dates| match dates {
+            Dates::Dmy => DateOrder::DayFirst,
+            Dates::Mdy => DateOrder::MonthFirst,
+        }),
+        drop: options.drop.clone(),
+        text: options.text.clone(),
+    };
+    let cleaned = clean::clean(data, &plan)?;
+    // It tells of patients.
+    private_file::whole(out, cleaned.csv.as_bytes())?;
+    if *json {
+        println!("{}", json!(cleaned.report));
+        return Ok(());
+    }
+    let out = out.display();
+    let next = format!("\nwritten  {out}\nnext     haima data infer {out} --out schema.toml");
+    println!("{}{}", printable(&clean::show(&cleaned.report)), printable(&next));
+    Ok(())
 }
 
 /// Drafts a schema.
@@ -144,7 +269,8 @@ fn infer(options: &Infer) -> Result<(), Error> {
     let draft = Draft::of(data, site.as_deref())?;
     let text = draft.toml()?;
     if let Some(out) = out {
-        whole(out, text.as_bytes())?;
+        // Ranges and levels are those of patients.
+        private_file::whole(out, text.as_bytes())?;
     }
     for what in draft.to_do() {
         eprintln!("note: before any schema fits, {}", printable(&what));

@@ -13,7 +13,8 @@ use crate::Error;
 use crate::card::{Card, GeneratorCard};
 use crate::data::source::Source;
 use crate::model_file::patients::Patients;
-use crate::model_file::{ModelFile, is_generator, whole};
+use crate::model_file::{ModelFile, is_generator};
+use crate::private_file;
 use crate::synth::file::SynthFile;
 use crate::text::printable;
 
@@ -98,7 +99,7 @@ pub(super) fn predict(options: &Predict) -> Result<(), Error> {
         eprintln!("{}", printable(&row));
     }
     if let Some(out) = &options.out {
-        whole(out, csv(&found, &options.data)?.as_bytes())?;
+        private_file::whole(out, csv(&found, &options.data)?.as_bytes())?;
         let (rows, missing) = (found.rows.len(), found.missing.len());
         eprintln!("{rows} predictions in {}, {missing} rows without one", out.display());
     }

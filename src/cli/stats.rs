@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::pooled::Table;
+use crate::pooled::{Table, told};
 use crate::report::Floors;
 use crate::stats::analysis::{ANALYSES, Analysis, Kind, Parameter};
 use crate::stats::{self, Answer, Request, Sites, Summing, Task};
@@ -25,11 +25,11 @@ pub(super) struct Stats {
 
 #[derive(Debug, Args)]
 struct Common {
-    /// Pooled CSV of all hospitals.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    /// Pooled CSV of all hospitals; repeated, a file a hospital.
+    #[arg(long, value_name = "FILE", required = true)]
+    data: Vec<PathBuf>,
     /// Column that splits the data into hospitals.
-    #[arg(long, value_name = "COLUMN", required_unless_present = "deal", conflicts_with = "deal")]
+    #[arg(long, value_name = "COLUMN", conflicts_with = "deal")]
     site: Option<String>,
     /// Instead of --site: deal the rows out in turn to so many hospitals.
     #[arg(long, value_name = "N")]
@@ -215,25 +215,22 @@ fn can_be_drawn(analysis: &str, path: &Path) -> Result<(), Error> {
 }
 
 fn request(command: &Stats) -> Result<Request, Error> {
-    let Common { data, site, deal, include, exclude, .. } = &command.common;
+    let Common { include, exclude, .. } = &command.common;
     let common = &command.common;
+    let (data, sites) = sites(common)?;
     let mut task = match &common.task {
         Some(path) => task_file(path, command.analysis)?,
-        None => from_options(command)?,
+        None => from_options(command, &stats::table(data, &sites)?)?,
     };
     task.restrict(include, exclude);
-    let sites = match (site, deal) {
-        (Some(column), _) => Sites::Column(column.clone()),
-        (None, deal) => Sites::Deal(deal.unwrap_or_default()),
-    };
     let exact_grid = command.analysis.takes_grid() && command.given.get_flag(EXACT_GRID);
     Ok(Request {
-        data: data.clone(),
+        data: data.to_owned(),
         sites,
         task,
         exact_grid,
         schema: common.schema.clone(),
-        categories: common.category.clone(),
+        categories: common.category.iter().map(|column| column.trim().to_owned()).collect(),
         floors: Floors {
             min_sites: common.min_sites,
             min_local_rows: common.min_local_rows,
@@ -246,6 +243,30 @@ fn request(command: &Stats) -> Result<Request, Error> {
         },
         pooled: common.pooled,
     })
+}
+
+/// The first file, and how rows become hospitals.
+fn sites(common: &Common) -> Result<(&Path, Sites), Error> {
+    let Common { data, site, deal, .. } = common;
+    let Some((first, others)) = data.split_first() else {
+        return Err(Error::config(Path::new("--data"), "name a file of patients"));
+    };
+    let fault = |problem: &str| Err(Error::config(first, problem));
+    let sites = match (site, deal, others) {
+        (Some(column), _, []) => Sites::Column(column.trim().to_owned()),
+        (None, Some(hospitals), []) => Sites::Deal(*hospitals),
+        (None, None, []) => {
+            return fault(
+                "one file is one hospital; name the column of hospitals by --site, deal the rows out \
+                 by --deal N, or give a file of each hospital by --data",
+            );
+        }
+        (None, None, others) => Sites::Files(others.to_vec()),
+        (_, _, _) => {
+            return fault("--site and --deal split one file; several files are a hospital each");
+        }
+    };
+    Ok((first.as_path(), sites))
 }
 
 fn task_file(path: &Path, analysis: &Analysis) -> Result<Task, Error> {
@@ -263,12 +284,11 @@ fn task_file(path: &Path, analysis: &Analysis) -> Result<Task, Error> {
     Err(Error::config(path, problem))
 }
 
-fn from_options(command: &Stats) -> Result<Task, Error> {
-    let Stats { analysis, given, common } = command;
-    let table = Table::read(&common.data)?;
+fn from_options(command: &Stats, table: &Table) -> Result<Task, Error> {
+    let Stats { analysis, given, .. } = command;
     let mut params = toml::Table::new();
     for parameter in analysis.parameters() {
-        if let Some(value) = value(parameter, given, &table)? {
+        if let Some(value) = value(parameter, given, table)? {
             params.insert(parameter.key(), value);
         }
     }
@@ -284,18 +304,12 @@ fn value(
     let text = || given.get_one::<String>(parameter.name);
     Ok(match parameter.kind {
         Kind::Column => match text() {
-            Some(column) => {
-                table.has(column)?;
-                Some(column.as_str().into())
-            }
+            Some(column) => Some(named(column, table)?.into()),
             None => None,
         },
         Kind::ColumnOr(words) => match text() {
             Some(word) if words.contains(&word.as_str()) => Some(word.as_str().into()),
-            Some(column) => {
-                table.has(column)?;
-                Some(column.as_str().into())
-            }
+            Some(column) => Some(named(column, table)?.into()),
             None => None,
         },
         Kind::Columns => match given.get_many::<String>(parameter.name) {
@@ -309,6 +323,13 @@ fn value(
     })
 }
 
+/// A column's name as a schema has it: without blanks around it and without a header's unit.
+fn named(column: &str, table: &Table) -> Result<String, Error> {
+    let column = column.trim();
+    table.has(column)?;
+    Ok(told(column).0.to_owned())
+}
+
 /// Columns by name or by the beginning of their names, and interactions of columns.
 fn columns<'a>(
     names: impl Iterator<Item = &'a String>,
@@ -316,16 +337,16 @@ fn columns<'a>(
 ) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     for name in names {
-        let Some(prefix) = name.strip_suffix('*') else {
-            name.split(':').try_for_each(|column| table.has(column))?;
-            found.push(name.clone());
+        let Some(prefix) = name.trim().strip_suffix('*') else {
+            let parts = name.split(':').map(|column| named(column, table));
+            found.push(parts.collect::<Result<Vec<_>, _>>()?.join(":"));
             continue;
         };
         let before = found.len();
         found
             .extend(table.columns().filter(|column| column.starts_with(prefix)).map(str::to_owned));
         if found.len() == before {
-            let all: Vec<&str> = table.columns().collect();
+            let all: Vec<&str> = table.headers().collect();
             let problem = format!("no column begins with {prefix:?}; it has {}", all.join(", "));
             return Err(Error::config(table.path(), problem));
         }
@@ -343,7 +364,7 @@ fn the_test_alone(answer: &mut Answer, common: &Common) -> Result<(), Error> {
             Ok(())
         }
         _ => Err(Error::config(
-            &common.data,
+            common.data.first().map_or(Path::new("--data"), PathBuf::as_path),
             "a log-rank test needs two groups with patients at risk; see the column of --by",
         )),
     };

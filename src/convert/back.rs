@@ -13,7 +13,8 @@ use super::phenopackets::{record, write};
 use super::table::MOST_PATIENTS;
 use super::value::cell;
 use crate::Error;
-use crate::model_file::{bounded, whole};
+use crate::model_file::bounded;
+use crate::private_file;
 
 /// Bytes of a table.
 const MOST_BYTES: u64 = 512 << 20;
@@ -35,7 +36,7 @@ struct Row {
 }
 
 /// Writes a Phenopacket a row of a table (CSV) into a folder, which is made if it is missing. Columns
-/// in `without` are left out.
+/// in `without` are left out. Only the owner can read what is made.
 ///
 /// # Errors
 /// When a file cannot be read or written, a column has no place in a packet, or the folder has packets
@@ -73,10 +74,11 @@ pub fn write_packets(
         faults.take(checked);
     }
     faults.none()?;
-    std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+    private_file::folder(folder)?;
     free(folder)?;
     for (k, row) in rows.iter().enumerate() {
-        whole(&folder.join(format!("packet-{:06}.json", k + 1)), &bytes(row)?)?;
+        let path = folder.join(format!("packet-{:06}.json", k + 1));
+        private_file::whole(&path, &bytes(row)?)?;
     }
     Ok(Written { patients: rows.len(), columns: mapping.columns.len() })
 }

@@ -1,13 +1,14 @@
 //! FHIR R4 (HL7, 4.0.1): Patient, Observation and Condition of bundles, of single resources, or of the
 //! lines of a bulk export (`.ndjson`). Files only; no server is asked.
 //!
-//! What of a resource is read stands in `schema`, what becomes of it in `reading`. All files together
-//! are one export: an Observation of one file may be of a Patient of another.
+//! What of a resource is read stands in `fields` and `schema`, what becomes of it in `reading`. All
+//! files together are one export: an Observation of one file may be of a Patient of another.
 //!
 //! What counts: an Observation that is `final`, `amended` or `corrected`; a Condition that is not
 //! `unconfirmed`, `provisional`, `differential` or `entered-in-error`, one that is `refuted` being
 //! excluded. The last encounter is the last day of any Observation or Condition.
 
+mod fields;
 mod reading;
 mod schema;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use super::fault::{At, Fault, quoted};
 use super::files::listed;
-use super::json::parse;
+use super::json::{objects, parse};
 use super::mapping::{Column, Mapping, Point, Since, Source};
 use super::table::{Builder, Table};
 use crate::Error;
@@ -30,6 +31,12 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Bytes of all files.
 const MOST_TOGETHER: u64 = 4 << 30;
 
+/// JSON objects of all files. What is kept of one takes some hundred bytes, so all that is kept takes
+/// no more than the files may.
+const MOST_OBJECTS: usize = 32 << 20;
+/// Resources of all files that are kept; each takes some 500 bytes.
+const MOST_RESOURCES: usize = 8 << 20;
+
 /// A table of the patients of files and folders.
 ///
 /// # Errors
@@ -39,7 +46,7 @@ pub fn table(named: &[PathBuf], mapping: &Mapping) -> Result<Table, Error> {
     let columns = mapping.columns.iter().filter(|column| nowhere(column).is_none());
     let mut builder = Builder::new(mapping, columns.collect(), "FHIR bundles")?;
     let mut export = Export::default();
-    let mut together = 0;
+    let (mut together, mut counted) = (0, 0);
     for file in &files {
         let bytes = bounded(file, MOST_BYTES)?;
         together += bytes.len() as u64;
@@ -47,6 +54,7 @@ pub fn table(named: &[PathBuf], mapping: &Mapping) -> Result<Table, Error> {
             let problem = format!("more than {MOST_TOGETHER} bytes with the files before it");
             return Err(Error::data(file, problem));
         }
+        few(file, &bytes, &mut counted, MOST_OBJECTS)?;
         let is_lines = file.extension().is_some_and(|ending| ending == "ndjson");
         let added = if is_lines { export.lines(file, &bytes) } else { export.file(file, &bytes) };
         builder.faults.take(added);
@@ -78,6 +86,21 @@ pub fn table(named: &[PathBuf], mapping: &Mapping) -> Result<Table, Error> {
         Some(format!("column `{}` {why}; it is left out", column.name))
     }));
     builder.finish(files.len())
+}
+
+/// Counts a file's objects before room is made for them.
+fn few(file: &Path, bytes: &[u8], counted: &mut usize, most: usize) -> Result<(), Error> {
+    *counted = counted.saturating_add(objects(bytes));
+    match *counted > most {
+        true => Err(Error::data(
+            file,
+            format!(
+                "more than {most} JSON objects with the files before it; export Patient, \
+                 Observation and Condition alone, and of these what the mapping asks for"
+            ),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// What the files hold, before it is known whose it is.
@@ -125,6 +148,9 @@ impl Export {
     }
 
     fn add(&mut self, at: At, url: Option<String>, resource: Resource) -> Result<(), Fault> {
+        if self.patients.len() + self.parts.len() >= MOST_RESOURCES {
+            return Err(at.fault(format!("more than {MOST_RESOURCES} resources up to here")));
+        }
         let subject = match &resource {
             Resource::Observation(own) => own.subject.clone(),
             Resource::Condition(own) => own.subject.clone(),
@@ -210,5 +236,24 @@ fn nowhere(column: &Column) -> Option<&'static str> {
         }
         Source::Interval { start, end, .. } if of_action(start) || of_action(end) => Some(ACTION),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_of_all_files_are_counted_together_before_one_is_parsed() {
+        let mut counted = 0;
+        let mut of = |text: &str| {
+            let told = few(Path::new("a.json"), text.as_bytes(), &mut counted, 3);
+            told.map_err(|error| error.to_string())
+        };
+        assert!(
+            of("{\"entry\": [{}]}").is_ok() && of("[0, 0, \"{{{{\"]").is_ok() && of("{}").is_ok()
+        );
+        let said = of("{ this is no JSON").unwrap_err();
+        assert!(said.starts_with("a.json: more than 3 JSON objects"), "{said}");
     }
 }

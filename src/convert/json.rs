@@ -31,6 +31,31 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &Arc<Path>, text: &[u8]) -> Resul
     })
 }
 
+/// Objects of a text, however deep they stand: what a parser makes room for, many times the bytes of an
+/// empty one.
+pub(crate) fn objects(text: &[u8]) -> usize {
+    let mut count = 0;
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' => count += 1,
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => {
+                            bytes.next();
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    count
+}
+
 /// The pointer of what stands before a line and column, as the parser counts them.
 fn pointer(text: &[u8], line: usize, column: usize) -> String {
     let mut ends =
@@ -248,6 +273,19 @@ mod tests {
         let values: Vec<f64> = found.list.iter().filter_map(|own| own.value).map(|x| x.0).collect();
         assert_eq!(values, [9.5, 3.0]);
         assert!(read("{\"list\": [{\"value\": \"NaN\"}]}").is_err());
+    }
+
+    #[test]
+    fn objects_are_counted_wherever_they_stand_and_braces_of_texts_are_not() {
+        for (text, count) in [
+            ("{\"a\": [{}, {\"b\": {}}], \"c{\": \"\\\"{{\\\\\"}", 4),
+            ("[0, 0, \"{", 0),
+            ("\"\\", 0),
+            ("{{{", 3),
+            ("", 0),
+        ] {
+            assert_eq!(objects(text.as_bytes()), count, "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! From packets, bundles and variant files to a table of patients, and from a table to packets. What
-//! `haima convert` runs, on the machine of the hospital; nothing is sent.
+//! From packets, bundles, variant files and radiomics to a table of patients, and from a table to
+//! packets. What `haima convert` runs, on the machine of the hospital; nothing is sent.
 //!
 //! | module | what it is for |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | `fhir` | FHIR R4 bundles to records |
 //! | `value` | a column's cell of a record |
 //! | `vcf` | variant files to flags and counts by gene |
+//! | `radiomics` | exports of image features to a table with the scanner of each patient |
 //! | `table` | the table as it grows |
 //! | `back` | a table to a folder of packets |
 //!
@@ -23,6 +24,7 @@ mod files;
 mod json;
 pub(crate) mod mapping;
 pub(crate) mod phenopackets;
+mod radiomics;
 mod record;
 mod systems;
 mod table;
@@ -34,5 +36,6 @@ pub use back::{Written, write_packets};
 pub use fhir::table as of_fhir;
 pub use mapping::Mapping;
 pub use phenopackets::table as of_phenopackets;
+pub use radiomics::{Asked, Only, Radiomics, table as of_radiomics};
 pub use table::{Filled, Table};
 pub use vcf::table as of_variants;

@@ -73,6 +73,16 @@ impl Table {
     }
 }
 
+/// Whether a text can tell a patient from others.
+pub(super) fn check_key(key: &str, at: &At) -> Result<(), Fault> {
+    if key.is_empty() || key.len() > MOST_KEY || key.contains(char::is_control) {
+        return Err(
+            at.fault(format!("its id has to have 1 to {MOST_KEY} bytes and no control character"))
+        );
+    }
+    Ok(())
+}
+
 /// A table that is being made.
 pub(crate) struct Builder<'a> {
     mapping: &'a Mapping,
@@ -129,11 +139,7 @@ impl<'a> Builder<'a> {
     }
 
     fn check(&mut self, key: &str, at: &At) -> Result<(), Fault> {
-        if key.is_empty() || key.len() > MOST_KEY || key.contains(char::is_control) {
-            return Err(at.fault(format!(
-                "its id has to have 1 to {MOST_KEY} bytes and no control character"
-            )));
-        }
+        check_key(key, at)?;
         if self.rows.len() >= MOST_PATIENTS {
             return Err(at.fault(format!("a table takes at most {MOST_PATIENTS} patients")));
         }

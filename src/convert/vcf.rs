@@ -164,11 +164,7 @@ impl Asked<'_> {
         variant: &Variant<'_>,
         found: &mut Found,
     ) -> Result<(), String> {
-        let mut genes = Vec::with_capacity(variant.alternates.len());
-        for alternate in 0..variant.alternates.len() {
-            let own = known.genes(variant, alternate, &mut found.named)?;
-            genes.push(own);
-        }
+        let genes = known.genes(variant, &mut found.named)?;
         if genes.iter().all(BTreeSet::is_empty) || !self.passed(variant)? {
             return Ok(());
         }
@@ -178,12 +174,16 @@ impl Asked<'_> {
             }
             return Ok(());
         };
+        // Read once a line, and only where something counts.
+        let (mut depth, mut shares) = (None, None);
         for (alternate, (genes, copies)) in genes.iter().zip(copies).enumerate() {
             if genes.is_empty() || copies == 0 {
                 continue;
             }
             if let Some(least) = self.panel.min_depth {
-                let depth = variant.depth()?;
+                if depth.is_none() {
+                    depth = variant.depth()?;
+                }
                 let depth =
                     depth.ok_or("`min_depth` is asked for, and the sample has no DP or AD")?;
                 if depth < least {
@@ -193,8 +193,12 @@ impl Asked<'_> {
             }
             let mut fraction = 0.0;
             if self.panel.min_fraction.is_some() || self.wanted.fraction {
-                fraction = variant
-                    .fraction(alternate)?
+                if shares.is_none() {
+                    shares = Some(variant.shares()?);
+                }
+                fraction = shares
+                    .as_ref()
+                    .map_or(Ok(None), |shares| shares.of(alternate))?
                     .ok_or("the fraction of reads is asked for, and the sample has no AD or AF")?;
             }
             if self.panel.min_fraction.is_some_and(|least| fraction < least) {

@@ -2,7 +2,20 @@
 //! ([`crate::stats`]), and for a draft that a person edits ([`super::infer`]).
 
 /// Names under which patients' keys are looked for.
-pub(crate) const KEYS: [&str; 6] = ["patient", "patient_id", "id", "pid", "subject", "subject_id"];
+pub(crate) const KEYS: [&str; 12] = [
+    "patient",
+    "patient_id",
+    "id",
+    "pid",
+    "subject",
+    "subject_id",
+    "pat_nr",
+    "pat-nr",
+    "patnr",
+    "pat_id",
+    "patienten_id",
+    "patientennummer",
+];
 /// Steps between the ends of a range, at least.
 const STEPS: f64 = 20.0;
 
@@ -26,10 +39,16 @@ pub(crate) fn range(values: &[f64], from_zero: bool) -> (f64, f64) {
     (below, if above > below { above } else { below + step })
 }
 
-/// Unit that a column's name ends in, as `time_days`.
+/// Unit that a column's name ends in, as `time_days` or `FU_Tage`.
 pub(crate) fn unit(name: &str) -> Option<&'static str> {
     const UNITS: [&str; 4] = ["days", "weeks", "months", "years"];
-    UNITS.into_iter().find(|unit| name.ends_with(unit) || name == &unit[..unit.len() - 1])
+    const GERMAN: [(&str, &str); 4] =
+        [("tage", "days"), ("wochen", "weeks"), ("monate", "months"), ("jahre", "years")];
+    let name = name.to_lowercase();
+    let english =
+        UNITS.into_iter().find(|unit| name.ends_with(unit) || name == unit[..unit.len() - 1]);
+    let word = name.rsplit(['_', '-', '.', ' ']).next();
+    english.or_else(|| GERMAN.into_iter().find(|(own, _)| word == Some(*own)).map(|(_, unit)| unit))
 }
 
 /// Levels in the order of a schema: numbers by their size, texts as R sorts them, and what means
@@ -53,6 +72,12 @@ mod tests {
         assert_eq!(range(&[3.0, 4977.0], true), (0.0, 5000.0));
         let (low, high) = range(&[7.0, 7.0], false);
         assert!(low <= 7.0 && 7.0 <= high && low < high, "{low} {high}");
+    }
+
+    #[test]
+    fn a_name_may_end_in_a_unit_in_english_and_in_german() {
+        let units = ["time_days", "day", "FU_Tage", "Jahre", "Montage", "age"].map(unit);
+        assert_eq!(units, [Some("days"), Some("days"), Some("days"), Some("years"), None, None]);
     }
 
     #[test]

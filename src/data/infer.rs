@@ -16,11 +16,14 @@ use serde::Serialize;
 
 use super::dates::written;
 use super::guess::KEYS;
+use super::look::{Odd, What, odd};
 use super::source::name_of;
 use crate::Error;
 use crate::pooled::Table;
 use column::Told;
 pub use column::{Column, Guess, Why};
+pub(crate) use column::{named, proper};
+pub(crate) use write::{comment, number, quoted};
 
 /// Value of `schema`.
 pub const SCHEMA: &str = "haima.data-draft/1";
@@ -57,7 +60,7 @@ impl Draft {
     /// can name.
     pub fn of(path: &Path, site: Option<&str>) -> Result<Self, Error> {
         let table = Table::read(path)?;
-        let headers: Vec<&str> = table.columns().collect();
+        let headers: Vec<&str> = table.headers().collect();
         let mut seen = BTreeSet::new();
         if let Some(twice) = headers.iter().find(|header| !seen.insert(**header)) {
             let problem = format!("line 1: two columns are called {twice:?}; rename one");
@@ -67,10 +70,7 @@ impl Draft {
             table.has(site)?;
         }
         if let ([only], None) = (headers.as_slice(), site) {
-            let separated = only.contains([';', '\t']);
-            let hint =
-                if separated { "; separate columns by commas, not by `;` or tabs" } else { "" };
-            return Err(Error::data(path, format!("has the one column {only:?}{hint}")));
+            return Err(Error::data(path, format!("has the one column {only:?}")));
         }
         let others = || headers.iter().copied().filter(move |header| Some(*header) != site);
         let (patient, mut other_keys) = keys(&table, others())?;
@@ -85,7 +85,14 @@ impl Draft {
         for header in others().filter(|header| Some(*header) != patient) {
             let told = Told::of(header, &mut names);
             let texts: Vec<&str> = table.column(header)?.collect();
-            columns.push(Column::of(told, &texts));
+            let mut column = Column::of(told, &texts);
+            if !matches!(column.guess, Guess::Left { .. }) {
+                let odd = odd(&column.column, &texts).into_iter();
+                // Other spellings of a missing value have their own place.
+                let odd = odd.filter(|odd| odd.what != What::MissingWord);
+                column.odd = odd.map(|odd| said(&table, &column.column, &odd)).next();
+            }
+            columns.push(column);
         }
         let draft = Self {
             schema: SCHEMA,
@@ -142,8 +149,17 @@ impl Draft {
                 column.missing_spellings.keys().map(|text| format!("`{text}`")).collect();
             format!("empty the fields of `{}` that say {}", column.column, spellings.join(" or "))
         });
-        renamed.chain(spelt).collect()
+        let odd = self.columns.iter().filter_map(|column| {
+            let said = column.odd.as_ref()?;
+            Some(format!("look at `{}`: {said}", column.column))
+        });
+        renamed.chain(spelt).chain(odd).collect()
     }
+}
+
+/// What is odd, with its line.
+fn said(table: &Table, column: &str, odd: &Odd) -> String {
+    format!("line {}: {}", table.place(odd.row).1, odd.says(column))
 }
 
 /// The column that tells patients apart, and all in which no value stands twice.

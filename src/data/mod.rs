@@ -4,6 +4,7 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`source`] | the one place that reads CSV and Parquet |
+//! | [`clean`] | puts a hospital's export into the form that everything else reads |
 //! | [`infer`] | drafts a schema from a file |
 //! | [`check`] | shows what is wrong or odd with a file |
 //! | [`anonymity`] | whom a file would show: k-anonymity and l-diversity |
@@ -13,13 +14,18 @@
 pub mod anonymity;
 #[cfg(feature = "cli")]
 pub mod check;
+#[cfg(feature = "cli")]
+pub mod clean;
 pub(crate) mod dates;
 #[cfg(feature = "cli")]
 pub mod example;
+mod form;
 #[cfg(feature = "cli")]
 pub(crate) mod guess;
 #[cfg(feature = "cli")]
 pub mod infer;
+#[cfg(feature = "cli")]
+pub(crate) mod look;
 #[cfg(feature = "cli")]
 mod parquet;
 #[cfg(feature = "cli")]

@@ -11,6 +11,7 @@ use std::path::Path;
 use haima_fl_core::cohort::Cohort;
 use haima_fl_core::schema::Schema;
 
+use super::form;
 #[cfg(feature = "cli")]
 use super::parquet::AsCsv;
 use crate::Error;
@@ -33,19 +34,33 @@ impl Source {
     /// Opens a file. What it is, its first bytes say.
     ///
     /// # Errors
-    /// When it cannot be read, or is a Parquet file that this program does not read, with the reason.
+    /// When it cannot be read, or is a Parquet file that this program does not read, with the reason;
+    /// when it is no CSV (a workbook, an archive), or semicolons or tabs separate its fields.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let fault = |error: io::Error| Error::file(path, error);
         let mut file = File::open(path).map_err(fault)?;
         let mut start = Vec::new();
-        file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(fault)?;
+        file.by_ref().take(form::HEAD as u64).read_to_end(&mut start).map_err(fault)?;
         let named = is_named_parquet(path);
-        if start == MAGIC && (named || ends_so(&mut file).map_err(fault)?) {
+        let read = start.len() as u64;
+        if start.starts_with(MAGIC) && (named || ends_so(&mut file, read).map_err(fault)?) {
             return Self::parquet(path, file);
         }
         if named {
             let problem = "is no Parquet file, whatever its name: it does not begin as one; export it \
                            again, or call it .csv if it is one";
+            return Err(Error::data(path, problem));
+        }
+        if let Some(problem) = form::no_text(&start) {
+            return Err(Error::data(path, problem));
+        }
+        if let Some(separator) = form::foreign(&start) {
+            let problem = format!(
+                "line 1: separate columns by commas, not by {}, and write decimal points: `haima data \
+                 clean {} --out CLEAN.csv` makes such a file",
+                form::named(separator),
+                path.display()
+            );
             return Err(Error::data(path, problem));
         }
         Ok(Self(Form::Csv(Cursor::new(start).chain(file))))
@@ -113,16 +128,16 @@ fn is_named_parquet(path: &Path) -> bool {
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-/// Whether a file ends as a Parquet file does; a pipe, which has no end yet, does not. Where reading
-/// goes on is as before.
-fn ends_so(file: &mut File) -> io::Result<bool> {
+/// Whether a file ends as a Parquet file does; a pipe, which has no end yet, does not. Reading goes on
+/// behind the bytes that were `read`.
+fn ends_so(file: &mut File, read: u64) -> io::Result<bool> {
     let back = -(MAGIC.len() as i64);
     if file.seek(SeekFrom::End(back)).is_err() {
         return Ok(false);
     }
     let mut end = Vec::new();
     file.by_ref().take(MAGIC.len() as u64).read_to_end(&mut end)?;
-    file.seek(SeekFrom::Start(MAGIC.len() as u64))?;
+    file.seek(SeekFrom::Start(read))?;
     Ok(end == MAGIC)
 }
 
@@ -140,6 +155,30 @@ mod tests {
         assert_eq!(text(&path).unwrap(), "PAR1,id\n0,a\n");
         std::fs::write(&path, "a").unwrap();
         assert_eq!(text(&path).unwrap(), "a");
+    }
+
+    #[test]
+    fn a_longer_file_is_read_whole_behind_what_was_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.csv");
+        let long = format!("PAR1,id\n{}", "0,a\n".repeat(form::HEAD / 3));
+        std::fs::write(&path, &long).unwrap();
+        assert_eq!(text(&path).unwrap(), long);
+    }
+
+    #[test]
+    fn another_separator_and_a_workbook_are_refused_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            Source::open(&path).err().unwrap().to_string()
+        };
+        let semicolons = said("a.csv", b"id;gew\n1;7,5\n");
+        assert!(semicolons.contains("not by semicolons"), "{semicolons}");
+        assert!(semicolons.contains("haima data clean ") && semicolons.contains("a.csv: line 1"));
+        let workbook = said("m.csv", b"PK\x03\x04\x14\x00\x06\x00");
+        assert!(workbook.contains("Excel") && workbook.contains("CSV UTF-8"), "{workbook}");
     }
 
     #[test]

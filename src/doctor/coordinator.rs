@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use haima_smpc_node::audit;
 use haima_smpc_node::manifest::Manifest;
 
 use super::study::{self, Files};
-use super::{Check, machine, network};
-use crate::Error;
+use super::{Check, kept, machine, network};
 use crate::coordinator::Config;
 
 /// Looks at a coordinator's configuration and all that it names.
@@ -20,6 +18,16 @@ pub(super) async fn examine(path: &Path) -> Vec<Check> {
     };
     let mut checks =
         vec![Check::ok("configuration", &format!("of the coordinator, {}", path.display()))];
+    let no_files = machine::no_files(&[
+        ("manifest", config.manifest.as_path()),
+        ("identity", config.identity.as_path()),
+        ("tls_certificate", config.tls_certificate.as_path()),
+        ("tls_key", config.tls_key.as_path()),
+    ]);
+    if !no_files.is_empty() {
+        checks.extend(no_files);
+        return checks;
+    }
     let manifest = study::manifest(&config.manifest, &mut checks);
     let files = Files {
         identity: &config.identity,
@@ -55,14 +63,6 @@ fn largest_round(manifest: &Manifest) -> u64 {
 }
 
 fn journal(config: &Config, manifest: &Manifest) -> Check {
-    let path = config.out.join("audit.log");
-    let found = || -> Result<String, Error> {
-        if !path.exists() {
-            return Ok("none yet; the first run makes it".into());
-        }
-        let name = &manifest.coordinator.name;
-        let (records, head) = audit::read_with_head(&path, name, &manifest.identity(name)?)?;
-        Ok(format!("{} records verified, head {}", records.len(), head.short()))
-    };
-    Check::of("journal", found(), "restore it whole; a damaged journal is never cut")
+    let name = &manifest.coordinator.name;
+    kept::journal(&config.out.join("audit.log"), name, manifest.identity(name)).0
 }

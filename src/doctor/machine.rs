@@ -86,6 +86,18 @@ pub(super) fn open_to_all(path: &Path) -> Option<u32> {
     }
 }
 
+/// What to do about a pipe, a device or a folder that stands where a file should.
+pub(super) const NO_FILE: &str = "is no file but a pipe, a device or a folder; name a file";
+
+/// A failed check for each named path that is there and no file: reading a pipe would have no end.
+pub(super) fn no_files(named: &[(&str, &Path)]) -> Vec<Check> {
+    let odd = named.iter().filter(|(_, path)| path.exists() && !path.is_file());
+    let told = odd.map(|(field, path)| {
+        Check::fail("configuration", &format!("`{field}`: {} {NO_FILE}", path.display()))
+    });
+    told.collect()
+}
+
 /// The folder, or the nearest one above it that is there.
 fn existing(folder: &Path) -> PathBuf {
     let there = folder.ancestors().find(|folder| folder.is_dir());

@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use haima_crypto::encode::Digest;
-use haima_dp::ledger::{Budget, Ledger, summary};
+use haima_dp::ledger::{Budget, Ledger, Limit, summary};
 use haima_fl_core::Error as TaskError;
 use haima_fl_core::schema::Schema;
-use haima_smpc_node::audit;
 use haima_smpc_node::manifest::{Class, Manifest};
+use haima_smpc_node::provision::Fit;
+use haima_smpc_node::record::AuditRecord;
 
 use super::study::{self, Files};
-use super::{Check, machine, network};
+use super::{Check, kept, machine, network};
 use crate::Error;
 use crate::data::source;
-use crate::site::{Config, Policy};
+use crate::site::{Config, Policy, budget};
 
 /// Looks at a hospital's configuration and all that it names.
 pub(super) async fn examine(path: &Path) -> Vec<Check> {
@@ -25,6 +26,18 @@ pub(super) async fn examine(path: &Path) -> Vec<Check> {
     };
     let what = format!("of the site {}, {}", config.name, path.display());
     let mut checks = vec![Check::ok("configuration", &what)];
+    let no_files = machine::no_files(&[
+        ("manifest", config.manifest.as_path()),
+        ("identity", config.identity.as_path()),
+        ("tls_certificate", config.tls_certificate.as_path()),
+        ("tls_key", config.tls_key.as_path()),
+        ("policy", config.policy.as_path()),
+        ("data", config.data.as_path()),
+    ]);
+    if !no_files.is_empty() {
+        checks.extend(no_files);
+        return checks;
+    }
     let manifest = study::manifest(&config.manifest, &mut checks);
     let files = Files {
         identity: &config.identity,
@@ -47,14 +60,17 @@ pub(super) async fn examine(path: &Path) -> Vec<Check> {
     }
     checks.extend(study::tasks(&manifest, false));
     checks.push(data(&config, &manifest));
+    let (journal, records) = journal(&config, &manifest);
     match policy {
         Err(error) => checks.push(policy_alone(Err(error))),
         Ok(policy) => {
             checks.extend(self::policy(&policy, &manifest));
-            checks.push(ledger(&config, &policy, &manifest));
+            let (ledger, left) = ledger(&config, &policy, &manifest);
+            checks.push(ledger);
+            checks.extend(left.and_then(|left| fits(&policy, &manifest, left, &records)));
         }
     }
-    checks.push(journal(&config, &manifest));
+    checks.push(journal);
     if let Some(tls) = tls {
         let proxied = config.proxy.is_some();
         let (coordinator, nodes) = tokio::join!(
@@ -110,6 +126,19 @@ fn policy(policy: &Policy, manifest: &Manifest) -> Vec<Check> {
             refused.join(", ")
         ));
     }
+    let ids = || manifest.tasks.iter().map(|task| task.id.as_str());
+    if let Some(allowed) = &policy.allowed_tasks {
+        let refused: Vec<&str> = ids().filter(|id| !allowed.iter().any(|own| own == id)).collect();
+        if !refused.is_empty() {
+            let refused = refused.join(", ");
+            warn(format!("{refused} will be refused: `allowed_tasks` does not have them"));
+        }
+    }
+    let held: Vec<&str> = ids().filter(|id| policy.asks_first(id)).collect();
+    if !held.is_empty() {
+        let held = held.join(", ");
+        warn(format!("{held} wait for a yes: haima site approvals lists them once the site runs"));
+    }
     if policy.min_sites > manifest.min_sites {
         warn(format!(
             "`min_sites` = {} is more than the study's {}, so every round will be refused; lower it, \
@@ -163,12 +192,36 @@ fn data(config: &Config, manifest: &Manifest) -> Check {
     }
 }
 
-fn ledger(config: &Config, policy: &Policy, manifest: &Manifest) -> Check {
+/// Whether what is left holds the study's private tasks; nothing where none is private.
+fn fits(
+    policy: &Policy,
+    manifest: &Manifest,
+    (limit, left): (Limit, f64),
+    records: &[AuditRecord],
+) -> Option<Check> {
+    match budget::needs(manifest, policy, &limit, left, records) {
+        Ok(None) => None,
+        Ok(Some((Fit::Whole, text))) => Some(Check::ok("budget", &text)),
+        Ok(Some((Fit::WithoutSpare { .. }, text))) => Some(Check::warn("budget", &text)),
+        Ok(Some((Fit::Not { .. }, text))) => Some(Check::fail("budget", &text)),
+        Err(error) => Some(Check::of("budget", Err(error), "tell whoever drafted the study")),
+    }
+}
+
+/// The ledger, and limit and what is left of it, where the policy's is in force.
+fn ledger(config: &Config, policy: &Policy, manifest: &Manifest) -> (Check, Option<(Limit, f64)>) {
     let what = "ledger";
     let population = config.population.as_ref().unwrap_or(&policy.default_population);
+    let path = match Ledger::file_name(population) {
+        Ok(name) => config.state.join(name),
+        Err(error) => return (Check::of(what, Err(error.into()), "correct `population`"), None),
+    };
+    let there = match path.try_exists() {
+        Ok(there) => there,
+        Err(error) => return (kept::unseen(what, &path, &error), None),
+    };
     let found = || -> Result<Option<(String, Budget, f64)>, Error> {
-        let path = config.state.join(Ledger::file_name(population)?);
-        if !path.exists() {
+        if !there {
             return Ok(None);
         }
         let held = summary(&path, population)?;
@@ -185,42 +238,92 @@ fn ledger(config: &Config, policy: &Policy, manifest: &Manifest) -> Check {
     };
     let (text, recorded, left) = match found() {
         Err(error) => {
-            let remedy = "restore it whole from the newest copy; never delete or cut it";
-            return Check::of(what, Err(error), remedy);
+            let check = match kept::denied(&error) {
+                Some(error) => kept::unseen(what, &path, &error),
+                None => {
+                    let remedy = "restore it whole from the newest copy; never delete or cut it";
+                    Check::of(what, Err(error), remedy)
+                }
+            };
+            return (check, None);
         }
         Ok(None) => {
-            return Check::ok(
-                what,
-                &format!("population {population}: none yet; the first run makes it"),
-            );
+            let text = format!("population {population}: none yet; the first run makes it");
+            let limit = policy.budget(manifest).ok().map(|budget| budget.overall);
+            return (Check::ok(what, &text), limit.map(|limit| (limit, limit.room().get())));
         }
         Ok(Some(found)) => found,
     };
     match policy.budget(manifest) {
-        Ok(budget) if budget == recorded && left > 0.0 => Check::ok(what, &text),
         Ok(budget) if budget == recorded => {
-            Check::warn(what, &format!("{text}; nothing is left: rounds with noise are refused"))
+            let check = if left > 0.0 {
+                Check::ok(what, &text)
+            } else {
+                let text = format!("{text}; nothing is left: rounds with noise are refused");
+                Check::warn(what, &text)
+            };
+            (check, Some((budget.overall, left)))
         }
-        Ok(budget) if policy.amended(&budget).is_some() => Check::warn(
-            what,
-            &format!("{text}; the policy's amendment is recorded at the next start"),
-        ),
-        _ => {
-            let remedy = "put the policy's figures back, or state the new ones in its `amendment`";
-            Check::fail(what, &format!("{text}; the policy has another budget: {remedy}"))
+        Ok(budget) if policy.amended(&budget).is_some() => {
+            let text = format!("{text}; the policy's amendment is recorded at the next start");
+            (Check::warn(what, &text), None)
+        }
+        Ok(budget) => {
+            let line = budget::amendment(&budget.overall);
+            let remedy =
+                format!("put the policy's figures back, or add to it, with the reason: {line}");
+            let text = format!("{text}; the policy has another budget: {remedy}");
+            (Check::fail(what, &text), None)
+        }
+        Err(_) => {
+            let text = format!("{text}; the policy's own cannot be used, as said above");
+            (Check::fail(what, &text), None)
         }
     }
 }
 
-fn journal(config: &Config, manifest: &Manifest) -> Check {
-    let path = config.state.join("audit.log");
-    let found = || -> Result<String, Error> {
-        if !path.exists() {
-            return Ok("none yet; the first run makes it".into());
-        }
-        let key = manifest.identity(&config.name)?;
-        let (records, head) = audit::read_with_head(&path, &config.name, &key)?;
-        Ok(format!("{} records verified, head {}", records.len(), head.short()))
-    };
-    Check::of("journal", found(), "restore it whole; a damaged journal is never cut")
+fn journal(config: &Config, manifest: &Manifest) -> (Check, Vec<AuditRecord>) {
+    let name = &config.name;
+    kept::journal(&config.state.join("audit.log"), name, manifest.identity(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::coordinator::refusals::tests::manifest;
+    use crate::doctor::Level;
+
+    /// A state that this user cannot look into: here it is no folder, which holds for every user.
+    #[test]
+    fn what_may_not_be_looked_at_is_not_said_to_be_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        std::fs::write(&state, "").unwrap();
+        let nowhere = PathBuf::from("none");
+        let mut config = Config {
+            name: "a".into(),
+            manifest: nowhere.clone(),
+            identity: nowhere.clone(),
+            tls_certificate: nowhere.clone(),
+            tls_key: nowhere.clone(),
+            policy: nowhere.clone(),
+            data: nowhere,
+            population: None,
+            proxy: None,
+            state: state.clone(),
+        };
+        let (policy, manifest) = (Policy::new("all", 1.0), manifest());
+        let (check, left) = ledger(&config, &policy, &manifest);
+        assert!(check.level == Level::Warn && left.is_none(), "{check}");
+        assert!(check.finding.contains("cannot be looked at"), "{check}");
+        let (check, records) = journal(&config, &manifest);
+        assert!(check.level == Level::Warn && records.is_empty(), "{check}");
+        assert!(check.finding.contains("cannot be looked at"), "{check}");
+
+        config.state = folder.path().join("later");
+        assert_eq!(ledger(&config, &policy, &manifest).0.level, Level::Ok);
+        assert_eq!(journal(&config, &manifest).0.level, Level::Ok);
+    }
 }

@@ -95,7 +95,10 @@ fn tls(
     files: &Files<'_>,
     pinned: Option<(&Manifest, &str)>,
 ) -> Result<(String, TlsIdentity), Error> {
-    let tls = TlsIdentity::read(files.certificate, files.key)?.through(files.proxy)?;
+    // The address of a proxy may have a password in it, so it is not repeated.
+    let tls = TlsIdentity::read(files.certificate, files.key)?
+        .through(files.proxy)
+        .map_err(|_| Error::Config { file: "`proxy`".into(), problem: "is no host:port".into() })?;
     let pin = tls.pin()?;
     let Some((manifest, name)) = pinned else {
         return Ok(("its key is private; there is no study to hold it against".into(), tls));
@@ -105,8 +108,8 @@ fn tls(
         return Err(Error::config(files.certificate, problem));
     }
     // What a certificate says of its dates is looked at by nobody: the key is pinned.
-    let found = "its key is private and pinned in the manifest; no date in it counts, so no day is \
-                 left that could run out";
+    let found = "its key is private and pinned in the manifest; it does not expire, since no date in \
+                 it counts";
     Ok((found.into(), tls))
 }
 

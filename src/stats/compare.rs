@@ -1,15 +1,18 @@
 //! The same analysis over all rows in one place, and how far the federated one is from it.
 
 use haima_fl_core::cohort::Cohort;
-use haima_fl_core::schema::Schema;
+use haima_fl_core::schema::{Schema, check_name};
 use serde_json::{Map, Value, json};
 
 use super::{Prepared, Request, Sites, Task, fault, open, plain, round_up};
 use crate::Error;
+use crate::pooled::told;
 use crate::report::Floors;
 
 /// Column of the pooled rows that holds each row's stratum.
 const STRATUM: &str = "pooled.stratum";
+/// What the column of hospitals is called where no schema can have its name.
+const SITE: &str = "pooled.site";
 /// What differs by nature: who took part and how often, and names of strata.
 const NOT_COMPARED: [&str; 5] = ["sites", "iterations", "formula", "strata", "schema"];
 
@@ -60,12 +63,19 @@ fn one_hospital(
         Some(toml::Value::Array(names)) => names,
         _ => Vec::new(),
     };
+    // A schema can name it whatever the file calls it.
+    let mut table = prepared.table.clone();
     if let Sites::Column(column) = sites {
-        ignored.push(column.as_str().into());
+        let is = |header: &str| header == column || told(header).0 == column;
+        let name = if check_name(column).is_ok() { column.as_str() } else { SITE };
+        ignored.push(name.into());
+        let renamed =
+            table.renamed(|_, header| (is(header) && header != name).then(|| name.to_owned()));
+        table = renamed.unwrap_or(table);
     }
     schema.insert("ignore".into(), ignored.into());
     let Some(column) = strata else {
-        return Ok((task, Schema::from_toml(&schema)?, prepared.table.clone()));
+        return Ok((task, Schema::from_toml(&schema)?, table));
     };
     let mut names = prepared.of_row.clone();
     if let Some(column) = &column {
@@ -86,7 +96,7 @@ fn one_hospital(
         }
         task.params.insert("strata".into(), STRATUM.into());
     }
-    let table = prepared.table.with_column(STRATUM, names.iter().map(String::as_str));
+    let table = table.with_column(STRATUM, names.iter().map(String::as_str));
     let schema = Schema::from_toml(&schema)?;
     open(&task, &schema)?;
     Ok((task, schema, table))

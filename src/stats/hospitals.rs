@@ -11,6 +11,7 @@ use haima_fl_core::task::{Run, Site, SiteState};
 use super::Public;
 use crate::Error;
 use crate::data::source;
+use crate::model_file::patients::Patients;
 use crate::pooled::Table;
 use crate::report::{Excluded, Floors};
 
@@ -43,9 +44,17 @@ impl Hospitals {
         schema: Schema,
     ) -> Result<Self, Error> {
         // All rows at once, so that a fault is told with its line in this file.
+        let renamed = for_schema(table, &schema);
         let mut whole = schema.clone();
         whole.ignore.extend(site.map(str::to_owned));
-        source::cohort(table.path(), &whole)?;
+        for path in table.paths() {
+            match is_for(&schema) {
+                // Columns that no schema can name are not read.
+                true => drop(Patients::open(path)?.read(&schema)?),
+                false => drop(source::cohort(path, &whole)?),
+            }
+        }
+        let table = renamed.as_ref().unwrap_or(table);
         let parts = match site {
             Some(column) => table.split(column)?,
             None => super::distinct(of_row)
@@ -186,8 +195,17 @@ impl Hospitals {
             }
         }
         if (taken.len() as u64) < u64::from(floors.min_sites) {
-            let without: String =
-                excluded.iter().map(|out| format!("; {}: {}", out.site, out.reason)).collect();
+            // Where a patient's key was named as the column of hospitals, these are patients.
+            const NAMED: usize = 5;
+            let shown = excluded.iter().take(NAMED);
+            let mut without: String =
+                shown.map(|out| format!("; {}: {}", out.site, out.reason)).collect();
+            if excluded.len() > NAMED {
+                without.push_str(&format!(
+                    "; and {} more: is it the column of hospitals?",
+                    excluded.len() - NAMED
+                ));
+            }
             let problem = format!(
                 "{} of {} hospitals have enough patients, and a sum needs {} (--min-sites){without}",
                 taken.len(),
@@ -204,6 +222,21 @@ impl Hospitals {
         let cohorts = names.iter().filter_map(|name| self.cohorts.get(name));
         cohorts.map(|cohort| cohort.select(|_| true)).collect()
     }
+}
+
+/// The table with the names that an inferred schema gives to columns that nobody reads; none where it
+/// gives none.
+pub(super) fn for_schema(table: &Table, schema: &Schema) -> Option<Table> {
+    table.renamed(|at, header| {
+        let stand_in = super::infer::stand_in(at);
+        let is = stand_in != header && schema.ignore.contains(&stand_in);
+        is.then_some(stand_in)
+    })
+}
+
+/// Whether a schema passes over columns by their place.
+fn is_for(schema: &Schema) -> bool {
+    schema.ignore.iter().any(|name| super::infer::is_stand_in(name))
 }
 
 /// The key of each row.

@@ -5,18 +5,25 @@
 //!
 //! Numbers become a numeric column with round ends, 0 and 1 a flag, text a category whose levels
 //! ascend as R's do, the first being the reference. Columns that the analysis does not name are
-//! never read.
+//! never read, whatever their headers. What looks like something else than it would be taken for (a
+//! decimal comma, a date, a code of a missing value: [`crate::data::look`]) is refused.
 
 use std::collections::BTreeSet;
 
+use haima_fl_core::schema::check_name;
+
 use crate::Error;
 use crate::data::guess::{KEYS, in_order, number, range, unit};
-use crate::pooled::Table;
+use crate::data::infer::proper;
+use crate::data::look::{odd, quoted, yes_and_no};
+use crate::pooled::{Table, told};
 
 /// Values of a number up to which each makes a group.
 const MOST_GROUPS: usize = 20;
 /// Bins of the public histogram, finer than a study's: quartiles are read off it.
 const BINS: u32 = 100;
+/// How the names of columns begin that are not read.
+const UNREAD: &str = "unread.";
 
 /// What an analysis needs of the columns that it names.
 #[derive(Debug, Default)]
@@ -29,6 +36,21 @@ pub(super) struct Roles {
     pub(super) groups: BTreeSet<String>,
     /// Of these, columns whose values are levels whatever they are.
     pub(super) levels: BTreeSet<String>,
+    /// Of these, the ones of which a person says so.
+    pub(super) told: BTreeSet<String>,
+    /// Of these, columns that say whether something happened: 1 or 0.
+    pub(super) flags: BTreeSet<String>,
+}
+
+/// What an inferred schema calls a column that nobody asks for and that no schema can name: by its
+/// place, from 1.
+pub(super) fn stand_in(at: usize) -> String {
+    format!("{UNREAD}{}", at + 1)
+}
+
+/// Whether a name is one of those.
+pub(super) fn is_stand_in(name: &str) -> bool {
+    name.strip_prefix(UNREAD).is_some_and(|place| place.parse::<usize>().is_ok())
 }
 
 /// A schema of the columns that are used; `site` is left out.
@@ -40,20 +62,27 @@ pub(super) fn schema(
     site: Option<&str>,
     roles: &Roles,
 ) -> Result<toml::Table, Error> {
-    let key = key(table, site, roles)?;
+    let key = key(table, site, roles);
     let mut schema = toml::Table::new();
     match &key {
         Some(key) => schema.insert("patient".into(), key.clone().into()),
         None => schema.insert("one_row_per_patient".into(), true.into()),
     };
     let (mut columns, mut ignore) = (Vec::new(), Vec::new());
-    for name in table.columns().filter(|name| Some(*name) != site && Some(*name) != key.as_deref())
-    {
-        if roles.used.contains(name) {
-            columns.push(toml::Value::Table(describe(table, name, roles)?));
-        } else {
-            ignore.push(toml::Value::from(name));
+    let mut named: BTreeSet<&str> = site.into_iter().chain(key.as_deref()).collect();
+    for (at, header) in table.headers().enumerate() {
+        let (name, unit) = told(header);
+        if Some(name) == key.as_deref() || site.is_some_and(|site| site == name || site == header) {
+            continue;
         }
+        if roles.used.contains(name) {
+            columns.push(toml::Value::Table(describe(table, (name, unit), roles)?));
+            continue;
+        }
+        // What nobody reads may be called anything.
+        let ordinary = check_name(header).is_ok() && !header.starts_with(UNREAD);
+        let own = ordinary && named.insert(header);
+        ignore.push(toml::Value::from(if own { header.to_owned() } else { stand_in(at) }));
     }
     schema.insert("ignore".into(), ignore.into());
     schema.insert("column".into(), columns.into());
@@ -61,29 +90,48 @@ pub(super) fn schema(
 }
 
 /// The column that tells patients apart: one with a usual name and no value twice.
-fn key(table: &Table, site: Option<&str>, roles: &Roles) -> Result<Option<String>, Error> {
+fn key(table: &Table, site: Option<&str>, roles: &Roles) -> Option<String> {
     for name in table.columns() {
         let usual = KEYS.contains(&name.to_lowercase().as_str());
         if !usual || Some(name) == site || roles.used.contains(name) {
             continue;
         }
+        // Where two columns are called so, neither tells patients apart.
+        let Ok(mut values) = table.column(name) else { continue };
         let mut seen = BTreeSet::new();
-        if table.column(name)?.all(|value| !value.is_empty() && seen.insert(value)) {
-            return Ok(Some(name.to_owned()));
+        if values.all(|value| !value.is_empty() && seen.insert(value)) {
+            return Some(name.to_owned());
         }
     }
-    Ok(None)
+    None
 }
 
-fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Error> {
+fn describe(
+    table: &Table,
+    (name, told_unit): (&str, Option<&str>),
+    roles: &Roles,
+) -> Result<toml::Table, Error> {
     let fault = |problem: String| Error::data(table.path(), format!("column `{name}` {problem}"));
-    let known: Vec<&str> = table.column(name)?.filter(|text| !text.is_empty()).collect();
+    if check_name(name).is_err() {
+        let problem = format!(
+            "line 1: {} is no name that a schema can have; call the column {:?}, as `haima data clean` \
+             does",
+            quoted(name),
+            proper(name)
+        );
+        return Err(Error::data(table.path(), problem));
+    }
+    let texts: Vec<&str> = table.column(name)?.collect();
+    let known: Vec<&str> = texts.iter().copied().filter(|text| !text.is_empty()).collect();
     let numbers: Vec<f64> = known.iter().filter_map(|text| number(text)).collect();
     let mut column = toml::Table::new();
     column.insert("name".into(), name.into());
     column.insert("missing".into(), (known.len() < table.len()).into());
     if known.is_empty() {
         return Err(fault("has no value; leave it out".into()));
+    }
+    if !roles.told.contains(name) {
+        plain(table, name, &texts, roles)?;
     }
     let forced = roles.levels.contains(name);
     let only = |flags: &[f64]| flags.iter().all(|x| *x == 0.0 || *x == 1.0);
@@ -99,7 +147,7 @@ fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Err
         column.insert("kind".into(), "numeric".into());
         column.insert("range".into(), vec![low, high].into());
         column.insert("bins".into(), bins.into());
-        if let Some(unit) = unit(name) {
+        if let Some(unit) = told_unit.or_else(|| unit(name)) {
             column.insert("unit".into(), unit.into());
         }
     } else {
@@ -118,6 +166,66 @@ fn describe(table: &Table, name: &str, roles: &Roles) -> Result<toml::Table, Err
         column.insert("levels".into(), levels.into());
     }
     Ok(column)
+}
+
+/// Refuses what would be taken for something else, with file, line and what to do.
+fn plain(table: &Table, name: &str, texts: &[&str], roles: &Roles) -> Result<(), Error> {
+    let fault = |row: usize, problem: String| {
+        let (file, line) = table.place(row);
+        Error::data(file, format!("line {line}, column `{name}`: {problem}"))
+    };
+    if let Some(odd) = odd(name, texts).into_iter().next() {
+        let problem = format!(
+            "{}. If the values are meant so, describe the column in a --schema (`haima data infer` \
+             drafts one)",
+            odd.says(name)
+        );
+        return Err(fault(odd.row, problem));
+    }
+    let first = |is: &dyn Fn(&str) -> bool| texts.iter().position(|text| is(text));
+    if roles.times.contains(name)
+        && let Some(row) = first(&|text| number(text).is_some_and(|time| time < 0.0))
+    {
+        let text = texts.get(row).copied().unwrap_or_default();
+        let problem = format!("{} is a time below 0; correct it, or empty the field", quoted(text));
+        return Err(fault(row, problem));
+    }
+    let is_flag = |text: &str| {
+        text.is_empty() || number(text).is_some_and(|value| value == 0.0 || value == 1.0)
+    };
+    if roles.flags.contains(name)
+        && let Some(row) = first(&|text| !is_flag(text))
+    {
+        let values: BTreeSet<&str> =
+            texts.iter().copied().filter(|text| !text.is_empty()).collect();
+        return Err(fault(row, no_flag(table, name, texts, &values)));
+    }
+    Ok(())
+}
+
+/// What a column has that should say whether something happened, and what to do.
+fn no_flag(table: &Table, name: &str, texts: &[&str], values: &BTreeSet<&str>) -> String {
+    const SHOWN: usize = 3;
+    let line = |value: &str| {
+        let row = texts.iter().position(|text| *text == value).unwrap_or_default();
+        table.place(row).1
+    };
+    let shown = values.iter().take(SHOWN).map(|v| format!("{} (line {})", quoted(v), line(v)));
+    let shown = shown.collect::<Vec<_>>().join(" and ");
+    let more = if values.len() > SHOWN { " and more" } else { "" };
+    let option = match (yes_and_no(values), values.len()) {
+        (Some((yes, no)), _) => format!("{yes}/{no}"),
+        (None, 2) => {
+            let pair: Vec<&str> = values.iter().copied().collect();
+            format!("{}, the value of the event first", pair.join("/"))
+        }
+        (None, _) => "YES/NO".to_owned(),
+    };
+    let option = option.escape_debug().to_string();
+    format!(
+        "has {shown}{more}, and has to be 1 where it happened and 0 where not; `haima data clean` \
+         writes it so: --flag {name}={option}"
+    )
 }
 
 /// The coarsest power of ten, at most 1, of which all times are multiples; `None` below 0.001.

@@ -45,7 +45,7 @@ pub(crate) use template::{Public, Template};
 /// What to compute, from what, and how.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Pooled CSV of all hospitals.
+    /// Pooled CSV of all hospitals, or the first one's.
     pub data: PathBuf,
     /// How rows become hospitals.
     pub sites: Sites,
@@ -72,6 +72,8 @@ pub enum Sites {
     Column(String),
     /// Dealt out in turn to so many.
     Deal(usize),
+    /// A file each: that of the request, and these.
+    Files(Vec<PathBuf>),
 }
 
 /// How sums are made.
@@ -168,7 +170,7 @@ pub fn run(request: &Request) -> Result<Answer, Error> {
 }
 
 fn prepare(request: &Request) -> Result<Prepared, Error> {
-    let table = Table::read(&request.data)?;
+    let table = table(&request.data, &request.sites)?;
     let mut notes = Vec::new();
     let (site, of_row) = rows_of(&table, &request.sites)?;
     let mut task = request.task.clone();
@@ -200,8 +202,34 @@ fn prepare(request: &Request) -> Result<Prepared, Error> {
     }
     // Before any patient is read: a parameter that does not fit is told with the file's columns.
     open(&task, &schema).map_err(|error| with_columns(error, &table))?;
-    let hospitals = Hospitals::of_table(&table, site, &of_row, schema_text, schema)?;
+    let table = hospitals::for_schema(&table, &schema).unwrap_or(table);
+    let hospitals = match (&request.sites, &request.schema) {
+        // Each file by itself, as at a hospital: units may differ between them.
+        (Sites::Files(others), Some(_)) => {
+            let files: Vec<PathBuf> =
+                std::iter::once(&request.data).chain(others).cloned().collect();
+            Hospitals::of_files(&files, schema_text, schema)?
+        }
+        _ => Hospitals::of_table(&table, site, &of_row, schema_text, schema)?,
+    };
     Ok(Prepared { table, task, hospitals, of_row, notes })
+}
+
+/// The rows of all hospitals.
+///
+/// # Errors
+/// As [`Table::read`].
+pub fn table(data: &std::path::Path, sites: &Sites) -> Result<Table, Error> {
+    match sites {
+        Sites::Files(others) => {
+            let mut all = Table::read(data)?;
+            for file in others {
+                all.append(Table::read(file)?);
+            }
+            Ok(all)
+        }
+        Sites::Column(_) | Sites::Deal(_) => Table::read(data),
+    }
 }
 
 /// The column of hospitals, if there is one, and the hospital of each row.
@@ -216,6 +244,17 @@ pub(crate) fn rows_of<'a>(
         Sites::Column(column) => {
             let names = table.column(column)?.map(|site| site.trim().to_owned());
             Ok((Some(column), names.collect()))
+        }
+        Sites::Files(_) => {
+            let mut seen = BTreeSet::new();
+            for path in table.paths() {
+                if !seen.insert(hospitals::name_of(path)) {
+                    let problem = "another file gives the same hospital's name; rename one";
+                    return Err(Error::config(path, problem));
+                }
+            }
+            let name = |row| hospitals::name_of(table.place(row).0);
+            Ok((None, (0..table.len()).map(name).collect()))
         }
         Sites::Deal(0) => Err(Error::config(table.path(), "deal rows to at least one")),
         Sites::Deal(sites) => {
@@ -258,8 +297,15 @@ fn roles(table: &Table, task: &Task, categories: &[String]) -> Result<infer::Rol
         let problem = format!("the question names none of its columns: {}", all.join(", "));
         return Err(Error::config(table.path(), problem));
     }
+    // What these models count as an event; others take several ways in which follow-up ends.
+    let event = matches!(task.name.as_str(), "km" | "cox" | "glm" | "meta");
+    let event = column("event").filter(|_| event && !task.params.contains_key("cause"));
+    let logistic = task.name == "glm" && task.text("family").is_none_or(|own| own == "logistic");
+    let outcome = column("outcome").filter(|_| logistic);
     Ok(infer::Roles {
         used,
+        told: categories.iter().cloned().collect(),
+        flags: event.into_iter().chain(outcome).collect(),
         times: ["time", "entry"].into_iter().filter_map(column).collect(),
         groups: ["by", "strata"].into_iter().filter_map(column).collect(),
         levels,

@@ -163,23 +163,17 @@ impl Job<'_> {
         let exact = if committed.is_none() { vec![ID.to_owned()] } else { Vec::new() };
         let target = self.task.privacy;
         Ok(Policy {
-            default_population: self.command.into(),
             epsilon: target.map_or(f64::MIN_POSITIVE, |target| target.epsilon),
             delta: target.map(|target| target.delta),
-            allow_large_delta: false,
             order: committed.and_then(|plan| plan.noise.order),
             exact_tasks: exact.clone(),
             row_revealing_tasks: exact,
             trust_coordinator_sums: true,
-            approved_reruns: Vec::new(),
-            approved_other_sites: Vec::new(),
-            approved_cohorts: Vec::new(),
-            max_cohorts: 8,
             min_local_rows: self.floors.min_local_rows,
             min_sites: self.floors.min_sites.max(2),
-            amendment: None,
             max_attempts_a_day: ATTEMPTS_A_DAY
                 .max(self.task.max_steps.saturating_add(self.task.spare_attempts)),
+            ..Policy::new(self.command, f64::MIN_POSITIVE)
         })
     }
 }

@@ -15,7 +15,7 @@ use super::cohort::{VirtualCohort, key};
 use super::file::SynthFile;
 use super::sample::Rows;
 use crate::Error;
-use crate::model_file::whole;
+use crate::private_file::whole;
 
 /// Phenopackets that a folder may get.
 pub const MOST_PHENOPACKETS: usize = 100_000;

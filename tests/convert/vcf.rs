@@ -158,6 +158,47 @@ fn regions_are_those_of_the_files_reference_genome() {
     assert!(said.contains("has no chromosome `17`"), "{said}");
 }
 
+/// Walked once an alternate, and once more an effect, such a line would take hours.
+#[test]
+fn a_line_of_many_alternates_and_effects_is_read_in_a_moment() {
+    let folder = Folder::new();
+    folder.write("map.toml", mapping("annotation = \"CSQ\"", "TP53"));
+    // A thousand different texts of six bases.
+    let base = |number: usize, digit: u32| ["A", "C", "G", "T"][number / 4_usize.pow(digit) % 4];
+    let allele = |number: usize| (0..5).fold("A".to_owned(), |own, k| own + base(number, k));
+    let alternates: Vec<String> = (0..1000).map(allele).collect();
+    let effects: Vec<String> =
+        (0..20_000).map(|k| format!("{}|missense|MODERATE|TP53", alternates[k % 1000])).collect();
+    let genotype: Vec<String> = (0..=1000).map(|k: usize| k.to_string()).collect();
+    let of = |effects: &[String]| {
+        let (alternates, effects) = (alternates.join(","), effects.join(","));
+        let genotype = genotype.join("/");
+        format!("17 1 . C {alternates} . PASS CSQ={effects} GT {genotype}")
+    };
+    folder.write("p.vcf", vcf(CSQ, "P1", &[&of(&effects)]));
+    let start = std::time::Instant::now();
+    assert_eq!(folder.table("vcf", &["p.vcf"], "map.toml")[1], "P1,1,1000");
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+    let many: Vec<String> = std::iter::repeat_n(effects[0].clone(), 200_001).collect();
+    folder.write("p.vcf", vcf(CSQ, "P1", &[&of(&many)]));
+    let said = folder.refused("vcf", &["p.vcf"], "map.toml");
+    assert!(said.contains("line 5: its annotation has more than 200000 effects"), "{said}");
+}
+
+#[test]
+fn neither_columns_nor_samples_go_on_without_end() {
+    let folder = Folder::new();
+    folder.write("map.toml", mapping("annotation = \"CSQ\"", "TP53"));
+    let refused = |text: String| {
+        folder.write("p.vcf", text);
+        folder.refused("vcf", &["p.vcf"], "map.toml")
+    };
+    let said = refused(vcf(CSQ, &"S ".repeat(100_001), &[]));
+    assert!(said.contains("line 4: has more than 100000 samples"), "{said}");
+    let said = refused(vcf(CSQ, "P1", &[&" ".repeat(1 << 20)]));
+    assert!(said.contains("line 5: has more columns than the header, which has 10"), "{said}");
+}
+
 #[test]
 fn a_fault_of_a_file_is_told_with_its_line() {
     let folder = Folder::new();

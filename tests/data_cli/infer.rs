@@ -15,6 +15,9 @@ fn the_draft_of_each_file_here_is_a_schema_that_takes_it() {
         let infer = ["data", "infer", data, "--out", text(&out)];
         let said = haima(&[&infer[..], &site].concat()).succeeds();
         assert!(said.contains("haima data check") && said.contains("edit it"), "{said}");
+        // Its ranges and levels are those of patients.
+        let mode = std::fs::metadata(&out).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o600);
         let check = ["data", "check", data, "--schema", text(&out)];
         let said = haima(&[&check[..], &site].concat()).succeeds();
         assert!(said.contains("\nNo faults: "), "{data}: {said}");

@@ -32,6 +32,7 @@ impl Starts {
 /// Watches the bytes on their way to the CSV reader and stops it at the first fault.
 pub(super) struct Guard<R> {
     inner: R,
+    separator: u8,
     place: Place,
     line: u64,
     field: usize,
@@ -66,6 +67,7 @@ impl<R> Guard<R> {
     pub(super) fn new(inner: R, starts: Starts) -> Self {
         Self {
             inner,
+            separator: b',',
             place: Place::BetweenRecords,
             line: 1,
             field: 0,
@@ -75,6 +77,11 @@ impl<R> Guard<R> {
             at_start_of_file: true,
             broken: None,
         }
+    }
+
+    /// The same for fields that another byte than a comma separates.
+    pub(super) fn separated(self, separator: u8) -> Self {
+        Self { separator, ..self }
     }
 
     fn watch(&mut self, byte: u8) -> Result<(), Problem> {
@@ -95,7 +102,7 @@ impl<R> Guard<R> {
             (Place::Quoted, _) => Place::Quoted,
             (Place::StartOfField | Place::QuoteInQuoted, b'"') => Place::Quoted,
             (Place::Unquoted, b'"') => return Err(Problem::StrayQuote),
-            (_, b',') => {
+            (_, byte) if byte == self.separator => {
                 self.field += 1;
                 self.field_len = 0;
                 Place::StartOfField

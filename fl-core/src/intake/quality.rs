@@ -15,10 +15,13 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::guard::{Guard, Starts};
-use super::{Broken, Problem, Role, Seen, check_key, check_value, converted, needed, quoted, role};
+use super::{
+    Problem, Role, Seen, check_key, check_value, converted, needed, quoted, role, stopped,
+};
 use crate::schema::{Column, Kind, PatientKey, Schema};
 
 mod columns;
+pub use super::records::records;
 pub use columns::{ColumnReport, Numbers, Unit};
 
 /// Value of `schema`.
@@ -180,15 +183,9 @@ impl<'a> Check<'a> {
     }
 
     fn broken(&mut self, error: csv::Error, layout: &[(String, Option<Role<'a>>)]) {
-        let reason = error.to_string();
-        if let csv::ErrorKind::Io(io) = error.into_kind()
-            && let Some(broken) = io.get_ref().and_then(|inner| inner.downcast_ref::<Broken>())
-        {
-            let field = layout.get(broken.field).map_or("", |(name, _)| name.as_str());
-            let problem = broken.problem.clone();
-            return self.fault(broken.line, field, &problem);
-        }
-        self.fault(0, "", &Problem::Unreadable { reason });
+        let (line, field, problem) = stopped(error);
+        let name = field.and_then(|field| layout.get(field));
+        self.fault(line, name.map_or("", |(name, _)| name.as_str()), &problem);
     }
 
     fn header(&mut self, row: &ByteRecord, line: u64) -> Vec<(String, Option<Role<'a>>)> {

@@ -1,7 +1,7 @@
 //! From resources to records, with the JSON pointer of each part.
 
 use super::schema::{
-    Concept, Condition, Observation, Patient, Quantity as Amount, ReferenceRange, Resource,
+    Coded, Concept, Condition, Observation, Patient, Quantity as Amount, ReferenceRange, Resource,
 };
 use crate::convert::fault::{At, Fault, quoted};
 use crate::convert::mapping::Mapping;
@@ -66,10 +66,10 @@ impl Reader<'_> {
         ];
         let when = first_date(&times, at)?;
         seen(record, when.as_ref());
-        self.found(record, own, when.as_ref(), at)?;
+        self.found(record, &own.coded(), when.as_ref(), at)?;
         let at = at.below("component");
         for (k, own) in own.component.iter().enumerate() {
-            self.found(record, own, when.as_ref(), &at.below(k))?;
+            self.found(record, &own.coded(), when.as_ref(), &at.below(k))?;
         }
         Ok(())
     }
@@ -77,27 +77,27 @@ impl Reader<'_> {
     fn found(
         &self,
         record: &mut Record,
-        own: &Observation,
+        own: &Coded<'_>,
         when: Option<&Timed>,
         at: &At,
     ) -> Result<(), Fault> {
-        let codes = self.codes(own.code.as_ref());
-        let class = self.codes(own.value_codeable_concept.as_ref());
-        let (reading, at) = if let Some(amount) = &own.value_quantity {
+        let codes = self.codes(own.code);
+        let class = self.codes(own.class);
+        let (reading, at) = if let Some(amount) = own.quantity {
             let at = at.below("valueQuantity");
             let range = own.reference_range.0.first();
             (quantity(amount, range).map(Reading::Quantity), at)
-        } else if let Some(number) = own.value_integer {
+        } else if let Some(number) = own.integer {
             let unit = vec!["1".to_owned()];
             let whole = Quantity { value: number.0, unit, comparator: None, range: None };
             (Some(Reading::Quantity(whole)), at.below("valueInteger"))
-        } else if let Some(yes) = own.value_boolean {
+        } else if let Some(yes) = own.boolean {
             (Some(Reading::Class(vec![yes.to_string()])), at.below("valueBoolean"))
         } else {
             let there = (!class.is_empty()).then(|| Reading::Class(class.clone()));
             (there, at.below("valueCodeableConcept"))
         };
-        let is_there = own.value_boolean.or_else(|| present(&class, own));
+        let is_there = own.boolean.or_else(|| present(&class, own));
         if let Some(is_there) = is_there {
             let (codes, when) = (codes.clone(), when.cloned());
             let (excluded, at) = (!is_there, at.clone());
@@ -153,7 +153,7 @@ impl Reader<'_> {
 }
 
 /// Whether what is observed is there, where that is what is said.
-fn present(class: &[String], own: &Observation) -> Option<bool> {
+fn present(class: &[String], own: &Coded<'_>) -> Option<bool> {
     let is = |codes: &[&str]| class.iter().any(|code| codes.contains(&code.as_str()));
     let says = |word: &str| {
         let mut codings = own.interpretation.iter().flat_map(|own| own.coding.iter());
@@ -172,9 +172,10 @@ fn present(class: &[String], own: &Observation) -> Option<bool> {
 fn quantity(own: &Amount, range: Option<&ReferenceRange>) -> Option<Quantity> {
     let value = own.value?.0;
     let range = range.map(|range| {
-        let end = |own: &Option<Amount>| own.as_ref().and_then(|own| own.value).map(|own| own.0);
-        let unit = range.low.as_ref().or(range.high.as_ref()).map(spellings);
-        Range { low: end(&range.low), high: end(&range.high), unit: unit.unwrap_or_default() }
+        let (low, high) = (range.low.as_deref(), range.high.as_deref());
+        let end = |own: Option<&Amount>| own.and_then(|own| own.value).map(|own| own.0);
+        let unit = low.or(high).map(spellings);
+        Range { low: end(low), high: end(high), unit: unit.unwrap_or_default() }
     });
     Some(Quantity { value, unit: spellings(own), comparator: own.comparator.clone(), range })
 }

@@ -1,10 +1,13 @@
 //! The wanted genes that an alternate stands in, by its annotation or by its place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::header::{Fields, Header};
 use super::variant::{Variant, entry};
 use crate::convert::mapping::{Genes, Mapping, OfVariants, Panel, Region, Source, chromosome};
+
+/// Effects in the annotation of a line.
+const MOST_EFFECTS: usize = 200_000;
 
 /// Genes that columns ask for.
 pub(super) struct Wanted<'a> {
@@ -56,23 +59,32 @@ impl<'a> Known<'a> {
         Self { panel, wanted, fields: header.annotation, regions }
     }
 
-    /// Numbers of the genes in which an alternate counts; `named` gets those that are named at all.
+    /// Numbers of the genes in which each alternate counts; `named` gets those that are named at all.
+    /// A line is walked once, however many alternates it has.
     pub(super) fn genes(
         &self,
         variant: &Variant<'_>,
-        alternate: usize,
         named: &mut BTreeSet<usize>,
-    ) -> Result<BTreeSet<usize>, String> {
-        let own = variant.alternates.get(alternate).copied().unwrap_or_default();
-        if !Variant::is_variant(own) {
-            return Ok(BTreeSet::new());
+    ) -> Result<Vec<BTreeSet<usize>>, String> {
+        let mut genes = vec![BTreeSet::new(); variant.alternates.len()];
+        if !variant.alternates.iter().any(|own| Variant::is_variant(own)) {
+            return Ok(genes);
         }
         match (&self.panel.genes, self.fields) {
             (Genes::Annotation { key, .. }, Some(fields)) => {
-                self.annotated(variant, alternate, key, fields, named)
+                self.annotated(variant, key, fields, named, &mut genes)?;
             }
-            _ => Ok(self.within(variant)),
+            _ => {
+                let within = self.within(variant);
+                genes.iter_mut().for_each(|own| own.clone_from(&within));
+            }
         }
+        for (own, alternate) in genes.iter_mut().zip(&variant.alternates) {
+            if !Variant::is_variant(alternate) {
+                own.clear();
+            }
+        }
+        Ok(genes)
     }
 
     fn within(&self, variant: &Variant<'_>) -> BTreeSet<usize> {
@@ -84,13 +96,17 @@ impl<'a> Known<'a> {
     fn annotated(
         &self,
         variant: &Variant<'_>,
-        alternate: usize,
         key: &str,
         fields: Fields,
         named: &mut BTreeSet<usize>,
-    ) -> Result<BTreeSet<usize>, String> {
-        let mut genes = BTreeSet::new();
-        for effect in entry(variant.info, key).into_iter().flat_map(|own| own.split(',')) {
+        genes: &mut [BTreeSet<usize>],
+    ) -> Result<(), String> {
+        let mut alleles = None;
+        let effects = entry(variant.info, key).into_iter().flat_map(|own| own.split(','));
+        for (at, effect) in effects.enumerate() {
+            if at == MOST_EFFECTS {
+                return Err(format!("its annotation has more than {MOST_EFFECTS} effects"));
+            }
             let field = |place: usize| effect.split('|').nth(place).unwrap_or_default();
             // Of a fusion, both.
             let symbols = field(fields.symbol).split('&');
@@ -99,43 +115,79 @@ impl<'a> Known<'a> {
             let impact = fields.impact.map_or("", field);
             let counts = self.panel.impacts.is_empty()
                 || self.panel.impacts.iter().any(|wanted| wanted == impact);
-            let alleles = &variant.alternates;
-            if !own.is_empty() && counts && of_alternate(alleles, alternate, fields, &field)? {
-                genes.extend(own);
+            if own.is_empty() || !counts {
+                continue;
+            }
+            let alleles = alleles.get_or_insert_with(|| Alleles::new(&variant.alternates));
+            let number = fields.number.and_then(|place| field(place).parse().ok());
+            let place = alleles.place(number, fields.allele.map_or("", field))?;
+            if let Some(meant) = place.and_then(|place| genes.get_mut(place)) {
+                meant.extend(own);
             }
         }
-        Ok(genes)
+        Ok(())
     }
 }
 
-/// Whether an effect is that of an alternate, where a line has several.
-fn of_alternate<'a>(
-    alternates: &[&str],
-    alternate: usize,
-    fields: Fields,
-    field: &impl Fn(usize) -> &'a str,
-) -> Result<bool, String> {
-    if alternates.len() < 2 {
-        return Ok(true);
+/// The alternates of a line by the names that an annotation has for them.
+struct Alleles<'a> {
+    count: usize,
+    /// `None` where a name may mean several.
+    places: HashMap<&'a str, Option<usize>>,
+}
+
+impl<'a> Alleles<'a> {
+    fn new(alternates: &[&'a str]) -> Self {
+        let mut places = HashMap::new();
+        for (place, own) in alternates.iter().copied().enumerate() {
+            // SnpEff has the alternate itself; VEP leaves out the first base of one that is longer or
+            // shorter than the reference, and has `-` where nothing is left.
+            let short = own.get(1..).unwrap_or_default();
+            for name in [own, if short.is_empty() { "-" } else { short }] {
+                let meant = places.entry(name).or_insert(Some(place));
+                if *meant != Some(place) {
+                    *meant = None;
+                }
+            }
+        }
+        Self { count: alternates.len(), places }
     }
-    if let Some(number) = fields.number.and_then(|place| field(place).parse::<usize>().ok()) {
-        return Ok(number == alternate + 1);
+
+    /// The place of the alternate that an effect is of, by its number (from 1) or its name; none where
+    /// the number is that of no alternate.
+    fn place(&self, number: Option<usize>, name: &str) -> Result<Option<usize>, String> {
+        if self.count < 2 {
+            return Ok(Some(0));
+        }
+        if let Some(number) = number {
+            return Ok(number.checked_sub(1));
+        }
+        let meant = self.places.get(name).copied().flatten().filter(|_| !name.is_empty());
+        meant.map(Some).ok_or_else(|| {
+            "has several alternates, and its annotation does not say which is meant; split them, for \
+             instance by `bcftools norm -m-`"
+                .into()
+        })
     }
-    let allele = fields.allele.map_or("", field);
-    // SnpEff has the alternate itself; VEP leaves out the first base of one that is longer or shorter
-    // than the reference, and has `-` where nothing is left.
-    let is = |own: &str| {
-        let short = own.get(1..).unwrap_or_default();
-        let same = own == allele || short == allele;
-        !allele.is_empty() && (same || (short.is_empty() && allele == "-"))
-    };
-    let mut meant = alternates.iter().enumerate().filter(|(_, own)| is(own));
-    match (meant.next(), meant.next()) {
-        (Some((place, _)), None) => Ok(place == alternate),
-        _ => Err(
-            "has several alternates, and its annotation does not say which is meant; split them, \
-                  for instance by `bcftools norm -m-`"
-                .into(),
-        ),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alternate_is_known_by_its_number_or_by_one_name_alone() {
+        let of = |alternates: &[&str], number, name: &str| {
+            Alleles::new(alternates).place(number, name).map_err(|problem| problem.len())
+        };
+        assert_eq!(of(&["T"], None, ""), Ok(Some(0)));
+        for (name, place) in [("T", 0), ("-", 0), ("CAG", 1), ("AG", 1)] {
+            assert_eq!(of(&["T", "CAG"], None, name), Ok(Some(place)), "{name}");
+        }
+        assert_eq!(of(&["T", "CAG"], Some(2), "T"), Ok(Some(1)));
+        assert_eq!(of(&["T", "CAG"], Some(0), "T"), Ok(None));
+        for name in ["", "G", "AG", "-"] {
+            assert!(of(&["TAG", "CAG", "A", "C"], None, name).is_err(), "{name}");
+        }
     }
 }

@@ -12,6 +12,11 @@ use crate::convert::mapping::{Genes, Panel, chromosome};
 /// Columns before the samples.
 const FIXED: [&str; 9] = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"];
 
+/// Samples of a file.
+const MOST_SAMPLES: usize = 100_000;
+/// Fields of an annotation, of which VEP has some hundred with all its plugins.
+const MOST_FIELDS: usize = 10_000;
+
 pub(super) struct Header {
     pub(super) samples: Vec<String>,
     /// Of a line.
@@ -61,7 +66,11 @@ impl Header {
                     quoted(key)
                 )));
             }
-            let names: Vec<&str> = line.split('\t').collect();
+            let most = FIXED.len() + MOST_SAMPLES;
+            let names: Vec<&str> = line.split('\t').take(most + 1).collect();
+            if names.len() > most {
+                return Err(at.fault(format!("has more than {MOST_SAMPLES} samples; give fewer")));
+            }
             let Some((fixed, samples)) = names.split_at_checked(FIXED.len()) else {
                 return Err(at.fault("has no sample; flags and counts are those of a sample"));
             };
@@ -84,7 +93,7 @@ fn fields(content: &str, symbol: &str, impacts: bool) -> Result<Fields, String> 
         None => described.split('\'').nth(1).unwrap_or(described),
     };
     let trimmed = |own: &'_ str| own.trim_matches(['"', '\'', '>', ' ']).to_owned();
-    let names: Vec<String> = list.split('|').map(trimmed).collect();
+    let names: Vec<String> = list.split('|').take(MOST_FIELDS).map(trimmed).collect();
     let place = |wanted: &[&str]| names.iter().position(|own| wanted.contains(&own.as_str()));
     let symbol = place(&[symbol]).ok_or_else(|| {
         format!(
@@ -112,6 +121,8 @@ struct Contigs {
 impl Contigs {
     /// Chromosomes beyond which names tell nothing.
     const MOST: usize = 100_000;
+    /// Bytes of a name that a region can mean.
+    const LONGEST: usize = 256;
 
     fn add(&mut self, content: &str) {
         let content = content.trim_end_matches('>');
@@ -120,7 +131,7 @@ impl Contigs {
         if name == "1" {
             self.first = value("length=").and_then(|own| own.parse().ok());
         }
-        if self.names.len() < Self::MOST {
+        if self.names.len() < Self::MOST && name.len() <= Self::LONGEST {
             self.names.insert(name.to_owned());
         }
     }

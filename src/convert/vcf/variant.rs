@@ -19,7 +19,10 @@ pub(super) struct Variant<'a> {
 impl<'a> Variant<'a> {
     /// Reads a line of so many columns, with the sample at a place among the samples.
     pub(super) fn parse(line: &'a str, columns: usize, place: usize) -> Result<Self, String> {
-        let fields: Vec<&str> = line.split('\t').collect();
+        let fields: Vec<&str> = line.split('\t').take(columns.saturating_add(1)).collect();
+        if fields.len() > columns {
+            return Err(format!("has more columns than the header, which has {columns}"));
+        }
         if fields.len() != columns {
             return Err(format!(
                 "has {} columns and the header {columns}; copy the file again if it is cut short",
@@ -47,7 +50,7 @@ impl<'a> Variant<'a> {
         let mut end = start.saturating_add(reference.len() as u64);
         let alternates: Vec<&str> = match alternates {
             "." => Vec::new(),
-            list => list.split(',').collect(),
+            list => list.split(',').take(MOST_ALTERNATES + 1).collect(),
         };
         if alternates.len() > MOST_ALTERNATES {
             return Err(format!("more than {MOST_ALTERNATES} alternates"));
@@ -98,7 +101,10 @@ impl<'a> Variant<'a> {
     /// Reads of each allele, the reference first.
     fn reads(&self) -> Result<Option<Vec<u64>>, String> {
         let Some(text) = self.value("AD") else { return Ok(None) };
-        let reads: Option<Vec<u64>> = text.split(',').map(|own| own.parse().ok()).collect();
+        // One more than there may be, so that more are seen.
+        let most = self.alternates.len() + 2;
+        let reads: Option<Vec<u64>> =
+            text.split(',').take(most).map(|own| own.parse().ok()).collect();
         match reads {
             Some(reads) if reads.len() == self.alternates.len() + 1 => Ok(Some(reads)),
             None if text.split(',').any(|own| own == ".") => Ok(None),
@@ -116,19 +122,40 @@ impl<'a> Variant<'a> {
         }
     }
 
-    /// Share of reads with an alternate.
-    pub(super) fn fraction(&self, alternate: usize) -> Result<Option<f64>, String> {
+    /// Shares of reads, by AD, or as AF states them.
+    pub(super) fn shares(&self) -> Result<Shares<'a>, String> {
         if let Some(reads) = self.reads()? {
-            let all: f64 = reads.iter().map(|own| *own as f64).sum();
-            let own = reads.get(alternate + 1).map(|own| *own as f64);
-            return Ok(own.filter(|_| all > 0.0).map(|own| own / all));
+            return Ok(Shares::Counted(reads));
         }
-        let Some(own) = self.value("AF").and_then(|text| text.split(',').nth(alternate)) else {
-            return Ok(None);
-        };
-        match own.parse::<f64>() {
-            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Some(share)),
-            _ => Err("AF is no share of reads".into()),
+        let stated = self.value("AF").into_iter().flat_map(|text| text.split(','));
+        Ok(Shares::Stated(stated.take(self.alternates.len()).collect()))
+    }
+}
+
+/// Shares of reads with each alternate.
+pub(super) enum Shares<'a> {
+    /// Reads of each allele, the reference first.
+    Counted(Vec<u64>),
+    /// Shares of the alternates as texts.
+    Stated(Vec<&'a str>),
+}
+
+impl Shares<'_> {
+    /// That of an alternate; `None` where nothing is said of it.
+    pub(super) fn of(&self, alternate: usize) -> Result<Option<f64>, String> {
+        match self {
+            Self::Counted(reads) => {
+                let all: f64 = reads.iter().map(|own| *own as f64).sum();
+                let own = reads.get(alternate + 1).map(|own| *own as f64);
+                Ok(own.filter(|_| all > 0.0).map(|own| own / all))
+            }
+            Self::Stated(texts) => {
+                let Some(own) = texts.get(alternate) else { return Ok(None) };
+                match own.parse::<f64>() {
+                    Ok(share) if (0.0..=1.0).contains(&share) => Ok(Some(share)),
+                    _ => Err("AF is no share of reads".into()),
+                }
+            }
         }
     }
 }

@@ -6,11 +6,8 @@ use serde::Serialize;
 
 use crate::data::dates::{self, Written};
 use crate::data::guess::{in_order, number, range, unit};
+use crate::data::look::{MOST_LEVELS, codes, is_missing};
 
-/// Spellings of a missing value in place of an empty field, in small letters.
-const MISSING: [&str; 10] = ["na", "n/a", "#n/a", "nan", "null", ".", "-", "--", "?", "missing"];
-/// Levels that a category may have before it is taken for free text.
-const MOST_LEVELS: usize = 50;
 /// Values of a whole number up to which it may be a code or a grade.
 const FEW: usize = 6;
 /// Patients below which a level tells of them.
@@ -62,6 +59,8 @@ pub struct Column {
     pub missing_spellings: BTreeMap<String, usize>,
     /// What a person should look at.
     pub remarks: Vec<String>,
+    /// What a program would take for something else, with its line.
+    pub odd: Option<String>,
 }
 
 /// What a column looks like.
@@ -124,8 +123,13 @@ impl Told {
             let (name, unit) = trimmed.strip_suffix(close)?.split_once(open)?;
             Some((name.trim_end(), unit.trim()))
         };
+        let percent = || {
+            let name = trimmed.strip_suffix('%')?.trim_end_matches(['_', '-', ' ']);
+            Some((name, "%"))
+        };
         // No unit stands in `del(5q)`.
-        let (told, unit) = match bracketed("[", ']').or_else(|| bracketed(" (", ')')) {
+        let unit = bracketed("[", ']').or_else(|| bracketed(" (", ')')).or_else(percent);
+        let (told, unit) = match unit {
             Some((name, unit)) if is_unit(unit) && !name.is_empty() => {
                 (name, Some(unit.to_owned()))
             }
@@ -153,7 +157,6 @@ impl Told {
 
 impl Column {
     pub(super) fn of(told: Told, texts: &[&str]) -> Self {
-        let is_missing = |text: &str| MISSING.contains(&text.trim().to_lowercase().as_str());
         let mut spelt: BTreeMap<String, usize> = BTreeMap::new();
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();
         for text in texts.iter().filter(|text| !text.is_empty()) {
@@ -173,6 +176,7 @@ impl Column {
             missing: texts.iter().filter(|text| text.is_empty()).count(),
             missing_spellings: spelt,
             remarks,
+            odd: None,
         }
     }
 }
@@ -204,7 +208,10 @@ fn guess(
         return Guess::Flag;
     }
     let of = |text: &str| number(text).or_else(|| number(&text.replacen(',', ".", 1)));
-    let numbers: Vec<f64> = known.keys().filter_map(|text| of(text)).collect();
+    // A code of a missing value says nothing of the range.
+    let coded = codes(known.keys().copied());
+    let numbers = known.keys().filter_map(|text| of(text));
+    let numbers: Vec<f64> = numbers.filter(|value| !coded.contains(value)).collect();
     let numeric: usize =
         known.iter().filter(|(text, _)| of(text).is_some()).map(|(_, rows)| rows).sum();
     // A few texts among numbers are faults, and not a category of many levels.
@@ -277,7 +284,7 @@ fn a_number(
     remarks: &mut Vec<String>,
 ) -> Guess {
     let guessed = || match told.name.to_lowercase().as_str() {
-        "age" => Some("years"),
+        "age" | "alter" => Some("years"),
         name => unit(name),
     };
     let unit_told = told.unit.is_some();
@@ -329,8 +336,14 @@ fn is_unit(text: &str) -> bool {
         && !text.contains(char::is_control)
 }
 
+/// Name and unit of a header that may be written otherwise than a schema has it.
+pub(crate) fn named(header: &str) -> (String, Option<String>) {
+    let told = Told::of(header, &mut BTreeSet::new());
+    (told.name, told.unit)
+}
+
 /// A name that a schema can have, near the one that is there.
-fn proper(name: &str) -> String {
+pub(crate) fn proper(name: &str) -> String {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
     let words = name.split(|c: char| !fits(c)).filter(|word| !word.is_empty());
     let mut joined = String::new();

@@ -121,8 +121,8 @@ fn reason(why: Why) -> &'static str {
         Why::Empty => "has no value",
         Why::Constant => "has the same text in all rows",
         Why::Dates => {
-            "dates say who someone is: give the days between two of them (`haima convert` makes such \
-             intervals), and take this out of the file"
+            "dates say who someone is: give the days between two of them (`haima data clean \
+             --interval` makes such), and take this out of the file"
         }
         Why::People => "its name says that it names people: take it out of the file",
         Why::Text => "free text or another key: take it out of the file, or make it a few levels",
@@ -133,7 +133,7 @@ fn reason(why: Why) -> &'static str {
 /// A column that is read.
 fn described(text: &mut String, column: &Column) {
     text.push_str("\n[[schema.column]]\n");
-    for remark in &column.remarks {
+    for remark in column.remarks.iter().chain(&column.odd) {
         comment(text, &format!("Look: {remark}."));
     }
     let _ = writeln!(text, "name = {}", quoted(&column.column));
@@ -191,7 +191,7 @@ fn described(text: &mut String, column: &Column) {
 }
 
 /// A number as TOML has it: whole ones without a point.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     // No -0.
     let value = if value == 0.0 { 0.0 } else { value };
     if value.fract() == 0.0 && value.abs() < 1e15 {
@@ -202,7 +202,7 @@ fn number(value: f64) -> String {
 }
 
 /// A text as TOML has it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
@@ -212,7 +212,7 @@ fn clean(text: &str) -> String {
 }
 
 /// Lines of a comment.
-fn comment(text: &mut String, words: &str) {
+pub(crate) fn comment(text: &mut String, words: &str) {
     indented(text, "", words);
 }
 

@@ -71,6 +71,8 @@ impl Codec {
 
 /// Pages of a column of a row group.
 pub(super) struct Pages {
+    /// Name of the column, for messages.
+    name: String,
     packed: SerializedPageReader<File>,
     codec: Codec,
     unpacked: Unpacked,
@@ -110,6 +112,7 @@ impl Pages {
             _ => 4,
         };
         Ok(Self {
+            name: column.name().to_owned(),
             packed,
             codec,
             unpacked: unpacked.clone(),
@@ -192,9 +195,11 @@ impl Pages {
         self.left = left.ok_or_else(|| damaged("a column has more fields than rows"))?;
         // Their decoders make room by what a page states, not by what it holds.
         if matches!(encoding, Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY) {
-            let how = "its texts are delta-encoded; write them plain or by a dictionary (in pandas \
-                       and polars the default)";
-            return Err(ParquetError::General(how.into()));
+            return Err(ParquetError::General(format!(
+                "column `{}` has its texts delta-encoded; write them plain or by a dictionary (in \
+                 pandas and polars the default)",
+                self.name.escape_debug().take(64).collect::<String>()
+            )));
         }
         let by_dictionary =
             matches!(encoding, Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY);

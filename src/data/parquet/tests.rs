@@ -1,9 +1,12 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use parquet::basic::{LogicalType, Repetition, TimeUnit, Type as Physical};
-use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
-use parquet::file::properties::{WriterProperties, WriterVersion};
+use parquet::basic::{Encoding, LogicalType, Repetition, TimeUnit, Type as Physical};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, DoubleType, FixedLenByteArray, FixedLenByteArrayType,
+    Int32Type, Int64Type,
+};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
@@ -93,4 +96,68 @@ fn a_file_with_any_byte_changed_ends_in_rows_or_words() {
             }
         }
     }
+}
+
+/// A file of one column that is written by this encoding, without a dictionary.
+fn encoded<T: DataType>(field: Type, encoding: Encoding, values: &[T::T]) -> Vec<u8> {
+    let fields = vec![Arc::new(field)];
+    let schema = Type::group_type_builder("rows").with_fields(fields).build().unwrap();
+    let properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_dictionary_enabled(false)
+        .set_encoding(encoding)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .build();
+    let mut writer =
+        SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties)).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    column.typed::<T>().write_batch(values, None, None).unwrap();
+    column.close().unwrap();
+    rows.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn texts_of_an_encoding_whose_decoder_has_no_bound_are_refused_by_their_column() {
+    let ids = ["p1", "p2", "p3"].map(ByteArray::from);
+    let of = |encoding| {
+        let text = Some(LogicalType::String);
+        let field = Type::primitive_type_builder("id", Physical::BYTE_ARRAY)
+            .with_repetition(Repetition::REQUIRED)
+            .with_logical_type(text);
+        read(&encoded::<ByteArrayType>(field.build().unwrap(), encoding, &ids))
+    };
+    assert_eq!(of(Encoding::PLAIN).unwrap(), "id\np1\np2\np3\n");
+    for encoding in [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY] {
+        let said = of(encoding).unwrap_err();
+        assert!(said.contains("column `id` has its texts delta-encoded"), "{encoding}: {said}");
+    }
+}
+
+/// A page of 64 bytes that says of itself that it has millions of texts: room for all of them would be
+/// made before the first is read. (Written plain, its bytes being those of the other encoding, of
+/// which its header then speaks.)
+#[test]
+fn a_page_that_says_that_it_has_more_texts_than_bytes_is_refused_before_it_is_decoded() {
+    // Blocks of 128 lengths in 4 parts, 2^24 in all, the first 0; then nothing but zeros.
+    let mut page = [0; 64];
+    page[..7].copy_from_slice(&[0x80, 0x01, 0x04, 0x80, 0x80, 0x80, 0x08]);
+    let values: Vec<FixedLenByteArray> =
+        page.chunks(16).map(|own| ByteArray::from(own.to_vec()).into()).collect();
+    let field = Type::primitive_type_builder("id", Physical::FIXED_LEN_BYTE_ARRAY)
+        .with_length(16)
+        .with_repetition(Repetition::REQUIRED)
+        .with_logical_type(Some(LogicalType::Uuid))
+        .build()
+        .unwrap();
+    let mut bytes = encoded::<FixedLenByteArrayType>(field, Encoding::PLAIN, &values);
+    assert_eq!(read(&bytes).unwrap().lines().count(), 5);
+    // The page's header: four values, the encoding (0, plain), that of the levels twice.
+    let header = [0x2c, 0x15, 0x08, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06];
+    let at = bytes.windows(header.len()).position(|own| own == header).unwrap();
+    // Delta-encoded texts: 7, of which the format writes the double.
+    bytes[at + 4] = 0x0e;
+    let said = read(&bytes).unwrap_err();
+    assert!(said.contains("column `id` has its texts delta-encoded"), "{said}");
 }

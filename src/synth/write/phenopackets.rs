@@ -28,7 +28,7 @@ use super::{MOST_PHENOPACKETS, Rows, SynthFile, VirtualCohort, json as text};
 use crate::Error;
 use crate::convert::mapping::{Assay, Codes, Column, Kind, Length, Mapping, Point, Since, Source};
 use crate::convert::phenopackets::write::{now, packet};
-use crate::model_file::whole;
+use crate::private_file::{self, whole};
 
 /// Prefix of the schema's own ids.
 const PREFIX: &str = "haima-schema";
@@ -52,7 +52,7 @@ pub(super) fn write(
     let schema = Schema::from_toml(&file.study_schema)?;
     let mapping = mapping(generator, &schema)?;
     let meta = meta(provenance, &now());
-    std::fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
+    private_file::folder(folder)?;
     free(folder)?;
     // First what says that they are virtual.
     let beside = folder.join(PROVENANCE);
