@@ -1,0 +1,277 @@
+//! A registry on disk: `registry.toml`, and a file for each version of each entry in `entries/`.
+//!
+//! Files are only ever added, but for a newer `registry.toml`. A file that is at fault is left out and
+//! told of; the entries that are whole stand. Whoever can write the folder can take files away: what is
+//! missing before a newer version shows, and what is missing at the end shows beside another copy.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use haima_crypto::identity::IdentityKey;
+use haima_smpc_node::provision::Request;
+use serde::Serialize;
+
+use super::charter::Charter;
+use super::check;
+use super::entry::{Entry, Id, Kind, New};
+use crate::Error;
+use crate::model_file::whole;
+
+/// Folder of the entries.
+pub const ENTRIES: &str = "entries";
+/// Files of entries that are read.
+pub const MOST_ENTRIES: usize = 10_000;
+/// Versions of entries that one party may have, so that none fills the registry for the others.
+pub const MOST_OF_PARTY: usize = 2_000;
+/// Bytes of a file.
+pub const MOST_BYTES: u64 = 1 << 20;
+/// Bytes of all of them.
+const MOST_TOGETHER: u64 = 64 << 20;
+
+/// What is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Its name.
+    pub file: String,
+    /// What, and what to do.
+    pub problem: String,
+}
+
+/// A registry that was read: all that holds, and what does not.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    folder: PathBuf,
+    charter: Charter,
+    /// All versions of each entry, the first one first.
+    chains: BTreeMap<Id, Vec<Entry>>,
+    /// Versions of each party.
+    of_party: BTreeMap<String, usize>,
+    faults: Vec<Fault>,
+}
+
+impl Registry {
+    /// Makes a folder with a charter and no entry.
+    ///
+    /// # Errors
+    /// When the folder exists, or cannot be written.
+    pub fn create(folder: &Path, charter: Charter) -> Result<Self, Error> {
+        std::fs::create_dir(folder).map_err(|error| Error::file(folder, error))?;
+        let entries = folder.join(ENTRIES);
+        std::fs::create_dir(&entries).map_err(|error| Error::file(&entries, error))?;
+        charter.write(folder)?;
+        Ok(Self::empty(folder, charter))
+    }
+
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// When it is no registry, its charter does not hold, or it has more than a registry may. Faults of
+    /// single files are in [`Registry::faults`].
+    pub fn open(folder: &Path) -> Result<Self, Error> {
+        let charter = Charter::read(folder)?;
+        let names = names_in(&folder.join(ENTRIES))?;
+        let mut registry = Self::empty(folder, charter);
+        let (mut found, mut together) = (Vec::new(), 0);
+        for name in names {
+            match registry.read(&name, &mut together) {
+                Ok(entry) => found.push(entry),
+                Err(problem) => registry.fault(&name, &problem),
+            }
+        }
+        // Versions as numbers: 10 stands behind 9.
+        found.sort_by(|a, b| a.id().cmp(&b.id()).then(a.version().cmp(&b.version())));
+        for entry in found {
+            let name = entry.file();
+            if let Err(problem) = registry.append(entry) {
+                registry.fault(&name, &problem);
+            }
+        }
+        Ok(registry)
+    }
+
+    fn empty(folder: &Path, charter: Charter) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            charter,
+            chains: BTreeMap::new(),
+            of_party: BTreeMap::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn fault(&mut self, file: &str, problem: &str) {
+        self.faults.push(Fault { file: check::cut(file, 250), problem: check::cut(problem, 1000) });
+    }
+
+    /// Reads and checks a file by itself.
+    fn read(&self, name: &str, together: &mut u64) -> Result<Entry, String> {
+        if *together > MOST_TOGETHER {
+            return Err(format!("is not read: all before it have {MOST_TOGETHER} bytes"));
+        }
+        let path = self.folder.join(ENTRIES).join(name);
+        let bytes = check::plain_file(&path, MOST_BYTES).map_err(|error| error.to_string())?;
+        *together += bytes.len() as u64;
+        let entry: Entry = serde_json::from_slice(&bytes)
+            .map_err(|error| format!("is no entry of a registry: {error}"))?;
+        entry.check(&self.charter)?;
+        if entry.file() != name {
+            return Err(format!("should be called {}", entry.file()));
+        }
+        Ok(entry)
+    }
+
+    /// Takes a version that follows on those that are there.
+    fn append(&mut self, entry: Entry) -> Result<(), String> {
+        let own = self.of_party.entry(entry.party().to_owned()).or_default();
+        if *own >= MOST_OF_PARTY {
+            let party = entry.party();
+            return Err(format!(
+                "{party} has {MOST_OF_PARTY} versions already, the most of a party"
+            ));
+        }
+        let id = entry.id();
+        entry.follows(self.chains.get(&id).and_then(|chain| chain.last()))?;
+        *own += 1;
+        self.chains.entry(id).or_default().push(entry);
+        Ok(())
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Who belongs to it.
+    #[must_use]
+    pub fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    /// Files that were left out, and why.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// All versions of each entry.
+    pub(super) fn chains(&self) -> impl Iterator<Item = (&Id, &[Entry])> {
+        self.chains.iter().map(|(id, chain)| (id, chain.as_slice()))
+    }
+
+    /// All versions of one entry, the first one first; none where there is none.
+    #[must_use]
+    pub fn versions(&self, id: &Id) -> &[Entry] {
+        self.chains.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Versions of all entries.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.chains.values().map(Vec::len).sum()
+    }
+
+    /// What holds now: the newest version of each entry, but for those that were withdrawn and those of
+    /// parties that have left.
+    pub fn current(&self) -> impl Iterator<Item = &Entry> {
+        let stays = move |entry: &&Entry| {
+            let party = self.charter.party(entry.party());
+            !entry.is_withdrawn() && party.is_some_and(|party| !party.left)
+        };
+        self.chains.values().filter_map(|chain| chain.last()).filter(stays)
+    }
+
+    /// The same of one kind.
+    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Entry> {
+        self.current().filter(move |entry| entry.kind() == kind)
+    }
+
+    /// Signs the next version of an entry with a party's key and writes it.
+    ///
+    /// # Errors
+    /// When the key is of no party, the content may not enter, or the file cannot be written.
+    pub fn add(&mut self, key: &IdentityKey, new: New) -> Result<Entry, Error> {
+        let fault = |problem: String| Error::config(&self.folder, problem);
+        let member = self.charter.member(&key.public());
+        let member = member
+            .ok_or_else(|| Error::key(&self.folder, super::entry::stranger(&self.charter)))?;
+        let id = Id { kind: new.kind, party: member.name.clone(), name: new.name.clone() };
+        let before = self.chains.get(&id).and_then(|chain| chain.last());
+        let entry = Entry::sign(&self.charter, key, new, before).map_err(fault)?;
+        self.keep(entry.clone())?;
+        Ok(entry)
+    }
+
+    /// Checks, appends and writes a version.
+    pub(super) fn keep(&mut self, entry: Entry) -> Result<(), Error> {
+        let path = self.folder.join(ENTRIES).join(entry.file());
+        let fault = |problem: String| Error::config(&path, problem);
+        entry.check(&self.charter).map_err(fault)?;
+        if self.count() + self.faults.len() >= MOST_ENTRIES {
+            return Err(fault(format!("the registry has {MOST_ENTRIES} files, the most it may")));
+        }
+        let bytes = serde_json::to_vec_pretty(&entry).map_err(|error| fault(error.to_string()))?;
+        if bytes.len() as u64 > MOST_BYTES {
+            let bytes = bytes.len();
+            return Err(fault(format!(
+                "would have {bytes} bytes; an entry has at most {MOST_BYTES}"
+            )));
+        }
+        if std::fs::symlink_metadata(&path).is_ok() {
+            let problem = "is there and does not hold; see `haima registry verify`, and take it away \
+                           or get it again";
+            return Err(fault(problem.into()));
+        }
+        self.append(entry).map_err(fault)?;
+        whole(&path, &bytes)
+    }
+
+    /// Takes another charter, which was checked.
+    pub(super) fn replace(&mut self, charter: &Charter) -> Result<(), Error> {
+        charter.write(&self.folder)?;
+        // What was of nobody may be of somebody now.
+        let folder = self.folder.clone();
+        *self = Self::open(&folder)?;
+        Ok(())
+    }
+
+    /// Changes the parties as the registry's keeper.
+    ///
+    /// # Errors
+    /// As [`Charter::amended`], or when the file cannot be written.
+    pub fn admit(
+        &mut self,
+        key: &IdentityKey,
+        requests: Vec<Request>,
+        leave: &[String],
+    ) -> Result<(), Error> {
+        let next = self.charter.amended(key, requests, leave)?;
+        self.replace(&next)
+    }
+}
+
+/// Names of the files in a folder, sorted; those that begin with a dot are being written.
+fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
+    let file = |error| Error::file(folder, error);
+    if !std::fs::symlink_metadata(folder).map_err(file)?.is_dir() {
+        let problem = "is a link or a file; the entries of a registry are a folder in it";
+        return Err(Error::config(folder, problem));
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(file)? {
+        let name = entry.map_err(file)?.file_name();
+        // What is no UTF-8 is no name of ours, and is told of as a file of another name.
+        let name = name.to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        if names.len() >= MOST_ENTRIES {
+            let problem =
+                format!("has more than {MOST_ENTRIES} files, the most a registry may have");
+            return Err(Error::config(folder, problem));
+        }
+        names.push(name);
+    }
+    names.sort();
+    Ok(names)
+}
