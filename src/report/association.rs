@@ -110,7 +110,7 @@ fn height(p: f64) -> f64 {
 /// Both drawings as one SVG file.
 #[cfg(feature = "demo")]
 pub(crate) fn figure(scan: &Scan) -> String {
-    super::standalone::file(draw(scan, Size::Page))
+    super::standalone::file(&draw(scan, Size::Page).into_string(), "")
 }
 
 /// Both drawings: side by side on a page, one under the other on a telephone.
@@ -122,7 +122,7 @@ pub(super) fn draw(scan: &Scan, size: Size) -> Markup {
         Size::Phone => (area(36.0, width - 12.0, 46.0), area(36.0, width - 12.0, 440.0)),
     };
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {width} {height}")) role="img"
+        svg class=(size.class()) data-figure="scan" viewBox=(format!("0 0 {width} {height}")) role="img"
             aria-label=(alternative(scan)) {
             (manhattan(scan, by_variant))
             (qq(scan, against_chance))

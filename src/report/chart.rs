@@ -44,6 +44,8 @@ pub(super) struct Axis {
 
 /// A chart.
 pub(super) struct Chart {
+    /// What it is, in a word, for the name of its file.
+    pub(super) name: &'static str,
     /// Lines, in the order of their colours.
     pub(super) lines: Vec<Line>,
     /// To the right.
@@ -85,7 +87,7 @@ impl Chart {
             (Scale::new(self.x.ends, (left, right)), Scale::new(self.y.ends, (bottom, top)));
         let layout = Layout { left, right, top, bottom, x, y };
         html! {
-            svg class=(size.class()) viewBox=(format!("0 0 {} {}", size.width(), unit(bottom + 48.0)))
+            svg class=(size.class()) data-figure=(self.name) viewBox=(format!("0 0 {} {}", size.width(), unit(bottom + 48.0)))
                 role="img" aria-label=(self.alternative) {
                 (self.axes(size, &layout))
                 @for (index, line) in self.lines.iter().enumerate() { (drawn(line, index, &layout)) }

@@ -47,13 +47,16 @@ fn method(result: &Clusters) -> String {
     }
 }
 
-fn table(result: &Clusters, wording: &Wording, min_cell: u64) -> Markup {
+/// Patients of each cluster; they add up to all, which are printed.
+pub(super) fn sizes(result: &Clusters, min_cell: u64) -> Vec<Shown> {
     // A mixture's sizes are sums of probabilities.
-    let sizes: Vec<u64> =
-        result.clusters.iter().map(|cluster| cluster.size.max(0.0).round() as u64).collect();
-    // They add up to the patients, which are printed.
-    let lines: Vec<Vec<u64>> = sizes.iter().map(|size| vec![*size]).collect();
-    let shown = suppress(&lines, true, min_cell).concat();
+    let size = |size: f64| vec![size.max(0.0).round() as u64];
+    let lines: Vec<Vec<u64>> = result.clusters.iter().map(|one| size(one.size)).collect();
+    suppress(&lines, true, min_cell).concat()
+}
+
+fn table(result: &Clusters, wording: &Wording, min_cell: u64) -> Markup {
+    let shown = sizes(result, min_cell);
     html! {
         table {
             thead { tr {
@@ -86,7 +89,7 @@ fn table(result: &Clusters, wording: &Wording, min_cell: u64) -> Markup {
     }
 }
 
-fn spread(covariance: Option<&Vec<Vec<f64>>>, column: usize) -> Option<f64> {
+pub(super) fn spread(covariance: Option<&Vec<Vec<f64>>>, column: usize) -> Option<f64> {
     let variance = covariance?.get(column)?.get(column)?;
     (*variance >= 0.0).then(|| variance.sqrt())
 }

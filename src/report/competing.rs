@@ -52,7 +52,7 @@ fn caption(result: &Incidence, wording: &Wording, min_cell: u64) -> Markup {
 
 /// Events by cause and group, suppressed together: a cause's groups add up to all patients', a
 /// group's causes and censored to its patients.
-fn events(result: &Incidence, min_cell: u64) -> Vec<Vec<Shown>> {
+pub(super) fn events(result: &Incidence, min_cell: u64) -> Vec<Vec<Shown>> {
     let causes = result.curves.first().map_or(0, |group| group.causes.len());
     let of = |group: &IncidenceGroup, cause: usize| -> u64 {
         let censored = || group.n_censor.iter().sum();
@@ -105,17 +105,30 @@ fn table(result: &Incidence, axis: &TimeAxis, wording: &Wording, min_cell: u64) 
     scroll("Cumulative incidence at round times", &body)
 }
 
-/// Incidence by `time` with its interval, as text, while the curve is drawn.
-pub(super) fn at(group: &IncidenceGroup, curve: &CauseCurve, time: f64, min_cell: u64) -> String {
+/// Incidence by `time` with the ends of its interval, while the curve is drawn.
+pub(super) fn value_at(
+    group: &IncidenceGroup,
+    curve: &CauseCurve,
+    time: f64,
+    min_cell: u64,
+) -> Option<(f64, f64, f64)> {
     let shown = rows_shown(group, min_cell);
     let last = shown.checked_sub(1).and_then(|last| group.time.get(last));
     if group.n < min_cell || last.is_none_or(|last| *last < time) {
-        return "–".to_owned();
+        return None;
     }
     let before = group.time.iter().take_while(|t| **t <= time).count();
-    let Some(row) = before.checked_sub(1) else { return numbers::percent(0.0) };
+    let Some(row) = before.checked_sub(1) else { return Some((0.0, f64::NAN, f64::NAN)) };
     let value = |list: &[f64]| list.get(row).copied().unwrap_or(f64::NAN);
-    numbers::percent_interval(value(&curve.cif), value(&curve.lo), value(&curve.hi))
+    Some((value(&curve.cif), value(&curve.lo), value(&curve.hi)))
+}
+
+/// The same as text.
+fn at(group: &IncidenceGroup, curve: &CauseCurve, time: f64, min_cell: u64) -> String {
+    match value_at(group, curve, time, min_cell) {
+        None => "–".to_owned(),
+        Some((share, lo, hi)) => numbers::percent_interval(share, lo, hi),
+    }
 }
 
 fn tests(result: &Incidence, wording: &Wording) -> Markup {

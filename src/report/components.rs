@@ -54,7 +54,7 @@ fn shares(result: &Pca, size: Size) -> Markup {
         .map(|(i, (share, _))| format!("PC{} {}", i + 1, numbers::percent(*share)))
         .collect();
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {width} {}", unit(row * shown as f64 + 4.0))) role="img"
+        svg class=(size.class()) data-figure="components" viewBox=(format!("0 0 {width} {}", unit(row * shown as f64 + 4.0))) role="img"
             aria-label=(format!("Variance explained: {}.", each.join(", "))) {
             @for (index, (share, sum)) in rows.iter().enumerate() {
                 @let y = row * index as f64 + 4.0;

@@ -8,6 +8,7 @@
 use haima_fl_core::results::comutation::{Comutation, GenePair};
 use maud::{Markup, html};
 
+use super::bars::{Bar, Bars};
 use super::cells::{Shown, suppress};
 use super::model::{Floors, Step, Wording};
 use super::page::{class_badge, scroll};
@@ -32,13 +33,14 @@ pub(super) fn section(
             (numbers::counted(result.genes.len() as u64, "gene", "genes")) " are known, "
             (numbers::counted(result.sites, "hospital", "hospitals")) "."
         }
+        (frequency(result, &counts, wording))
         (by_gene(result, &counts, wording, min_cell))
         (pairs(result, &counts, wording, min_cell))
     }
 }
 
 /// Carriers `[gene][group]` as they are printed.
-fn counts(result: &Comutation, min_cell: u64) -> Vec<Vec<Shown>> {
+pub(super) fn counts(result: &Comutation, min_cell: u64) -> Vec<Vec<Shown>> {
     let of_gene = |gene: usize| {
         let groups = || result.groups.iter();
         let carriers = |group: &haima_fl_core::results::comutation::MutationGroup| {
@@ -49,6 +51,47 @@ fn counts(result: &Comutation, min_cell: u64) -> Vec<Vec<Shown>> {
         suppress(&[with, without], true, min_cell).into_iter().next().unwrap_or_default()
     };
     (0..result.genes.len()).map(of_gene).collect()
+}
+
+/// Genes that are drawn; the table has the others.
+const MOST_BARS: usize = 30;
+
+/// How often each gene is mutated among all patients, of those whose number is printed.
+fn frequency(result: &Comutation, counts: &[Vec<Shown>], wording: &Wording) -> Markup {
+    let all = result.groups.first().map_or(0, |group| group.n);
+    let share = |cells: &Vec<Shown>| match cells.first() {
+        Some(Shown::Count(count)) if all > 0 => Some(*count as f64 / all as f64),
+        _ => None,
+    };
+    let mut bars: Vec<Bar> = result
+        .genes
+        .iter()
+        .zip(counts)
+        .filter_map(|(gene, cells)| {
+            let value = share(cells)?;
+            Some(Bar { label: words::term(wording, gene), value, interval: None })
+        })
+        .collect();
+    bars.sort_by(|a, b| b.value.total_cmp(&a.value));
+    let left_out = result.genes.len().saturating_sub(bars.len().min(MOST_BARS));
+    bars.truncate(MOST_BARS);
+    if bars.is_empty() {
+        return html! {};
+    }
+    let drawing =
+        Bars { name: "mutations", label: "Patients with a mutation", bars, percent: true };
+    html! {
+        figure {
+            (drawing.figure())
+            figcaption {
+                "How often each gene is mutated, in all patients. "
+                @if left_out > 0 {
+                    (numbers::counted(left_out as u64, "gene is", "genes are"))
+                    " not drawn: too many, or of a number that is not shown."
+                }
+            }
+        }
+    }
 }
 
 fn by_gene(result: &Comutation, counts: &[Vec<Shown>], wording: &Wording, min_cell: u64) -> Markup {
@@ -93,21 +136,25 @@ fn by_gene(result: &Comutation, counts: &[Vec<Shown>], wording: &Wording, min_ce
 }
 
 /// A pair with what may be printed of it.
-struct Row<'a> {
-    pair: &'a GenePair,
-    both: Shown,
+pub(super) struct Row<'a> {
+    pub(super) pair: &'a GenePair,
+    pub(super) both: Shown,
     /// Whether its other counts, and so its statistics, may be printed.
-    open: bool,
+    pub(super) open: bool,
 }
 
-fn pairs(result: &Comutation, counts: &[Vec<Shown>], wording: &Wording, min_cell: u64) -> Markup {
-    let Some(all) = result.groups.first() else { return html! {} };
+/// The pairs among all patients, in the order of the genes.
+pub(super) fn rows<'a>(
+    result: &'a Comutation,
+    counts: &[Vec<Shown>],
+    min_cell: u64,
+) -> Vec<Row<'a>> {
     let printed = |gene: &String| {
         let place = result.genes.iter().position(|name| name == gene);
         place.and_then(|place| counts.get(place)?.first()).is_some_and(|cell| cell.is_printed())
     };
-    let mut rows: Vec<Row<'_>> = all
-        .pairs
+    let pairs = result.groups.first().map(|all| all.pairs.as_slice()).unwrap_or_default();
+    pairs
         .iter()
         .map(|pair| {
             let table = [vec![pair.both, pair.only_a], vec![pair.only_b, pair.neither]];
@@ -120,7 +167,14 @@ fn pairs(result: &Comutation, counts: &[Vec<Shown>], wording: &Wording, min_cell
                     && printed(&pair.b),
             }
         })
-        .collect();
+        .collect()
+}
+
+fn pairs(result: &Comutation, counts: &[Vec<Shown>], wording: &Wording, min_cell: u64) -> Markup {
+    if result.groups.is_empty() {
+        return html! {};
+    }
+    let mut rows = rows(result, counts, min_cell);
     // Hidden ones last: their order would tell of their p values.
     rows.sort_by(|a, b| {
         (!a.open).cmp(&!b.open).then(match a.open {

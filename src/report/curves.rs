@@ -104,14 +104,19 @@ pub(crate) fn events_cell(curve: &Curve, min_cell: u64) -> String {
     numbers::cell(curve.n_event.iter().sum(), min_cell)
 }
 
-/// Survival at `time` with its interval, as text, while the curve is drawn.
-pub(crate) fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
+/// Survival at `time` with the ends of its interval, while the curve is drawn.
+pub(super) fn survival_at(curve: &Curve, time: f64, min_cell: u64) -> Option<(f64, f64, f64)> {
     let reached = drawn(curve, min_cell).last().is_some_and(|last| last.time >= time);
     let row = rows(curve).take_while(|row| row.time <= time).last();
-    match row {
-        _ if !reached => "–".to_owned(),
-        None => numbers::percent(1.0),
-        Some(row) => numbers::percent_interval(row.surv, row.lo, row.hi),
+    // Before the first row all live, and there is no interval.
+    reached.then(|| row.map_or((1.0, f64::NAN, f64::NAN), |row| (row.surv, row.lo, row.hi)))
+}
+
+/// The same as text.
+pub(crate) fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
+    match survival_at(curve, time, min_cell) {
+        None => "–".to_owned(),
+        Some((share, lo, hi)) => numbers::percent_interval(share, lo, hi),
     }
 }
 

@@ -3,6 +3,7 @@
 use haima_fl_core::results::explain::{Coefficients, Dependence, Explanation, Importance};
 use maud::{Markup, html};
 
+use super::bars::{Bar, Bars};
 use super::model::{Floors, Step, Wording};
 use super::page::{class_badge, scroll};
 use super::plot::{self, Scale, Size, stroke, unit};
@@ -42,14 +43,6 @@ pub(super) fn section(
     }
 }
 
-/// One bar.
-struct Bar {
-    label: String,
-    value: f64,
-    /// Ends of the 95 % interval.
-    interval: Option<(f64, f64)>,
-}
-
 fn importance(found: &Explanation, wording: &Wording) -> Markup {
     let mut rows: Vec<&Importance> = found.importance.iter().collect();
     rows.sort_by(|a, b| b.rise.total_cmp(&a.rise));
@@ -62,10 +55,16 @@ fn importance(found: &Explanation, wording: &Wording) -> Markup {
             interval: row.se.map(|se| (row.rise - 1.96 * se, row.rise + 1.96 * se)),
         })
         .collect();
-    let name = "Rise of the mean loss without the column";
+    let shown = bars.len();
+    let drawing = Bars {
+        name: "importance",
+        label: "Rise of the mean loss without the column",
+        bars,
+        percent: false,
+    };
     html! {
         figure {
-            (plot::both(|size| draw(&bars, name, size)))
+            (drawing.figure())
             figcaption {
                 "Permutation importance: how much worse the model fits when a column's values are "
                 @if found.noised { "replaced by values drawn from its public range" }
@@ -74,7 +73,7 @@ fn importance(found: &Explanation, wording: &Wording) -> Markup {
                 @if let Some(loss) = found.loss { "The loss is " (numbers::decimal(loss, 3)) " as it stands. " }
                 @if !found.noised { "Lines: 95% intervals over patients, for this model. " }
                 "Columns that go together share their importance."
-                (left_out(rows.len(), bars.len()))
+                (left_out(rows.len(), shown))
             }
         }
     }
@@ -120,55 +119,6 @@ fn attributions(found: &Explanation, wording: &Wording) -> Markup {
     }
 }
 
-/// Horizontal bars from 0.
-fn draw(bars: &[Bar], name: &str, size: Size) -> Markup {
-    let width = size.width();
-    // On a telephone the label stands above its bar.
-    let (left, right, row_height, down) = match size {
-        Size::Page => (230.0, 660.0, 30.0, 15.0),
-        Size::Phone => (12.0, width - 62.0, 48.0, 32.0),
-    };
-    let ends = bars.iter().flat_map(|bar| {
-        let (lo, hi) = bar.interval.unwrap_or((bar.value, bar.value));
-        [lo, hi, bar.value]
-    });
-    let (lo, hi) = ends
-        .filter(|value| value.is_finite())
-        .fold((0.0_f64, 0.0_f64), |(lo, hi), value| (lo.min(value), hi.max(value)));
-    let hi = if hi > 0.0 { hi } else { 1.0 };
-    let x = Scale::new((lo, hi), (left, right));
-    let bottom = row_height * bars.len() as f64 + 4.0;
-    let each: Vec<String> = bars
-        .iter()
-        .map(|bar| format!("{}: {}", bar.label, numbers::decimal(bar.value, 3)))
-        .collect();
-    html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {width} {}", unit(bottom + 44.0))) role="img"
-            aria-label=(format!("{name}. {}.", each.join("; "))) {
-            @for (index, bar) in bars.iter().enumerate() {
-                @let at = row_height * index as f64;
-                @let y = at + down;
-                @let label_y = if size == Size::Page { y + 4.0 } else { at + 16.0 };
-                @let (from, to) = (x.at(bar.value.min(0.0)), x.at(bar.value.max(0.0)));
-                text.label x="0" y=(unit(label_y)) { (words::shorten(&bar.label, size.ticks(34, 44))) }
-                rect x=(unit(from)) y=(unit(y - 7.0)) width=(unit(to - from)) height="14"
-                    fill=(stroke(0).0) fill-opacity="0.75" {}
-                @if let Some((low, high)) = bar.interval {
-                    line.whisker x1=(x.text(low)) x2=(x.text(high)) y1=(unit(y)) y2=(unit(y)) {}
-                }
-                text.label.strong x=(unit(right + 10.0)) y=(unit(y + 4.0)) { (numbers::decimal(bar.value, 3)) }
-            }
-            line.one x1=(x.text(0.0)) x2=(x.text(0.0)) y1="0" y2=(unit(bottom)) {}
-            line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(bottom)) y2=(unit(bottom)) {}
-            @for tick in plot::ticks(hi, size.ticks(5, 3)) {
-                line.axis x1=(x.text(tick)) x2=(x.text(tick)) y1=(unit(bottom)) y2=(unit(bottom + 5.0)) {}
-                text.tick x=(x.text(tick)) y=(unit(bottom + 19.0)) text-anchor="middle" { (plot::tick_text(tick)) }
-            }
-            text.label x=(unit((left + right) / 2.0)) y=(unit(bottom + 38.0)) text-anchor="middle" { (name) }
-        }
-    }
-}
-
 fn dependence(found: &Explanation, wording: &Wording) -> Markup {
     // The important ones first.
     let rise = |curve: &&Dependence| {
@@ -209,7 +159,7 @@ fn multiples(found: &Explanation, curves: &[&Dependence], wording: &Wording, siz
     };
     let rows = curves.len().div_ceil(across as usize);
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {} {}", size.width(), unit(rows as f64 * height)))
+        svg class=(size.class()) data-figure="dependence" viewBox=(format!("0 0 {} {}", size.width(), unit(rows as f64 * height)))
             role="img" aria-label=(alternative(curves, wording)) {
             @for (index, curve) in curves.iter().enumerate() {
                 @let corner = (

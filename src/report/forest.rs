@@ -64,7 +64,7 @@ fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
     let x = Scale::new((lo.ln(), hi.ln()), (left, right));
     let bottom = top + row_height * rows.len() as f64;
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {width} {}", bottom + 52.0)) role="img"
+        svg class=(size.class()) data-figure="forest" viewBox=(format!("0 0 {width} {}", bottom + 52.0)) role="img"
             aria-label=(alternative(rows, name)) {
             @if size == Size::Page {
                 text.small x="0" y="16" { "Covariate" }

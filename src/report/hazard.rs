@@ -141,7 +141,7 @@ fn draw(marks: &[Mark<'_>], size: Size) -> Markup {
         .map(|mark| format!("{}: {}", mark.label, numbers::decimal(mark.concordance.c_index, 3)))
         .collect();
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {width} {}", bottom + 48.0)) role="img"
+        svg class=(size.class()) data-figure="c-index" viewBox=(format!("0 0 {width} {}", bottom + 48.0)) role="img"
             aria-label=(format!("C-index. {}.", each.join("; "))) {
             @for (index, mark) in marks.iter().enumerate() {
                 @let at = top + row_height * index as f64;

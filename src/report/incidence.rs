@@ -79,6 +79,7 @@ impl Groups {
             origin => format!("{} since {origin}", words::capital(&axis.unit)),
         };
         Chart {
+            name: "incidence",
             alternative: format!(
                 "Cumulative incidence: {}. The table gives the numbers.",
                 names.join("; ")
@@ -107,7 +108,7 @@ pub(super) fn rows_shown(group: &IncidenceGroup, min_cell: u64) -> usize {
 /// The figure as an SVG file.
 #[cfg(feature = "demo")]
 pub(crate) fn figure(groups: &Groups, wording: &Wording) -> String {
-    super::standalone::file(groups.chart(wording).draw(super::plot::Size::Page))
+    super::standalone::file(&groups.chart(wording).draw(super::plot::Size::Page).into_string(), "")
 }
 
 #[cfg(test)]

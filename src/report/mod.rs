@@ -6,16 +6,21 @@
 //! (`min_cell`), and what carries no differential privacy says so (rule X1).
 
 pub(crate) mod association;
+mod bars;
 #[cfg(feature = "cli")]
 pub(crate) mod budget_figure;
 pub(crate) mod cells;
 mod chart;
 mod clusters;
+#[cfg(feature = "cli")]
+pub mod compare;
 mod competing;
 mod components;
 mod comutation;
 pub(crate) mod curves;
 mod explain;
+#[cfg(feature = "cli")]
+pub mod export;
 mod fits;
 mod forest;
 mod hazard;
@@ -29,10 +34,12 @@ pub(crate) mod plot;
 mod prepared;
 mod privacy;
 mod promises;
+#[cfg(feature = "cli")]
+pub mod read;
 mod record;
 mod result;
 mod scan;
-#[cfg(feature = "demo")]
+#[cfg(feature = "cli")]
 pub(crate) mod standalone;
 mod states;
 mod style;

@@ -99,6 +99,7 @@ fn stopping(seen: &EarlyStopping) -> Markup {
     html! {
         @if points.len() > 1 && highest > 0.0 {
             figure { (Chart {
+                name: "early-stopping",
                 lines: vec![Line {
                     name: "mean loss of held-out patients".into(),
                     start: 0.0,

@@ -79,98 +79,89 @@ pub(crate) struct Section {
     pub(crate) body: Markup,
 }
 
+/// The part of one step by itself, and the section that it stands in; `None` where it has no result,
+/// and of a concordance: these are drawn together, under the network.
+pub(super) fn part(report: &StudyReport, step: &Step) -> Option<(&'static str, Markup)> {
+    let (wording, floors) = (&report.wording, &report.floors);
+    Some(match step.result.as_ref()? {
+        StepResult::Table1(one) => ("patients", table1::section(step, one, wording, floors)),
+        StepResult::Prepared(one) => ("preparation", prepared::figures(step, one, wording)),
+        StepResult::Batches(one) => ("preparation", prepared::batches(step, one, wording, floors)),
+        StepResult::Curves(one) => ("survival", curves::section(step, one, wording, floors)),
+        StepResult::Incidence(one) => ("survival", competing::section(step, one, wording, floors)),
+        StepResult::States(one) => ("survival", states::section(step, one, wording, floors)),
+        StepResult::Fit(one) => ("models", fits::section(step, one, wording, floors)),
+        StepResult::GriddedFit(one) => ("models", fits::gridded(step, one, wording, floors)),
+        StepResult::Subdistribution(one) => {
+            ("models", fits::subdistribution(step, one, wording, floors))
+        }
+        StepResult::Meta(one) => ("models", meta::section(step, one, wording, floors)),
+        StepResult::Scan(one) => ("scan", scan::section(step, one, wording, floors)),
+        StepResult::Comutation(one) => {
+            ("mutations", comutation::section(step, one, wording, floors))
+        }
+        StepResult::Pca(one) => ("patterns", components::section(step, one, wording, floors)),
+        StepResult::Clusters(one) => ("patterns", clusters::section(step, one, wording, floors)),
+        StepResult::Validation(one) => {
+            ("validation", validation::section(step, one, wording, floors))
+        }
+        StepResult::Hazard(one) => ("network", hazard::section(step, one, wording)),
+        StepResult::Network(one) => ("network", network::section(step, one, wording)),
+        StepResult::Explanation(one) => ("network", explain::section(step, one, wording, floors)),
+        StepResult::Generator(one) => ("virtual", synthetic::generator(step, one)),
+        StepResult::Fidelity(one) => ("virtual", synthetic::section(step, one, wording, floors)),
+        StepResult::Other(value) => ("further", other(step, value)),
+        StepResult::Concordance(_) => return None,
+    })
+}
+
+/// Sections of results, in their order.
+const RESULTS: [(&str, &str); 11] = [
+    ("patients", "Patients"),
+    ("preparation", "Preparation of the data"),
+    ("survival", "Survival"),
+    ("models", "Associations"),
+    ("scan", "Association scan"),
+    ("mutations", "Mutations"),
+    ("patterns", "Patterns"),
+    ("validation", "Validation"),
+    ("network", "Networks"),
+    ("virtual", "Virtual patients"),
+    ("further", "Further results"),
+];
+
 /// The sections of a report that have something to say, in their order.
 pub(crate) fn sections(report: &StudyReport) -> Vec<Section> {
-    let (wording, floors) = (&report.wording, &report.floors);
-    let mut described = Vec::new();
-    let mut survival = Vec::new();
-    let mut models = Vec::new();
-    let mut variants = Vec::new();
-    let mut mutations = Vec::new();
-    let mut patterns = Vec::new();
-    let mut validated = Vec::new();
-    let mut networks = Vec::new();
-    let mut virtual_patients = Vec::new();
-    let (mut preparation, mut others) = (Vec::new(), Vec::new());
-    for step in &report.steps {
-        let Some(result) = &step.result else { continue };
-        let (place, part) = match result {
-            StepResult::Table1(one) => {
-                (&mut described, table1::section(step, one, wording, floors))
-            }
-            StepResult::Curves(one) => (&mut survival, curves::section(step, one, wording, floors)),
-            StepResult::Incidence(one) => {
-                (&mut survival, competing::section(step, one, wording, floors))
-            }
-            StepResult::States(one) => (&mut survival, states::section(step, one, wording, floors)),
-            StepResult::Fit(one) => (&mut models, fits::section(step, one, wording, floors)),
-            StepResult::GriddedFit(one) => (&mut models, fits::gridded(step, one, wording, floors)),
-            StepResult::Subdistribution(one) => {
-                (&mut models, fits::subdistribution(step, one, wording, floors))
-            }
-            StepResult::Meta(one) => (&mut models, meta::section(step, one, wording, floors)),
-            StepResult::Scan(one) => (&mut variants, scan::section(step, one, wording, floors)),
-            StepResult::Comutation(one) => {
-                (&mut mutations, comutation::section(step, one, wording, floors))
-            }
-            StepResult::Pca(one) => {
-                (&mut patterns, components::section(step, one, wording, floors))
-            }
-            StepResult::Clusters(one) => {
-                (&mut patterns, clusters::section(step, one, wording, floors))
-            }
-            StepResult::Validation(one) => {
-                (&mut validated, validation::section(step, one, wording, floors))
-            }
-            StepResult::Hazard(one) => (&mut networks, hazard::section(step, one, wording)),
-            StepResult::Network(one) => (&mut networks, network::section(step, one, wording)),
-            StepResult::Explanation(one) => {
-                (&mut networks, explain::section(step, one, wording, floors))
-            }
-            StepResult::Prepared(one) => (&mut preparation, prepared::figures(step, one, wording)),
-            StepResult::Batches(one) => {
-                (&mut preparation, prepared::batches(step, one, wording, floors))
-            }
-            StepResult::Generator(one) => (&mut virtual_patients, synthetic::generator(step, one)),
-            StepResult::Fidelity(one) => {
-                (&mut virtual_patients, synthetic::section(step, one, wording, floors))
-            }
-            StepResult::Other(value) => (&mut others, other(step, value)),
-            // Drawn together, under the network.
-            StepResult::Concordance(_) => continue,
-        };
-        place.push(html! { (part) (of_whom(step)) (noise_in_words(report, step)) });
-    }
+    let mut parts: Vec<(&'static str, Markup)> = report
+        .steps
+        .iter()
+        .filter_map(|step| {
+            let (section, part) = part(report, step)?;
+            Some((section, html! { (part) (of_whom(step)) (noise_in_words(report, step)) }))
+        })
+        .collect();
     let ranks = hazard::concordances(report);
     if !ranks.0.is_empty() {
-        networks.push(ranks);
+        parts.push(("network", ranks));
     }
-    if !networks.is_empty() {
-        networks.push(hazard::limits());
+    if parts.iter().any(|(section, _)| *section == "network") {
+        parts.push(("network", hazard::limits()));
     }
     let mut sections =
         vec![Section { id: "findings", title: "Key findings", body: findings(report) }];
-    let mut add = |id, title, parts: Vec<Markup>| {
-        if !parts.is_empty() {
-            sections.push(Section { id, title, body: html! { @for part in parts { (part) } } });
+    for (id, title) in RESULTS {
+        let own = || parts.iter().filter(|(section, _)| *section == id);
+        if own().next().is_some() {
+            let body = html! { @for (_, part) in own() { (part) } };
+            sections.push(Section { id, title, body });
         }
-    };
-    add("patients", "Patients", described);
-    add("preparation", "Preparation of the data", preparation);
-    add("survival", "Survival", survival);
-    add("models", "Associations", models);
-    add("scan", "Association scan", variants);
-    add("mutations", "Mutations", mutations);
-    add("patterns", "Patterns", patterns);
-    add("validation", "Validation", validated);
-    add("network", "Networks", networks);
-    add("virtual", "Virtual patients", virtual_patients);
-    add("further", "Further results", others);
-    add("privacy", "Privacy", vec![privacy::body(report)]);
-    add("promises", "Promises", vec![promises::body(report)]);
-    add("parties", "Parties", vec![record::parties(report)]);
-    add("rounds", "Round log", vec![record::rounds(report)]);
-    add("verify", "How to verify", vec![record::verify(report)]);
+    }
+    let mut add = |id, title, body| sections.push(Section { id, title, body });
+    add("privacy", "Privacy", privacy::body(report));
+    add("promises", "Promises", promises::body(report));
+    add("parties", "Parties", record::parties(report));
+    add("rounds", "Round log", record::rounds(report));
+    add("verify", "How to verify", record::verify(report));
     sections
 }
 

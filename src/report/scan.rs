@@ -107,7 +107,7 @@ fn table(result: &Scan, wording: &Wording, min_cell: u64) -> Markup {
 }
 
 /// Carriers and the others add up to the printed number of patients, so either may be small.
-fn is_hidden(variant: &VariantTest, min_cell: u64) -> bool {
+pub(super) fn is_hidden(variant: &VariantTest, min_cell: u64) -> bool {
     let others = variant.n.saturating_sub(variant.carriers);
     numbers::is_small(variant.carriers, min_cell) || numbers::is_small(others, min_cell)
 }

@@ -3,7 +3,7 @@
 use haima_fl_core::results::multistate::MultiState;
 use maud::{Markup, html};
 
-use super::cells::suppress;
+use super::cells::{Shown, suppress};
 use super::chart::{Axis, Chart, Line, Shape};
 use super::curves::TimeAxis;
 use super::model::{Floors, Step, Wording};
@@ -50,7 +50,7 @@ fn name(state: &str, wording: &Wording) -> String {
 }
 
 /// Rows before which enough patients are under observation, in all states together.
-fn rows_shown(result: &MultiState, min_cell: u64) -> usize {
+pub(super) fn rows_shown(result: &MultiState, min_cell: u64) -> usize {
     let under = |row: usize| -> u64 {
         result.states.iter().filter_map(|state| state.n_risk.get(row)).sum()
     };
@@ -73,6 +73,7 @@ fn chart(result: &MultiState, shown: usize, axis: &TimeAxis, wording: &Wording) 
         origin => format!("{} since {origin}", words::capital(&axis.unit)),
     };
     Chart {
+        name: "states",
         lines: result.states.iter().enumerate().map(line).collect(),
         x: Axis { label, ends: (0.0, axis.end), percent: false },
         y: Axis { label: "Probability of the state".to_owned(), ends: (0.0, 1.0), percent: true },
@@ -81,14 +82,23 @@ fn chart(result: &MultiState, shown: usize, axis: &TimeAxis, wording: &Wording) 
     }
 }
 
+/// The probability of the state at `place` at a time, of the rows that are drawn.
+pub(super) fn probability(result: &MultiState, place: usize, time: f64, shown: usize) -> f64 {
+    let before = result.time.iter().take(shown).take_while(|own| **own <= time).count();
+    // Everybody starts in the first state.
+    let start = if place == 0 { 1.0 } else { 0.0 };
+    let state = result.states.get(place);
+    let value = before
+        .checked_sub(1)
+        .map_or(Some(start), |row| state.and_then(|state| state.pstate.get(row)).copied());
+    value.unwrap_or(f64::NAN)
+}
+
 /// Probabilities at round times.
 fn occupation(result: &MultiState, shown: usize, axis: &TimeAxis, wording: &Wording) -> Markup {
     let marks = axis.marks();
-    let at = |state: &[f64], start: f64, mark: f64| {
-        let within = result.time.iter().take(shown);
-        let before = within.take_while(|time| **time <= mark * axis.divisor).count();
-        let value = before.checked_sub(1).map_or(Some(start), |row| state.get(row).copied());
-        numbers::percent(value.unwrap_or(f64::NAN))
+    let at = |place: usize, mark: f64| {
+        numbers::percent(probability(result, place, mark * axis.divisor, shown))
     };
     let body = html! {
         table {
@@ -101,7 +111,7 @@ fn occupation(result: &MultiState, shown: usize, axis: &TimeAxis, wording: &Word
                     tr {
                         th scope="row" { (words::capital(&name(&state.state, wording))) }
                         @for mark in &marks {
-                            td.num { (at(&state.pstate, if index == 0 { 1.0 } else { 0.0 }, *mark)) }
+                            td.num { (at(index, *mark)) }
                         }
                     }
                 }
@@ -111,28 +121,35 @@ fn occupation(result: &MultiState, shown: usize, axis: &TimeAxis, wording: &Word
     scroll("Probability of each state at round times", &body)
 }
 
-/// How many moved from state to state. Both ways of dying add up to the deaths, which are printed.
-fn transitions(result: &MultiState, wording: &Wording, min_cell: u64) -> Markup {
-    let count = |to_dead: bool| -> Vec<(usize, u64)> {
-        let all = result.transitions.iter().enumerate();
-        let kept = all.filter(|(_, transition)| (transition.to == "dead") == to_dead);
-        kept.map(|(index, transition)| (index, transition.n_event.iter().sum())).collect()
+/// How many moved from state to state, a number a transition. Both ways of dying add up to the
+/// deaths, which are printed.
+pub(super) fn moved(result: &MultiState, min_cell: u64) -> Vec<Shown> {
+    let counts: Vec<u64> =
+        result.transitions.iter().map(|transition| transition.n_event.iter().sum()).collect();
+    let is_death = |place: &usize| {
+        result.transitions.get(*place).is_some_and(|transition| transition.to == "dead")
     };
-    let deaths = count(true);
-    let line: Vec<u64> =
-        std::iter::once(result.events).chain(deaths.iter().map(|(_, count)| *count)).collect();
-    let mut cells = vec![String::new(); result.transitions.len()];
-    let shown = suppress(&[line], false, min_cell).concat();
-    for ((index, _), shown) in deaths.iter().zip(shown.iter().skip(1)) {
-        if let Some(cell) = cells.get_mut(*index) {
-            *cell = shown.text(min_cell, None);
+    let deaths: Vec<usize> = (0..counts.len()).filter(is_death).collect();
+    let count = |place: &usize| counts.get(*place).copied();
+    let line = std::iter::once(result.events).chain(deaths.iter().filter_map(count)).collect();
+    let printed = suppress(&[line], false, min_cell).concat();
+    let mut cells: Vec<Shown> = counts
+        .iter()
+        .map(|count| match numbers::is_small(*count, min_cell) {
+            true => Shown::Small,
+            false => Shown::Count(*count),
+        })
+        .collect();
+    for (place, shown) in deaths.iter().zip(printed.iter().skip(1)) {
+        if let Some(cell) = cells.get_mut(*place) {
+            *cell = *shown;
         }
     }
-    for (index, count) in count(false) {
-        if let Some(cell) = cells.get_mut(index) {
-            *cell = numbers::cell(count, min_cell);
-        }
-    }
+    cells
+}
+
+fn transitions(result: &MultiState, wording: &Wording, min_cell: u64) -> Markup {
+    let cells = moved(result, min_cell);
     let body = html! {
         table {
             thead { tr {
@@ -145,7 +162,7 @@ fn transitions(result: &MultiState, wording: &Wording, min_cell: u64) -> Markup 
                         th scope="row" {
                             (words::capital(&name(&transition.from, wording))) " → " (name(&transition.to, wording))
                         }
-                        td.num { (cell) }
+                        td.num { (cell.text(min_cell, None)) }
                     }
                 }
             }

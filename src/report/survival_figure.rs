@@ -76,7 +76,7 @@ impl Figure<'_> {
         let layout = Layout::new(size, self.axis.end);
         let height = layout.table_top() + 8.0 + layout.row() * self.curves.len() as f64;
         html! {
-            svg class=(size.class()) viewBox=(format!("0 0 {} {height}", size.width()))
+            svg class=(size.class()) data-figure="survival" viewBox=(format!("0 0 {} {height}", size.width()))
                 role="img" aria-label=(self.alternative()) {
                 (self.axes(&layout))
                 @for (index, curve) in self.curves.iter().enumerate() {

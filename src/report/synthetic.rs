@@ -55,6 +55,25 @@ pub fn write(dir: &Path, report: &SyntheticReport) -> io::Result<PathBuf> {
     place(dir, "index.html", render(report).as_bytes())
 }
 
+/// A comparison under the display rule, as a study's report shows it. It does not know how its
+/// generator was made, which may be without noise.
+pub(super) fn shown(result: &Fidelity, min_cell: u64) -> Fidelity {
+    hidden::fidelity(result, min_cell, false)
+}
+
+/// A report without what its display rule hides.
+#[cfg(feature = "cli")]
+pub(super) fn without(report: &SyntheticReport) -> SyntheticReport {
+    hidden::without(report)
+}
+
+/// Anchor, title and body of each section.
+#[cfg(feature = "cli")]
+pub(super) fn parts(report: &SyntheticReport) -> Vec<(&'static str, &'static str, Markup)> {
+    let own = sections(&hidden::without(report));
+    own.into_iter().map(|section| (section.id, section.title, section.body)).collect()
+}
+
 /// The part of one step of a study's report.
 pub(super) fn section(
     step: &Step,
@@ -62,8 +81,7 @@ pub(super) fn section(
     wording: &Wording,
     floors: &Floors,
 ) -> Markup {
-    // A comparison does not know how its generator was made, which may be without noise.
-    let (shown, min_cell) = (hidden::fidelity(result, floors.min_cell, false), floors.min_cell);
+    let (shown, min_cell) = (shown(result, floors.min_cell), floors.min_cell);
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         (tables::body(&shown, wording, min_cell))

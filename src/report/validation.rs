@@ -135,13 +135,14 @@ fn of_binary(binary: &Binary, min_cell: u64) -> Markup {
 }
 
 /// A bin with what may be printed of it.
-struct Bin<'a> {
-    bin: &'a CalibrationBin,
-    n: Shown,
-    observed: Option<f64>,
+pub(super) struct Bin<'a> {
+    pub(super) bin: &'a CalibrationBin,
+    pub(super) n: Shown,
+    pub(super) observed: Option<f64>,
 }
 
-fn bins(calibration: &[CalibrationBin], min_cell: u64) -> Vec<Bin<'_>> {
+/// Bins of a calibration under the display rule.
+pub(super) fn bins(calibration: &[CalibrationBin], min_cell: u64) -> Vec<Bin<'_>> {
     let events = |bin: &CalibrationBin| (bin.n as f64 * bin.observed).round().max(0.0) as u64;
     let outcomes: Vec<Vec<u64>> = calibration
         .iter()
@@ -171,6 +172,7 @@ fn calibration(bins: &[Bin<'_>], min_cell: u64) -> Markup {
         })
         .collect();
     let chart = Chart {
+        name: "calibration",
         lines: vec![Line {
             name: "Patients by predicted probability".to_owned(),
             start: 0.0,
@@ -274,6 +276,7 @@ fn decisions(probability: &Probability) -> Markup {
         decision.iter().map(|one| one.threshold).fold(0.0, f64::max),
     );
     let chart = Chart {
+        name: "decision",
         lines: vec![
             inside(line("Treat by the prediction", |one| one.model)),
             inside(line("Treat all", |one| one.all)),
@@ -318,14 +321,17 @@ fn of_survival(survival: &Survival, wording: &Wording, min_cell: u64) -> Markup 
     }
 }
 
+/// Whether the events of a horizon are not printed. Those at a later one include those before: the
+/// differences are cells too.
+pub(super) fn is_few(horizons: &[Horizon], index: usize, min_cell: u64) -> bool {
+    let events = |i: usize| horizons.get(i).map_or(0, |one| one.events);
+    let since = events(index).saturating_sub(index.checked_sub(1).map_or(0, events));
+    numbers::is_small(since, min_cell) || numbers::is_small(events(index), min_cell)
+}
+
 fn horizons(horizons: &[Horizon], wording: &Wording, min_cell: u64) -> Markup {
     let percent = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), numbers::percent);
-    // Events at a later horizon include those before: the differences are cells too.
-    let is_small = |index: usize| {
-        let events = |i: usize| horizons.get(i).map_or(0, |one| one.events);
-        let since = events(index).saturating_sub(index.checked_sub(1).map_or(0, events));
-        numbers::is_small(since, min_cell) || numbers::is_small(events(index), min_cell)
-    };
+    let is_small = |index: usize| is_few(horizons, index, min_cell);
     let predicts = horizons.iter().any(|one| one.predicted.is_some());
     let body = html! {
         table {

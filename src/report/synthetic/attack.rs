@@ -93,6 +93,7 @@ pub(super) fn distances(fidelity: &Fidelity, min_cell: u64) -> Markup {
     ));
     let lines: Vec<Line> = lines(nearest);
     let chart = Chart {
+        name: "distances",
         alternative: alternative(&lines),
         lines,
         x: Axis {

@@ -167,7 +167,7 @@ fn draw(part: &Part, size: Size) -> Markup {
     let heights = |share: f64| (y.text(share), unit(bottom - y.at(share)));
     let middle = |index: usize| left + step * (index as f64 + 0.5);
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {} {}", size.width(), unit(height))) role="img" aria-label=(alternative(part)) {
+        svg class=(size.class()) data-figure="levels" viewBox=(format!("0 0 {} {}", size.width(), unit(height))) role="img" aria-label=(alternative(part)) {
             @for (index, name) in ["real", "virtual"].into_iter().enumerate() {
                 @let x = left + 90.0 * index as f64;
                 rect x=(unit(x)) y="4" width="12" height="12" fill=(stroke(index).0) fill-opacity=(opacity(index)) {}

@@ -72,7 +72,7 @@ fn draw(squares: &[Square<'_>], labels: &[String], most: f64, size: Size) -> Mar
     let height = bottom + 104.0;
     let shade = |tv: f64| numbers::decimal((tv / most).clamp(0.0, 1.0), 3);
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {} {}", size.width(), unit(height)))
+        svg class=(size.class()) data-figure="pairs" viewBox=(format!("0 0 {} {}", size.width(), unit(height)))
             role="img" aria-label=(alternative(squares, labels)) {
             @for square in squares {
                 @let x = left + side * square.column as f64;

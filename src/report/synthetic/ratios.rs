@@ -88,7 +88,7 @@ fn draw(rows: &[Row], ratio: &Ratio, size: Size) -> Markup {
     let x = Scale::new((lo.ln(), hi.ln()), (left, right));
     let bottom = 8.0 + row_height * rows.len() as f64;
     html! {
-        svg class=(size.class()) viewBox=(format!("0 0 {} {}", size.width(), unit(bottom + 52.0)))
+        svg class=(size.class()) data-figure="ratios" viewBox=(format!("0 0 {} {}", size.width(), unit(bottom + 52.0)))
             role="img" aria-label=(alternative(rows, ratio)) {
             line.one x1=(x.text(0.0)) x2=(x.text(0.0)) y1="8" y2=(unit(bottom)) {}
             @for (index, row) in rows.iter().enumerate() {
