@@ -21,6 +21,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
 };
@@ -79,7 +80,8 @@ impl TlsIdentity {
     /// Reads certificate and private key.
     ///
     /// # Errors
-    /// When a file is missing, readable by others (the key), or not PEM.
+    /// When a file is missing, readable by others (the key), or not PEM; when the key is not that of the
+    /// certificate.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, Error> {
         let pem = std::fs::read(certificate).map_err(|e| Error::file(certificate, e))?;
         let fail = |path: &Path, what: &str| Error::Key {
@@ -90,7 +92,19 @@ impl TlsIdentity {
             CertificateDer::from_pem_slice(&pem).map_err(|_| fail(certificate, "certificate"))?;
         let pem = keyfile::read_private(key)?;
         let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| fail(key, "private key"))?;
-        Ok(Self { certificate: parsed, key: private, proxy: None })
+        let (chain, provider) = (vec![parsed.clone()], aws_lc_rs::default_provider());
+        match CertifiedKey::from_der(chain, private.clone_key(), &provider) {
+            // What else is wrong with them, whoever connects is told.
+            Err(rustls::Error::InconsistentKeys(_)) => Err(Error::Key {
+                party: key.display().to_string(),
+                problem: format!(
+                    "not the key of the certificate {}: both are made together, by `haima keygen` or \
+                     `smpc-node init`; put the two of one party there",
+                    certificate.display()
+                ),
+            }),
+            _ => Ok(Self { certificate: parsed, key: private, proxy: None }),
+        }
     }
 
     /// The same behind an HTTP proxy, `host:port`: connections outward go through its CONNECT,
@@ -99,14 +113,15 @@ impl TlsIdentity {
     /// # Errors
     /// When the address is none.
     pub fn through(mut self, proxy: Option<&str>) -> Result<Self, Error> {
-        let fault = |address: &str| Error::Config {
+        // It may hold a password, and daemons print this to their logs.
+        let fault = || Error::Config {
             file: "proxy".into(),
-            problem: format!("{address:?} is no host:port"),
+            problem: "is no host:port (not repeated here: it may hold a password)".into(),
         };
         self.proxy = proxy
             .map(|address| {
-                let uri = format!("http://{address}").parse::<Uri>().map_err(|_| fault(address))?;
-                uri.port().is_some().then_some(uri).ok_or_else(|| fault(address))
+                let uri = format!("http://{address}").parse::<Uri>().map_err(|_| fault())?;
+                uri.port().is_some().then_some(uri).ok_or_else(fault)
             })
             .transpose()?;
         Ok(self)
@@ -131,6 +146,15 @@ pub fn pin_of_pem(name: &str, pem: &str) -> Result<Digest, Error> {
     let certificate =
         CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|e| fail(e.to_string()))?;
     pin_of(&certificate).map_err(|e| fail(e.to_string()))
+}
+
+/// The pin of a certificate in DER form, as a handshake shows it.
+///
+/// # Errors
+/// When it does not parse.
+pub fn pin_of_der(name: &str, certificate: &[u8]) -> Result<Digest, Error> {
+    pin_of(&CertificateDer::from(certificate))
+        .map_err(|e| Error::Key { party: name.to_owned(), problem: e.to_string() })
 }
 
 fn pin_of(certificate: &CertificateDer<'_>) -> Result<Digest, rustls::Error> {
@@ -453,3 +477,6 @@ async fn connect(address: &str, proxy: Option<Uri>) -> std::io::Result<TcpStream
     let connection = connection.map_err(|e| std::io::Error::other(format!("{through}: {e}")))?;
     Ok(connection.into_inner())
 }
+
+#[cfg(test)]
+mod tests;

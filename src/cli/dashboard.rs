@@ -35,13 +35,15 @@ pub(super) struct Dashboard {
     /// Loopback address at which the page is served.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8460")]
     page: SocketAddr,
+    #[command(flatten)]
+    secured: page::Secured,
 }
 
 /// Serves the page until it is interrupted.
 pub(super) fn run(options: &Dashboard) -> Result<(), Error> {
     log_to_stderr();
     let own = match &options.config {
-        Some(path) => Some(NodeConfig::layered(path, std::env::vars(), &[])?),
+        Some(path) => Some(NodeConfig::layered(path, environment(), &[])?),
         None => None,
     };
     let (tls, manifest, folder) = match (&own, &options.keys) {
@@ -63,7 +65,13 @@ pub(super) fn run(options: &Dashboard) -> Result<(), Error> {
     };
     let manifest = options.manifest.as_ref().unwrap_or(manifest);
     let manifest = Study::read(manifest)?.manifest();
-    let (listener, door) = page::open(options.page, &folder, Vec::new())?;
+    let (listener, door) = page::open(options.page, &folder, Vec::new(), &options.secured)?;
     let nodes = options.nodes.clone();
     page::serve(listener, || dashboard::pages(Options { manifest, tls, nodes, own }, door))
+}
+
+/// The environment, but for what is no text: settings of a node are.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

@@ -13,10 +13,48 @@ use crate::coordinator::Config as CoordinatorConfig;
 use crate::site::Config as SiteConfig;
 use crate::web::calculator::Calculator;
 use crate::web::coordinator::Live;
-use crate::web::{Door, Listener, Stop, Token, coordinator, site};
+use crate::web::{Door, Listener, Stop, Tls, Token, coordinator, site};
 
 /// Name of the file that holds a page's token.
 const TOKEN: &str = "page.token";
+
+/// Where a page's token is, and TLS of a page.
+#[derive(Debug, Args)]
+pub(super) struct Secured {
+    /// File of the page's token, made where there is none; beside the party's state or keys where absent.
+    #[arg(long, value_name = "FILE")]
+    page_token: Option<PathBuf>,
+    /// TLS certificate (PEM) of the page, which is then served over TLS 1.3 instead of plain HTTP.
+    #[arg(long, value_name = "FILE", requires = "page_tls_key")]
+    page_tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate.
+    #[arg(long, value_name = "FILE", requires = "page_tls_cert")]
+    page_tls_key: Option<PathBuf>,
+    /// Certificates (PEM, one after the other) of those whose browsers sign in without the token. Their
+    /// public keys count; no certificate authority is trusted.
+    #[arg(long, value_name = "FILE", requires = "page_tls_cert")]
+    page_client_keys: Option<PathBuf>,
+}
+
+impl Secured {
+    fn tls(&self) -> Result<Option<Tls>, Error> {
+        let (Some(certificate), Some(key)) = (&self.page_tls_cert, &self.page_tls_key) else {
+            return Ok(None);
+        };
+        Tls::read(certificate, key, self.page_client_keys.as_deref()).map(Some)
+    }
+
+    /// Without a page there is nothing to secure: who gives these options means to have one.
+    fn is_of_a_page(&self) -> Result<(), Error> {
+        if self.page_token.is_none() && self.page_tls_cert.is_none() {
+            return Ok(());
+        }
+        Err(Error::Config {
+            file: "--page-token, --page-tls-cert".into(),
+            problem: "there is no page; give its address with --page too".into(),
+        })
+    }
+}
 
 /// What a site's page shows besides the site's files.
 #[derive(Debug, Args)]
@@ -37,6 +75,8 @@ pub(super) struct SiteBeside {
     page: Option<SocketAddr>,
     #[command(flatten)]
     extras: SiteExtras,
+    #[command(flatten)]
+    secured: Secured,
 }
 
 /// `--page` of a coordinator's daemon.
@@ -48,6 +88,8 @@ pub(super) struct CoordinatorBeside {
     /// A name by which a proxy on this machine, which ends TLS, passes requests on; again for each.
     #[arg(long, value_name = "HOST", requires = "page")]
     page_name: Vec<String>,
+    #[command(flatten)]
+    secured: Secured,
 }
 
 /// Options of `haima site page`.
@@ -61,6 +103,8 @@ pub(super) struct SitePage {
     page: SocketAddr,
     #[command(flatten)]
     extras: SiteExtras,
+    #[command(flatten)]
+    secured: Secured,
 }
 
 /// Options of `haima coordinator page`.
@@ -75,16 +119,20 @@ pub(super) struct CoordinatorPage {
     /// A name by which a proxy on this machine, which ends TLS, passes requests on; again for each.
     #[arg(long, value_name = "HOST")]
     page_name: Vec<String>,
+    #[command(flatten)]
+    secured: Secured,
 }
 
 /// Serves a site's page beside its daemon, where that is asked for: what stops the daemon.
 pub(super) fn beside_site(config: &SiteConfig, options: &SiteBeside) -> Result<Stop, Error> {
     let stop = Stop::default();
-    if let Some(address) = options.page {
-        let (listener, door) = open(address, &config.state, Vec::new())?;
-        let options = of_site(config, &options.extras, Some(stop.clone()))?;
-        listener.serve_beside(|| site::pages(options, door))?;
-    }
+    let Some(address) = options.page else {
+        options.secured.is_of_a_page()?;
+        return Ok(stop);
+    };
+    let (listener, door) = open(address, &config.state, Vec::new(), &options.secured)?;
+    let options = of_site(config, &options.extras, Some(stop.clone()))?;
+    listener.serve_beside(|| site::pages(options, door))?;
     Ok(stop)
 }
 
@@ -93,8 +141,11 @@ pub(super) fn beside_coordinator(
     config: &CoordinatorConfig,
     options: &CoordinatorBeside,
 ) -> Result<Option<Arc<Live>>, Error> {
-    let Some(address) = options.page else { return Ok(None) };
-    let (listener, door) = open(address, &config.out, options.page_name.clone())?;
+    let Some(address) = options.page else {
+        options.secured.is_of_a_page()?;
+        return Ok(None);
+    };
+    let (listener, door) = open_coordinator(config, address, &options.page_name, &options.secured)?;
     let live = Arc::new(Live::default());
     let options = coordinator::Options { config: config.clone(), live: Some(Arc::clone(&live)) };
     listener.serve_beside(|| coordinator::pages(options, door))?;
@@ -105,7 +156,7 @@ pub(super) fn beside_coordinator(
 pub(super) fn site_page(options: &SitePage) -> Result<(), Error> {
     log_to_stderr();
     let config = SiteConfig::read(&options.config)?;
-    let (listener, door) = open(options.page, &config.state, Vec::new())?;
+    let (listener, door) = open(options.page, &config.state, Vec::new(), &options.secured)?;
     let own = of_site(&config, &options.extras, None)?;
     serve(listener, || site::pages(own, door))
 }
@@ -114,7 +165,8 @@ pub(super) fn site_page(options: &SitePage) -> Result<(), Error> {
 pub(super) fn coordinator_page(options: &CoordinatorPage) -> Result<(), Error> {
     log_to_stderr();
     let config = CoordinatorConfig::read(&options.config)?;
-    let (listener, door) = open(options.page, &config.out, options.page_name.clone())?;
+    let (listener, door) =
+        open_coordinator(&config, options.page, &options.page_name, &options.secured)?;
     let own = coordinator::Options { config, live: None };
     serve(listener, || coordinator::pages(own, door))
 }
@@ -143,23 +195,49 @@ fn of_site(
     Ok(site::Options { config: config.clone(), draft: extras.draft.clone(), models, stop })
 }
 
-/// Listens, and makes the token or takes the one that is there; says where both are.
+/// As [`open`]. The token lies beside the keys: the folder of results is copied and published.
+fn open_coordinator(
+    config: &CoordinatorConfig,
+    address: SocketAddr,
+    names: &[String],
+    secured: &Secured,
+) -> Result<(Listener, Door), Error> {
+    let keys = config.tls_key.parent().unwrap_or(Path::new(""));
+    let old = config.out.join(TOKEN);
+    let opened = open(address, keys, names.to_vec(), secured)?;
+    // Where it lay before; a copy of it opens nothing any more.
+    if secured.page_token.is_none() && old != keys.join(TOKEN) {
+        haima_smpc_node::keyfile::remove(&old)?;
+    }
+    Ok(opened)
+}
+
+/// Listens, and makes the token or takes the one that is there; says where both are. `folder` is where
+/// the token lies if nothing else was said.
 pub(super) fn open(
     address: SocketAddr,
     folder: &Path,
     names: Vec<String>,
+    secured: &Secured,
 ) -> Result<(Listener, Door), Error> {
-    let listener = Listener::bind(address)?;
-    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
-    let file = folder.join(TOKEN);
+    let tls = secured.tls()?;
+    let listener = Listener::bind(address)?.over(tls.clone());
+    let file = match &secured.page_token {
+        Some(file) => file.clone(),
+        None => {
+            std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+            folder.join(TOKEN)
+        }
+    };
     let token = Token::kept(&file)?;
     let address = listener.address();
-    eprintln!("page: http://{address}/");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    eprintln!("page: {scheme}://{address}/");
     // A log that others read is no place for it.
     if std::io::stderr().is_terminal() {
         eprintln!("token: {} (kept in {})", token.expose(), file.display());
     } else {
         eprintln!("its token is in {}", file.display());
     }
-    Ok((listener, Door { token, port: address.port(), names }))
+    Ok((listener, Door { token, port: address.port(), names, tls }))
 }

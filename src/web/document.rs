@@ -34,6 +34,8 @@ pub(super) struct App {
 pub(super) struct Visitor {
     /// Whether signed in.
     pub(super) signed_in: bool,
+    /// Whether its browser's certificate is what signs in: by itself, or would in its own window.
+    pub(super) by_key: bool,
     /// What each of this visitor's forms must hold.
     pub(super) form: Arc<str>,
     /// Asked that a changing page stands still.
@@ -90,7 +92,9 @@ impl Page<'_> {
                                 path d="M8 1C8 1 2 8.6 2 12.6a6 6 0 0 0 12 0C14 8.6 8 1 8 1Z" fill="#a3273a" {}
                             }
                             span { "haima " (app.what) " · " b { (app.whose) } }
-                            @if visitor.signed_in {
+                            @if visitor.signed_in && visitor.by_key {
+                                span.quiet #by-key { "signed in by certificate" }
+                            } @else if visitor.signed_in {
                                 form method="post" action=(LOGOUT) {
                                     (token(visitor))
                                     button.plain type="submit" { "Sign out" }
@@ -173,7 +177,7 @@ mod tests {
     }
 
     async fn text(live: bool, held: bool, signed_in: bool) -> (String, String) {
-        let visitor = Visitor { signed_in, form: "0123".into(), held };
+        let visitor = Visitor { signed_in, by_key: false, form: "0123".into(), held };
         let page = Page {
             app: &app(),
             visitor: &visitor,

@@ -5,11 +5,14 @@
 //!   is made to lead here (DNS rebinding) gets nothing.
 //! - **Who.** A session by a cookie (`HttpOnly`, `SameSite=Strict`), opened by the token. Cookies know no
 //!   ports: another program on this machine that a browser is sent to is shown it, so its name has the
-//!   port, and a page is for a machine whose users trust one another.
+//!   port, and a page is for a machine whose users trust one another. Over TLS of the page's own also
+//!   who proves to hold a key that was given at its start; a browser shows a certificate to whatever
+//!   page leads it here, so that counts in requests of this page alone, as the cookie does.
 //! - **Forms.** Every POST must hold its session's token and, where the browser says whence it comes,
 //!   come from this very page. No handler sees a form that does not.
 //! - **Answers** are never kept, never framed, and load nothing ([`super::style`]).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,12 +28,15 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use super::document::{App, Page, Visitor, see, token};
 use super::form::{Fields, Refusal, parameter};
-use super::live::{self, Mark};
-use super::sessions::{LIFE, Sessions, Tries};
+use super::live::{self, Mark, May};
+use super::server::Known;
+use super::sessions::{LIFE, Sessions, Wrong};
 use super::style::policy;
+use super::tls::{Shown, Tls};
 use super::token::{Token, same, secret};
 
 /// Name of the field that holds a form's token.
@@ -56,6 +62,8 @@ pub struct Door {
     pub port: u16,
     /// Names besides those of this machine, by which a proxy that ends TLS passes requests on.
     pub names: Vec<String>,
+    /// TLS, where the page speaks it itself; the listener's own.
+    pub tls: Option<Tls>,
 }
 
 /// What stands before a set of pages.
@@ -63,7 +71,9 @@ pub(super) struct Gate {
     app: Arc<App>,
     door: Door,
     sessions: Sessions,
-    tries: Tries,
+    /// Token of the forms of who holds a key that signs in.
+    keys: BTreeMap<Shown, Arc<str>>,
+    wrong: Wrong,
     /// Token of the form by which one signs in: another page cannot read it.
     before: Arc<str>,
     cookie: String,
@@ -74,12 +84,14 @@ pub(super) struct Gate {
 impl Gate {
     /// Puts pages behind a door. `mark` changes when what they show does.
     pub(super) fn close(app: Arc<App>, door: Door, mark: Mark, pages: Router) -> Router {
+        let keys = door.tls.iter().flat_map(Tls::keys);
         let gate = Arc::new(Self {
             app,
+            keys: keys.map(|key| (key, secret().as_str().into())).collect(),
             cookie: format!("haima-{}", door.port),
             door,
             sessions: Sessions::default(),
-            tries: Tries::default(),
+            wrong: Wrong::default(),
             before: secret().as_str().into(),
             streams: Arc::new(Semaphore::new(STREAMS)),
             mark,
@@ -110,11 +122,9 @@ impl Gate {
         if parts.method != Method::POST {
             return Ok(());
         }
-        let site = parts.headers.get("sec-fetch-site");
-        let from_here = site.is_none_or(|site| site == "same-origin" || site == "none");
         let origin = parts.headers.get(header::ORIGIN);
         let of_here = origin.is_none_or(|origin| origin_of(origin).is_some_and(|own| own == host));
-        if from_here && of_here {
+        if from_here(&parts.headers) && of_here {
             Ok(())
         } else {
             Err((StatusCode::FORBIDDEN, "The form came from another page. Nothing was done."))
@@ -131,13 +141,16 @@ impl Gate {
     }
 
     fn visitor(&self, parts: &Parts) -> Visitor {
-        let session = cookie(&parts.headers, &self.cookie);
-        let form = session.and_then(|name| self.sessions.form(name, Instant::now()));
         let held = parameter(&parts.uri, "hold").is_some();
-        match form {
-            Some(form) => Visitor { signed_in: true, form, held },
-            None => Visitor { signed_in: false, form: Arc::clone(&self.before), held },
+        let session = cookie(&parts.headers, &self.cookie);
+        if let Some(form) = session.and_then(|name| self.sessions.form(name, Instant::now())) {
+            return Visitor { signed_in: true, by_key: false, form, held };
         }
+        let shown = parts.extensions.get::<Shown>();
+        let own = shown.and_then(|key| self.keys.get(key));
+        let signed_in = own.is_some() && from_here(&parts.headers);
+        let form = own.filter(|_| signed_in).unwrap_or(&self.before);
+        Visitor { signed_in, by_key: own.is_some(), form: Arc::clone(form), held }
     }
 
     async fn admit(&self, request: Request, next: Next) -> Response {
@@ -169,8 +182,13 @@ impl Gate {
             }
             parts.extensions.insert(Arc::new(fields));
         }
+        let signed_in = visitor.signed_in;
         parts.extensions.insert(visitor);
-        next.run(Request::from_parts(parts, Body::empty())).await
+        let mut answer = next.run(Request::from_parts(parts, Body::empty())).await;
+        if signed_in {
+            answer.extensions_mut().insert(Known);
+        }
+        answer
     }
 
     fn page(&self, visitor: &Visitor, title: &str, body: Markup, status: StatusCode) -> Response {
@@ -181,6 +199,11 @@ impl Gate {
     fn login(&self, visitor: &Visitor, status: StatusCode, wrong: Option<&str>) -> Response {
         let body = html! {
             @if let Some(text) = wrong { p.bad #wrong role="alert" { (text) } }
+            @if visitor.by_key {
+                p.good { "This browser's certificate is known here. " a href="/" { "Go on without the token" } "." }
+            } @else if !self.keys.is_empty() {
+                p.note { "This browser showed no certificate that is known here. The token lets you in, too." }
+            }
             p {
                 "The program wrote its token into a file that its owner alone can read, and said where \
                  when it started. Paste it here."
@@ -239,6 +262,12 @@ fn authority(value: &HeaderValue) -> Option<Authority> {
     if text.contains('@') { None } else { text.parse().ok() }
 }
 
+/// Whether a request was made by this page itself or by a person, as far as the browser says.
+fn from_here(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    site.is_none_or(|site| site == "same-origin" || site == "none")
+}
+
 fn origin_of(value: &HeaderValue) -> Option<Authority> {
     let text = value.to_str().ok()?;
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
@@ -262,23 +291,18 @@ async fn sign_in(
     headers: HeaderMap,
 ) -> Response {
     let now = Instant::now();
-    if let Some(wait) = gate.tries.wait(now) {
-        let seconds = wait.as_secs() + 1;
-        let text = format!("Too many wrong tokens. Try again in {seconds} seconds.");
-        let mut answer = gate.login(&visitor, StatusCode::TOO_MANY_REQUESTS, Some(&text));
-        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        return answer;
-    }
     if !gate.door.token.is(fields.text("token")) {
-        gate.tries.failed(now);
-        tracing::warn!("a wrong token was given at the page");
+        if let Some(times) = gate.wrong.given(now) {
+            tracing::warn!(times, "wrong tokens were given at the page");
+        }
         let text = "That is not this page's token.";
         return gate.login(&visitor, StatusCode::UNAUTHORIZED, Some(text));
     }
     let name = gate.sessions.begin(now);
     let host = headers.get(header::HOST).and_then(authority);
-    // This machine's own names are asked for without TLS.
-    let secure = if host.is_some_and(|host| gate.behind_proxy(&host)) { "; Secure" } else { "" };
+    // Without TLS of its own this machine's own names are asked for by plain HTTP.
+    let by_tls = gate.door.tls.is_some() || host.is_some_and(|host| gate.behind_proxy(&host));
+    let secure = if by_tls { "; Secure" } else { "" };
     let (cookie, life) = (&gate.cookie, LIFE.as_secs());
     let text = format!(
         "{cookie}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={life}{secure}",
@@ -302,8 +326,20 @@ fn with_cookie(mut answer: Response, text: &str) -> Response {
     answer
 }
 
-async fn changes(State(gate): State<Arc<Gate>>) -> Response {
-    live::stream(&gate.streams, Arc::clone(&gate.mark)).unwrap_or_else(|| {
+async fn changes(
+    State(gate): State<Arc<Gate>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    let may: May = if visitor.by_key {
+        // For as long as its connection, which has shown the key.
+        Box::new(|| true)
+    } else {
+        let name = cookie(&headers, &gate.cookie).unwrap_or_default();
+        let (gate, name) = (Arc::clone(&gate), Zeroizing::new(name.to_owned()));
+        Box::new(move || gate.sessions.form(&name, Instant::now()).is_some())
+    };
+    live::stream(&gate.streams, Arc::clone(&gate.mark), may).unwrap_or_else(|| {
         plain((StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open; close some."))
     })
 }

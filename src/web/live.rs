@@ -15,6 +15,9 @@ use tokio_stream::wrappers::ReceiverStream;
 /// A number that changes when what the pages show does.
 pub(super) type Mark = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// Whether whoever listens may still do so.
+pub(super) type May = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// How often it is looked at.
 const TICK: Duration = Duration::from_secs(1);
 /// After how many silent ticks a comment is sent, so that a line that is dead shows.
@@ -22,23 +25,28 @@ const SILENT: u32 = 15;
 /// How long a stream lasts; a browser opens the next one by itself.
 const LIFE: Duration = Duration::from_secs(600);
 
-/// A stream of changes; `None` when too many are open.
-pub(super) fn stream(streams: &Arc<Semaphore>, mark: Mark) -> Option<Response> {
-    every(TICK, streams, mark)
+/// A stream of changes, for as long as one may listen; `None` when too many are open.
+pub(super) fn stream(streams: &Arc<Semaphore>, mark: Mark, may: May) -> Option<Response> {
+    every(TICK, streams, mark, may)
 }
 
-fn every(tick: Duration, streams: &Arc<Semaphore>, mark: Mark) -> Option<Response> {
+fn every(tick: Duration, streams: &Arc<Semaphore>, mark: Mark, may: May) -> Option<Response> {
     let place = Arc::clone(streams).try_acquire_owned().ok()?;
     let (sender, receiver) = mpsc::channel::<Result<Bytes, Infallible>>(1);
     tokio::spawn(async move {
-        follow(tick, sender, mark).await;
+        follow(tick, sender, mark, may).await;
         drop(place);
     });
     let head = [(header::CONTENT_TYPE, "text/event-stream")];
     Some((head, Body::from_stream(ReceiverStream::new(receiver))).into_response())
 }
 
-async fn follow(tick: Duration, sender: mpsc::Sender<Result<Bytes, Infallible>>, mark: Mark) {
+async fn follow(
+    tick: Duration,
+    sender: mpsc::Sender<Result<Bytes, Infallible>>,
+    mark: Mark,
+    may: May,
+) {
     let until = Instant::now() + LIFE;
     let (mut last, mut silent) = (mark(), 0);
     let mut line = Some("retry: 3000\n\n");
@@ -51,6 +59,9 @@ async fn follow(tick: Duration, sender: mpsc::Sender<Result<Bytes, Infallible>>,
         tokio::select! {
             () = sender.closed() => return,
             () = tokio::time::sleep(tick) => {}
+        }
+        if !may() {
+            return;
         }
         let now = mark();
         silent += 1;
@@ -67,7 +78,7 @@ async fn follow(tick: Duration, sender: mpsc::Sender<Result<Bytes, Infallible>>,
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use tokio_stream::StreamExt as _;
 
@@ -82,8 +93,9 @@ mod tests {
         });
         let streams = Arc::new(Semaphore::new(1));
         let tick = Duration::from_millis(2);
-        let answer = every(tick, &streams, Arc::clone(&mark)).unwrap();
-        assert!(every(tick, &streams, mark).is_none(), "one place, one stream");
+        let always = || Box::new(|| true);
+        let answer = every(tick, &streams, Arc::clone(&mark), always()).unwrap();
+        assert!(every(tick, &streams, mark, always()).is_none(), "one place, one stream");
         let mut body = answer.into_body().into_data_stream();
         let mut next = async || body.next().await.unwrap().unwrap();
         assert_eq!(&next().await[..], b"retry: 3000\n\n");
@@ -102,5 +114,21 @@ mod tests {
         drop(body);
         let free = tokio::time::timeout(Duration::from_secs(10), streams.acquire()).await;
         assert!(free.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_with_the_session_of_whoever_listens() {
+        let signed_in = Arc::new(AtomicBool::new(true));
+        let may: May = Box::new({
+            let signed_in = Arc::clone(&signed_in);
+            move || signed_in.load(Ordering::Relaxed)
+        });
+        let streams = Arc::new(Semaphore::new(1));
+        let answer = every(Duration::from_millis(2), &streams, Arc::new(|| 0_u64), may).unwrap();
+        let mut body = answer.into_body().into_data_stream();
+        assert!(body.next().await.is_some());
+        signed_in.store(false, Ordering::Relaxed);
+        let rest = async { while body.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(10), rest).await.unwrap();
     }
 }

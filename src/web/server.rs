@@ -1,21 +1,35 @@
 //! Listening, on this machine alone, and in a thread of its own: a page's work and a page's fault stay
 //! out of the daemon beside it.
+//!
+//! A bounded number of connections is open, and nobody can keep others off by holding all of them: a
+//! new one takes the place of the oldest in which nobody is signed in.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{Notify, Semaphore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
 
+use super::tls::{Shown, Tls};
 use crate::Error;
 
-/// Connections at a time; further ones wait.
+/// Connections at a time.
 const CONNECTIONS: usize = 64;
-/// For the head of a request.
+/// For the head of a request, and for a handshake.
 const HEAD: Duration = Duration::from_secs(10);
 /// Bytes of a head, and of what is read at a time.
 const MOST_HEAD: usize = 16 << 10;
@@ -32,6 +46,18 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    tls: Option<Tls>,
+}
+
+/// Mark of an answer to somebody who is signed in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known;
+
+/// A connection that is open.
+struct Open {
+    task: AbortHandle,
+    /// Whether somebody who is signed in has asked over it.
+    known: Arc<AtomicBool>,
 }
 
 impl Listener {
@@ -52,7 +78,13 @@ impl Listener {
         let socket = socket.map_err(|e| fault(format!("cannot listen there: {e}")))?;
         let ready = socket.set_nonblocking(true).and_then(|()| socket.local_addr());
         let address = ready.map_err(|e| fault(e.to_string()))?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, tls: None })
+    }
+
+    /// The same over TLS, where it is given, instead of plain HTTP.
+    #[must_use]
+    pub fn over(self, tls: Option<Tls>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The address.
@@ -69,9 +101,9 @@ impl Listener {
         let stopped =
             |e: std::io::Error| Error::Stopped { party: "the page".into(), reason: e.to_string() };
         let listener = tokio::net::TcpListener::from_std(self.socket).map_err(stopped)?;
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let acceptor = self.tls.as_ref().map(Tls::acceptor);
+        let mut open = VecDeque::with_capacity(CONNECTIONS);
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -80,20 +112,15 @@ impl Listener {
                     continue;
                 }
             };
-            let pages = TowerToHyperService::new(pages.clone());
-            tokio::spawn(async move {
-                let mut builder = Builder::new();
-                builder
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD)
-                    .max_header_size(MOST_HEAD)
-                    .max_buf_size(BUFFER);
-                let connection = builder.serve_connection(TokioIo::new(stream), pages);
+            make_room(&mut open);
+            let known = Arc::new(AtomicBool::new(false));
+            let connection = answer(stream, acceptor.clone(), pages.clone(), Arc::clone(&known));
+            let task = tokio::spawn(async move {
                 if let Ok(Err(error)) = tokio::time::timeout(LIFE, connection).await {
                     tracing::debug!(%error, "a connection to the page broke off");
                 }
-                drop(place);
             });
+            open.push_back(Open { task: task.abort_handle(), known });
         }
     }
 
@@ -121,6 +148,63 @@ impl Listener {
         let thread = std::thread::Builder::new().name("page".into()).spawn(serve);
         thread.map(|_| ()).map_err(stopped)
     }
+}
+
+/// Ends the oldest connection in which nobody is signed in, else the oldest, where all places are taken.
+fn make_room(open: &mut VecDeque<Open>) {
+    open.retain(|one| !one.task.is_finished());
+    if open.len() < CONNECTIONS {
+        return;
+    }
+    let stranger = open.iter().position(|one| !one.known.load(Ordering::Relaxed));
+    if let Some(oldest) = open.remove(stranger.unwrap_or(0)) {
+        oldest.task.abort();
+    }
+}
+
+/// Answers the requests of a connection, after its handshake where there is one.
+async fn answer(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    pages: Router,
+    known: Arc<AtomicBool>,
+) -> std::io::Result<()> {
+    let Some(acceptor) = acceptor else { return converse(stream, None, pages, known).await };
+    let shaken = tokio::time::timeout(HEAD, acceptor.accept(stream)).await;
+    let stream = shaken.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+    let shown = Shown::of(stream.get_ref().1);
+    converse(stream, shown, pages, known).await
+}
+
+/// Answers requests, each with the key that its connection has shown.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    shown: Option<Shown>,
+    pages: Router,
+    known: Arc<AtomicBool>,
+) -> std::io::Result<()> {
+    let pages = TowerToHyperService::new(pages);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(shown) = shown {
+            request.extensions_mut().insert(shown);
+        }
+        let (answering, known) = (pages.call(request), Arc::clone(&known));
+        async move {
+            let answer = answering.await?;
+            if answer.extensions().get::<Known>().is_some() {
+                known.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut builder = Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_header_size(MOST_HEAD)
+        .max_buf_size(BUFFER);
+    let ended = builder.serve_connection(TokioIo::new(stream), service).await;
+    ended.map_err(std::io::Error::other)
 }
 
 /// A switch by which a page stops the daemon beside it.
@@ -182,6 +266,46 @@ mod tests {
         let long =
             format!("GET / HTTP/1.1\r\nhost: localhost\r\na: {}\r\n\r\n", "x".repeat(1 << 15));
         assert!(ask(&long).starts_with("HTTP/1.1 431"));
+    }
+
+    /// Holds so many connections open, each with half a head.
+    fn half_heads(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+        let half = |_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: local").unwrap();
+            stream
+        };
+        (0..count).map(half).collect()
+    }
+
+    /// One answer over a connection that stays open; none within half of what a head may take.
+    fn ask_over(mut stream: &TcpStream, path: &str) -> Option<String> {
+        stream.set_read_timeout(Some(HEAD / 2)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).ok().filter(|length| *length > 0)?;
+        Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    }
+
+    #[test]
+    fn connections_with_half_a_head_keep_nobody_off_and_end_nobody_who_is_signed_in() {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.address();
+        let known = get(|| async { (axum::Extension(Known), "known") });
+        let pages = Router::new().route("/", get(|| async { "here" })).route("/known", known);
+        listener.serve_beside(|| Ok(pages)).unwrap();
+        let (signed_in, stranger) =
+            (TcpStream::connect(address).unwrap(), TcpStream::connect(address).unwrap());
+        assert!(ask_over(&signed_in, "/known").unwrap().ends_with("known"));
+        assert!(ask_over(&stranger, "/").unwrap().ends_with("here"));
+        let held = half_heads(address, 2 * CONNECTIONS);
+        let new = TcpStream::connect(address).unwrap();
+        let answer = ask_over(&new, "/").expect("a new connection is answered at once");
+        assert!(answer.ends_with("here"), "{answer}");
+        assert!(ask_over(&signed_in, "/known").is_some(), "the oldest, and signed in");
+        assert!(ask_over(&stranger, "/").is_none(), "it made room");
+        drop(held);
     }
 
     #[tokio::test]

@@ -1,8 +1,9 @@
 //! Who is signed in, in memory alone, and how often signing in failed.
 //!
 //! Of a session's name its digest is kept: looking one up tells nothing by the time that it takes.
+//! Wrong tokens keep nobody out: a token has 128 random bits, and whoever could make others wait would
+//! keep its owner from the switch that stops the daemon.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,9 +16,7 @@ use super::token::secret;
 pub(super) const LIFE: Duration = Duration::from_secs(8 * 3600);
 /// Sessions at a time; the oldest makes room for a new one.
 const MOST: usize = 16;
-/// Wrong tokens in [`WHILE`] after which nobody is asked any more.
-const TRIES: usize = 5;
-/// How long a wrong token counts.
+/// From one line of the log about wrong tokens to the next.
 const WHILE: Duration = Duration::from_secs(60);
 
 /// The sessions that are open.
@@ -68,32 +67,27 @@ impl Sessions {
     }
 }
 
-/// Wrong tokens of the last while, whoever gave them.
+/// Wrong tokens, counted for the log, which whoever gives them cannot fill.
 #[derive(Default)]
-pub(super) struct Tries(Mutex<VecDeque<Instant>>);
+pub(super) struct Wrong(Mutex<Count>);
 
-impl Tries {
-    fn wrong(&self) -> MutexGuard<'_, VecDeque<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[derive(Default)]
+struct Count {
+    /// Since the last line of the log.
+    given: u64,
+    told: Option<Instant>,
+}
 
-    /// How long nobody is asked; `None` when a token may be given now.
-    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        let mut wrong = self.wrong();
-        while wrong.front().is_some_and(|at| *at + WHILE <= now) {
-            wrong.pop_front();
+impl Wrong {
+    /// One was given: how many the log is to be told of, if it is time for a line.
+    pub(super) fn given(&self, now: Instant) -> Option<u64> {
+        let mut count = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        count.given = count.given.saturating_add(1);
+        if count.told.is_some_and(|told| now < told + WHILE) {
+            return None;
         }
-        let first = wrong.front().filter(|_| wrong.len() >= TRIES)?;
-        Some((*first + WHILE).saturating_duration_since(now))
-    }
-
-    /// A wrong token was given.
-    pub(super) fn failed(&self, now: Instant) {
-        let mut wrong = self.wrong();
-        wrong.push_back(now);
-        while wrong.len() > TRIES {
-            wrong.pop_front();
-        }
+        count.told = Some(now);
+        Some(std::mem::take(&mut count.given))
     }
 }
 
@@ -124,15 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn after_a_few_wrong_tokens_nobody_is_asked_for_a_while() {
-        let (tries, now) = (Tries::default(), Instant::now());
-        for i in 0..TRIES {
-            assert_eq!(tries.wait(now), None, "{i}");
-            tries.failed(now);
+    fn the_log_is_told_of_wrong_tokens_at_once_and_then_of_all_in_a_while() {
+        let (wrong, now) = (Wrong::default(), Instant::now());
+        assert_eq!(wrong.given(now), Some(1));
+        for _ in 0..1000 {
+            assert_eq!(wrong.given(now), None);
         }
-        assert_eq!(tries.wait(now), Some(WHILE));
-        assert_eq!(tries.wait(now + WHILE), None);
-        tries.failed(now + WHILE);
-        assert_eq!(tries.wait(now + WHILE), None, "what is long ago counts no more");
+        assert_eq!(wrong.given(now + WHILE), Some(1001));
     }
 }

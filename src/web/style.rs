@@ -18,7 +18,7 @@ a:focus-visible, button:focus-visible, input:focus-visible, select:focus-visible
 summary:focus-visible, .scroll:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 main:focus { outline: none; }
 .brand { flex-wrap: wrap; }
-.brand form { margin-left: auto; }
+.brand form, #by-key { margin-left: auto; }
 header nav { border-top: 1px solid var(--line); border-bottom: 1px solid var(--line); }
 header nav a { padding: .25rem 0; }
 nav a[aria-current] { color: var(--ink); font-weight: 650; text-decoration: underline; text-underline-offset: .35em; }
@@ -54,7 +54,7 @@ progress { width: 100%; max-width: 15rem; height: .8rem; accent-color: var(--acc
 @media (max-width: 600px) {
   .card:nth-child(n+3) { grid-column: auto; }
   .cards { grid-template-columns: 1fr 1fr; }
-  .brand form { margin-left: 0; width: 100%; }
+  .brand form, #by-key { margin-left: 0; width: 100%; }
 }
 "#;
 

@@ -1,5 +1,7 @@
 //! A browser for tests: it has a cookie, reads the token of a form and sends it.
 
+use std::time::{Duration, Instant};
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -41,7 +43,7 @@ pub(crate) fn door(names: &[&str]) -> (Door, String) {
     let token = Token::random();
     let shown = token.expose().to_owned();
     let names = names.iter().map(|&name| name.to_owned()).collect();
-    (Door { token, port: 8440, names }, shown)
+    (Door { token, port: 8440, names, tls: None }, shown)
 }
 
 impl Browser {
@@ -89,6 +91,28 @@ impl Browser {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// A page once it says something: what has changed shows at once, or after a wait where reading it
+    /// took long.
+    pub(crate) async fn until(&self, path: &str, text: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let page = self.get(path).await.page();
+            if page.contains(text) {
+                return page;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{path} says no {text:?}: {page}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The body of an answer that goes on.
+    pub(crate) async fn stream(&self, path: &str) -> Body {
+        let request = Request::get(path).header(header::HOST, HOST);
+        let request = request.header(header::COOKIE, self.cookie.as_str());
+        let request = request.body(Body::empty()).unwrap();
+        self.pages.clone().oneshot(request).await.unwrap().into_body()
     }
 
     /// Sends a form with the token of the form that a page shows.

@@ -58,7 +58,25 @@ async fn a_study_that_has_not_begun_has_pages_that_say_so() {
     let browser = coordinator_pages(&network, Some(Arc::clone(&live))).await;
     assert!(browser.get("/").await.page().contains("2 of 4"));
     live.tell(&Event::Joined { sites: 3, of: 4 });
-    assert!(browser.get("/").await.page().contains("3 of 4"), "what is told shows at once");
+    browser.until("/", "3 of 4").await;
+    who_is_connected_is_seen_as_it_is(&browser, &live).await;
+}
+
+/// Streams of rounds that sites open and close, as the service for sites tells of them.
+async fn who_is_connected_is_seen_as_it_is(browser: &Browser, live: &Live) {
+    const SITE: &str = "hospital-ohio-state";
+    let parties = browser.get("/parties").await.page();
+    assert!(parties.contains("0 of 4 are connected now"), "{parties}");
+    assert_eq!(parties.matches("not heard since").count(), 4, "{parties}");
+    let stream = live.hub().listens(SITE);
+    let parties = browser.get("/parties").await.page();
+    assert!(parties.contains("1 of 4 are connected now"), "{parties}");
+    assert_eq!(parties.matches(">connected<").count(), 1, "{parties}");
+    assert!(browser.get("/").await.page().contains("1 connected now"));
+    drop(stream);
+    let parties = browser.get("/parties").await.page();
+    assert!(parties.contains("0 of 4 are connected now") && parties.contains("last heard less"));
+    assert_eq!(parties.matches("not heard since").count(), 3, "{parties}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,6 +109,7 @@ async fn a_study_that_has_ended_is_shown_to_each_who_took_part() {
     assert!(site.get("/").await.page().contains("1 round"));
     let sent = site.get("/sent").await.page();
     assert!(sent.contains("km/1"), "{sent}");
+    assert!(!sent.contains("not noted") && sent.contains("in 1 answer."), "its size: {sent}");
     assert!(site.get("/budget").await.page().contains("without any privacy guarantee"));
 
     the_dashboard_of_a_node(&network).await;

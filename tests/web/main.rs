@@ -1,5 +1,6 @@
-//! The web pages as a browser asks for them, without a network: what every answer carries, who is let
-//! in, which forms are taken, and what the pages say of studies that are new, that run, and that ended.
+//! The web pages as a browser asks for them, but for `tls` and `program` without a network: what every
+//! answer carries, who is let in, which forms are taken, and what the pages say of studies that are new,
+//! that run, and that ended.
 
 mod browser;
 mod calculator;
@@ -7,4 +8,6 @@ mod calculator;
 mod common;
 mod doors;
 mod ended;
+mod program;
 mod site;
+mod tls;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::http::StatusCode;
+use haima::site::consent::Consents;
 use haima::site::{Config, Policy};
 use haima::web::site::Options;
 use haima::web::{Door, Stop, site};
@@ -62,8 +63,8 @@ async fn a_new_site_has_pages_that_say_so() {
     for part in ["in force", "untouched", "0 rounds", "stands alone", "default_population"] {
         assert!(overview.contains(part), "{part}: {overview}");
     }
-    // Self-signed for good: the year 4096, in days.
-    assert!(overview.contains("days") && overview.contains("no party reads the date"));
+    // Self-signed for good: no party looks at its date.
+    assert!(overview.contains("no end") && overview.contains("no party reads the date"));
     assert!(browser.get("/sent").await.page().contains("Nothing was sent yet"));
     assert!(browser.get("/budget").await.page().contains("Nothing was charged yet"));
     assert!(browser.get("/journal").await.page().contains("no record yet"));
@@ -87,7 +88,8 @@ async fn a_site_with_charges_shows_budget_and_what_was_sent() {
     let round = Digest::of(b"round");
     let none = Digest::default();
     audit.write(&key, "charged exact", &round, "km/1", &none, "").unwrap();
-    audit.write(&key, "submitted", &round, "km", &none, "<script>alert(1)</script>").unwrap();
+    audit.write(&key, "submitted", &round, "km", &none, "48216 bytes").unwrap();
+    audit.write(&key, "went on from", &round, "km/1", &none, "<script>alert(1)</script>").unwrap();
 
     let browser = signed_in(&network).await;
     let overview = browser.get("/").await.page();
@@ -99,17 +101,17 @@ async fn a_site_with_charges_shows_budget_and_what_was_sent() {
     let sent = browser.get("/sent").await.page();
     assert!(sent.contains("km/1") && sent.contains("exact: no differential privacy"), "{sent}");
     assert!(sent.contains(&round.to_string()));
+    assert!(sent.contains("48.2 kB") && sent.contains("48,216 bytes"), "its size: {sent}");
     let journal = browser.get("/journal").await.page();
-    assert!(journal.contains("2 records"), "{journal}");
+    assert!(journal.contains("3 records"), "{journal}");
     assert!(journal.contains("&lt;script&gt;alert(1)") && !journal.contains("<script>alert"));
 
     audit.write(&key, "charged", &Digest::of(b"next"), "km/1", &none, "").unwrap();
-    let sent = browser.get("/sent").await.page();
-    assert!(sent.contains("the charge is all that happened"), "a change shows at once");
+    browser.until("/sent", "the charge is all that happened").await;
 
     std::fs::write(&log, b"damage").unwrap();
-    let journal = browser.get("/journal").await.page();
-    assert!(journal.contains("role=\"alert\""), "damage is told, and the page stands: {journal}");
+    // Damage is told, and the page stands.
+    browser.until("/journal", "role=\"alert\"").await;
     assert!(browser.get("/budget").await.page().contains("Privacy ledger"), "the rest too");
 }
 
@@ -239,6 +241,63 @@ async fn an_amendment_shows_what_it_changes() {
     let page = browser.get("/asked").await.page();
     assert!(page.contains("changes to revision 1") && page.contains("WEAKENS"), "{page}");
     assert_eq!(hidden(&page, "digest"), new.digest().to_string());
+}
+
+/// Runs of two tasks wait, as the daemon writes them down.
+fn hold_back(network: &Running) -> Consents {
+    let config = config(network);
+    let manifest = Manifest::read(&config.manifest).unwrap().digest();
+    let run = |task: &str| {
+        format!(
+            "[[waiting]]\nmanifest = \"{manifest}\"\ntask = \"{task}\"\nrun = \"1\"\n\
+             words = \"Curves <b>of {task}</b>.\"\nsince_ms = 1000\n"
+        )
+    };
+    std::fs::create_dir_all(&config.state).unwrap();
+    let text = format!("version = 1\n{}{}", run("km"), run("cox"));
+    std::fs::write(config.state.join("consents.toml"), text).unwrap();
+    Consents::open(&config.state).unwrap()
+}
+
+#[tokio::test]
+async fn a_run_that_the_policy_holds_back_is_approved_or_refused_with_a_button() {
+    let network = network();
+    let browser = signed_in(&network).await;
+    assert!(browser.get("/approvals").await.page().contains("Nothing waits"));
+    assert!(!browser.get("/").await.page().contains("for your approval"));
+    let consents = hold_back(&network);
+    let overview = browser.get("/").await.page();
+    assert!(overview.contains("2 runs wait") && overview.contains("/approvals"), "{overview}");
+    let page = browser.get("/approvals").await.page();
+    assert!(page.contains("Curves &lt;b&gt;of cox&lt;/b&gt;."));
+    assert_eq!(page.matches(">Approve</button>").count(), 2, "{page}");
+
+    let of = |task, answer| [("task", task), ("run", "1"), ("answer", answer)];
+    for wrong in [of("km", "maybe"), of("other", "approve")] {
+        let answer = browser.post("/approvals", "/approvals", &wrong).await;
+        assert!(answer.text.contains("Nothing was done"), "{}", answer.text);
+    }
+    assert_eq!(consents.waiting().unwrap().len(), 2);
+    for (task, answer, allowed) in [("km", "approve", true), ("cox", "refuse", false)] {
+        let done = browser.post("/approvals", "/approvals", &of(task, answer)).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+        let last = &consents.decided().unwrap()[0];
+        assert_eq!((&*last.task, &*last.run, last.allowed), (task, "1", allowed));
+    }
+    assert!(consents.waiting().unwrap().is_empty());
+    assert!(browser.get("/approvals").await.page().contains("Nothing waits"));
+}
+
+#[tokio::test]
+async fn approvals_that_cannot_be_read_are_told_and_the_first_page_stands() {
+    let network = network();
+    let browser = signed_in(&network).await;
+    drop(hold_back(&network));
+    std::fs::write(config(&network).state.join("consents.toml"), "damage").unwrap();
+    for path in ["/", "/approvals"] {
+        let page = browser.get(path).await.page();
+        assert!(page.contains("What waits for approval cannot be read"), "{path}: {page}");
+    }
 }
 
 #[tokio::test]

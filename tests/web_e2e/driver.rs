@@ -64,6 +64,8 @@ impl Browser {
         });
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            // A page's own certificate is signed by nobody.
+            "acceptInsecureCerts": true,
             "goog:chromeOptions": options,
             "goog:loggingPrefs": { "browser": "ALL" },
         } } });

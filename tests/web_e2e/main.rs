@@ -13,9 +13,11 @@ use std::process::{Child, Command, Stdio};
 
 use common::{BMT, Running, Setup, task};
 use driver::{Browser, absent, pictures};
+use haima::site::consent::Consents;
 use haima_crypto::encode::Digest;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::keyfile;
+use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::study::Study;
 use serde_json::Value;
 
@@ -145,9 +147,10 @@ fn a_hospital_signs_in_reads_approves_and_sees_what_is_sent_as_it_is() {
     served.sign_in(&browser);
     the_keyboard_comes_to_the_content_first(&browser);
 
-    for path in ["/", "/asked", "/sent", "/budget", "/journal", "/stop"] {
+    for path in ["/", "/asked", "/approvals", "/sent", "/budget", "/journal", "/stop"] {
         look(&browser, &served, "site", path);
     }
+    runs_that_wait_are_approved_and_refused(&browser, &served, &folder);
     browser.open(&format!("{}/asked", served.address));
     assert!(browser.text("main").contains("coordinating centre"));
     browser.click("input[name=read]");
@@ -157,6 +160,38 @@ fn a_hospital_signs_in_reads_approves_and_sees_what_is_sent_as_it_is() {
     look(&browser, &served, "site-approved", "/asked");
 
     it_shows_a_change_by_itself(&browser, &served, &folder);
+    look(&browser, &served, "site-one", "/sent");
+}
+
+/// Two runs wait, as the daemon writes them down: the first page tells of it by itself.
+fn runs_that_wait_are_approved_and_refused(browser: &Browser, served: &Served, folder: &Path) {
+    browser.open(&served.address);
+    browser.until("h1", "Overview");
+    let manifest = Manifest::read(&folder.join("manifest.toml")).unwrap().digest();
+    let run = |task: &str, words: &str| {
+        format!(
+            "[[waiting]]\nmanifest = \"{manifest}\"\ntask = \"{task}\"\nrun = \"1\"\n\
+             words = \"{words}\"\nsince_ms = {}\n",
+            haima_smpc_node::unix_millis()
+        )
+    };
+    let (curves, ratios) = ("Survival curves, exact, over all sites.", "Hazard ratios, noised.");
+    let text = format!("version = 1\n{}{}", run("km", curves), run("cox", ratios));
+    let state = folder.join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("consents.toml"), text).unwrap();
+    browser.until("#waiting", "2 runs wait");
+    look(browser, served, "site-waiting", "/");
+    look(browser, served, "site-waiting", "/approvals");
+    assert!(browser.text("main").contains(curves));
+    browser.click("button[value=approve]");
+    browser.until("main", ratios);
+    assert!(!browser.text("main").contains(curves));
+    browser.click("button[value=refuse]");
+    browser.until("main", "Nothing waits");
+    let decided = Consents::open(&state).unwrap().decided().unwrap();
+    let decided: Vec<_> = decided.iter().map(|one| (one.task.as_str(), one.allowed)).collect();
+    assert_eq!(decided, [("cox", false), ("km", true)]);
 }
 
 fn the_keyboard_comes_to_the_content_first(browser: &Browser) {
@@ -184,7 +219,7 @@ fn send(folder: &Path, round: &str) {
     let (audit, _) = Audit::open(&log, SITE, &key.public()).unwrap();
     let (round, none) = (Digest::of(round.as_bytes()), Digest::default());
     audit.write(&key, "charged exact", &round, "km/1", &none, "").unwrap();
-    audit.write(&key, "submitted", &round, "km", &none, "").unwrap();
+    audit.write(&key, "submitted", &round, "km", &none, "48216 bytes").unwrap();
 }
 
 #[test]
@@ -208,6 +243,58 @@ fn without_scripts_all_works_and_a_changing_page_is_fetched_again() {
     browser.until("#sent", "km/1");
     browser.click("header form button");
     browser.until("h1", "Sign in");
+}
+
+/// A browser that has no certificate is asked for one, and signs in by the token.
+#[test]
+fn over_tls_a_browser_without_a_certificate_gets_the_form_for_the_token() {
+    if absent() {
+        return;
+    }
+    let network = setup().make();
+    let folder = network.network.folder(SITE).unwrap().to_owned();
+    let known = network.network.folder("coordinator").unwrap().join("tls.crt");
+    let known = known.display().to_string();
+    let own = ["--page-tls-cert", "tls.crt", "--page-tls-key", "tls.key"];
+    let page = ["site", "page", "--config", "site.toml", "--page-client-keys", &known];
+    let served = Served::start(&folder, &[&page[..], &own[..]].concat());
+    assert!(served.address.starts_with("https://"), "{}", served.address);
+    let browser = Browser::start(true);
+    browser.open(&served.address);
+    browser.until("main", "showed no certificate");
+    look_as_it_is(&browser, "site-login-tls");
+    served.sign_in(&browser);
+    browser.until("header form", "Sign out");
+    it_shows_a_change_by_itself(&browser, &served, &folder);
+}
+
+/// While the study runs, the page of the daemon itself says who is connected.
+#[test]
+fn the_coordinators_own_page_shows_who_is_connected_now() {
+    if absent() {
+        return;
+    }
+    // Nobody but one hospital comes: the study waits, here longer than the test takes.
+    let mut network: Running = setup().make();
+    for name in network.network.node_names().chain([SITE.to_owned()]) {
+        network.network.start(&name).unwrap();
+    }
+    let folder = network.network.folder("coordinator").unwrap().to_owned();
+    let config = folder.join("coordinator.toml");
+    let text = std::fs::read_to_string(&config).unwrap().replace("wait_s = 60", "wait_s = 600");
+    assert!(text.contains("wait_s = 600"));
+    std::fs::write(&config, text).unwrap();
+    let served = Served::start(&folder, &["coordinator", "run", "--config", "coordinator.toml"]);
+    let browser = Browser::start(true);
+    served.sign_in(&browser);
+    browser.open(&format!("{}/parties", served.address));
+    browser.until("#sites", "1 of 4 are connected now");
+    look_as_it_is(&browser, "coordinator-running-parties");
+    look(&browser, &served, "coordinator-running", "/");
+    browser.open(&format!("{}/parties", served.address));
+    network.network.kill(SITE);
+    browser.until("#sites", "0 of 4 are connected now");
+    browser.until("#sites", "last heard");
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn value(column: &Column, text: &str, unit: &str) -> Result<Zeroizing<String>, S
         Kind::Numeric { unit: own, range: (low, high), .. } => {
             let factor = factor(column, unit)?;
             let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-            let number = number.ok_or("is no number; write it with digits and a decimal point")?;
+            let number = number.ok_or_else(|| no_number(text))?;
             let number = number * factor;
             if !(*low..=*high).contains(&number) {
                 return Err(format!(
@@ -83,6 +83,17 @@ fn value(column: &Column, text: &str, unit: &str) -> Result<Zeroizing<String>, S
             let level = text.parse::<usize>().ok().and_then(|place| levels.into_iter().nth(place));
             level.map(Zeroizing::new).ok_or_else(|| "is none of the choices".to_owned())
         }
+    }
+}
+
+/// What is wrong with a text that is no number: a decimal comma is told with the point in its place.
+fn no_number(text: &str) -> String {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once(',') {
+        Some((whole, rest)) if digits(whole.trim_start_matches('-')) && digits(rest) => {
+            format!("has a decimal comma; write it with a decimal point: {whole}.{rest}")
+        }
+        _ => "is no number; write it with digits and a decimal point, as 70.5".to_owned(),
     }
 }
 
@@ -133,7 +144,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_with_its_field() {
         for (pairs, column, text) in [
-            ([("v0", "12,5"), ("v1", "")], 0, "decimal point"),
+            ([("v0", "12,5"), ("v1", "")], 0, "write it with a decimal point: 12.5"),
+            ([("v0", "12,x"), ("v1", "")], 0, "no number"),
             ([("v0", "NaN"), ("v1", "")], 0, "no number"),
             ([("v0", "120"), ("v1", "")], 0, "outside 3 to 22 g/dL"),
             ([("v0", "12"), ("u0", "7")], 0, "unit"),

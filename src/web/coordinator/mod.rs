@@ -2,16 +2,17 @@
 //! results, privacy and the journal. It changes nothing.
 //!
 //! It reads the coordinator's own files. Beside the daemon it also hears what the daemon tells
-//! ([`Live`]): how many sites have joined, and the results of tasks before the study's end, which stand
+//! ([`Live`]): which sites are connected, and the results of tasks before the study's end, which stand
 //! in no file until then. Nodes are asked for their status by the coordinator's key, at most every ten
 //! seconds and while somebody looks at the parties.
 
 mod rounds;
 mod standing;
+mod told;
 mod views;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Extension, Path, State};
@@ -30,28 +31,8 @@ use super::nodes::Nodes;
 use super::read::{Kept, files, mark};
 use crate::Error;
 use crate::coordinator::Config;
-use crate::coordinator::events::Event;
 use standing::Standing;
-
-/// What a coordinator's daemon has told, for the page beside it.
-#[derive(Debug, Default)]
-pub struct Live(Mutex<Vec<Event>>);
-
-impl Live {
-    /// Something happened.
-    pub fn tell(&self, event: &Event) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
-    }
-
-    /// All that has happened.
-    fn all(&self) -> Vec<Event> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-}
+pub use told::Live;
 
 /// What a coordinator's page is made from.
 #[derive(Debug)]
@@ -93,11 +74,18 @@ pub fn pages(options: Options, door: Door) -> Result<Router, Error> {
     ];
     let whose = format!("study {}", manifest.study);
     let app = Arc::new(App { what: "coordinator", whose, pages });
-    let kept = Kept::default();
+    let (of, told) = (config.clone(), live.clone());
+    let kept = Kept::new(move |before: Option<&Result<Standing, Error>>| {
+        let told = told.as_ref().map(|live| live.told()).unwrap_or_default();
+        Standing::read(&of, told, before.and_then(|before| before.as_ref().ok()))
+    });
     let centre = Arc::new(Centre { app: Arc::clone(&app), config, live, nodes, kept });
     let mark: Mark = Arc::new({
         let centre = Arc::clone(&centre);
-        move || centre.mark()
+        move || {
+            let comings = centre.live.as_ref().map_or(0, |live| live.comings());
+            centre.kept.shown(centre.mark()).wrapping_add(comings)
+        }
     });
     let router = Router::new()
         .route("/", get(overview))
@@ -118,13 +106,11 @@ impl Centre {
         let own = [self.config.manifest.clone(), Study::signatures_of(&self.config.manifest)];
         let all: Vec<PathBuf> = own.into_iter().chain(files(&self.config.out)).collect();
         let told = self.live.as_ref().map_or(0, |live| live.count());
-        mark(all.iter().map(PathBuf::as_path)).wrapping_add(told as u64)
+        mark(all.iter().map(PathBuf::as_path)).wrapping_add(told)
     }
 
     async fn standing(&self) -> Result<Arc<Result<Standing, Error>>, Error> {
-        let config = self.config.clone();
-        let events = self.live.as_ref().map(|live| live.all()).unwrap_or_default();
-        self.kept.get(self.mark(), move || Standing::read(&config, &events)).await
+        self.kept.get(self.mark()).await
     }
 
     /// A page made from what was read.
@@ -149,8 +135,8 @@ async fn overview(
     State(centre): State<Arc<Centre>>,
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
-    let beside = centre.live.is_some();
-    let draw = |standing: &Standing| views::overview(&centre.config, standing, beside);
+    let here = centre.live.as_ref().map(|live| live.presence());
+    let draw = |standing: &Standing| views::overview(&centre.config, standing, here.as_ref());
     centre.page(&visitor, ("Overview", "/", true), draw).await
 }
 
@@ -171,7 +157,8 @@ async fn parties(
         Ok(nodes) => Ok(nodes.ask().await),
         Err(why) => Err(why.clone()),
     };
-    let draw = |standing: &Standing| views::parties(standing, nodes.as_deref());
+    let here = centre.live.as_ref().map(|live| live.presence());
+    let draw = |standing: &Standing| views::parties(standing, nodes.as_deref(), here.as_ref());
     centre.page(&visitor, ("Parties", "/parties", true), draw).await
 }
 

@@ -4,25 +4,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use haima_crypto::encode::{Canonical as _, Digest};
+use haima_crypto::encode::Canonical as _;
 use haima_dp::journal::Journal;
-use haima_smpc_node::audit;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::plan::Plan;
-use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::RoundSpec;
 use haima_smpc_node::study::Study;
 
 use super::rounds::{Progress, Round, progress, rounds};
+use super::told::Told;
 use crate::Error;
 use crate::card::{Card, GeneratorCard};
-use crate::coordinator::events::Event;
 use crate::coordinator::rounds::LABEL;
 use crate::coordinator::{Config, record};
 use crate::model_file::{ModelFile, is_generator};
 use crate::report::{Step, StepResult, StudyReport};
 use crate::synth::file::SynthFile;
-use crate::web::read::files;
+use crate::web::journal::Log;
+use crate::web::read::{Part, files, mark};
 
 /// Bytes of a report that are read.
 const MOST_REPORT: u64 = 256 << 20;
@@ -31,15 +30,15 @@ const MOST_REPORT: u64 = 256 << 20;
 pub(super) struct Standing {
     pub(super) manifest: Arc<Manifest>,
     /// Of the whole study where it has ended, else of the tasks whose results are known.
-    pub(super) report: StudyReport,
+    pub(super) report: Arc<StudyReport>,
+    /// The report in the folder, whether it is shown or of an earlier run.
+    written: Part<Option<Arc<StudyReport>>>,
     /// Whether the report is the daemon's own, of a study that has ended.
     pub(super) ended: bool,
     pub(super) rounds: Vec<Round>,
     pub(super) progress: Vec<Progress>,
     /// Verified.
-    pub(super) journal: Vec<AuditRecord>,
-    /// Digest of the journal's last record.
-    pub(super) head: Option<Digest>,
+    pub(super) journal: Log,
     /// Sites that have joined, and sites of the study, once the daemon said.
     pub(super) joined: Option<(usize, usize)>,
     /// Of each site the last round whose sum it is in, as the daemon told.
@@ -59,62 +58,47 @@ pub(super) struct File {
 }
 
 impl Standing {
-    /// Reads it all.
+    /// Reads it all; `before` is what was read last.
     ///
     /// # Errors
     /// When the study, its journal or its report cannot be used.
-    pub(super) fn read(config: &Config, events: &[Event]) -> Result<Self, Error> {
+    pub(super) fn read(config: &Config, told: Told, before: Option<&Self>) -> Result<Self, Error> {
         let manifest = Study::read(&config.manifest)?.manifest();
-        let (journal, head) = journal(config, &manifest)?;
-        let rounds = rounds(&announced(config)?, &journal);
-        let last_ms = journal.last().map_or(0, |record| record.at_ms);
-        let finished = finished(config, &manifest)?.filter(|report| {
+        let name = &manifest.coordinator.name;
+        let (path, key) = (config.out.join("audit.log"), manifest.identity(name)?);
+        let journal = Log::read(&path, name, key, before.map(|before| &before.journal))?;
+        let rounds = rounds(&announced(config)?, &journal.records);
+        let last_ms = journal.records.last().map_or(0, |record| record.at_ms);
+        let written = written(config, &manifest, before.map(|before| &before.written))?;
+        let finished = written.as_ref().filter(|report| {
             // What was journaled after it belongs to a run that has not ended.
-            report.finished.saturating_add(1).saturating_mul(1000) >= last_ms
+            !told.running && report.finished.saturating_add(1).saturating_mul(1000) >= last_ms
         });
-        let running = events.last().is_some_and(|event| *event != Event::Done);
-        let finished = finished.filter(|_| !running);
         let ended = finished.is_some();
         let report = match finished {
-            Some(report) => report,
-            None => so_far(config, &manifest, &results(events), &rounds)?,
+            Some(report) => Arc::clone(report),
+            None => Arc::new(so_far(config, &manifest, &told, &rounds)?),
         };
         let done =
             |task: &str| report.steps.iter().any(|step| step.id == task && step.result.is_some());
         Ok(Self {
             progress: progress(&manifest, &rounds, ended, done),
-            joined: events.iter().rev().find_map(|event| match event {
-                Event::Joined { sites, of } => Some((*sites, *of)),
-                _ => None,
-            }),
-            last_in: last_in(events),
+            joined: told.joined,
+            last_in: told.last_in,
             files: files(&config.out).iter().filter_map(|path| file(path)).collect(),
             manifest,
             report,
+            written,
             ended,
             rounds,
             journal,
-            head,
         })
     }
 
     /// Heading of a task.
     pub(super) fn title<'a>(&'a self, config: &'a Config, task: &'a str) -> &'a str {
-        config.about.titles.get(task).map_or(task, String::as_str)
+        config.about.heading(&self.manifest, task)
     }
-}
-
-fn journal(
-    config: &Config,
-    manifest: &Manifest,
-) -> Result<(Vec<AuditRecord>, Option<Digest>), Error> {
-    let path = config.out.join("audit.log");
-    if !path.exists() {
-        return Ok((Vec::new(), None));
-    }
-    let name = &manifest.coordinator.name;
-    let (records, head) = audit::read_with_head(&path, name, &manifest.identity(name)?)?;
-    Ok((records, Some(head)))
 }
 
 fn announced(config: &Config) -> Result<Vec<RoundSpec>, Error> {
@@ -127,58 +111,47 @@ fn announced(config: &Config) -> Result<Vec<RoundSpec>, Error> {
 }
 
 /// The report that the daemon wrote, if it is of this manifest.
-fn finished(config: &Config, manifest: &Manifest) -> Result<Option<StudyReport>, Error> {
+fn written(
+    config: &Config,
+    manifest: &Manifest,
+    before: Option<&Part<Option<Arc<StudyReport>>>>,
+) -> Result<Part<Option<Arc<StudyReport>>>, Error> {
     let path = config.out.join("report.json");
-    let Ok(meta) = std::fs::metadata(&path) else { return Ok(None) };
-    if meta.len() > MOST_REPORT {
-        let problem = format!("{} bytes; at most {MOST_REPORT} are read", meta.len());
-        return Err(Error::config(&path, problem));
-    }
-    let bytes = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
-    let report: StudyReport =
-        serde_json::from_slice(&bytes).map_err(|e| Error::config(&path, e.to_string()))?;
-    Ok((report.manifest_digest == manifest.digest().to_string()).then_some(report))
-}
-
-/// Results that the daemon told, by task.
-fn results(events: &[Event]) -> BTreeMap<&str, &serde_json::Value> {
-    let told = events.iter().filter_map(|event| match event {
-        Event::TaskDone { task, result } => Some((task.as_str(), result)),
-        _ => None,
-    });
-    told.collect()
-}
-
-fn last_in(events: &[Event]) -> BTreeMap<String, u64> {
-    let mut last = BTreeMap::new();
-    for event in events {
-        if let Event::Released { round, accepted, .. } = event {
-            last.extend(accepted.iter().map(|site| (site.clone(), round.number)));
+    let mark = mark([path.as_path(), config.manifest.as_path()]);
+    Part::try_renewed(before, mark, || {
+        let Ok(meta) = std::fs::metadata(&path) else { return Ok(None) };
+        if meta.len() > MOST_REPORT {
+            let problem = format!("{} bytes; at most {MOST_REPORT} are read", meta.len());
+            return Err(Error::config(&path, problem));
         }
-    }
-    last
+        let bytes = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
+        let report: StudyReport =
+            serde_json::from_slice(&bytes).map_err(|e| Error::config(&path, e.to_string()))?;
+        let own = report.manifest_digest == manifest.digest().to_string();
+        Ok(own.then(|| Arc::new(report)))
+    })
 }
 
 /// A report of the tasks whose results are known.
 fn so_far(
     config: &Config,
     manifest: &Manifest,
-    results: &BTreeMap<&str, &serde_json::Value>,
+    told: &Told,
     rounds: &[Round],
 ) -> Result<StudyReport, Error> {
     let plan = Plan::of(manifest);
     let mut report = record::outline(manifest, &plan, &config.about)?;
     for entry in &manifest.tasks {
-        let Some(result) = results.get(entry.id.as_str()) else { continue };
+        let Some(result) = told.results.get(&entry.id) else { continue };
         let ends = || {
             let own = rounds.iter().filter(|round| round.task == entry.id);
             own.filter_map(|round| round.end.as_ref())
         };
         let count = |released: bool| ends().filter(|end| end.released == released).count();
-        let title = config.about.titles.get(&entry.id);
+        let title = config.about.heading(manifest, &entry.id);
         report.steps.push(Step {
             id: entry.id.clone(),
-            title: title.cloned().unwrap_or_else(|| entry.id.clone()),
+            title: title.to_owned(),
             task: entry.task.clone(),
             class: record::class(manifest, &plan, entry)?,
             cohort: record::cohort(manifest, entry)?,

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::rounds::{Progress, Round, State};
 use super::standing::Standing;
+use super::told::Presence;
 use crate::coordinator::Config;
 use crate::report::numbers;
 use crate::report::page::{Section, scroll, sections};
@@ -16,8 +17,8 @@ use crate::web::parts::{self, ago, card, digest, moment, newest, pager, when};
 /// Sections of the report that have pages of their own here.
 const OWN_PAGES: [&str; 5] = ["privacy", "promises", "parties", "rounds", "verify"];
 
-/// The first page: what runs, and how far it is.
-pub(super) fn overview(config: &Config, standing: &Standing, beside: bool) -> Markup {
+/// The first page: what runs, and how far it is; `here` is who is connected, beside the daemon.
+pub(super) fn overview(config: &Config, standing: &Standing, here: Option<&Presence>) -> Markup {
     let now = unix_millis();
     let open = standing.rounds.last().filter(|round| round.end.is_none() && !standing.ended);
     let (released, failed): (Vec<&Round>, Vec<&Round>) = standing
@@ -29,16 +30,12 @@ pub(super) fn overview(config: &Config, standing: &Standing, beside: bool) -> Ma
     let all = standing.manifest.tasks.len();
     let done = standing.progress.iter().filter(|task| task.state == State::Done).count();
     html! {
-        p #state role="status" data-live { (in_words(config, standing, open, beside)) }
+        p #state role="status" data-live { (in_words(config, standing, open, here.is_some())) }
         dl.cards #figures data-live {
             (card("Tasks", &format!("{done} of {all}"), &html! { "have a result known here" }))
             (card("Rounds", &count(&released), &html! { "released, " (count(&failed)) " failed" }))
-            @if let Some((here, of)) = standing.joined {
-                (card("Hospitals", &format!("{here} of {of}"), &html! { "have joined" }))
-            } @else {
-                (card("Hospitals", &numbers::count(standing.manifest.sites.len() as u64), &html! { "in the study" }))
-            }
-            @if let Some(last) = standing.journal.last() {
+            (hospitals(standing, here))
+            @if let Some(last) = standing.journal.records.last() {
                 (card("Last record", &ago(last.at_ms, now), &html! { (printable(&last.kind)) }))
             }
         }
@@ -57,6 +54,26 @@ pub(super) fn overview(config: &Config, standing: &Standing, beside: bool) -> Ma
         }
         @for warning in &standing.report.warnings { p.warn { (printable(warning)) } }
     }
+}
+
+fn hospitals(standing: &Standing, here: Option<&Presence>) -> Markup {
+    let of = standing.manifest.sites.len();
+    let (value, detail) = match standing.joined {
+        Some((joined, of)) => (format!("{joined} of {of}"), "have joined"),
+        None => (numbers::count(of as u64), "in the study"),
+    };
+    let detail = html! {
+        (detail)
+        @if let Some(here) = here.filter(|_| !standing.ended) {
+            "; " a href="/parties" { (connected(standing, here)) " connected now" }
+        }
+    };
+    card("Hospitals", &value, &detail)
+}
+
+/// How many of the study's hospitals are connected.
+fn connected(standing: &Standing, here: &Presence) -> usize {
+    standing.manifest.sites.iter().filter(|site| here.connected.contains(&site.name)).count()
 }
 
 /// How it stands, in a sentence.
@@ -181,8 +198,12 @@ fn only(standing: &Standing, ids: &[&str]) -> Markup {
     }
 }
 
-/// Who takes part, and how the nodes are.
-pub(super) fn parties(standing: &Standing, nodes: Result<&Asked, &String>) -> Markup {
+/// Who takes part, how the nodes are, and which hospitals are connected.
+pub(super) fn parties(
+    standing: &Standing,
+    nodes: Result<&Asked, &String>,
+    here: Option<&Presence>,
+) -> Markup {
     html! {
         @if !standing.manifest.nodes.is_empty() {
             h2 { "Nodes now" }
@@ -195,11 +216,17 @@ pub(super) fn parties(standing: &Standing, nodes: Result<&Asked, &String>) -> Ma
         }
         h2 { "Hospitals" }
         div #sites data-live {
-            @match standing.joined {
-                Some((here, of)) => p { (here) " of " (of) " have joined." },
-                None => p { "Which hospitals are connected is known to the daemon's own page alone." },
+            p {
+                @if let Some((joined, of)) = standing.joined { (joined) " of " (of) " have joined. " }
+                @match here {
+                    Some(here) => {
+                        (connected(standing, here)) " of " (standing.manifest.sites.len())
+                        " are connected now."
+                    }
+                    None => "Which hospitals are connected is known to the daemon's own page alone.",
+                }
             }
-            (scroll("Hospitals of the study", &sites(standing)))
+            (scroll("Hospitals of the study", &sites(standing, here)))
         }
         (only(standing, &["parties"]))
     }
@@ -235,16 +262,19 @@ fn asked_nodes(asked: &Asked) -> Markup {
     }
 }
 
-fn sites(standing: &Standing) -> Markup {
+fn sites(standing: &Standing, here: Option<&Presence>) -> Markup {
+    let now = unix_millis();
     html! {
         table.stack {
             thead { tr {
                 th scope="col" { "Hospital" } th scope="col" { "Run by" }
+                @if here.is_some() { th scope="col" { "Now" } }
                 th.num scope="col" { "Cap on patients" } th scope="col" { "Last in a sum" }
             } }
             tbody { @for site in &standing.manifest.sites { tr {
                 th scope="row" { (site.name) }
                 td data-label="Run by" { (printable(&site.operator)) }
+                @if let Some(here) = here { td data-label="Now" { (presence(here, &site.name, now)) } }
                 td.num data-label="Cap on patients" { (numbers::count(site.max_patients)) }
                 td data-label="Last in a sum" {
                     @match standing.last_in.get(&site.name) {
@@ -253,6 +283,19 @@ fn sites(standing: &Standing) -> Markup {
                     }
                 }
             } } }
+        }
+    }
+}
+
+/// Whether a hospital is connected, and when it was heard of last.
+fn presence(here: &Presence, site: &str, now_ms: u64) -> Markup {
+    let heard = here.heard.get(site);
+    html! {
+        @if here.connected.contains(site) { span.badge.yes { "connected" } }
+        @else { span.badge.no { "not connected" } }
+        @match heard {
+            Some(at) => { " last heard " (ago(*at, now_ms)) }
+            None => " not heard since the daemon's start",
         }
     }
 }
@@ -322,12 +365,12 @@ pub(super) fn privacy(standing: &Standing) -> Markup {
 
 /// The journal, verified.
 pub(super) fn journal(standing: &Standing, page: usize) -> Markup {
-    let records = &standing.journal;
+    let records = standing.journal.records.as_slice();
     html! {
         p {
             "The chain and the coordinator's signature on each of the "
             (numbers::counted(records.len() as u64, "record", "records")) " hold."
-            @if let Some(head) = &standing.head { " Head " code.digest { (head.to_string()) } "." }
+            @if let Some(head) = &standing.journal.head { " Head " code.digest { (head.to_string()) } "." }
             " Whether records were cut off at the end shows beside the other parties' journals."
         }
         div #journal data-live { (parts::journal(records, page)) }

@@ -1,5 +1,6 @@
 //! The operator's own node, on its machine: the preflight's checks, and its journal's refusals.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,14 +43,17 @@ pub(super) type Troubles = Result<Vec<AuditRecord>, String>;
 /// The node.
 pub(super) struct Own {
     config: Config,
-    manifest: Arc<Manifest>,
     checked: Mutex<Option<(Instant, Arc<Checked>)>>,
     kept: Kept<Troubles>,
 }
 
 impl Own {
     pub(super) fn new(config: Config, manifest: Arc<Manifest>) -> Self {
-        Self { config, manifest, checked: Mutex::default(), kept: Kept::default() }
+        let (path, name) = (config.journal.clone(), config.name.clone());
+        let kept = Kept::new(move |_| {
+            troubles(&path, &name, &manifest).map_err(|error| error.to_string())
+        });
+        Self { config, checked: Mutex::default(), kept }
     }
 
     /// The checks of `smpc-node preflight`.
@@ -68,20 +72,16 @@ impl Own {
 
     /// What the journal has besides the steps that rounds take.
     pub(super) async fn troubles(&self) -> Arc<Troubles> {
-        let (path, name) = (self.config.journal.clone(), self.config.name.clone());
-        let manifest = Arc::clone(&self.manifest);
-        let read = move || {
-            let read = || {
-                if !path.exists() {
-                    return Ok(Vec::new());
-                }
-                let mut records = audit::read(&path, &name, &manifest.identity(&name)?)?;
-                records.retain(|record| !USUAL.contains(&record.kind.as_str()));
-                Ok(records)
-            };
-            read().map_err(|error: Error| error.to_string())
-        };
-        let kept = self.kept.get(mark([self.config.journal.as_path()]), read).await;
+        let kept = self.kept.get(mark([self.config.journal.as_path()])).await;
         kept.unwrap_or_else(|error| Arc::new(Err(error.to_string())))
     }
+}
+
+fn troubles(path: &Path, name: &str, manifest: &Manifest) -> Result<Vec<AuditRecord>, Error> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let mut records = audit::read(path, name, &manifest.identity(name)?)?;
+    records.retain(|record| !USUAL.contains(&record.kind.as_str()));
+    Ok(records)
 }

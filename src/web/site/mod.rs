@@ -1,10 +1,12 @@
 //! A hospital's page: what is asked of it and by whom, what it has sent, what its patients' budget still
 //! holds, and a switch that stops its daemon.
 //!
-//! On this machine alone. It reads the site's own files (`standing`) and changes three things, each by a
-//! form: it writes an approval or a refusal of a manifest (`asked`), and tells the daemon that runs in
-//! the same process to stop. Rounds go on whether anybody looks or not.
+//! On this machine alone. It reads the site's own files (`standing`) and changes four things, each by a
+//! form: it writes an approval or a refusal of a manifest (`asked`), notes whether a run that the policy
+//! holds back may go on (`approvals`), and tells the daemon that runs in the same process to stop.
+//! Rounds go on whether anybody looks or not.
 
+mod approvals;
 mod asked;
 mod sent;
 mod standing;
@@ -52,6 +54,8 @@ struct Site {
     models: Vec<Arc<Calculator>>,
     stop: Option<Stop>,
     kept: Kept<Standing>,
+    /// The ledger in words: read when somebody looks at all of it.
+    ledger: Kept<Result<Option<String>, String>>,
 }
 
 /// A site's pages behind a door.
@@ -64,6 +68,7 @@ pub fn pages(options: Options, door: Door) -> Result<Router, Error> {
     let mut pages = vec![
         ("/", "Overview"),
         ("/asked", "What is asked"),
+        ("/approvals", "Approvals"),
         ("/sent", "What was sent"),
         ("/budget", "Privacy budget"),
         ("/journal", "Journal"),
@@ -74,15 +79,21 @@ pub fn pages(options: Options, door: Door) -> Result<Router, Error> {
     pages.push(("/stop", "Stop"));
     let app = Arc::new(App { what: "site", whose: format!("{}, {study}", config.name), pages });
     let models = models.into_iter().map(Arc::new).collect();
-    let kept = Kept::default();
-    let site = Arc::new(Site { app: Arc::clone(&app), config, draft, models, stop, kept });
+    let (of, asked) = (config.clone(), draft.clone());
+    let kept =
+        Kept::new(move |before: Option<&Standing>| Standing::read(&of, asked.as_deref(), before));
+    let of = config.clone();
+    let ledger =
+        Kept::new(move |_| standing::ledger_in_words(&of).map_err(|error| error.to_string()));
+    let site = Arc::new(Site { app: Arc::clone(&app), config, draft, models, stop, kept, ledger });
     let mark: Mark = Arc::new({
         let site = Arc::clone(&site);
-        move || site.mark()
+        move || site.kept.shown(site.mark())
     });
     let router = Router::new()
         .route("/", get(overview))
         .route("/asked", get(show_asked).post(answer_asked))
+        .route("/approvals", get(approvals::show).post(approvals::answer))
         .route("/sent", get(show_sent))
         .route("/budget", get(show_budget))
         .route("/journal", get(show_journal))
@@ -116,8 +127,7 @@ impl Site {
     }
 
     async fn standing(&self) -> Result<Arc<Standing>, Error> {
-        let (config, draft) = (self.config.clone(), self.draft.clone());
-        self.kept.get(self.mark(), move || Standing::read(&config, draft.as_deref())).await
+        self.kept.get(self.mark()).await
     }
 
     /// A page of what was read, or why it was not.
@@ -160,9 +170,9 @@ async fn overview(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
-    let beside = site.stop.is_some();
-    let body =
-        site.standing().await.map(|standing| views::overview(&site.config, &standing, beside));
+    let (beside, waiting) = (site.stop.is_some(), approvals::waiting(&site.config));
+    let body = site.standing().await;
+    let body = body.map(|standing| views::overview(&site.config, &standing, &waiting, beside));
     site.answer(&visitor, At::live("Overview", "/"), body)
 }
 
@@ -193,6 +203,7 @@ async fn answer_asked(
         "take back" => asked::take_back(config, path).map_err(|e| said(&e)),
         _ => Err("The form says neither approve nor refuse.".to_owned()),
     };
+    site.kept.renew();
     let Err(text) = done else { return see("/asked") };
     let body = site.standing().await;
     let body = body.map(|standing| views::asked(&site.config, &standing, &visitor, Some(&text)));
@@ -214,7 +225,9 @@ async fn show_budget(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
 ) -> Response {
-    let body = site.standing().await.map(|standing| views::budget(&standing));
+    let words = site.ledger.get(site.mark()).await;
+    let words = words.unwrap_or_else(|error| Arc::new(Err(said(&error))));
+    let body = site.standing().await.map(|standing| views::budget(&standing, &words));
     site.answer(&visitor, At::still("Privacy budget", "/budget"), body)
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Sent {
     pub(super) charged_ms: u64,
     /// When the answer was sealed; it is sent on the next tick. `None` where the charge is all.
     pub(super) sealed_ms: Option<u64>,
+    /// Bytes of the answer, where the journal has them.
+    pub(super) bytes: Option<u64>,
     /// Masked mode: over how many sites the sum is.
     pub(super) over: Option<String>,
 }
@@ -35,6 +37,7 @@ pub(super) fn sent(records: &[AuditRecord]) -> Vec<Sent> {
                     exact: kind == "charged exact",
                     charged_ms: record.at_ms,
                     sealed_ms: None,
+                    bytes: None,
                     over: None,
                 });
             }
@@ -45,6 +48,7 @@ pub(super) fn sent(records: &[AuditRecord]) -> Vec<Sent> {
                 };
                 if kind == "submitted" {
                     round.sealed_ms = Some(record.at_ms);
+                    round.bytes = bytes(&record.text);
                 } else {
                     round.over = Some(record.text.clone());
                 }
@@ -53,6 +57,11 @@ pub(super) fn sent(records: &[AuditRecord]) -> Vec<Sent> {
         }
     }
     rounds
+}
+
+/// Bytes of an answer, as the daemon notes them with it: `48216 bytes`. Journals of before have none.
+fn bytes(text: &str) -> Option<u64> {
+    text.strip_suffix(" bytes")?.parse().ok()
 }
 
 #[cfg(test)]
@@ -76,7 +85,7 @@ mod tests {
         let sent = sent(&[
             record("went on from", "a", 1, ""),
             record("charged exact", "a", 2, "manifest"),
-            record("submitted", "a", 3, ""),
+            record("submitted", "a", 3, "48216 bytes"),
             record("charged", "b", 4, "manifest"),
             record("submitted", "c", 5, ""),
             record("answered", "b", 6, "3 sites"),
@@ -84,6 +93,15 @@ mod tests {
         let [a, b] = &sent[..] else { panic!("{sent:?}") };
         assert!(a.exact && !b.exact);
         assert_eq!((a.charged_ms, a.sealed_ms, &a.over), (2, Some(3), &None));
+        assert_eq!((a.bytes, b.bytes), (Some(48216), None));
         assert_eq!((b.charged_ms, b.sealed_ms, b.over.as_deref()), (4, None, Some("3 sites")));
+    }
+
+    #[test]
+    fn bytes_are_read_where_a_journal_has_them() {
+        assert_eq!(bytes("7 bytes"), Some(7));
+        for none in ["", "bytes", " bytes", "-1 bytes", "7", "7 bytes of a patient"] {
+            assert_eq!(bytes(none), None, "{none}");
+        }
     }
 }

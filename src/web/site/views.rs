@@ -3,12 +3,14 @@
 use haima_smpc_node::unix_millis;
 use maud::{Markup, html};
 
+use super::approvals;
 use super::asked::{Asked, Own};
 use super::sent::Sent;
 use super::standing::{Certificate, Spending, Standing};
 use crate::report::numbers;
 use crate::report::page::scroll;
 use crate::site::Config;
+use crate::site::consent::Waiting;
 use crate::web::document::{Visitor, printable, problem, token};
 use crate::web::parts::{self, ago, bar, card, digest, moment, newest, pager, when};
 
@@ -16,7 +18,12 @@ use crate::web::parts::{self, ago, bar, card, digest, moment, newest, pager, whe
 const FEW_DAYS: u64 = 30;
 
 /// The first page: how things stand, in a few figures.
-pub(super) fn overview(config: &Config, standing: &Standing, beside: bool) -> Markup {
+pub(super) fn overview(
+    config: &Config,
+    standing: &Standing,
+    waiting: &Result<Vec<Waiting>, String>,
+    beside: bool,
+) -> Markup {
     let now = unix_millis();
     html! {
         p #state role="status" data-live {
@@ -33,6 +40,7 @@ pub(super) fn overview(config: &Config, standing: &Standing, beside: bool) -> Ma
                 }
             }
         }
+        div #waiting data-live { (approvals::notice(waiting)) }
         dl.cards #figures data-live {
             (asked_card(standing))
             (budget_card(standing))
@@ -58,7 +66,7 @@ pub(super) fn overview(config: &Config, standing: &Standing, beside: bool) -> Ma
 }
 
 fn asked_card(standing: &Standing) -> Markup {
-    let (value, detail) = match &standing.asked {
+    let (value, detail) = match &*standing.asked {
         Err(_) => ("cannot be read", "see What is asked"),
         Ok(asked) => match asked.own {
             Own::InForce => ("in force", "all parties have signed the manifest"),
@@ -71,7 +79,7 @@ fn asked_card(standing: &Standing) -> Markup {
 }
 
 fn budget_card(standing: &Standing) -> Markup {
-    let (value, detail) = match &standing.spending {
+    let (value, detail) = match &*standing.spending {
         Err(_) => ("cannot be read".to_owned(), "see Privacy budget".to_owned()),
         Ok(None) => ("untouched".to_owned(), "nothing was charged yet".to_owned()),
         Ok(Some(spending)) => {
@@ -101,6 +109,8 @@ fn certificate_card(certificate: &Result<Certificate, String>, now_ms: u64) -> M
     let days = until.saturating_sub(now_ms / 1000) / 86_400;
     let value = match days {
         0 => "expired".to_owned(),
+        // The key is pinned and no date is looked at: certificates are made without an end.
+        days if days > 36_525 => "no end".to_owned(),
         days => numbers::counted(days, "day", "days"),
     };
     let detail = html! {
@@ -121,7 +131,7 @@ pub(super) fn asked(
     visitor: &Visitor,
     wrong: Option<&str>,
 ) -> Markup {
-    let asked = match &standing.asked {
+    let asked = match &*standing.asked {
         Ok(asked) => asked,
         Err(why) => return problem("The manifest cannot be used.", why),
     };
@@ -237,6 +247,7 @@ pub(super) fn sent(standing: &Standing, page: usize) -> Markup {
                 th scope="col" { "Task and run" }
                 th scope="col" { "Class" }
                 th scope="col" { "Answer sealed" }
+                th.num scope="col" { "Size" }
                 th scope="col" { "Round" }
             } }
             tbody { @for round in newest(rounds, page) { tr {
@@ -253,6 +264,13 @@ pub(super) fn sent(standing: &Standing, page: usize) -> Markup {
                     }
                     @if let Some(over) = &round.over { "; sum over " (printable(over)) }
                 }
+                td.num data-label="Size" {
+                    @match round.bytes {
+                        Some(bytes) => span title=(numbers::counted(bytes, "byte", "bytes")) { (numbers::bytes(bytes)) },
+                        None if round.sealed_ms.is_some() => "not noted",
+                        None => "–",
+                    }
+                }
                 td data-label="Round" { (digest(&round.round)) }
             } } }
         }
@@ -260,15 +278,24 @@ pub(super) fn sent(standing: &Standing, page: usize) -> Markup {
     html! {
         p {
             "From this hospital's own journal. What left is secret shares or masked numbers of what the \
-             task computes over all its patients; no patient row ever does. How many bytes each took \
-             stands in the daemon's log."
+             task computes over all its patients; no patient row ever does. Its size follows from what was \
+             asked, never from the patients."
         }
+        @if let Some(text) = total(rounds) { p #total data-live { (text) } }
         @if let Err(why) = &standing.journal { (problem("The journal cannot be used.", why)) }
         div #sent data-live {
             @if rounds.is_empty() { p { "Nothing was sent yet." } } @else { (scroll("Rounds", &table)) }
         }
         (pager("/sent", page, rounds.len()))
     }
+}
+
+/// All that was sent, where the journal has its size.
+fn total(rounds: &[Sent]) -> Option<String> {
+    let sizes = || rounds.iter().filter_map(|round| round.bytes);
+    let (answers, bytes) = (sizes().count(), sizes().fold(0, u64::saturating_add));
+    let answers = numbers::counted(answers as u64, "answer", "answers");
+    (bytes > 0).then(|| format!("{} in {answers}.", numbers::bytes(bytes)))
 }
 
 /// An epsilon, which may be none at all.
@@ -284,8 +311,8 @@ fn epsilons(spending: &Spending) -> (f64, f64) {
 }
 
 /// The ledger of this hospital's population.
-pub(super) fn budget(standing: &Standing) -> Markup {
-    let spending = match &standing.spending {
+pub(super) fn budget(standing: &Standing, words: &Result<Option<String>, String>) -> Markup {
+    let spending = match &*standing.spending {
         Err(why) => return problem("The ledger cannot be used.", why),
         Ok(None) => {
             return html! { p { "Nothing was charged yet. The ledger is made when the daemon first starts." } };
@@ -317,14 +344,17 @@ pub(super) fn budget(standing: &Standing) -> Markup {
         }
         h2 { "The ledger in words" }
         p { "Every entry, as " code { "haima budget show" } " prints it." }
-        pre.words { (printable(&spending.words)) }
+        @match words {
+            Ok(words) => pre.words { (printable(words.as_deref().unwrap_or_default())) },
+            Err(why) => (problem("The ledger cannot be shown in words.", why)),
+        }
     }
 }
 
 /// The journal, verified.
 pub(super) fn journal(standing: &Standing, page: usize) -> Markup {
     let records = match &standing.journal {
-        Ok(records) => records,
+        Ok(log) => log.records.as_slice(),
         Err(why) => return problem("The journal cannot be used.", why),
     };
     html! {
