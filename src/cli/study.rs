@@ -3,16 +3,43 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use haima_smpc_node::cli::party::{self, Approve};
 use haima_smpc_node::manifest::Manifest;
-use haima_smpc_node::provision::{Request, Role, in_words};
-use haima_smpc_node::study::{Approvals, Study as Signed};
+use haima_smpc_node::study::Study as Signed;
 use serde_json::json;
 
 use crate::Error;
-use crate::provision::{self, Study, Timing};
+use crate::provision::{self, Draft, Study, Timing};
 use crate::text::printable;
+
+// No comment that clap would take for that of a command.
+#[derive(Debug, Args)]
+pub(super) struct Terms {
+    /// From opening a round to its deadline, in seconds.
+    #[arg(long, default_value_t = 300)]
+    round_s: u64,
+    /// Time for the nodes' agreement, or in masked mode the sites' answers, after a deadline, in
+    /// seconds.
+    #[arg(long, default_value_t = 60)]
+    grace_s: u64,
+    /// Sites submit on multiples of this, in milliseconds.
+    #[arg(long, default_value_t = 1000)]
+    tick_ms: u32,
+    /// Take a delta above 1/(10 n) of the sites' public caps n; their policies have to allow it too.
+    #[arg(long)]
+    pub(super) allow_large_delta: bool,
+}
+
+impl Terms {
+    pub(super) fn timing(&self) -> Timing {
+        Timing {
+            round_ms: self.round_s.saturating_mul(1000),
+            grace_ms: self.grace_s.saturating_mul(1000),
+            tick_ms: self.tick_ms,
+        }
+    }
+}
 
 /// `haima package`.
 #[derive(Debug, Subcommand)]
@@ -28,19 +55,8 @@ pub(super) enum Package {
         /// The manifest that this one amends.
         #[arg(long)]
         amends: Option<PathBuf>,
-        /// From opening a round to its deadline, in seconds.
-        #[arg(long, default_value_t = 300)]
-        round_s: u64,
-        /// Time for the nodes' agreement, or in masked mode the sites' answers, after a deadline, in
-        /// seconds.
-        #[arg(long, default_value_t = 60)]
-        grace_s: u64,
-        /// Sites submit on multiples of this, in milliseconds.
-        #[arg(long, default_value_t = 1000)]
-        tick_ms: u32,
-        /// Take a delta above 1/(10 n) of the sites' public caps n; their policies have to allow it too.
-        #[arg(long)]
-        allow_large_delta: bool,
+        #[command(flatten)]
+        terms: Terms,
         /// Requests of the coordinator, of at least two nodes (none in masked mode), and of the sites.
         /// Nodes keep the order in which they are given.
         #[arg(required = true)]
@@ -66,24 +82,12 @@ pub(super) enum Package {
 /// Drafts a manifest, or collects its approvals.
 pub(super) fn package(command: &Package) -> Result<(), Error> {
     match command {
-        Package::Draft {
-            study,
-            out,
-            amends,
-            round_s,
-            grace_s,
-            tick_ms,
-            allow_large_delta,
-            requests,
-            json,
-        } => {
-            let timing = Timing {
-                round_ms: round_s.saturating_mul(1000),
-                grace_ms: grace_s.saturating_mul(1000),
-                tick_ms: *tick_ms,
-            };
-            let manifest = manifest_of(&Study::read(study)?, timing, requests)?;
-            draft(manifest, out, amends.as_deref(), *allow_large_delta, *json)
+        Package::Draft { study, out, amends, terms, requests, json } => {
+            let template = Study::read(study)?;
+            let old = amends.as_deref().map(Manifest::read).transpose()?;
+            let large = terms.allow_large_delta;
+            let draft = Draft::new(&template, terms.timing(), requests, old.as_ref(), large)?;
+            tell(&draft, out, amends.as_deref(), *json)
         }
         Package::Signed { manifest, approvals, json } => collect(manifest, approvals, *json),
     }
@@ -103,50 +107,13 @@ pub(super) fn approve(options: &Approve) -> Result<(), Error> {
     Ok(party::approve(options)?)
 }
 
-/// The manifest of a template among the parties of these requests.
-fn manifest_of(template: &Study, timing: Timing, requests: &[PathBuf]) -> Result<Manifest, Error> {
-    let (mut coordinator, mut nodes, mut sites) = (None, Vec::new(), Vec::new());
-    for path in requests {
-        let request = Request::read(path)?;
-        match request.role {
-            Role::Node => nodes.push(request.party),
-            Role::Site => sites.push(request.party),
-            Role::Coordinator if coordinator.is_none() => coordinator = Some(request.party),
-            Role::Coordinator => {
-                return Err(Error::config(path, "a second coordinator; a study has one"));
-            }
-        }
-    }
-    let missing = || Error::Config {
-        file: "requests".into(),
-        problem: "none of a coordinator; a study has one, so give its request too".into(),
-    };
-    template.manifest(coordinator.ok_or_else(missing)?, nodes, sites, timing)
-}
-
-fn draft(
-    mut manifest: Manifest,
-    out: &Path,
-    amends: Option<&Path>,
-    allow_large_delta: bool,
-    json: bool,
-) -> Result<(), Error> {
-    let old = amends.map(Manifest::read).transpose()?;
-    if let Some(old) = &old {
-        manifest.revision = old.revision.saturating_add(1);
-        manifest.amends = Some(old.digest().to_string());
-        manifest = manifest.checked()?;
-    }
-    let notes = provision::check(&manifest, allow_large_delta)?;
-    for note in &notes {
+/// Writes a draft, and says what it holds.
+fn tell(draft: &Draft, out: &Path, amends: Option<&Path>, json: bool) -> Result<(), Error> {
+    let Draft { manifest, notes, words } = draft;
+    for note in notes {
         eprintln!("note: {}", printable(note));
     }
-    let words = in_words(&manifest, old.as_ref())?;
-    std::fs::create_dir_all(out).map_err(|e| Error::file(out, e))?;
-    let path = out.join("manifest.toml");
-    let text = toml::to_string(&manifest).map_err(|e| Error::config(&path, e.to_string()))?;
-    write_new(&path, &text)?;
-    provision::plan::write(out, &manifest)?;
+    let path = draft.write(out)?;
     if json {
         let object = json!({
             "schema": "haima.package.draft/1", "study": manifest.study,
@@ -171,11 +138,7 @@ fn draft(
 fn collect(path: &Path, files: &[PathBuf], json: bool) -> Result<(), Error> {
     let manifest = Manifest::read(path)?;
     let out = Signed::signatures_of(path);
-    let mut all = Approvals::new(&manifest);
-    for file in files {
-        let one = Approvals::read(file)?;
-        all.add(&manifest, &one).map_err(|e| Error::config(file, e.to_string()))?;
-    }
+    let all = provision::collect(&manifest, files)?;
     let missing = all.missing(&manifest);
     if !missing.is_empty() {
         let problem = format!(
@@ -198,18 +161,4 @@ fn collect(path: &Path, files: &[PathBuf], json: bool) -> Result<(), Error> {
     println!("{} has all {} signatures", out.display(), all.signatures.len());
     println!("give manifest.toml, manifest.sig and plan.toml to every party");
     Ok(())
-}
-
-/// Writes a file that must not exist yet.
-fn write_new(path: &Path, text: &str) -> Result<(), Error> {
-    use std::io::Write as _;
-    let mut file = std::fs::File::create_new(path).map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            let problem = "exists already, and parties may have signed it; give another folder as \
-                           --out, or remove this file if nobody has";
-            Error::config(path, problem)
-        }
-        _ => Error::file(path, e),
-    })?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| Error::file(path, e))
 }

@@ -5,10 +5,12 @@
 //! them signs ([`haima_smpc_node::provision`], [`haima_smpc_node::study`]).
 
 mod check;
+mod draft;
 mod parties;
 pub mod plan;
 mod study;
 
 pub use check::check;
+pub use draft::{Draft, MANIFEST, collect};
 pub use parties::{PartyFolder, make_party};
 pub use study::{Accountant, Privacy, Study, TaskTemplate, Timing};

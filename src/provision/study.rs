@@ -249,6 +249,7 @@ impl TaskTemplate {
             spare_attempts: self.spare_attempts,
             needs_bound: self.needs_bound,
             noise,
+            title: (!self.title.is_empty()).then(|| self.title.clone()),
             params: self.params.clone(),
         })
     }

@@ -63,7 +63,9 @@ pub(super) fn init(options: &Init) -> Result<(), Error> {
     Ok(())
 }
 
-fn configuration(name: &str) -> String {
+/// A commented `node.toml` of a node whose keys stand beside it.
+#[must_use]
+pub fn configuration(name: &str) -> String {
     format!(
         "\
 # Configuration of an SMPC node. Paths are relative to this file's folder. Each field may also be

@@ -1,7 +1,7 @@
 //! The command line of the node service, shared by its own binary and by `haima __node`.
 
 pub mod exit;
-mod init;
+pub mod init;
 mod inspect;
 #[cfg(feature = "otel")]
 mod otel;

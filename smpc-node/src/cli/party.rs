@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use haima_crypto::identity::IdentityKey;
 use serde_json::json;
 
 use super::print;
@@ -128,9 +129,17 @@ pub fn request(options: &MakeRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks what a request says of its party, before all sign it in the manifest.
+/// [`fits`] of what the options say.
 pub(super) fn check(options: &MakeRequest) -> Result<(), Error> {
     let MakeRequest { name, role, operator, address, .. } = options;
+    fits(*role, name, operator, address)
+}
+
+/// Checks what a request says of its party, before all sign it in the manifest.
+///
+/// # Errors
+/// Naming the option of the command line that is to blame.
+pub fn fits(role: Role, name: &str, operator: &str, address: &str) -> Result<(), Error> {
     let of = |setting: &str| {
         let file = setting.to_owned();
         move |problem| Error::Config { file, problem }
@@ -144,25 +153,66 @@ pub(super) fn check(options: &MakeRequest) -> Result<(), Error> {
     }
 }
 
-/// Signs and writes a request that was checked; the fingerprint of its keys.
-pub(super) fn make_request(options: &MakeRequest) -> Result<String, Error> {
-    let MakeRequest { keys, name, role, operator, address, out, json: _ } = options;
+/// Signs a party's request with the keys of a folder: `identity.key`, `tls.crt` and `tls.key`. What it
+/// says of the party is checked by [`fits`].
+///
+/// # Errors
+/// When a key is missing, readable by others, or none.
+pub fn sign_request(
+    keys: &Path,
+    role: Role,
+    name: &str,
+    operator: &str,
+    address: &str,
+) -> Result<Request, Error> {
     let identity = keyfile::read_identity(&keys.join("identity.key"))?;
     let tls = TlsIdentity::read(&keys.join("tls.crt"), &keys.join("tls.key"))?;
     let party = Party {
-        name: name.clone(),
-        operator: operator.clone(),
+        name: name.to_owned(),
+        operator: operator.to_owned(),
         identity: identity.public().to_string(),
         tls: tls.pin()?.to_string(),
-        address: address.clone(),
+        address: address.to_owned(),
     };
-    let request = Request::sign(*role, party, &identity);
+    Ok(Request::sign(role, party, &identity))
+}
+
+/// Signs and writes a request that was checked; the fingerprint of its keys.
+pub(super) fn make_request(options: &MakeRequest) -> Result<String, Error> {
+    let MakeRequest { keys, name, role, operator, address, out, json: _ } = options;
+    let request = sign_request(keys, *role, name, operator, address)?;
     let text = toml::to_string(&request).map_err(|e| Error::config(keys, &e))?;
     match out {
         Some(path) => write_new(path, &text)?,
         None => print!("{text}"),
     }
     request.fingerprint()
+}
+
+/// The party of a manifest, read from `path`, that has the keys of this folder: its name there, and
+/// its identity key.
+///
+/// # Errors
+/// When no party has this identity key, or has another TLS key beside it.
+pub fn own_party(
+    manifest: &Manifest,
+    path: &Path,
+    keys: &Path,
+) -> Result<(String, IdentityKey), Error> {
+    let identity = keyfile::read_identity(&keys.join("identity.key"))?;
+    let own = identity.public().to_string();
+    let name = manifest
+        .parties()
+        .find(|(_, key, _)| key.to_lowercase() == own)
+        .map(|(name, _, _)| name.to_owned())
+        .ok_or_else(|| Error::config(path, &"it does not have this identity key"))?;
+    let certificate = keys.join("tls.crt");
+    let pem = std::fs::read_to_string(&certificate).map_err(|e| Error::file(&certificate, e))?;
+    if manifest.pins().get(&name) != Some(&tls::pin_of_pem(&name, &pem)?) {
+        let problem = format!("it has another TLS key for {name} than {}", certificate.display());
+        return Err(Error::config(path, &problem));
+    }
+    Ok((name, identity))
 }
 
 /// Shows a manifest in words, and signs it where that is asked for.
@@ -177,20 +227,7 @@ pub fn approve(options: &Approve) -> Result<(), Error> {
     if !json {
         println!("{words}");
     }
-    let identity = keyfile::read_identity(&keys.join("identity.key"))?;
-    let own = identity.public().to_string();
-    let name = manifest
-        .parties()
-        .find(|(_, key, _)| key.to_lowercase() == own)
-        .map(|(name, _, _)| name.to_owned())
-        .ok_or_else(|| Error::config(path, &"it does not have this identity key"))?;
-    let certificate = keys.join("tls.crt");
-    let pem = std::fs::read_to_string(&certificate).map_err(|e| Error::file(&certificate, e))?;
-    let pin = tls::pin_of_pem(&name, &pem)?;
-    if manifest.pins().get(&name) != Some(&pin) {
-        let problem = format!("it has another TLS key for {name} than {}", certificate.display());
-        return Err(Error::config(path, &problem));
-    }
+    let (name, identity) = own_party(&manifest, path, keys)?;
     let told = |approval: Option<&Path>| {
         print(&json!({
             "schema": "haima.approve/1", "party": name, "study": manifest.study,
