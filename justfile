@@ -33,6 +33,10 @@ deep:
 book:
     mdbook build docs
 
+# Static binaries, Debian packages, SBOM and checksums, built twice: the same bytes, in `packages`.
+package:
+    packaging/package.sh --out packages --twice
+
 # Every example.
 examples:
     cargo run -p haima-crypto --example share_and_sum

@@ -16,8 +16,9 @@ if [ -n "$missing" ]; then
 fi
 fail() { echo "packaging/test.sh: $*" >&2 && exit 1; }
 
-packaging/package.sh --out "$work/out" --binaries "$binaries" --fast --twice | grep -q 'same bytes' \
-    || fail "two packings of the same binaries differ"
+packaging/package.sh --out "$work/out" --binaries "$binaries" --fast --twice >"$work/said" \
+    || fail "packaging/package.sh failed, or two packings of the same binaries differ"
+grep -q 'same bytes' "$work/said" || fail "nothing was packed twice"
 (cd "$work/out" && sha256sum --quiet --check SHA256SUMS) || fail "a checksum is wrong"
 listed=$(wc -l <"$work/out/SHA256SUMS")
 there=$(find "$work/out" -type f ! -name SHA256SUMS | wc -l)
@@ -30,7 +31,8 @@ for name in haima smpc-node; do
     dpkg-deb -x "$deb" "$work/$name"
     [ "$("$work/$name/usr/bin/$name" --version)" = "$name ${version%-1}" ] || fail "$name's version"
     [ -z "$(find "$work/$name" -perm /022 ! -type l)" ] || fail "$name: files that others may write"
-    dpkg-deb -c "$deb" | awk '{ print $2 }' | grep -qv '^root/root$' && fail "$name: not root's"
+    dpkg-deb -c "$deb" | awk '$2 != "root/root" { other = 1 } END { exit other }' \
+        || fail "$name: a file is not root's"
     gzip -t "$work/$name"/usr/share/man/man1/"$name".1.gz || fail "$name: no manual page"
 done
 for unit in haima/usr/lib/systemd/system/haima-{site,coordinator}@.service \

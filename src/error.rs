@@ -24,6 +24,14 @@ pub enum Error {
         /// Field and figure, and what to do.
         problem: String,
     },
+    /// A policy whose budget is not the one in force.
+    #[error("{file}: {problem}")]
+    Budget {
+        /// The policy's file.
+        file: String,
+        /// Both budgets, and what to do.
+        problem: String,
+    },
     /// A file of patients that cannot be used as it is.
     #[error("{file}: {problem}")]
     Data {
@@ -57,6 +65,30 @@ pub enum Error {
         round: String,
         /// Which rule or policy forbids it.
         reason: String,
+    },
+    /// A site will answer no attempt at a round, until its policy, its budget or a decision there is
+    /// changed. The text is public, as that of [`Error::Refused`].
+    #[error("{site} refuses round {round}: {reason}")]
+    Forbidden {
+        /// The site.
+        site: String,
+        /// Short digest of the round.
+        round: String,
+        /// Which field of the policy, or which limit, forbids it.
+        reason: String,
+    },
+    /// Hospitals refuse every attempt at a step, and without them it has no sum.
+    #[error(
+        "task {task}, step {step}: no sum without {refusals}. Their operators decide; when that is \
+         changed, start this again with the same configuration: it takes up what was asked"
+    )]
+    Withheld {
+        /// Manifest id of the task.
+        task: String,
+        /// Step.
+        step: u32,
+        /// Each hospital with its reason.
+        refusals: String,
     },
     /// A step could not be released within its attempts.
     #[error(

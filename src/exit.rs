@@ -16,10 +16,11 @@ impl Error {
         match self {
             Self::File { .. } => Exit::Files,
             Self::Config { file, .. } => of_source(file),
+            Self::Budget { .. } => Exit::Budget,
             Self::Data { .. } => Exit::Data,
             Self::Floor { .. } | Self::NoRelease { .. } => Exit::NoRelease,
             Self::Found { .. } => Exit::Found,
-            Self::Refused { .. } => Exit::Refused,
+            Self::Refused { .. } | Self::Forbidden { .. } | Self::Withheld { .. } => Exit::Refused,
             Self::Absent { .. } => Exit::Network,
             // A party that is a program of ours has told its own code in its last line.
             Self::Stopped { reason, .. } => Exit::told(reason).unwrap_or(Exit::Network),

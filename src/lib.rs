@@ -47,8 +47,9 @@
 //! | [`budget`] | what a plan costs |
 //! | [`model_file`] | a trained model as a file |
 //! | [`card`] | the model card |
+//! | [`catalogue`] | a platform's registry: who offers what, studies, models, reports (feature `cli`) |
 //! | [`data`] | a hospital's file before a study: schema, faults, anonymity |
-//! | [`convert`] | Phenopackets, FHIR and VCF to tables and back (feature `cli`) |
+//! | [`convert`] | Phenopackets, FHIR, VCF and radiomics to tables and back (feature `cli`) |
 //! | [`pooled`] | one CSV dealt out to local hospitals |
 //! | [`report`] | the study's report |
 //! | [`stats`] | one analysis over local hospitals (feature `demo`) |
@@ -59,6 +60,7 @@
 //! | [`demo`] | a whole network on one machine (feature `demo`) |
 //! | [`web`] | web pages of a site, a coordinator and a node's operator (feature `web`) |
 //! | [`cli`] | the command line (feature `cli`) |
+//! | [`init`] | the first hour: from an empty folder to a party that may run (feature `cli`) |
 //! | [`exit`] | how a command ends: codes and their pages (feature `cli`) |
 //! | [`doctor`] | what has to be in order before a study (feature `cli`) |
 #![forbid(unsafe_code)]
@@ -74,6 +76,8 @@ pub mod bench_load;
 pub mod budget;
 pub mod card;
 #[cfg(feature = "cli")]
+pub mod catalogue;
+#[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod convert;
@@ -86,8 +90,12 @@ pub mod doctor;
 mod error;
 #[cfg(feature = "cli")]
 pub mod exit;
+#[cfg(feature = "cli")]
+pub mod init;
 pub mod model_file;
 pub mod pooled;
+#[cfg(feature = "cli")]
+mod private_file;
 pub mod provision;
 pub mod report;
 #[cfg(feature = "demo")]

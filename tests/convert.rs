@@ -1,5 +1,5 @@
-//! `haima convert` as a hospital's IT runs it: packets, bundles and variant files to a table, and a
-//! table to packets.
+//! `haima convert` as a hospital's IT runs it: packets, bundles, variant files and radiomics to a table,
+//! and a table to packets.
 
 #[path = "convert/back.rs"]
 mod back;
@@ -8,6 +8,10 @@ mod common;
 mod fhir;
 #[path = "convert/packets.rs"]
 mod packets;
+#[path = "convert/private.rs"]
+mod private;
+#[path = "convert/radiomics.rs"]
+mod radiomics;
 #[path = "convert/real.rs"]
 mod real;
 #[path = "convert/refusals.rs"]

@@ -81,6 +81,43 @@ fn a_node_that_is_back_before_the_deadline_resumes_the_round() {
     running.follow_to_end();
 }
 
+/// The study's times are its own, not those of the process that ends it.
+#[test]
+fn a_coordinator_that_is_started_again_reports_from_the_beginning_and_tells_nothing_twice() {
+    let mut setup = private_study(3);
+    setup.timing = Timing { round_ms: 20_000, grace_ms: 5000, tick_ms: 500 };
+    let mut running = setup.start();
+    assert!(released(&mut running, 0).0.is_empty());
+    running.kill_coordinator();
+    std::thread::sleep(Duration::from_secs(3));
+    let digests = |events: &[Event]| -> Vec<String> {
+        let released = events.iter().filter_map(|event| match event {
+            Event::Released { round, .. } => Some(round.digest.clone()),
+            _ => None,
+        });
+        released.collect()
+    };
+    let told = running.seen.len();
+    running.start_coordinator();
+    running.follow_to_end();
+    let (before, after) = (digests(&running.seen[..told]), digests(&running.seen[told..]));
+    assert!(!before.is_empty() && !after.is_empty(), "{}", running.logs());
+    assert!(!after.iter().any(|digest| before.contains(digest)), "{before:?} {after:?}");
+    assert!(running.log_says("coordinator", "rounds are taken up from rounds.log"));
+
+    let report = running.network.folder("coordinator").unwrap().join("out/report.json");
+    let report: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    let (started, finished) = (report["started"].as_u64(), report["finished"].as_u64());
+    assert!(finished.unwrap() - started.unwrap() >= 3, "{started:?} to {finished:?}");
+    let rounds = report["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 3, "{rounds:?}");
+    // Every round waited for its tick, the one from before the stop too.
+    assert!(rounds.iter().all(|round| round["seconds"].as_f64().unwrap() > 0.3), "{rounds:?}");
+    let sum: f64 = rounds.iter().map(|round| round["seconds"].as_f64().unwrap()).sum();
+    assert!(report["steps"][0]["seconds"].as_f64().unwrap() >= 0.999 * sum, "{report}");
+}
+
 /// R9, L1: without the node the attempt fails by name, and a new attempt works when it is back.
 #[test]
 fn a_node_that_stays_away_fails_the_round_and_the_next_attempt_works() {

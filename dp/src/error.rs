@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::ledger::Cost;
+use crate::ledger::{Cost, four_digits};
 use crate::units::Adjacency;
 
 /// Everything that this crate refuses.
@@ -270,8 +270,8 @@ pub enum Error {
     },
     /// The policy's budget is not the one in force.
     #[error(
-        "the budget differs from the one that {path} records: a change is an entry of its own, \
-         with a reason; reopen the ledger and amend it"
+        "the budget differs from the one that {path} records: put it back, or state it again with a \
+         reason, which becomes an entry of its own"
     )]
     BudgetChanged {
         /// The ledger.
@@ -279,8 +279,12 @@ pub enum Error {
     },
     /// A charge that does not fit. Nothing was changed.
     #[error(
-        "study {study:?} asks for {asked} (epsilon {asked_epsilon} alone), but {scope} has {left} \
-         (epsilon {left_epsilon} alone) left at delta {delta:e}: the release is refused"
+        "study {study:?} asks for {} (epsilon {} alone), but {scope} has {} (epsilon {} alone) left at \
+         delta {delta:e}: the release is refused",
+        .asked.in_short(true),
+        four_digits(*.asked_epsilon, true),
+        .left.in_short(false),
+        four_digits(*.left_epsilon, false)
     )]
     Overspend {
         /// The study that asked.

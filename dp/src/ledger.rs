@@ -51,6 +51,7 @@ use entry::Entry;
 
 pub use budget::{Budget, Limit};
 pub use export::export;
+pub(crate) use filter::four_digits;
 pub use filter::{Cost, Filter};
 pub use standing::{Standing, standing};
 pub use summary::{Share, Summary, summary};

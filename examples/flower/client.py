@@ -8,7 +8,7 @@ import numpy as np
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from haima_sum import Sums
+from haima_sum import sum_of
 
 app = ClientApp()
 
@@ -29,8 +29,8 @@ def one_round(message: Message, context: Context) -> Message:
     start = message.content["arrays"].to_numpy_ndarrays()[0]
     rows = np.loadtxt(str(context.node_config["data"]), delimiter=",", skiprows=1, ndmin=2)
     update = train(start, rows) - start
-    with Sums(str(context.node_config["haima-socket"])) as sums:
-        total = sums.sum(int(message.content["config"]["server-round"]), update)
+    server_round = int(message.content["config"]["server-round"])
+    total = sum_of(str(context.node_config["haima-socket"]), server_round, update)
     # The released sum, and what is public of it. Not the number of patients, not the loss: what a
     # client tells its server beside the sum, nothing hides.
     answer = RecordDict(

@@ -24,9 +24,11 @@ class SummedByHaima(FedAvg):
         return super().configure_train(server_round, arrays, config, grid)
 
     def aggregate_train(self, server_round, replies):
-        told = [reply.content for reply in replies if not reply.has_error()]
+        replies, failed = self._check_and_log_replies(replies, is_train=True, validate=False)
+        told = [reply.content for reply in replies]
         if not told:
-            return None, None
+            # Going on would ask for the next round, and haima is at this one still.
+            raise RuntimeError(f"no client tells round {server_round}; {len(failed)} failed")
         total, about = told[0]["sum"].to_numpy_ndarrays()[0], told[0]["about"]
         for other in told[1:]:
             # The sum is one, released by the nodes: a client that tells another is wrong.

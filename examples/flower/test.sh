@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the Flower example over simulated sums. HAIMA is the program (haima on the path where unset),
-# HAIMA_PYTHON a Python with numpy, and flwr for the second check; what is missing is said and skipped.
+# HAIMA_PYTHON a Python with numpy, and flwr for the other checks; what is missing is said and skipped.
 set -euo pipefail
 cd "$(dirname "$0")"
 haima="${HAIMA:-haima}"
@@ -14,8 +14,9 @@ if ! has numpy; then
     exit 0
 fi
 "$python" check.py "$haima" sums
-if ! has flwr; then
+if ! has flwr.serverapp.strategy; then
     echo "PYTHON absent: $python has no flwr (examples/flower/requirements.txt)"
     exit 0
 fi
 "$python" check.py "$haima" flower
+"$python" check.py "$haima" classic

@@ -149,10 +149,10 @@ impl Found {
             match before.get(id) {
                 None => self.add(format!("the task {id} is new"), true),
                 Some(earlier) if earlier != task => {
-                    self.add(
-                        format!("the task {id} is changed: {}", difference(earlier, task)),
-                        true,
-                    );
+                    // What people call it protects nobody.
+                    let called = TaskEntry { title: task.title.clone(), ..earlier.clone() };
+                    let text = format!("the task {id} is changed: {}", difference(earlier, task));
+                    self.add(text, called != *task);
                 }
                 Some(_) => {}
             }
@@ -176,6 +176,7 @@ fn difference(old: &TaskEntry, new: &TaskEntry) -> String {
     part("spare attempts", old.spare_attempts != new.spare_attempts);
     part("needs_bound", old.needs_bound != new.needs_bound);
     part("noise plan", old.noise != new.noise);
+    part("title", old.title != new.title);
     part("parameters", old.params != new.params);
     parts.join(", ")
 }
@@ -184,6 +185,21 @@ fn difference(old: &TaskEntry, new: &TaskEntry) -> String {
 mod tests {
     use super::*;
     use crate::manifest::tests::example;
+
+    fn task() -> TaskEntry {
+        TaskEntry {
+            id: "who".into(),
+            task: "table1".into(),
+            version: 1,
+            class: crate::manifest::Class::Exact,
+            max_steps: 1,
+            spare_attempts: 1,
+            needs_bound: false,
+            noise: None,
+            title: None,
+            params: toml::Table::new(),
+        }
+    }
 
     fn amended(change: impl FnOnce(&mut Manifest)) -> (Manifest, Manifest) {
         let (old, _) = example();
@@ -214,6 +230,15 @@ mod tests {
         assert!(of(|m| m.nodes.swap(0, 1)).iter().any(|change| change.weakens));
         assert!(of(|m| m.sites[0].max_patients *= 2)[0].weakens);
         assert!(!of(|m| m.coordinator.address = "other:1".into())[0].weakens);
+        let (mut old, mut new) = amended(|_| {});
+        old.tasks = vec![task()];
+        new.tasks = vec![TaskEntry { title: Some("Ages".into()), ..task() }];
+        new.amends = Some(old.digest().to_string());
+        let text = "the task who is changed: title".into();
+        assert_eq!(changes(&old, &new).unwrap(), [Change { text, weakens: false }]);
+        new.tasks[0].max_steps += 1;
+        let found = &changes(&old, &new).unwrap()[0];
+        assert!(found.weakens && found.text.ends_with("steps, title"), "{found:?}");
     }
 
     #[test]

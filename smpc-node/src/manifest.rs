@@ -4,6 +4,8 @@
 //! order and spacing do not matter; every round is bound to it. `[schema]` and each task's
 //! `params` are opaque here (they belong to fl-core) but are part of the digest.
 
+mod title;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -131,9 +133,20 @@ pub struct TaskEntry {
     /// Noise of each attempt; required for the private class and refused for the exact one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<NoisePlan>,
+    /// Heading for people, one line; the id where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Parameters of the task; opaque here.
     #[serde(default)]
     pub params: toml::Table,
+}
+
+impl TaskEntry {
+    /// What people read of it: its title, else its id.
+    #[must_use]
+    pub fn heading(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.id)
+    }
 }
 
 /// Which releases a task makes.
@@ -373,6 +386,9 @@ impl Manifest {
             if task.max_steps == 0 || task.max_steps > 100_000 || task.spare_attempts > 100_000 {
                 return Err(fault(Some(&field("max_steps")), "must be 1 to 100,000".into()));
             }
+            if let Some(title) = &task.title {
+                title::fits(title).map_err(|problem| fault(Some(&field("title")), problem))?;
+            }
             if task.needs_bound && self.mode == Mode::Masked {
                 let problem = "no proof bounds a site in masked mode (rule M3); run it with nodes";
                 return Err(fault(Some(&field("needs_bound")), problem.into()));
@@ -531,7 +547,9 @@ impl Manifest {
     /// Digest of the whole manifest.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut to = Encoder::new("haima manifest 5");
+        // Titles came later: without any the encoding is the one before, so what was signed stays so.
+        let titled = self.tasks.iter().any(|task| task.title.is_some());
+        let mut to = Encoder::new(if titled { "haima manifest 6" } else { "haima manifest 5" });
         to.u32(self.version).str(&self.study).u32(self.revision);
         to.str(&self.amends.as_deref().unwrap_or_default().to_lowercase());
         to.u32(self.min_sites).u32(self.max_dimension);
@@ -565,6 +583,9 @@ impl Manifest {
                 Some(noise) => noise.encode(to.u8(1)),
             };
             encode_table(&mut to, &task.params);
+            if titled {
+                to.str(task.title.as_deref().unwrap_or_default());
+            }
         }
         encode_table(&mut to, &self.schema);
         Digest::of(&to.finish())

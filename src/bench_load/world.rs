@@ -92,6 +92,7 @@ impl World {
             spare_attempts: 0,
             needs_bound: false,
             noise: None,
+            title: None,
             params: toml::Table::new(),
         }];
         let manifest = Manifest {

@@ -3,10 +3,11 @@
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use haima_crypto::encode::Digest;
 use haima_dp::ledger::{self, Limit, Share, Summary};
 use haima_dp::units::{Delta, Epsilon, Rate, Sensitivity};
+use haima_fl_core::tasks::vector_sum;
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -14,8 +15,9 @@ use crate::budget::{Needed, Row, Setting};
 use crate::model_file::whole;
 use crate::report::budget_figure;
 
-/// Commands on budgets. Every epsilon is for one patient added or removed, against all nodes but
-/// one, the coordinator and all other hospitals.
+/// Commands on budgets. Every epsilon is for one patient added or removed (of a task vector-sum: for one
+/// site's vector replaced by any other), against all nodes but one, the coordinator and all other
+/// hospitals.
 #[derive(Debug, Subcommand)]
 pub(super) enum Budget {
     /// Print a ledger: limit, every charge, what is used and left. It neither locks nor changes it.
@@ -45,9 +47,13 @@ struct Common {
     /// Probability with which each patient takes part in a step.
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
-    /// D: the most that one patient moves the sum, in grid steps (clip norm times 2^frac_bits).
+    /// D: the most that the unit moves the sum, in grid steps (clip norm times 2^frac_bits; with --unit
+    /// site twice that).
     #[arg(long, default_value_t = 65_536)]
     sensitivity: u64,
+    /// Whom the noise hides: one patient, or, as in a task vector-sum, all of one site's vector.
+    #[arg(long, value_enum, default_value_t = Unit::Patient)]
+    unit: Unit,
     /// Coordinates of the sum.
     #[arg(long, default_value_t = 1)]
     dimension: u64,
@@ -86,8 +92,48 @@ pub(super) struct Plan {
     common: Common,
 }
 
+/// Whom noise hides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Unit {
+    /// One patient, added or removed.
+    Patient,
+    /// One site's vector, replaced by any other within its bound.
+    Site,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Patient => "patient",
+            Self::Site => vector_sum::UNIT,
+        }
+    }
+
+    /// As the report of a study has it.
+    fn adjacency(self) -> &'static str {
+        match self {
+            Self::Patient => "add/remove",
+            Self::Site => vector_sum::ADJACENCY,
+        }
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Patient => "one patient added or removed",
+            Self::Site => vector_sum::ADJACENCY,
+        }
+    }
+}
+
 impl Common {
     fn setting(&self) -> Result<Setting, Error> {
+        // What sampling amplifies is the loss of a patient who may not have been drawn.
+        if self.unit == Unit::Site && self.rate != 1.0 {
+            return Err(Error::Config {
+                file: "--rate".into(),
+                problem: "every site takes part in every sum; leave it out with --unit site".into(),
+            });
+        }
         let dimension = NonZeroU64::new(self.dimension).ok_or_else(|| Error::Config {
             file: "--dimension".into(),
             problem: "must be at least 1".into(),
@@ -110,6 +156,10 @@ pub(super) fn run(command: &Budget) -> Result<(), Error> {
         }
         Budget::Show { population, ledger, json: false } => {
             print!("{}", ledger::export(ledger, population)?);
+            println!(
+                "\nWhat a charge hides is one patient, but of a task vector-sum or a training by dp-fedavg \
+                 one site:\nall that it sent."
+            );
             Ok(())
         }
         Budget::Simulate(command) => simulate(command),
@@ -133,7 +183,7 @@ fn object(summary: &Summary) -> Value {
         "schema": "haima.budget.show/1", "population": summary.population,
         "last_entry": summary.last, "head": Digest::from_bytes(summary.head).to_string(),
         "unfinished_bytes": summary.unfinished, "unit": "patient", "adjacency": "add/remove",
-        "adversary": "all nodes but one", "limit": limit(&summary.budget.overall),
+        "unit_of_vector_sum": vector_sum::UNIT, "adversary": "all nodes but one", "limit": limit(&summary.budget.overall),
         "limits_of_studies": own.collect::<Vec<Value>>(),
         "exact_releases_allowed": summary.budget.allow_exact,
         "cost_spent": summary.spent.get(), "cost_left": summary.left.get(),
@@ -167,6 +217,12 @@ fn simulate(command: &Simulate) -> Result<(), Error> {
         .map(|point| setting.cost(*noise_multiplier, at(point)))
         .collect::<Result<Vec<Row>, Error>>()?;
     if let Some(path) = plot {
+        if common.unit == Unit::Site {
+            return Err(Error::Config {
+                file: "--plot".into(),
+                problem: "it is drawn for one patient; leave it out with --unit site".into(),
+            });
+        }
         let figure = budget_figure::figure(&rows, *noise_multiplier, &setting);
         whole(path, figure.as_bytes())?;
     }
@@ -174,16 +230,18 @@ fn simulate(command: &Simulate) -> Result<(), Error> {
         let object = json!({
             "schema": "haima.budget.simulate/1", "noise_multiplier": noise_multiplier,
             "rate": common.rate, "delta": common.delta, "sensitivity": common.sensitivity,
-            "dimension": common.dimension, "unit": "patient", "adjacency": "add/remove",
-            "adversary": "all nodes but one", "rows": rows,
+            "dimension": common.dimension, "unit": common.unit.name(),
+            "adjacency": common.unit.adjacency(), "adversary": "all nodes but one", "rows": rows,
         });
         println!("{object}");
         return Ok(());
     }
     println!(
-        "eps at delta {:e}, one patient added or removed, against all nodes but one; noise {} x D, \
-         rate {}",
-        common.delta, noise_multiplier, common.rate
+        "eps at delta {:e}, {}, against all nodes but one; noise {} x D, rate {}",
+        common.delta,
+        common.unit.in_words(),
+        noise_multiplier,
+        common.rate
     );
     println!("{:>12} {:>10} {:>10} {:>10}  best is by", "steps", "zCDP", "Renyi", "best");
     for row in &rows {
@@ -215,17 +273,18 @@ fn plan(command: &Plan) -> Result<(), Error> {
         let object = json!({
             "schema": "haima.budget.plan/1", "epsilon": epsilon, "delta": common.delta,
             "rate": common.rate, "sensitivity": common.sensitivity, "dimension": common.dimension,
-            "steps": steps, "noise_multiplier": noise_multiplier, "unit": "patient",
-            "adjacency": "add/remove", "adversary": "all nodes but one", "asked": asked,
-            "needed": needed,
+            "steps": steps, "noise_multiplier": noise_multiplier,
+            "unit": common.unit.name(), "adjacency": common.unit.adjacency(),
+            "adversary": "all nodes but one", "asked": asked, "needed": needed,
         });
         println!("{object}");
         return Ok(());
     }
     println!(
-        "eps {epsilon} at delta {:e}, rate {}, one patient added or removed, against all nodes but \
-         one",
-        common.delta, common.rate
+        "eps {epsilon} at delta {:e}, rate {}, {}, against all nodes but one",
+        common.delta,
+        common.rate,
+        common.unit.in_words()
     );
     let (heading, digits) =
         if asked == "steps" { ("most steps", 0) } else { ("least noise s/D", 4) };

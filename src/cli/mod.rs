@@ -2,6 +2,7 @@
 //! stand alone. Results go to standard output, with `--json` as one object that names its `schema`;
 //! progress and errors go to standard error. How a command ends is in [`crate::exit`].
 
+mod approvals;
 mod audit;
 mod budget;
 mod completions;
@@ -14,10 +15,15 @@ mod evaluate;
 mod explain;
 #[cfg(test)]
 mod grammar;
+mod hidden;
+mod init;
 mod page;
 mod predict;
+mod preview;
 #[cfg(feature = "demo")]
 mod progress;
+mod registry;
+mod report;
 #[cfg(feature = "demo")]
 mod reproduce;
 #[cfg(feature = "demo")]
@@ -96,6 +102,9 @@ enum Command {
     /// The study's daemon.
     #[command(subcommand)]
     Coordinator(Coordinator),
+    /// The first hour: from an empty folder to a party that may run, step by step.
+    #[command(subcommand)]
+    Init(init::Init),
     /// Make a party's private keys, which never leave its folder.
     Keygen(party::Keygen),
     /// Write a party's request to take part in a study: its public keys, signed by itself.
@@ -111,6 +120,12 @@ enum Command {
     /// Signed journals.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// The catalogue of a platform: who offers what, studies, models and reports, as a signed folder.
+    #[command(subcommand)]
+    Registry(registry::Command),
+    /// A study's report as files: figures, tables, reports side by side.
+    #[command(subcommand)]
+    Report(report::Report),
     /// Look whether all is in order for a study: machine, configuration, keys, ledger, peers.
     Doctor(doctor::Doctor),
     /// What an exit code means, and what to do.
@@ -146,6 +161,14 @@ enum Site {
     },
     /// The site's web page by itself: what is asked, what was sent, the budget. On this machine alone.
     Page(page::SitePage),
+    /// Show in words and bytes what would leave for a task. Nothing is computed, sent or charged.
+    Preview(preview::Preview),
+    /// List runs that wait for a yes of this hospital, and what was said of others.
+    Approvals(approvals::Approvals),
+    /// Say yes to a run that waits.
+    Allow(approvals::Decide),
+    /// Say no to a run, also to one that was allowed before.
+    Refuse(approvals::Decide),
 }
 
 #[derive(Debug, Subcommand)]
@@ -178,6 +201,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
+            let error = hidden::without_hidden(error);
             let _ = error.print();
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             return exit.into();
@@ -214,16 +238,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dashboard(options) => dashboard::run(&options),
         Command::Site(Site::Run { config, beside }) => site(&config, &beside),
         Command::Site(Site::Page(options)) => page::site_page(&options),
+        Command::Site(Site::Preview(options)) => preview::run(&options),
+        Command::Site(Site::Approvals(options)) => approvals::list(&options),
+        Command::Site(Site::Allow(options)) => approvals::decide(&options, true),
+        Command::Site(Site::Refuse(options)) => approvals::decide(&options, false),
         Command::Coordinator(Coordinator::Run { config, events, json, beside }) => {
             coordinator(&config, events, json, &beside)
         }
         Command::Coordinator(Coordinator::Page(options)) => page::coordinator_page(&options),
+        Command::Init(command) => init::run(&command),
         Command::Keygen(options) => party::keygen(&options).map_err(Error::from),
         Command::Request(options) => party::request(&options).map_err(Error::from),
         Command::Package(command) => study::package(&command),
         Command::Approve(options) => study::approve(&options),
         Command::Budget(command) => budget::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Registry(command) => registry::run(&command),
+        Command::Report(command) => report::run(&command),
         Command::Doctor(options) => doctor::run(&options),
         Command::Explain(options) => {
             explain::run(&options);
@@ -297,6 +328,7 @@ fn coordinator(
     log_to_stderr();
     let config = crate::coordinator::Config::read(config)?;
     let live = page::beside_coordinator(&config, beside)?;
+    let hub = live.as_ref().map(|live| std::sync::Arc::clone(live.hub())).unwrap_or_default();
     let (sender, receiver) = std::sync::mpsc::channel();
     let printer = std::thread::spawn(move || {
         for event in receiver {
@@ -311,7 +343,7 @@ fn coordinator(
     });
     let result = runtime()?.block_on(async {
         tokio::select! {
-            result = crate::coordinator::study::run(&config, sender) => result,
+            result = crate::coordinator::study::run_over(&config, sender, hub) => result,
             _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
         }
     });

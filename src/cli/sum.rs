@@ -1,5 +1,7 @@
 //! `haima sum`: somebody else's framework at a site, by a local socket (`docs/sum.md`).
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use clap::{Args, Subcommand};
 use haima_fl_core::tasks::vector_sum::VectorSum;
 use serde_json::json;
 
-use super::{log_to_stderr, runtime};
+use super::{log_to_stderr, page, runtime};
 use crate::Error;
 use crate::sum::socket::frame::Class;
 use crate::sum::socket::mailbox::Mailbox;
@@ -33,6 +35,8 @@ pub(super) enum Sum {
         /// Manifest id of the task `vector-sum`, where the study has several.
         #[arg(long)]
         task: Option<String>,
+        #[command(flatten)]
+        beside: page::SiteBeside,
     },
     /// Try a framework without a study: sockets of several sites, whose vectors this process adds in the
     /// clear, WITHOUT ANY PRIVACY.
@@ -71,13 +75,16 @@ pub(super) struct Simulate {
 /// Runs a command.
 pub(super) fn run(command: &Sum) -> Result<(), Error> {
     match command {
-        Sum::Serve { config, socket, task } => {
+        Sum::Serve { config, socket, task, beside } => {
             log_to_stderr();
             let config = crate::site::Config::read(config)?;
+            let stop = page::beside_site(&config, beside)?;
             runtime()?.block_on(async {
                 tokio::select! {
                     result = crate::site::serve_sums(&config, socket, task.as_deref()) => result,
                     _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+                    // A good end: no service manager starts it again.
+                    () = stop.asked() => Ok(()),
                 }
             })
         }
@@ -96,7 +103,8 @@ pub(super) fn run(command: &Sum) -> Result<(), Error> {
 async fn simulated(options: &Simulate) -> Result<(), Error> {
     let task = options.task()?;
     let folder = &options.sockets;
-    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|e| Error::file(folder, e))?;
     let (mut mailboxes, mut servers) = (Vec::new(), Vec::new());
     for site in 1..=options.sites {
         let mailbox =

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use haima_smpc_node::manifest::{Manifest, TaskEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -48,10 +49,19 @@ pub struct About {
     pub data: String,
     /// What a reader must know first.
     pub warnings: Vec<String>,
-    /// Heading of each task by its manifest id.
+    /// Heading of a task by its manifest id, in the place of the one that all parties signed.
     pub titles: std::collections::BTreeMap<String, String>,
     /// Words for columns and times.
     pub wording: Wording,
+}
+
+impl About {
+    /// Heading of a task: these words', else the manifest's, else its id.
+    #[must_use]
+    pub fn heading<'a>(&'a self, manifest: &'a Manifest, id: &'a str) -> &'a str {
+        let own = self.titles.get(id).map(String::as_str);
+        own.or_else(|| manifest.task(id).ok().map(TaskEntry::heading)).unwrap_or(id)
+    }
 }
 
 fn first() -> u32 {
@@ -82,5 +92,24 @@ impl Config {
             *path = folder.join(&*path);
         }
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::About;
+    use crate::coordinator::refusals::tests::manifest;
+
+    #[test]
+    fn a_task_is_called_by_the_coordinators_words_then_by_the_manifests_then_by_its_id() {
+        let mut manifest = manifest();
+        let mut about = About::default();
+        assert_eq!(about.heading(&manifest, "who"), "Who", "of the template");
+        about.titles.insert("who".into(), "Ages".into());
+        assert_eq!(about.heading(&manifest, "who"), "Ages");
+        about.titles.clear();
+        manifest.tasks[0].title = None;
+        assert_eq!(about.heading(&manifest, "who"), "who");
+        assert_eq!(about.heading(&manifest, "other"), "other");
     }
 }

@@ -165,6 +165,21 @@ impl Events {
         let _ = self.to.send(event);
     }
 
+    /// Takes one in that was told before this start: it belongs into the report, and is no news.
+    pub fn keep(&self, event: Event) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// The accepted sites of the first sum without noise, once there is one (rule X2).
+    #[must_use]
+    pub fn first_exact(&self) -> Option<Vec<String>> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().find_map(|event| match event {
+            Event::Released { round, accepted, .. } if round.exact => Some(accepted.clone()),
+            _ => None,
+        })
+    }
+
     /// All events so far.
     #[must_use]
     pub fn log(&self) -> Vec<Event> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use haima_smpc_node::spec::RoundSpec;
+use haima_smpc_node::unix_millis;
 use tokio::sync::watch;
 
 use super::board::Board;
@@ -59,6 +60,8 @@ type Place = (String, u32, u32);
 pub struct Hub {
     now: watch::Sender<Now>,
     joined: watch::Sender<BTreeSet<String>>,
+    /// How many reports have come.
+    reported: watch::Sender<u64>,
     /// Where messages of masked aggregation change hands.
     pub board: Board,
     inner: Mutex<Inner>,
@@ -74,6 +77,19 @@ struct Inner {
     ledgers: BTreeMap<String, proto::Ledger>,
     /// Streams of rounds that a site holds open.
     streams: BTreeMap<String, usize>,
+    /// When each site was heard of last, unix milliseconds.
+    heard: BTreeMap<String, u64>,
+}
+
+/// A site that has not answered a round, and what it says of its coming to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The site.
+    pub site: String,
+    /// Why, in its words.
+    pub reason: String,
+    /// Whether it may answer yet, or another attempt.
+    pub kind: proto::Refusal,
 }
 
 /// A stream of rounds that a site holds open, for as long as this lives.
@@ -85,6 +101,7 @@ pub struct Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        self.hub.hears(&self.site);
         let mut inner = self.hub.inner();
         if let Some(streams) = inner.streams.get_mut(&self.site) {
             *streams = streams.saturating_sub(1);
@@ -105,6 +122,17 @@ impl Hub {
         let inner = self.inner();
         let open = inner.streams.iter().filter(|(_, streams)| **streams > 0);
         open.map(|(site, _)| site.clone()).collect()
+    }
+
+    /// A site has called, or its stream has ended.
+    pub fn hears(&self, site: &str) {
+        self.inner().heard.insert(site.to_owned(), unix_millis());
+    }
+
+    /// When each site was heard of last since this start, unix milliseconds.
+    #[must_use]
+    pub fn heard(&self) -> BTreeMap<String, u64> {
+        self.inner().heard.clone()
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -188,11 +216,45 @@ impl Hub {
             inner.ledgers.insert(site.to_owned(), ledger.clone());
         }
         let (short, submitted, reason) = (round.short(), report.submitted, report.reason.clone());
-        let before = inner.reports.insert((round, site.to_owned()), report);
-        // Its reason is about policy, manifest and protocol, or sends to its own log.
-        if !submitted && before.is_none_or(|before| before.submitted) {
-            tracing::warn!(round = %short, %site, %reason, "a site did not answer");
+        let kind = report.refusal();
+        let before = inner.reports.get(&(round, site.to_owned()));
+        let before = before.map(|before| (before.submitted, before.refusal()));
+        if !submitted && before.is_some_and(|(submitted, _)| submitted) {
+            // It heard of the round again. What it has sent is where it belongs.
+            return;
         }
+        inner.reports.insert((round, site.to_owned()), report);
+        drop(inner);
+        // Its reason is about policy, manifest and protocol, or sends to its own log.
+        if !submitted && before != Some((false, kind)) {
+            if kind == proto::Refusal::Held {
+                tracing::warn!(round = %short, %site, %reason, "a site holds a round back");
+            } else {
+                tracing::warn!(round = %short, %site, %reason, "a site did not answer");
+            }
+        }
+        self.reported.send_modify(|reports| *reports = reports.wrapping_add(1));
+    }
+
+    /// Changes with every report of a site on a round.
+    #[must_use]
+    pub fn reported(&self) -> watch::Receiver<u64> {
+        self.reported.subscribe()
+    }
+
+    /// Sites that have not answered a round, in order of their names, with what they said.
+    #[must_use]
+    pub fn refusals(&self, round: &Digest) -> Vec<Refusal> {
+        let inner = self.inner();
+        let from = inner.reports.range((*round, String::new())..);
+        let of_round = from.take_while(|((reported, _), _)| reported == round);
+        let refused = of_round.filter(|(_, report)| !report.submitted);
+        let refusal = |((_, site), report): (&(Digest, String), &proto::SiteReport)| Refusal {
+            site: site.clone(),
+            reason: report.reason.clone(),
+            kind: report.refusal(),
+        };
+        refused.map(refusal).collect()
     }
 
     /// Bytes that sites say they sent for a round, and what refused sites said.
@@ -201,13 +263,10 @@ impl Hub {
         let inner = self.inner();
         let from = inner.reports.range((*round, String::new())..);
         let of_round = from.take_while(|((reported, _), _)| reported == round);
-        let (mut bytes, mut refusals) = (0u64, Vec::new());
-        for ((_, site), report) in of_round {
-            bytes = bytes.saturating_add(report.bytes_sent);
-            if !report.submitted {
-                refusals.push((site.clone(), report.reason.clone()));
-            }
-        }
+        let bytes = of_round.fold(0u64, |sum, (_, report)| sum.saturating_add(report.bytes_sent));
+        drop(inner);
+        let refusals = self.refusals(round).into_iter();
+        let refusals = refusals.map(|refusal| (refusal.site, refusal.reason)).collect();
         (bytes, refusals)
     }
 

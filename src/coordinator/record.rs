@@ -176,31 +176,35 @@ fn step(
     log: &[Event],
 ) -> Result<Step, Error> {
     let (mut rounds, mut failed, mut sent, mut released) = (0, 0, 0u64, 0u64);
+    let mut took = 0.0_f64;
     for event in of_task(log, &entry.id) {
         match event {
-            Event::Released { round, bytes_released, .. } => {
+            Event::Released { round, bytes_released, seconds, .. } => {
                 rounds += 1;
                 released += bytes_released;
                 sent += bytes_of(network, round);
+                took += seconds;
             }
-            Event::Failed { round, .. } => {
+            Event::Failed { round, seconds, .. } => {
                 failed += 1;
                 sent += bytes_of(network, round);
+                took += seconds;
             }
             _ => {}
         }
     }
-    let title = config.about.titles.get(&entry.id);
+    let title = config.about.heading(&network.manifest, &entry.id);
     let class = class(&network.manifest, plan, entry)?;
     Ok(Step {
         id: entry.id.clone(),
-        title: title.cloned().unwrap_or_else(|| entry.id.clone()),
+        title: title.to_owned(),
         task: entry.task.clone(),
         class,
         cohort: cohort(&network.manifest, entry)?,
         rounds,
         attempts_failed: failed,
-        seconds: timing.tasks.get(&entry.id).copied().unwrap_or_default(),
+        // Rounds from before a restart took their time, too.
+        seconds: timing.tasks.get(&entry.id).copied().unwrap_or_default().max(took),
         bytes_sent_by_sites: sent,
         bytes_received_by_nodes: sent,
         bytes_released: released,

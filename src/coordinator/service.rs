@@ -69,6 +69,7 @@ impl Service {
         let peer = request.extensions().get::<Peer>();
         let name = &peer.ok_or_else(|| Status::unauthenticated("no pinned key"))?.0;
         self.manifest.site(name).map_err(|e| Status::permission_denied(e.to_string()))?;
+        self.hub.hears(name);
         Ok(name.clone())
     }
 }

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 
+use super::before::{Before, TakenUp};
 use super::config::Config;
 use super::events::{Event, Events};
 use super::hub::Hub;
@@ -48,6 +49,18 @@ const NAMED: usize = 10;
 /// When a party is missing, a step cannot be released, or a task cannot use its sum. What was
 /// finished before stands in the report that is written all the same.
 pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport, Error> {
+    run_over(config, watcher, Arc::default()).await
+}
+
+/// Runs a study as [`run`] does, over a hub that somebody else looks at too: who is connected.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_over(
+    config: &Config,
+    watcher: Sender<Event>,
+    hub: Arc<Hub>,
+) -> Result<StudyReport, Error> {
     let manifest = Study::read(&config.manifest)?.manifest();
     let key = keyfile::read_identity(&config.identity)?;
     let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key)?
@@ -57,7 +70,6 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
     let name = &manifest.coordinator.name;
     let (audit, records) = Audit::open(&config.out.join("audit.log"), name, &key.public())?;
 
-    let hub = Arc::new(Hub::default());
     serve(&manifest, &tls, &hub).await?;
     let way = match manifest.mode {
         Mode::Nodes => {
@@ -71,19 +83,24 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
         manifest: Arc::clone(&manifest),
         key,
         audit,
-        written: records.into_iter().map(|r| (r.kind, r.round, r.subject)).collect(),
+        before: Before::new(records),
         announced: Announced::open(&config.out.join("rounds.log"))?,
         hub: Arc::clone(&hub),
         events: Events::new(watcher),
         runtime: tokio::runtime::Handle::current(),
         way,
     });
+    let earlier = TakenUp::of(&network.announced.all(), &manifest, config.run, &network.before);
+    if earlier.rounds() > 0 {
+        let TakenUp { released, failed, open, .. } = earlier;
+        tracing::info!(released, failed, open, "rounds are taken up from rounds.log");
+    }
     if let Way::Nodes(nodes) = &network.way {
         wait_for_nodes(&network, nodes, Duration::from_secs(config.wait_s)).await?;
     }
     wait_for_sites(&network, config).await?;
 
-    let started = unix_millis() / 1000;
+    let started = unix_millis();
     let run = config.run;
     let tasks = Arc::clone(&network);
     let outcome = tokio::task::spawn_blocking(move || run_tasks(&tasks, run)).await;
@@ -91,11 +108,16 @@ pub async fn run(config: &Config, watcher: Sender<Event>) -> Result<StudyReport,
         party: manifest.coordinator.name.clone(),
         reason: e.to_string(),
     })?;
-    hub.end_study();
+    // A study that hospitals refuse to go on with has not ended: sites keep what they made for the
+    // open round, and wait.
+    if !matches!(outcome, Err(Error::Withheld { .. })) {
+        hub.end_study();
+    }
     tokio::time::sleep(FAREWELL).await;
 
-    let finished = unix_millis() / 1000;
-    let timing = Timing { started, finished, tasks: timings };
+    let rounds = TakenUp::of(&network.announced.all(), &manifest, run, &network.before).rounds();
+    let (started, finished) = earlier.span(started, unix_millis(), rounds);
+    let timing = Timing { started: started / 1000, finished: finished / 1000, tasks: timings };
     let report = report(&network, config, &results, &timing)?;
     crate::report::write(&config.out, &report).map_err(|e| Error::file(&config.out, e))?;
     let log = network.events.log();

@@ -244,6 +244,7 @@ fn plan(options: &Options, data: &Path, study: Study, root: &Path) -> Result<Pla
         min_sites: study.min_sites,
         amendment: None,
         max_attempts_a_day: 1000,
+        ..Policy::new("demo", f64::MIN_POSITIVE)
     };
     let nodes = if study.mode == Mode::Masked { 0 } else { usize::from(options.nodes) };
     let root = root.to_owned();

@@ -10,6 +10,7 @@
 //! and nothing that was computed from it, not even whether there was anybody, reaches a log.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::IdentityKey;
@@ -17,13 +18,13 @@ use haima_dp::ledger::{Charged, Ledger};
 use haima_dp::noise::NoiseScale;
 use haima_dp::sampler::PoissonSampler;
 use haima_fl_core::cohort::Cohort;
-use haima_fl_core::registry;
 use haima_fl_core::task::{Query, Run, Site as SiteView};
 use haima_fl_core::tasks::vector_sum;
 use haima_smpc_node::audit::{Audit, Event};
 use haima_smpc_node::client::CLOCK_MS;
 use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::masking::Mode;
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::{Charge, RoundEvent, RoundSpec};
@@ -35,15 +36,17 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::cohorts;
+use super::consent::Consents;
+use super::framework::Offered;
 use super::memory::{Memory, Owner};
 use super::outbox::Outbox;
-use super::policy::Policy;
+use super::policy::{Permits, Policy, place_name};
 use super::replay::{ABSORBED, Absorbed};
 use crate::Error;
 use crate::sum::plan::{Place, plan};
-use crate::sum::socket::mailbox::Vector;
 
-const DAY_MS: u64 = 86_400_000;
+/// How often a round that is held back is looked at again.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A hospital's data, budget and keys.
 pub(super) struct Hospital {
@@ -62,8 +65,10 @@ pub(super) struct Hospital {
     pub(super) charged: Vec<AuditRecord>,
     /// What the task keeps between the rounds of one run.
     pub(super) memory: Memory,
-    /// What a program beside the site handed in for the round at hand.
-    pub(super) offered: Option<Vector>,
+    /// What a program beside the site gave for the round at hand; `None` without one.
+    pub(super) offered: Option<Offered>,
+    /// What the hospital's people say of runs that policy holds back.
+    pub(super) consents: Consents,
 }
 
 impl Hospital {
@@ -71,80 +76,95 @@ impl Hospital {
         Error::Refused { site: self.name.clone(), round: spec.digest().short(), reason }
     }
 
-    /// Checks a spec against manifest, clock and policy, before any question is asked.
+    /// A refusal of every attempt, until somebody here changes what it names.
+    fn forbid(&self, spec: &RoundSpec, reason: String) -> Error {
+        Error::Forbidden { site: self.name.clone(), round: spec.digest().short(), reason }
+    }
+
+    fn permits(&self) -> Permits<'_> {
+        Permits {
+            site: &self.name,
+            policy: &self.policy,
+            manifest: &self.manifest,
+            charged: &self.charged,
+            data: Some(self.data),
+            consents: &self.consents,
+        }
+    }
+
+    /// Checks a spec against manifest, clock and policy, before any question is asked. Whatever is
+    /// refused changes nothing, but that a run that waits for a yes is written down.
     ///
     /// # Errors
-    /// [`Error::Refused`] or [`Error::Node`], naming what forbids it.
+    /// [`Error::Forbidden`] by policy, or until an hour or a yes that did not come; [`Error::Refused`] or
+    /// [`Error::Node`] of this attempt alone; naming what forbids it.
     pub(super) fn check(&self, spec: &RoundSpec) -> Result<(), Error> {
+        self.check_at(spec, unix_millis())
+    }
+
+    /// [`Hospital::check`] at a moment in unix milliseconds.
+    pub(super) fn check_at(&self, spec: &RoundSpec, now: u64) -> Result<(), Error> {
+        match self.held_at(spec, now)? {
+            None => Ok(()),
+            // Held back for longer than this round lasts.
+            Some(reason) => Err(self.forbid(spec, reason)),
+        }
+    }
+
+    /// Why a round is held back that would be answered at another hour, or once somebody at the hospital
+    /// has said yes; `None` where it would be answered now. A run that waits for a yes is written down.
+    ///
+    /// # Errors
+    /// As [`Hospital::check`], when it is refused for good.
+    pub(super) fn held_at(&self, spec: &RoundSpec, now: u64) -> Result<Option<String>, Error> {
         spec.check(&self.manifest, &self.name)?;
-        let now = unix_millis();
         let latest = now.saturating_add(self.manifest.round_ms).saturating_add(CLOCK_MS);
         if spec.deadline_ms <= now || spec.deadline_ms > latest {
             let off = i128::from(spec.deadline_ms) - i128::from(now);
             return Err(self.refuse(spec, format!("its deadline is {off} ms from now")));
         }
-        if spec.min_sites < self.policy.min_sites {
-            let (asked, own) = (spec.min_sites, self.policy.min_sites);
-            return Err(self.refuse(spec, format!("floor {asked}; this site's policy asks {own}")));
+        let permits = self.permits();
+        if let Some(reason) = permits.refuses(spec, now)? {
+            return Err(self.forbid(spec, reason));
         }
-        if spec.event == RoundEvent::Exact {
-            self.check_exact(spec)?;
+        let held = permits.holds(spec, now)?;
+        if held.is_some() {
+            permits.ask(&spec.task_id, spec.run, now)?;
         }
-        let today = self.charged.iter().filter(|record| record.at_ms + DAY_MS > now).count();
-        if today >= self.policy.max_attempts_a_day as usize {
-            return Err(self.refuse(spec, format!("{today} attempts in 24 hours; policy's limit")));
-        }
-        Ok(())
+        Ok(held)
     }
 
-    /// Rule X2: permitted by name, and answered once. Another run, another manifest (filter, grid,
-    /// roster) or other data need the operator's approval: their difference could be a patient.
-    fn check_exact(&self, spec: &RoundSpec) -> Result<(), Error> {
-        if !self.policy.exact_tasks.contains(&spec.task_id) {
-            let task = &spec.task_id;
-            let reason = format!("policy does not allow {task} without noise (exact_tasks)");
-            return Err(self.refuse(spec, reason));
-        }
-        let entry = self.manifest.task(&spec.task_id)?;
-        if registry::reveals_rows(&entry.task, &entry.params)
-            && !self.policy.row_revealing_tasks.contains(&spec.task_id)
-        {
-            let task = &spec.task_id;
-            let reason = format!(
-                "the exact sums of {task} can hold a single patient's row; policy does not allow \
-                 that (row_revealing_tasks)"
-            );
-            return Err(self.refuse(spec, reason));
-        }
-        let cohorts = cohorts::number(&self.manifest)?;
-        if cohorts > self.policy.max_cohorts as usize {
-            let most = self.policy.max_cohorts;
-            let reason = format!(
-                "the study asks for exact sums over {cohorts} cohorts; this site's policy allows \
-                 {most} (max_cohorts, rule X2)"
-            );
-            return Err(self.refuse(spec, reason));
-        }
-        let run = place_name(spec);
-        let other = self.charged.iter().find(|record| {
-            let same_task = record.subject.split('/').next() == Some(spec.task_id.as_str());
-            // Other data under any task: two questions about them differ by the patients between.
-            record.kind == "charged exact"
-                && (record.digest != self.data
-                    || same_task
-                        && (record.subject != run || record.text != spec.manifest.to_string()))
-        });
-        match other {
-            Some(record) if !self.policy.approved_reruns.contains(&run) => {
-                let reason = format!(
-                    "this site answered {} without noise already; another run, manifest or data \
-                     version needs approval (rule X2): add \"{run}\" to approved_reruns",
-                    record.subject
-                );
-                Err(self.refuse(spec, reason))
+    /// Waits while a round is held back and its deadline leaves time to answer it; [`Hospital::check`]
+    /// says how it ended. Nothing here depends on patients (rule S5).
+    pub(super) async fn wait_until_allowed(&self, spec: &RoundSpec) {
+        let left = Duration::from_millis(spec.deadline_ms.saturating_sub(unix_millis()));
+        let patience = match self.manifest.mode {
+            Mode::Nodes => left * 2 / 3,
+            // A site's shares come first, and have half of the time.
+            Mode::Masked => left / 3,
+        };
+        let until = Instant::now() + patience;
+        while let Ok(Some(_)) = self.held_at(spec, unix_millis()) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
             }
-            _ => Ok(()),
+            tokio::time::sleep(left.min(LOOK)).await;
         }
+    }
+
+    /// Writes down the first runs of the tasks that wait for a yes, before anybody asks: what is allowed
+    /// by then costs no attempt.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn ask_ahead(&self) -> Result<(), Error> {
+        for entry in &self.manifest.tasks {
+            if self.policy.forbids_task(entry).is_none() {
+                self.permits().ask(&entry.id, 1, unix_millis())?;
+            }
+        }
+        Ok(())
     }
 
     /// Checks that a spec is what the one planning function makes of the replayed question.
@@ -190,8 +210,8 @@ impl Hospital {
     /// Charges, computes and keeps a round's submission; or finds the one made before a crash.
     ///
     /// # Errors
-    /// [`Error::Refused`] when an earlier attempt was charged and its bytes were lost, or the
-    /// budget does not suffice: then nothing has changed.
+    /// [`Error::Refused`] when an earlier attempt was charged and its bytes were lost,
+    /// [`Error::Forbidden`] when the budget does not suffice: then nothing has changed.
     pub(super) fn submission(
         &mut self,
         spec: &RoundSpec,
@@ -206,7 +226,11 @@ impl Hospital {
         let submission = self.make(spec, epoch, run, &charged, sampler)?;
         // Before it is kept: what is kept is sent, and the nodes' journals name it by this digest.
         let header = Digest::of(&submission.header.bytes);
-        self.audit.write(&self.key, "submitted", &round, &spec.task_id, &header, "")?;
+        // To each node its own share, and what all get.
+        let all = submission.header.bytes.len() + 64 + submission.public.len();
+        let bytes: usize = submission.sealed.iter().map(|share| all + share.len()).sum();
+        let bytes = format!("{bytes} bytes");
+        self.audit.write(&self.key, "submitted", &round, &spec.task_id, &header, &bytes)?;
         durable::write_now("site.outbox", || self.outbox.put(&round, &submission))?;
         Ok(submission)
     }
@@ -253,7 +277,10 @@ impl Hospital {
             match error {
                 // A disk that fails is this site's own trouble, and ends it.
                 haima_dp::Error::Io { .. } | haima_dp::Error::Closed { .. } => error.into(),
-                refusal => self.refuse(spec, refusal.to_string()),
+                refusal => {
+                    let (task, step) = (&spec.task_id, spec.step);
+                    self.forbid(spec, format!("task {task}, step {step}: {refusal}"))
+                }
             }
         })?;
         self.journal_charge(spec)?;
@@ -345,8 +372,9 @@ impl Hospital {
         };
         let view = SiteView { cohort, capacity, max_patients, min_local_rows };
         let mut state = before.clone();
-        if let Some(vector) = self.offered.take() {
-            vector_sum::offer(&mut state, &vector);
+        let offered = self.offered.take();
+        if let Some(vector) = offered.as_ref().and_then(|offered| offered.vector.as_ref()) {
+            vector_sum::offer(&mut state, vector);
         }
         let contribution = run.contribute(&view, &mut state, &mut rand::rng())?;
         vector_sum::withdraw(&mut state);
@@ -355,6 +383,7 @@ impl Hospital {
             // The site's own log: the network sees shares of zero, which look like any others.
             tracing::info!(round = %spec.digest().short(), %note, "contributes nothing");
         }
+        let mut zeros = contribution.note.is_some();
         let mut values = contribution.values;
         if spec.event == RoundEvent::Exact
             && let Some(why) =
@@ -362,17 +391,19 @@ impl Hospital {
         {
             tracing::info!(round = %spec.digest().short(), %why, "contributes nothing");
             values.iter_mut().for_each(|value| *value = 0);
+            zeros = true;
         }
         let bound = u128::from(spec.bound);
         if haima_dp::norms::norm_squared(&values) > bound.saturating_mul(bound) {
             tracing::error!("the contribution passes its bound; zeros are sent instead");
             values.iter_mut().for_each(|value| *value = 0);
+            zeros = true;
+        }
+        if let Some(offered) = offered {
+            // On disk before anything of it is sent: a site that was restarted tells its program the same.
+            let (round, own) = (spec.digest(), offered.standing(zeros));
+            durable::write_now("site.standing", || self.outbox.keep_standing(round, own))?;
         }
         Ok(values)
     }
-}
-
-/// `task/run`, as the journal and `approved_reruns` name it.
-fn place_name(spec: &RoundSpec) -> String {
-    format!("{}/{}", spec.task_id, spec.run)
 }

@@ -15,14 +15,16 @@ use haima_smpc_node::audit::Audit;
 use haima_smpc_node::client::NodeClient;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::masking::Mode;
+use haima_smpc_node::provision::Fit;
 use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::RoundSpec;
 use haima_smpc_node::study::Study;
 use haima_smpc_node::tls::{self, TlsIdentity};
-use haima_smpc_node::{PROTOCOL, keyfile};
+use haima_smpc_node::{PROTOCOL, keyfile, unix_millis};
 
 use super::answer::Hospital;
 use super::config::Config;
+use super::consent::Consents;
 use super::coordinator::Coordinator;
 use super::framework::Framework;
 use super::masked::{self, Round};
@@ -35,14 +37,12 @@ use super::replay::{Question, Replay};
 use crate::Error;
 use crate::proto::coordinator_client::CoordinatorClient;
 use crate::proto::fetch_request::What;
-use crate::proto::{self};
+use crate::proto::{self, Refusal};
 #[cfg(unix)]
 use crate::sum::socket::server::Server;
 
 const RETRY: Duration = Duration::from_millis(300);
 const CALL: Duration = Duration::from_secs(10);
-/// How often a site asks for a sum that a program beside it waits for.
-const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Runs a site until the study has ended.
 ///
@@ -135,6 +135,12 @@ fn open(
     let ledger = open_ledger(config, &policy, manifest, population)?;
     let (audit, records) =
         Audit::open(&config.state.join("audit.log"), &config.name, &key.public())?;
+    let (limit, left) = (ledger.budget().overall, ledger.remaining().get());
+    match super::budget::needs(manifest, &policy, &limit, left, &records)? {
+        Some((Fit::Whole, text)) => tracing::info!("{text}"),
+        Some((_, text)) => tracing::warn!("{text}"),
+        None => {}
+    }
     let outbox = Outbox::open(config.state.join("outbox"))?;
     let memory = Memory::open(config.state.join("kept"))?;
     let charged = records.iter().filter(|r| r.kind.starts_with("charged")).cloned().collect();
@@ -152,7 +158,9 @@ fn open(
         charged,
         memory,
         offered: None,
+        consents: Consents::open(&config.state)?,
     };
+    hospital.ask_ahead()?;
     Ok((hospital, records))
 }
 
@@ -172,24 +180,28 @@ fn open_ledger(
             ledger.amend(budget, &amendment.reason)?;
             Ok(ledger)
         }
+        (Err(haima_dp::Error::BudgetChanged { path }), None) => {
+            Err(super::budget::changed(&config.policy, &path, population, &budget))
+        }
         (ledger, _) => Ok(ledger?),
     }
 }
 
-fn data_version(path: &Path) -> Result<Digest, Error> {
+pub(super) fn data_version(path: &Path) -> Result<Digest, Error> {
     let bytes = std::fs::read(path).map_err(|e| Error::file(path, e))?;
     let mut to = haima_crypto::encode::Encoder::new("haima data version 1");
     to.bytes(&bytes);
     Ok(Digest::of(&to.finish()))
 }
 
-struct Site {
-    hospital: Hospital,
-    replay: Replay,
-    coordinator: Coordinator,
+/// A site that runs.
+pub(super) struct Site {
+    pub(super) hospital: Hospital,
+    pub(super) replay: Replay,
+    pub(super) coordinator: Coordinator,
     way: Way,
     /// The program beside the site that makes the vectors of one task.
-    framework: Option<Framework>,
+    pub(super) framework: Option<Framework>,
 }
 
 /// How rounds are answered.
@@ -253,41 +265,6 @@ impl Site {
         }))
     }
 
-    /// The next notice. While a program beside the site waits for a sum, the site looks for it.
-    async fn notice(
-        &mut self,
-        rounds: &mut tonic::Streaming<proto::Notice>,
-    ) -> Result<Option<proto::Notice>, Error> {
-        let mut follows = true;
-        loop {
-            let awaited = self.framework.as_ref().is_some_and(|own| own.mailbox().awaits_sum());
-            tokio::select! {
-                notice = rounds.message() => return notice.map_err(|e| self.coordinator.error(&e)),
-                () = tokio::time::sleep(FOLLOW), if awaited && follows => {
-                    follows = self.follow().await?;
-                }
-            }
-        }
-    }
-
-    /// Takes in a release that a program beside the site waits for, if it is there; whether it is worth
-    /// while to look again before the next notice.
-    async fn follow(&mut self) -> Result<bool, Error> {
-        let Some(framework) = &self.framework else { return Ok(false) };
-        match self.replay.follow(&mut self.coordinator.clone()).await {
-            Ok((fresh, sum)) => {
-                self.hospital.journal_absorbed(&fresh)?;
-                framework.release(sum);
-                Ok(true)
-            }
-            Err(Error::Node(haima_smpc_node::Error::Unreachable { .. })) => Ok(true),
-            Err(error) => {
-                tracing::warn!(%error, "a release cannot be taken in");
-                Ok(false)
-            }
-        }
-    }
-
     /// Agrees on keys. Whatever the others sent, the site lives on.
     async fn agree(&mut self, notice: &proto::Notice) -> Result<(), Error> {
         let agreed = async {
@@ -326,14 +303,19 @@ impl Site {
             Ok(bytes) => {
                 let (task, step) = (&spec.task_id, spec.step);
                 tracing::info!(round = %round.short(), %task, step, "submitted");
-                self.report(&round, true, "", bytes).await
+                self.report(&round, Ok(bytes)).await?;
             }
-            Err(error) if is_own_disk(&error) => Err(error),
+            Err(error) if is_own_disk(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(round = %round.short(), %error, "round not answered");
-                self.report(&round, false, &public_reason(&error), 0).await
+                let kind = match &error {
+                    Error::Forbidden { .. } => Refusal::Standing,
+                    _ => Refusal::ThisAttempt,
+                };
+                self.report(&round, Err((kind, public_reason(&error).as_str()))).await?;
             }
         }
+        self.attend(&spec).await
     }
 
     fn verified(&self, notice: &proto::Notice) -> Result<RoundSpec, Error> {
@@ -345,7 +327,20 @@ impl Site {
         Ok(spec)
     }
 
+    /// Waits while policy holds a round back that a later hour or somebody at the hospital may allow; the
+    /// coordinator is told why.
+    async fn hold(&self, spec: &RoundSpec) -> Result<(), Error> {
+        if let Ok(Some(why)) = self.hospital.held_at(spec, unix_millis()) {
+            let round = spec.digest();
+            tracing::warn!(round = %round.short(), %why, "round held back");
+            self.report(&round, Err((Refusal::Held, why.as_str()))).await?;
+            self.hospital.wait_until_allowed(spec).await;
+        }
+        Ok(())
+    }
+
     async fn answer(&mut self, spec: &RoundSpec, heard: Instant) -> Result<u64, Error> {
+        self.hold(spec).await?;
         match &mut self.way {
             Way::Nodes(nodes) => {
                 self.hospital.check(spec)?;
@@ -365,7 +360,8 @@ impl Site {
             self.replay.question(spec, &mut self.coordinator.clone()).await?;
         self.hospital.journal_absorbed(&fresh)?;
         if let Some(framework) = &self.framework {
-            framework.release(sum);
+            let Hospital { name, outbox, .. } = &self.hospital;
+            framework.release(sum, name, |attempt| outbox.standing(attempt));
         }
         self.hospital.check_question(spec, &query)?;
         let place = (spec.task_id.as_str(), spec.run, spec.step);
@@ -378,10 +374,12 @@ impl Site {
                     .into(),
             });
         }
-        if let Some(framework) = &self.framework
-            && self.hospital.outbox.get(&spec.digest())?.is_none()
-        {
-            self.hospital.offered = framework.vector(spec).await;
+        if let Some(framework) = &self.framework {
+            if self.hospital.outbox.get(&spec.digest())?.is_none() {
+                self.hospital.offered = framework.offered(spec).await;
+            } else {
+                framework.expect(spec);
+            }
         }
         let hospital = &mut self.hospital;
         let tick = async || wait_for_tick(heard, spec.tick_ms).await;
@@ -400,20 +398,22 @@ impl Site {
         }
     }
 
+    /// Tells the coordinator how many bytes were sent for a round, or why none were and whether there may
+    /// be an answer yet.
     async fn report(
         &self,
         round: &Digest,
-        submitted: bool,
-        reason: &str,
-        bytes_sent: u64,
+        answer: Result<u64, (Refusal, &str)>,
     ) -> Result<(), Error> {
+        let (refusal, reason) = answer.err().unwrap_or((Refusal::ThisAttempt, ""));
         let ledger = &self.hospital.ledger;
         let limit = ledger.budget().overall;
         let mut request = tonic::Request::new(proto::SiteReport {
             round: round.as_bytes().to_vec(),
-            submitted,
+            submitted: answer.is_ok(),
             reason: reason.to_owned(),
-            bytes_sent,
+            bytes_sent: answer.unwrap_or(0),
+            refusal: refusal.into(),
             ledger: Some(proto::Ledger {
                 population: ledger.population().to_owned(),
                 epsilon_spent: spent(ledger),
@@ -455,7 +455,7 @@ fn is_own_disk(error: &Error) -> bool {
 /// public specs. Everything else is told as such.
 fn public_reason(error: &Error) -> String {
     match error {
-        Error::Refused { reason, .. } => reason.clone(),
+        Error::Refused { reason, .. } | Error::Forbidden { reason, .. } => reason.clone(),
         Error::Node(
             error @ (haima_smpc_node::Error::Spec { .. }
             | haima_smpc_node::Error::Peer { .. }

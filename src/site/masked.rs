@@ -126,18 +126,18 @@ impl Round<'_> {
     /// What forbids a round in masked mode, beside what forbids it in any.
     ///
     /// # Errors
-    /// [`Error::Refused`].
+    /// [`Error::Refused`], or [`Error::Forbidden`] by policy.
     pub(super) fn check(&self) -> Result<(), Error> {
         if let Some(reason) = self.masks.forbids(self.spec) {
             return Err(self.refuse(reason));
         }
         let trusted = self.hospital.policy.trust_coordinator_sums;
         if self.spec.event == RoundEvent::Exact && !trusted && self.follows_from_sums()? {
-            return Err(self.refuse(
-                "in masked mode the sums before are the coordinator's word, which can choose what is \
-                 asked next; policy does not take it for exact tasks (trust_coordinator_sums)"
-                    .into(),
-            ));
+            let (site, round) = (self.hospital.name.clone(), self.spec.digest().short());
+            let reason = "in masked mode the sums before are the coordinator's word, which can choose \
+                          what is asked next; policy does not take it for exact tasks \
+                          (trust_coordinator_sums)";
+            return Err(Error::Forbidden { site, round, reason: reason.into() });
         }
         Ok(())
     }
@@ -195,10 +195,10 @@ impl Round<'_> {
             if masked.out_of_range().is_some() {
                 tracing::error!("the contribution passes the ring; zeros are sent instead");
             }
-            let digest = input.signed();
-            let task = &self.spec.task_id;
-            hospital.audit.write(&hospital.key, "submitted", &round, task, &digest, "")?;
-            Ok::<_, Error>((masked, input.to_bytes()))
+            let (digest, input) = (input.signed(), input.to_bytes());
+            let (task, bytes) = (&self.spec.task_id, format!("{} bytes", input.len()));
+            hospital.audit.write(&hospital.key, "submitted", &round, task, &digest, &bytes)?;
+            Ok::<_, Error>((masked, input))
         })?;
         tick.await;
         sent += heard(coordinator.put(at(Step::Vector), &input).await)?;

@@ -1,24 +1,40 @@
 //! What was made for a round, kept until the round has ended, so that a re-send after a crash is
 //! byte-identical (rule R5). One file a round, written whole, readable by its owner alone.
+//!
+//! Beside them, in one file: how the vector of a program beside the site stands in what was made, until
+//! the program has been told the sum, which may be after the next round began. It is on disk before
+//! anything that was made is sent, so a site that was restarted tells the same.
 
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 
-use haima_crypto::encode::{Canonical, Digest};
+use haima_crypto::encode::{Canonical, Digest, from_hex};
+use haima_fl_core::tasks::vector_sum::Standing;
 use haima_smpc_node::keyfile;
 use haima_smpc_node::submission::Submission;
 
 use crate::Error;
 
+/// Name of the file of standings.
+const STANDINGS: &str = "standings";
+/// Rounds of which the standing is kept, attempts counted singly.
+const MOST_STANDINGS: usize = 64;
+/// Most bytes of that file.
+const MOST: u64 = 1 << 16;
+
 /// The folder of kept submissions.
 #[derive(Debug)]
 pub(super) struct Outbox {
     folder: PathBuf,
+    /// The last ones, the latest at the end.
+    standings: VecDeque<(Digest, Standing)>,
 }
 
 impl Outbox {
     pub(super) fn open(folder: PathBuf) -> Result<Self, Error> {
         std::fs::create_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
-        Ok(Self { folder })
+        let standings = read_standings(&folder.join(STANDINGS))?;
+        Ok(Self { folder, standings })
     }
 
     fn path(&self, round: &Digest) -> PathBuf {
@@ -40,17 +56,59 @@ impl Outbox {
         Ok(keyfile::replace_private(&self.path(round), &submission.to_bytes())?)
     }
 
-    /// Erases all but the submission of the round that is open.
+    /// Keeps how the vector of a program beside the site stands in what was made for a round; it is on
+    /// disk when this returns.
+    pub(super) fn keep_standing(&mut self, round: Digest, own: Standing) -> Result<(), Error> {
+        self.standings.retain(|(known, _)| *known != round);
+        if self.standings.len() >= MOST_STANDINGS {
+            self.standings.pop_front();
+        }
+        self.standings.push_back((round, own));
+        let rows = self.standings.iter().map(|(round, own)| (round.to_string(), *own));
+        let rows: Vec<(String, Standing)> = rows.collect();
+        // Texts always have a JSON form.
+        let bytes = serde_json::to_vec(&rows).unwrap_or_default();
+        Ok(keyfile::replace_private(&self.folder.join(STANDINGS), &bytes)?)
+    }
+
+    /// How the vector of a program beside the site stands in what was made for a round; `None` where
+    /// nothing was made, or without such a program.
+    pub(super) fn standing(&self, round: &Digest) -> Option<Standing> {
+        self.standings.iter().find(|(known, _)| known == round).map(|(_, own)| *own)
+    }
+
+    /// Erases all but the submission of the round that is open. Standings go with the last round, since
+    /// the sum that they are of may still have to be told.
     pub(super) fn erase_except(&self, open: Option<&Digest>) -> Result<(), Error> {
-        let keep = open.map(|round| self.path(round));
+        let keep = open.map(|round| [self.path(round), self.folder.join(STANDINGS)]);
         let entries = std::fs::read_dir(&self.folder).map_err(|e| Error::file(&self.folder, e))?;
         for entry in entries.flatten() {
-            if Some(entry.path()) != keep {
+            if keep.as_ref().is_none_or(|keep| !keep.contains(&entry.path())) {
                 keyfile::remove(&entry.path())?;
             }
         }
         Ok(())
     }
+}
+
+fn read_standings(path: &Path) -> Result<VecDeque<(Digest, Standing)>, Error> {
+    if !path.exists() {
+        return Ok(VecDeque::new());
+    }
+    let bytes = keyfile::read_private_long(path, MOST)?;
+    let unreadable = |error: String| {
+        let problem = format!(
+            "{error}; remove it, and a program beside this site is told `absent` of its last vector"
+        );
+        Error::config(path, problem)
+    };
+    let rows: Vec<(String, Standing)> =
+        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+    let rows = rows.into_iter().map(|(round, own)| {
+        let round = from_hex(&round).map_err(|error| unreadable(error.to_string()))?;
+        Ok::<_, Error>((Digest::from_bytes(round), own))
+    });
+    rows.collect()
 }
 
 #[cfg(test)]
@@ -79,5 +137,43 @@ mod tests {
         assert!(outbox.get(&round).unwrap().is_some());
         outbox.erase_except(None).unwrap();
         assert!(outbox.get(&round).unwrap().is_none());
+    }
+
+    /// A site that was restarted, and has heard of the next round already, tells its program of the sum
+    /// what it would have told.
+    #[test]
+    fn how_a_vector_stands_outlives_a_restart_and_the_next_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Outbox::open(folder.path().join("outbox")).unwrap();
+        let round = |number: u8| Digest::of(&[number]);
+        let mut outbox = open();
+        outbox.keep_standing(round(1), Standing::Absent).unwrap();
+        outbox.keep_standing(round(1), Standing::Whole).unwrap();
+        outbox.keep_standing(round(2), Standing::Refused).unwrap();
+        outbox.erase_except(Some(&round(3))).unwrap();
+        for outbox in [outbox, open()] {
+            assert_eq!(outbox.standing(&round(1)), Some(Standing::Whole));
+            assert_eq!(outbox.standing(&round(2)), Some(Standing::Refused));
+            assert_eq!(outbox.standing(&round(3)), None);
+        }
+        let mut outbox = open();
+        for number in 0..200 {
+            outbox.keep_standing(round(number), Standing::Whole).unwrap();
+        }
+        let outbox = open();
+        assert_eq!(outbox.standings.len(), MOST_STANDINGS);
+        assert!(outbox.standing(&round(199)).is_some() && outbox.standing(&round(2)).is_none());
+        outbox.erase_except(None).unwrap();
+        assert_eq!(open().standing(&round(199)), None, "the study has ended");
+    }
+
+    #[test]
+    fn a_file_of_standings_that_cannot_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for bad in [&b"["[..], br#"[["00","whole"]]"#, br#"[["zz","heard"]]"#] {
+            keyfile::replace_private(&folder.path().join(STANDINGS), bad).unwrap();
+            let error = Outbox::open(folder.path().to_owned()).unwrap_err().to_string();
+            assert!(error.contains("standings") && error.contains("remove it"), "{error}");
+        }
     }
 }

@@ -1,14 +1,29 @@
-//! What a hospital allows, whoever asks: budgets, floors, and which tasks without noise.
+//! What a hospital allows, whoever asks: who may ask what, when and how much, budgets, floors, and
+//! which tasks without noise.
+//!
+//! It is one TOML file, `data/policy.toml` with every field and its default. `permits` holds a round
+//! against it; `hours` are the times at which rounds are answered.
+
+mod hours;
+mod permits;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use haima_dp::ledger::{Budget, Filter, Limit};
+use haima_dp::ledger::{Budget, Filter, Ledger, Limit};
 use haima_dp::units::{Delta, Epsilon, Order};
-use haima_smpc_node::manifest::Manifest;
+use haima_fl_core::registry;
+use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
 use serde::{Deserialize, Serialize};
 
+pub use self::hours::{Day, Hours};
+pub(super) use self::permits::{Permits, place_name};
 use crate::Error;
+
+/// Most bytes of a policy that are read.
+const MOST_BYTES: u64 = 1 << 20;
+/// Decimal digits of a fingerprint.
+const DIGITS: usize = 25;
 
 /// A hospital's policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +81,61 @@ pub struct Policy {
     /// Most attempts charged in 24 hours (rule L1).
     #[serde(default = "a_thousand")]
     pub max_attempts_a_day: u32,
+    /// Fingerprints of the coordinators that may ask, 25 digits each, as `haima approve` prints them;
+    /// where absent, the coordinator of the manifest that this hospital signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coordinators: Option<Vec<String>>,
+    /// Names of the studies that may ask; where absent, the one whose manifest this hospital signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub studies: Option<Vec<String>>,
+    /// Manifest ids of the tasks that are answered at all, noised ones too; all where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_tasks: Option<Vec<String>>,
+    /// Registered names of the tasks (`cox`, `table1`) that are answered at all; all where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_kinds: Option<Vec<String>>,
+    /// Most numbers of a contribution; the manifest's `max_dimension` alone where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_elements: Option<u64>,
+    /// Most bytes that leave in a round, to all nodes together, or in masked mode of the masked vector;
+    /// no limit of its own where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// Tasks of which every run waits for a yes of somebody at the hospital; none where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual_approval: Option<Approval>,
+    /// When rounds are answered; always where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+}
+
+/// Which tasks are held back until somebody at the hospital says yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a list of task ids of the manifest, or \"all\"")]
+pub enum Approval {
+    /// These, by manifest id.
+    Tasks(Vec<String>),
+    /// Every task.
+    Every(Every),
+}
+
+/// The word for every task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Every {
+    /// All of them.
+    All,
+}
+
+impl Approval {
+    /// Whether a task of this manifest id is held back.
+    #[must_use]
+    pub fn covers(&self, task: &str) -> bool {
+        match self {
+            Self::Tasks(tasks) => tasks.iter().any(|own| own == task),
+            Self::Every(Every::All) => true,
+        }
+    }
 }
 
 /// A change of the budget, recorded in the ledger.
@@ -99,14 +169,141 @@ fn a_thousand() -> u32 {
     1000
 }
 
+/// A fingerprint's digits, however they are grouped.
+fn digits(fingerprint: &str) -> String {
+    fingerprint.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
 impl Policy {
-    /// Reads a policy.
+    /// A policy file that states every field with a comment, for a hospital to begin with.
+    pub const EXAMPLE: &'static str = include_str!("../../data/policy.toml");
+
+    /// A policy of the two figures that have no default; all else is at its own.
+    #[must_use]
+    pub fn new(default_population: impl Into<String>, epsilon: f64) -> Self {
+        Self {
+            default_population: default_population.into(),
+            epsilon,
+            delta: None,
+            allow_large_delta: false,
+            order: None,
+            exact_tasks: Vec::new(),
+            row_revealing_tasks: Vec::new(),
+            trust_coordinator_sums: false,
+            approved_reruns: Vec::new(),
+            approved_other_sites: Vec::new(),
+            approved_cohorts: Vec::new(),
+            max_cohorts: eight(),
+            min_local_rows: ten(),
+            min_sites: three(),
+            amendment: None,
+            max_attempts_a_day: a_thousand(),
+            coordinators: None,
+            studies: None,
+            allowed_tasks: None,
+            allowed_kinds: None,
+            max_elements: None,
+            max_bytes: None,
+            manual_approval: None,
+            hours: None,
+        }
+    }
+
+    /// Reads and checks a policy.
     ///
     /// # Errors
-    /// When the file is missing or does not parse.
+    /// When the file is missing, over 1 MiB, does not parse, or a field is out of its range: naming
+    /// the file and the field.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        let size = std::fs::metadata(path).map_err(|e| Error::file(path, e))?.len();
+        if size > MOST_BYTES {
+            return Err(Error::config(
+                path,
+                format!("{size} bytes; at most {MOST_BYTES} are read"),
+            ));
+        }
         let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
-        toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))
+        Self::parse(&text).map_err(|problem| Error::config(path, problem))
+    }
+
+    /// Parses and checks a policy.
+    ///
+    /// # Errors
+    /// What is wrong, naming the line or the field.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let policy: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// Whether fields that stand alone make sense. Epsilon, delta and order are held against a study.
+    fn check(&self) -> Result<(), String> {
+        Ledger::file_name(&self.default_population)
+            .map_err(|error| format!("`default_population`: {error}"))?;
+        for given in self.coordinators.iter().flatten() {
+            let own = digits(given);
+            if own.len() != DIGITS || !own.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(format!(
+                    "`coordinators`: {given:?} is no fingerprint; copy the {DIGITS} digits that \
+                     `haima approve` prints beside the coordinator"
+                ));
+            }
+        }
+        for kind in self.allowed_kinds.iter().flatten() {
+            if !registry::known().any(|(name, _)| name == kind) {
+                let mut names: Vec<&str> = registry::known().map(|(name, _)| name).collect();
+                names.dedup();
+                return Err(format!(
+                    "`allowed_kinds`: this program has no task {kind:?}; it has {}",
+                    names.join(", ")
+                ));
+            }
+        }
+        for (field, most) in [("max_elements", self.max_elements), ("max_bytes", self.max_bytes)] {
+            if most == Some(0) {
+                return Err(format!(
+                    "`{field}` = 0 would refuse every round; state at least 1, or leave it out"
+                ));
+            }
+        }
+        match &self.hours {
+            Some(hours) => hours.check(),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether runs of a task wait for a yes of somebody at the hospital.
+    #[must_use]
+    pub fn asks_first(&self, task: &str) -> bool {
+        self.manual_approval.as_ref().is_some_and(|approval| approval.covers(task))
+    }
+
+    /// Why a task is never answered, whatever the round; `None` where it may be.
+    pub(super) fn forbids_task(&self, entry: &TaskEntry) -> Option<String> {
+        let lacks = |list: &Option<Vec<String>>, name: &str| {
+            list.as_ref().is_some_and(|list| !list.iter().any(|own| own == name))
+        };
+        let TaskEntry { id, task, .. } = entry;
+        if lacks(&self.allowed_tasks, id) {
+            return Some(format!("policy does not allow {id} (allowed_tasks)"));
+        }
+        if lacks(&self.allowed_kinds, task) {
+            let why = format!("policy does not allow tasks of the kind {task} (allowed_kinds)");
+            return Some(why);
+        }
+        if entry.class != Class::Exact {
+            return None;
+        }
+        if !self.exact_tasks.contains(id) {
+            return Some(format!("policy does not allow {id} without noise (exact_tasks)"));
+        }
+        let row = registry::reveals_rows(task, &entry.params);
+        (row && !self.row_revealing_tasks.contains(id)).then(|| {
+            format!(
+                "the exact sums of {id} can hold a single patient's row; policy does not allow that \
+                 (row_revealing_tasks)"
+            )
+        })
     }
 
     /// The theorem by which the ledger enforces the limit.

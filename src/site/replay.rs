@@ -224,6 +224,8 @@ impl Replay {
             }
             None => {}
         }
+        let told = self.told.as_ref() == Some(&current.task);
+        let accepted = if told { release.accepted.clone() } else { Vec::new() };
         let absorbed =
             absorbable(&query, release).and_then(|sum| Ok((current.state.absorb(&sum)?, sum)));
         let (output, sum) = match absorbed {
@@ -239,8 +241,8 @@ impl Replay {
         }
         current.previous = digest;
         current.step += 1;
-        if self.told.as_ref() == Some(&current.task) {
-            self.sum = Some((current.step, sum));
+        if told {
+            self.sum = Some(RoundSum { round: current.step, attempt: round, accepted, sum });
         }
         if let Some(output) = output {
             self.finished.insert(current.task.clone(), output);

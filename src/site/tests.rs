@@ -1,6 +1,8 @@
 //! A hospital's own checks, without a network: rules that hold whoever asks.
 
 mod cohorts;
+mod consent;
+mod policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,6 +26,7 @@ use haima_smpc_node::submission::{Submission, associated};
 use haima_smpc_node::{keyfile, proof, unix_millis};
 
 use super::answer::Hospital;
+use super::consent::Consents;
 use super::memory::Memory;
 use super::outbox::Outbox;
 use super::policy::Policy;
@@ -160,6 +163,7 @@ impl Fixture {
             min_sites: 2,
             amendment: None,
             max_attempts_a_day: 1000,
+            ..Policy::new("unit", 1.0)
         }
     }
 
@@ -189,6 +193,7 @@ impl Fixture {
             charged: records.into_iter().filter(|r| r.kind.starts_with("charged")).collect(),
             memory: Memory::open(state.join("kept")).unwrap(),
             offered: None,
+            consents: Consents::open(state).unwrap(),
             policy,
         }
     }

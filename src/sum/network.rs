@@ -1,19 +1,22 @@
 //! What a coordinator asks for sums with, whichever way the sums are formed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use haima_crypto::encode::Digest;
+use haima_crypto::encode::{Canonical as _, Digest};
 use haima_crypto::identity::IdentityKey;
 use haima_smpc_node::audit::Audit;
 use haima_smpc_node::manifest::Manifest;
-use haima_smpc_node::spec::RoundSpec;
+use haima_smpc_node::spec::{RoundEvent, RoundSpec};
+use haima_smpc_node::unix_millis;
 
 use super::masked::Masked;
 use super::nodes::Nodes;
 use crate::Error;
-use crate::coordinator::events::Events;
+use crate::coordinator::before::{Before, opened_ms};
+use crate::coordinator::events::{Event, Events};
 use crate::coordinator::hub::Hub;
+use crate::coordinator::refusals::withheld;
 use crate::coordinator::rounds::Announced;
 
 /// What a coordinator needs to ask for sums.
@@ -27,8 +30,8 @@ pub struct Network {
     pub key: IdentityKey,
     /// The coordinator's journal.
     pub audit: Audit,
-    /// What stands in the journal since before this start: kind, round, subject.
-    pub written: BTreeSet<(String, Digest, String)>,
+    /// What stands in the journal since before this start.
+    pub before: Before,
     /// The rounds that were announced.
     pub announced: Announced,
     /// What sites are told and served.
@@ -60,10 +63,44 @@ impl Network {
         digest: &Digest,
         text: &str,
     ) -> Result<(), Error> {
-        if !self.written.contains(&(kind.to_owned(), *round, subject.to_owned())) {
+        if !self.before.has(kind, round, subject) {
             self.audit.write(&self.key, kind, round, subject, digest, text)?;
         }
         Ok(())
+    }
+
+    /// From a round's opening to its end, which is now, or of the time before this start and then no
+    /// news. `started` is when it was opened, if that was in this start.
+    pub(super) fn course(
+        &self,
+        spec: &RoundSpec,
+        kind: &str,
+        started: Option<Instant>,
+    ) -> (Duration, bool) {
+        if let Some(started) = started {
+            return (started.elapsed(), false);
+        }
+        let ended = self.before.ended(kind, spec);
+        let opened = opened_ms(spec, &self.manifest);
+        let took = ended.unwrap_or_else(unix_millis).saturating_sub(opened);
+        (Duration::from_millis(took), ended.is_some())
+    }
+
+    /// Tells of a round's end, or keeps one that was told before this start for the report.
+    pub(super) fn tell(&self, event: Event, told: bool) {
+        if told {
+            self.events.keep(event);
+        } else {
+            self.events.tell(event);
+        }
+    }
+
+    /// That hospitals' refusals leave every attempt at a step without a sum, where they do.
+    pub(super) fn withheld(&self, spec: &RoundSpec) -> Option<Error> {
+        let refusals = self.hub.refusals(&spec.digest());
+        let exact = (spec.event == RoundEvent::Exact).then(|| self.events.first_exact()).flatten();
+        let refusals = withheld(&self.manifest, &refusals, exact.as_deref())?;
+        Some(Error::Withheld { task: spec.task_id.clone(), step: spec.step, refusals })
     }
 
     /// The epoch that rounds name; set up first where it is not.

@@ -20,6 +20,8 @@ use crate::coordinator::events::Event;
 const WAIT: Duration = Duration::from_secs(5);
 /// Pause after a node could not be reached.
 const RETRY: Duration = Duration::from_millis(200);
+/// How long hospitals that refuse, too, have to say so once a round cannot have a sum.
+const OTHERS: Duration = Duration::from_secs(1);
 
 /// The nodes as the coordinator calls them.
 #[derive(Debug)]
@@ -154,8 +156,14 @@ impl Nodes {
         if !again || self.is_open(spec).await {
             network.hub.start_round(spec, &signature);
         }
-        network.events.tell(Event::opened(spec));
-        let answers = self.answers(network, spec).await?;
+        if network.before.end(spec).is_none() {
+            network.events.tell(Event::opened(spec));
+        }
+        let answers = tokio::select! {
+            biased;
+            answers = self.answers(network, spec) => answers?,
+            error = withheld(network, spec) => return Err(error),
+        };
         let parts = parts(spec, &network.manifest, &answers)?;
         Ok(Bundle { spec: spec.clone(), parts }.to_bytes())
     }
@@ -210,6 +218,24 @@ impl Nodes {
         match failure {
             Some(error) if answers.iter().flatten().count() < quorum => Err(error),
             _ => Ok(answers),
+        }
+    }
+}
+
+/// Waits until hospitals' refusals leave every attempt at a step without a sum: the nodes would wait for
+/// the deadline all the same, which they have not been told of.
+async fn withheld(network: &Network, spec: &RoundSpec) -> Error {
+    let mut reported = network.hub.reported();
+    loop {
+        if network.withheld(spec).is_some() {
+            tokio::time::sleep(OTHERS).await;
+            if let Some(error) = network.withheld(spec) {
+                return error;
+            }
+        }
+        if reported.changed().await.is_err() {
+            // Nobody reports any more.
+            std::future::pending::<()>().await;
         }
     }
 }

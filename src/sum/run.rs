@@ -4,7 +4,7 @@
 //! A failed attempt is followed by a new one (new number, new digest, new charge: rule L1) while the
 //! manifest's spare attempts last.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use haima_crypto::encode::{Canonical, Digest};
 use haima_fl_core::sum::{SecureSum, Sum};
@@ -17,7 +17,10 @@ use super::network::Network;
 use super::plan::{Place, absorbable, plan, query_bytes, query_digest};
 use super::release::{NOT_ACCEPTED, Release};
 use crate::Error;
+use crate::coordinator::before::{FAILED, RELEASED};
 use crate::coordinator::events::Event;
+use crate::coordinator::hub::Refusal;
+use crate::coordinator::refusals::in_words;
 
 /// One run of one task.
 #[derive(Debug)]
@@ -98,11 +101,19 @@ impl<'a> RunSum<'a> {
     ) -> Result<Option<Sum>, Error> {
         let network = self.network;
         self.attempts += 1;
-        let started = Instant::now();
+        let started = (!again).then(Instant::now);
         let error = match network.attempt(spec, again).await {
-            Ok(bytes) => return self.released(query, bytes, started.elapsed()).map(Some),
+            Ok(bytes) => return self.released(query, bytes, started).map(Some),
             Err(error) => error,
         };
+        if let Error::Withheld { refusals, .. } = &error {
+            // No end of the round, which the nodes know until its deadline: whoever starts this again
+            // takes it up, and a hospital that has changed its mind answers it.
+            let (took, _) = network.course(spec, FAILED, started);
+            network.events.tell(Event::failed(spec, took, &format!("no sum without {refusals}")));
+            network.hub.end_round();
+            return Err(error);
+        }
         let reason = match error {
             Error::Node(haima_smpc_node::Error::RoundFailed { reason, party, .. }) => {
                 format!("{party}: {reason}")
@@ -111,22 +122,33 @@ impl<'a> RunSum<'a> {
         };
         network.hub.end_round();
         let (round, task) = (spec.digest(), &self.entry.id);
-        network.journal("failed", &round, task, &Digest::default(), &reason)?;
-        network.events.tell(Event::failed(spec, started.elapsed(), &reason));
+        network.journal(FAILED, &round, task, &Digest::default(), &reason)?;
+        let (took, told) = network.course(spec, FAILED, started);
+        let event = Event::failed(spec, took, &with_refusals(network, &round, &reason));
+        network.tell(event, told);
         let spare = self.attempts.saturating_sub(self.step + 1);
         if spare >= self.entry.spare_attempts {
             return Err(Error::NoRelease {
                 task: self.entry.id.clone(),
                 step: self.step,
                 attempts: spec.attempt.saturating_add(1),
-                reason,
+                reason: with_refusals(network, &round, &reason),
             });
+        }
+        if let Some(error) = network.withheld(spec) {
+            // Another attempt would be refused alike.
+            return Err(error);
         }
         network.settle(spec).await;
         Ok(None)
     }
 
-    fn released(&mut self, query: &Query, bytes: Vec<u8>, took: Duration) -> Result<Sum, Error> {
+    fn released(
+        &mut self,
+        query: &Query,
+        bytes: Vec<u8>,
+        started: Option<Instant>,
+    ) -> Result<Sum, Error> {
         let network = self.network;
         let size = bytes.len() as u64;
         let release = Release::read(&bytes, &network.manifest)?;
@@ -134,7 +156,7 @@ impl<'a> RunSum<'a> {
         network.hub.add_release(&self.entry.id, self.run, self.step, bytes);
         network.hub.end_round();
         let (round, text) = (release.spec.digest(), format!("{} sites", release.accepted.len()));
-        network.journal("released", &round, &self.entry.id, &release.digest, &text)?;
+        network.journal(RELEASED, &round, &self.entry.id, &release.digest, &text)?;
         for remark in &release.remarks {
             network.journal(remark.kind, &round, &remark.subject, &remark.digest, &remark.text)?;
             if remark.kind != NOT_ACCEPTED {
@@ -142,9 +164,22 @@ impl<'a> RunSum<'a> {
                 tracing::error!(round = %round.short(), %subject, "{text}");
             }
         }
-        network.events.tell(Event::released(&release, &network.manifest, took, size));
+        let (took, told) = network.course(&release.spec, RELEASED, started);
+        let event = Event::released(&release, &network.manifest, took, size);
+        network.tell(event, told);
         self.step += 1;
         absorbable(query, release)
+    }
+}
+
+/// Why an attempt failed, with what hospitals said that did not answer it.
+fn with_refusals(network: &Network, round: &Digest, reason: &str) -> String {
+    let refusals = network.hub.refusals(round);
+    // In masked mode the reason has what they said.
+    let said = refusals.iter().filter(|refusal| !reason.contains(&refusal.reason));
+    match said.collect::<Vec<&Refusal>>().as_slice() {
+        [] => reason.to_owned(),
+        said => format!("{reason}; not answered by {}", in_words(said)),
     }
 }
 

@@ -84,6 +84,7 @@ impl Setup {
             min_sites: study.min_sites,
             amendment: None,
             max_attempts_a_day: 1000,
+            ..Policy::new("test", 3.0)
         };
         Self { study, cohorts, nodes: 3, policy, timing: TIMING, poisoner: None }
     }

@@ -85,13 +85,14 @@ def noise_bytes(noise):
     return head + float_bits(noise["delta"]) + u32(noise.get("order", 0))
 
 
-def task_bytes(task):
+def task_bytes(task, titled):
     private = task["class"] == "private"
     head = text(task["id"]) + text(task["task"]) + u32(task["version"]) + u8(private)
     head += u32(task["max_steps"]) + u32(task["spare_attempts"])
     head += u8(task.get("needs_bound", False))
     noise = u8(1) + noise_bytes(task["noise"]) if private else u8(0)
-    return head + noise + table_bytes(task.get("params", {}))
+    title = text(task.get("title", "")) if titled else b""
+    return head + noise + table_bytes(task.get("params", {})) + title
 
 
 def plan_digest(m):
@@ -113,10 +114,11 @@ def manifest_digest(m):
     if masking:
         hiding = u8(1) + u32(masking["threshold"]) + u32(masking["corrupt"])
         hiding += u8(EXPANSIONS[masking.get("prg", "aes-128-ctr")])
+    titled = any("title" in task for task in m["task"])
     return digest(
         b"".join(
             [
-                text("haima manifest 5"),
+                text("haima manifest 6" if titled else "haima manifest 5"),
                 u32(m["version"]),
                 text(m["study"]),
                 u32(m.get("revision", 1)),
@@ -133,7 +135,7 @@ def manifest_digest(m):
                 listed([party_bytes(node) for node in m.get("node", [])]),
                 listed([site_bytes(site) for site in m["site"]]),
                 text(m["plan"].lower()),
-                listed([task_bytes(task) for task in m["task"]]),
+                listed([task_bytes(task, titled) for task in m["task"]]),
                 table_bytes(m["schema"]),
             ]
         )

@@ -132,6 +132,11 @@ impl Cost {
         self.value
     }
 
+    /// The same in four digits, for words: rounded up, or else down.
+    pub(crate) fn in_short(self, up: bool) -> Self {
+        Self { value: four_digits(self.value, up), ..self }
+    }
+
     /// The filter that it is counted under.
     pub fn filter(self) -> Filter {
         self.filter
@@ -157,6 +162,25 @@ impl Cost {
             }
         }
     }
+}
+
+/// A figure of at least 0 to four digits that count, for words: not below it when rounded up, not above
+/// it when rounded down, so that what does not fit never looks as if it did.
+pub(crate) fn four_digits(value: f64, up: bool) -> f64 {
+    let text = format!("{value:.3e}");
+    let (Ok(near), Some((mantissa, exponent))) = (text.parse::<f64>(), text.split_once('e')) else {
+        return value;
+    };
+    if (up && near >= value) || (!up && near <= value) {
+        return near;
+    }
+    let (Ok(digits), Ok(exponent)) =
+        (mantissa.replace('.', "").parse::<i64>(), exponent.parse::<i64>())
+    else {
+        return value;
+    };
+    let digits = if up { digits + 1 } else { digits - 1 };
+    format!("{digits}e{}", exponent - 3).parse().unwrap_or(value)
 }
 
 impl PartialOrd for Cost {
@@ -347,6 +371,28 @@ mod tests {
         assert!(one.times(30).get() <= 30.0 * one.get() * (1.0 + 1e-15));
         assert_eq!(one.times(0).get(), 0.0);
         assert_eq!(Cost::new(Filter::Zcdp, 4e9).times(2).get(), f64::MAX);
+    }
+
+    /// A refusal whose figures say the contrary would be worse than sixteen digits.
+    #[test]
+    fn figures_in_short_have_four_digits_and_keep_the_order() {
+        for (value, down, up) in [
+            (0.006_111_318_313_252_073, 0.006_111, 0.006_112),
+            (0.418_219_737_441_648_14, 0.4182, 0.4183),
+            (3.0, 3.0, 3.0),
+            (0.999_96, 0.999, 1.0),
+            (123_456.0, 123_400.0, 123_500.0),
+            (1.000_01e-20, 1e-20, 1.001e-20),
+            (0.0, 0.0, 0.0),
+        ] {
+            assert_eq!((four_digits(value, false), four_digits(value, true)), (down, up));
+        }
+        let cost = Cost::new(Filter::Zcdp, 0.006_111_318_313_252_073);
+        assert_eq!(cost.in_short(true).to_string(), "rho 0.006112");
+        for extreme in [f64::MAX, f64::INFINITY, f64::NAN, f64::MIN_POSITIVE] {
+            let (down, up) = (four_digits(extreme, false), four_digits(extreme, true));
+            assert!(extreme.is_nan() || (down <= extreme && extreme <= up), "{extreme}");
+        }
     }
 
     #[test]

@@ -97,9 +97,10 @@ pub enum Standing {
     Whole,
     /// Shortened to the bound.
     Shortened,
-    /// As zeros: it has a value that is no number.
+    /// Not at all: the site sent zeros in its place (a value that is no number, the site's own floor,
+    /// the study's caps).
     Refused,
-    /// As zeros: none came in time.
+    /// Not at all: none came in time, or the sum was made without the site's answer.
     Absent,
 }
 

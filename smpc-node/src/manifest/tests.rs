@@ -44,6 +44,44 @@ pub(crate) fn example() -> (Manifest, Vec<(String, IdentityKey)>) {
     (manifest.checked().unwrap(), keys)
 }
 
+/// What was signed before there were titles has the digest that was signed.
+#[test]
+fn a_title_is_signed_with_the_rest_and_changes_nothing_where_there_is_none() {
+    let (mut manifest, _) = example();
+    let entry = |id: &str, title: Option<&str>| TaskEntry {
+        id: id.into(),
+        task: "table1".into(),
+        version: 1,
+        class: Class::Exact,
+        max_steps: 1,
+        spare_attempts: 0,
+        needs_bound: false,
+        noise: None,
+        title: title.map(str::to_owned),
+        params: toml::Table::new(),
+    };
+    let mut digest = |one: Option<&str>, two: Option<&str>| {
+        manifest.tasks = vec![entry("one", one), entry("two", two)];
+        manifest.digest()
+    };
+    let digests = [
+        digest(None, None),
+        digest(Some("Ages"), None),
+        digest(None, Some("Ages")),
+        digest(Some("Ages"), Some("Ages")),
+        digest(Some("Sexes"), None),
+    ];
+    let different: BTreeSet<Digest> = digests.into_iter().collect();
+    assert_eq!(different.len(), digests.len());
+
+    let text = toml::to_string(&manifest).unwrap();
+    let read = Manifest::parse(&text).unwrap();
+    assert_eq!((read.tasks[0].heading(), read.tasks[1].heading()), ("Sexes", "two"));
+    assert_eq!(text.matches("title = ").count(), 1, "none is written where there is none: {text}");
+    let error = Manifest::parse(&text.replace("Sexes", "a\\nb")).unwrap_err().to_string();
+    assert!(error.contains("title of task one"), "{error}");
+}
+
 #[test]
 fn the_digest_is_of_the_parsed_value_and_every_field_is_in_it() {
     let (manifest, _) = example();

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use crate::Error;
 use crate::changes::changes;
-use crate::manifest::{Class, Manifest, fingerprint};
+use crate::manifest::{Class, Manifest, TaskEntry, fingerprint};
 use crate::masking::Masking;
 use crate::plan::Plan;
+use crate::provision::{Total, total};
 
 /// What masked mode means with these terms (rule M1).
 fn masked(manifest: &Manifest, masking: Masking) -> String {
@@ -51,6 +52,19 @@ fn shared_operators(manifest: &Manifest) -> String {
         }
     }
     text
+}
+
+/// What a private task's noise hides. Parameters are opaque here but for these two: their bound is on
+/// all that a hospital sends and on no patient in it, which whoever signs has to read.
+#[must_use]
+pub fn unit(task: &TaskEntry) -> &'static str {
+    let strategy = task.params.get("strategy").and_then(toml::Value::as_table);
+    let strategy = strategy.and_then(|own| own.get("name")).and_then(toml::Value::as_str);
+    match (task.task.as_str(), strategy) {
+        ("vector-sum", _) => "one site's vector replaced by any other within the bound",
+        ("train", Some("dp-fedavg")) => "one site's update replaced by any other within the bound",
+        _ => "one patient added or removed",
+    }
 }
 
 /// The manifest in words; with the one that it amends, what it changes.
@@ -120,11 +134,12 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
                 let _ = writeln!(
                     text,
                     "private: epsilon {:.3} at delta {:e} for {} steps and {} spare attempts, against \
-                     {coalition}; one patient added or removed",
+                     {coalition}; {}",
                     charged.epsilon.get(),
                     planned.noise.delta,
                     planned.steps,
-                    planned.spare_attempts
+                    planned.spare_attempts,
+                    unit(task)
                 );
             }
             _ => {
@@ -135,6 +150,82 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
                 );
             }
         }
+        if let Some(title) = &task.title {
+            let _ = writeln!(text, "      \"{title}\"");
+        }
+    }
+    if let Some(Total { epsilon, delta, filter }) = total(&plan)? {
+        let _ = writeln!(
+            text,
+            "\nall private tasks together, spare attempts included: epsilon {epsilon:.3} at delta {:e} \
+             by {filter}; a hospital's policy has to leave them that much",
+            delta.get()
+        );
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::NoisePlan;
+    use crate::manifest::tests::example;
+
+    #[test]
+    fn who_signs_reads_whom_the_noise_hides_a_patient_or_a_site() {
+        let entry = |id: &str, task: &str, params: &str| TaskEntry {
+            id: id.into(),
+            task: task.into(),
+            version: 1,
+            class: Class::Private,
+            max_steps: 2,
+            spare_attempts: 1,
+            needs_bound: false,
+            noise: Some(NoisePlan {
+                s: 1 << 20,
+                draws: 1,
+                q: 1.0,
+                sensitivity: 1000,
+                dimension: 3,
+                delta: 1e-5,
+                order: None,
+            }),
+            params: params.parse().unwrap(),
+            title: (id == "hazard").then(|| "Who dies when".into()),
+        };
+        let (mut manifest, _) = example();
+        manifest.tasks = vec![
+            entry("updates", "vector-sum", "release = \"noised\""),
+            entry("averaged", "train", "strategy = { name = \"dp-fedavg\", sites = 3 }"),
+            entry("stepped", "train", "strategy = { name = \"dp-sgd\" }"),
+            entry("hazard", "hazard", ""),
+        ];
+        let words = in_words(&manifest, None).unwrap();
+        let line = |id: &str| {
+            let start = format!("  {id}: ");
+            words.lines().find(|line| line.starts_with(&start)).unwrap().to_owned()
+        };
+        assert!(
+            line("updates").ends_with("one site's vector replaced by any other within the bound")
+        );
+        assert!(
+            line("averaged").ends_with("one site's update replaced by any other within the bound")
+        );
+        for id in ["stepped", "hazard"] {
+            assert!(line(id).ends_with("one patient added or removed"), "{}", line(id));
+        }
+        // Four times the same plan: twice the rho each, and no sum of epsilons.
+        let total = words.lines().rfind(|line| line.starts_with("all private tasks")).unwrap();
+        assert!(total.contains("at delta 1e-5 by zCDP"), "{total}");
+        let figure = |line: &str| -> f64 {
+            let (_, after) = line.split_once("epsilon ").unwrap();
+            after.split(' ').next().unwrap().parse().unwrap()
+        };
+        let one = figure(&line("hazard"));
+        assert!(figure(total) > one && figure(total) < 4.0 * one, "{total}");
+        assert!(words.contains("\n      \"Who dies when\"\n"), "{words}");
+        manifest.tasks.clear();
+        let words = in_words(&manifest, None).unwrap();
+        assert!(!words.contains("all private tasks"), "nothing is private: {words}");
+    }
 }

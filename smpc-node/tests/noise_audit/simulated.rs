@@ -143,6 +143,7 @@ fn manifest(plan: &Plan) -> Manifest {
                 delta: 1e-5,
                 order: None,
             }),
+            title: None,
             params: toml::Table::new(),
         }],
         schema: toml::Table::new(),

@@ -104,6 +104,7 @@ fn task(id: &str, noise: Option<NoisePlan>) -> TaskEntry {
         spare_attempts: 5,
         needs_bound: false,
         noise,
+        title: None,
         params: toml::Table::new(),
     }
 }

@@ -19,6 +19,7 @@ use super::gather::{Until, gather};
 use super::{MaskedSum, name, own};
 use crate::Error;
 use crate::coordinator::board::{Message, Step};
+use crate::proto;
 use crate::sum::network::Network;
 
 /// How long the slowest sites are waited for once enough have answered.
@@ -114,15 +115,16 @@ impl<'a> Course<'a> {
         self.failed(format!("{error}; missing: {}", missing.join(", ")))
     }
 
-    /// Sites that have told that they do not go on with this round; and, after a while, those that are
-    /// not connected.
+    /// Sites that have told that they do not go on with this round, which one that holds it back for now
+    /// may; and, after a while, those that are not connected.
     fn gone(&self, away: Option<Instant>) -> impl Fn() -> BTreeSet<String> + use<> {
         let (hub, round) = (std::sync::Arc::clone(&self.network.hub), self.round);
         let all: Vec<String> =
             (0..self.roster.sites()).map(|site| name(&self.roster, site)).collect();
         move || {
-            let mut gone: BTreeSet<String> =
-                hub.round_reports(&round).1.into_iter().map(|(site, _)| site).collect();
+            let refused = hub.refusals(&round).into_iter();
+            let refused = refused.filter(|refusal| refusal.kind != proto::Refusal::Held);
+            let mut gone: BTreeSet<String> = refused.map(|refusal| refusal.site).collect();
             if away.is_some_and(|away| Instant::now() >= away) {
                 let here = hub.present();
                 gone.extend(all.iter().filter(|site| !here.contains(*site)).cloned());

@@ -1,5 +1,9 @@
 //! The framework's end of the socket, blocking: for a program in Rust, and for tests. In Python there is
 //! `examples/flower/haima_sum.py`.
+//!
+//! # Security
+//! A vector goes to a process of this process's own user, or to none: who else listens at the path once
+//! the site is gone is told nothing.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -8,6 +12,7 @@ use std::path::{Path, PathBuf};
 use haima_fl_core::tasks::vector_sum::Standing;
 
 use super::frame::{MAX_HEADER, Reply, Request, Terms, numbers, to_bytes};
+use super::peer;
 use crate::Error;
 
 /// A connection to a site's socket.
@@ -35,9 +40,20 @@ impl Client {
     /// Connects, and asks what is summed.
     ///
     /// # Errors
-    /// When nobody serves the socket, or what answers is no site of this version.
+    /// When nobody serves the socket, another user does, or what answers is no site of this version.
     pub fn connect(path: &Path) -> Result<Self, Error> {
+        let own = peer::own_user().map_err(|e| Error::file(path, e))?;
+        Self::connect_to(path, own)
+    }
+
+    /// Connects to a process of this user.
+    fn connect_to(path: &Path, user: u32) -> Result<Self, Error> {
         let mut stream = UnixStream::connect(path).map_err(|e| Error::file(path, e))?;
+        let server = peer::user(&stream).map_err(|e| Error::file(path, e))?;
+        if server != user {
+            let problem = format!("user {server} serves it; a vector goes to user {user} alone");
+            return Err(Error::config(path, problem));
+        }
         let (reply, _) = ask(&mut stream, path, &to_bytes(&Request::terms(), &[]), 0)?;
         let terms = reply.terms.ok_or_else(|| Error::config(path, "no terms in the answer"))?;
         Ok(Self { stream, path: path.to_owned(), terms })
@@ -101,4 +117,24 @@ fn ask(
         values = numbers(&bytes, head.dtype).to_vec();
     }
     Ok((reply, values))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_of_another_user_is_sent_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sum.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let own = peer::own_user().unwrap();
+        let error = Client::connect_to(&path, own + 1).unwrap_err().to_string();
+        assert!(error.contains(&format!("user {own} serves it")), "{error}");
+        let mut received = vec![];
+        listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+        assert_eq!(received, [0; 0]);
+    }
 }

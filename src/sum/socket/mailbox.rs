@@ -4,6 +4,9 @@
 //! same sum, so a framework that lost its connection may simply ask again. The vector is kept until the
 //! round's sum is there, since an attempt that failed is followed by another with the same vector.
 //!
+//! How a vector stands in a sum is not known here: the site may have sent zeros in its place, or the
+//! sum may have been made without the site. Whoever releases a sum says it.
+//!
 //! Rounds are counted from 1, as frameworks do. Nothing here reads a clock or a socket.
 
 use std::sync::Arc;
@@ -35,7 +38,6 @@ pub struct Released {
 struct Offer {
     round: u32,
     vector: Vector,
-    standing: Standing,
 }
 
 /// The last sum, and how this site's own vector stands in it.
@@ -49,8 +51,6 @@ struct State {
     /// The round that the site was last asked for; 0 before the first.
     asked: u32,
     offer: Option<Offer>,
-    /// How the vector of the last attempt stood.
-    counted: Option<(u32, Standing)>,
     last: Option<Last>,
     over: Option<String>,
 }
@@ -92,8 +92,18 @@ impl Mailbox {
         &self.terms
     }
 
-    /// The framework's side: hands in the vector of a round, and waits for the round's sum. How the
-    /// vector stands in it, [`Standing::Absent`] where it came too late.
+    /// How a vector stands in a sum that has this site's answer, which was of it or of zeros.
+    #[must_use]
+    pub fn standing(&self, vector: Option<&Vector>, zeros: bool) -> Standing {
+        match vector {
+            None => Standing::Absent,
+            Some(_) if zeros => Standing::Refused,
+            Some(vector) => self.task.standing(vector),
+        }
+    }
+
+    /// The framework's side: hands in the vector of a round, and waits for the round's sum, and for how
+    /// the vector that this site took for the round stands in it.
     ///
     /// # Errors
     /// When the round is over or not there yet, or the study ends without its sum.
@@ -116,11 +126,10 @@ impl Mailbox {
     }
 
     fn offer(&self, round: u32, vector: Zeroizing<Vec<f64>>) -> Result<(), Fault> {
-        let standing = self.task.standing(&vector);
         let mut outcome = Ok(());
         self.state.send_if_modified(|state| match state.takes(round, self.terms.rounds) {
             Ok(true) => {
-                state.offer = Some(Offer { round, vector: Arc::new(vector), standing });
+                state.offer = Some(Offer { round, vector: Arc::new(vector) });
                 true
             }
             Ok(false) => false,
@@ -132,32 +141,31 @@ impl Mailbox {
         outcome
     }
 
-    /// The site's side: the vector of a round that it is asked for, as soon as it is there; `None` when
-    /// none has come until then.
-    pub async fn vector(&self, round: u32, until: Instant) -> Option<Vector> {
+    /// The site's side: it is asked for a round, whose sum is waited for from now on.
+    pub fn ask(&self, round: u32) {
         self.state.send_modify(|state| {
             state.asked = round;
-            if state.last.as_ref().is_some_and(|last| last.sum.round >= round) {
+            if state.released() >= round {
                 // Another run of the task begins.
                 state.last = None;
             }
         });
+    }
+
+    /// The site's side: the vector of a round that it is asked for, as soon as it is there; `None` when
+    /// none has come until then.
+    pub async fn vector(&self, round: u32, until: Instant) -> Option<Vector> {
+        self.ask(round);
         let mut changes = self.state.subscribe();
         let is_there = |state: &State| state.offered(round).is_some();
         // Whether it came or time is up shows in the state.
         let _ = tokio::time::timeout_at(until, changes.wait_for(is_there)).await.is_ok();
-        let mut vector = None;
-        self.state.send_modify(|state| {
-            let offer = state.offered(round);
-            vector = offer.map(|offer| Arc::clone(&offer.vector));
-            let standing = offer.map_or(Standing::Absent, |offer| offer.standing);
-            state.counted = Some((round, standing));
-        });
-        vector
+        let state = self.state.borrow();
+        state.offered(round).map(|offer| Arc::clone(&offer.vector))
     }
 
-    /// The site's side: the sum of a round was released.
-    pub fn release(&self, round: u32, sum: &Sum) {
+    /// The site's side: the sum of a round was released, and how the site's own vector stands in it.
+    pub fn release(&self, round: u32, sum: &Sum, own: Standing) {
         let sum = Released {
             round,
             values: self.task.values(sum).into(),
@@ -169,8 +177,6 @@ impl Mailbox {
                 state.offer = None;
             }
             state.asked = state.asked.max(round);
-            let counted = state.counted.filter(|(of, _)| *of == round);
-            let own = counted.map_or(Standing::Absent, |(_, standing)| standing);
             state.last = Some(Last { sum, own });
         });
     }
@@ -178,8 +184,14 @@ impl Mailbox {
     /// Whether a round is asked whose sum has not come back yet.
     #[must_use]
     pub fn awaits_sum(&self) -> bool {
+        self.awaited().is_some()
+    }
+
+    /// The round that is asked and whose sum has not come back yet.
+    #[must_use]
+    pub fn awaited(&self) -> Option<u32> {
         let state = self.state.borrow();
-        state.asked > state.released()
+        (state.asked > state.released()).then_some(state.asked)
     }
 
     /// No more sums will come: whoever waits is told why. The first reason stays.
@@ -284,7 +296,7 @@ mod tests {
         assert!(mailbox.awaits_sum());
         // A failed attempt: the next takes the same vector.
         assert_eq!(takes(&mailbox, 1, LONG).await, Some(vec![1.0, 2.0]));
-        mailbox.release(1, &sum(&mailbox, [256, -512]));
+        mailbox.release(1, &sum(&mailbox, [256, -512]), Standing::Whole);
         let (released, standing) = asking.await.unwrap().unwrap();
         assert_eq!((&released.values[..], released.sites), (&[1.0, -2.0][..], 4));
         assert_eq!(standing, Standing::Whole);
@@ -295,17 +307,45 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_takes_the_first_vector_and_says_how_it_stands() {
+    async fn a_round_takes_the_first_vector_and_all_are_told_how_that_one_stands() {
         let mailbox = mailbox();
         let first = asks(&mailbox, 1, [30.0, 40.0]);
         assert_eq!(takes(&mailbox, 1, LONG).await, Some(vec![30.0, 40.0]));
         let second = asks(&mailbox, 1, [1.0, 1.0]);
         tokio::task::yield_now().await;
         assert_eq!(takes(&mailbox, 1, LONG).await, Some(vec![30.0, 40.0]));
-        mailbox.release(1, &sum(&mailbox, [0, 0]));
+        mailbox.release(1, &sum(&mailbox, [0, 0]), Standing::Shortened);
         for asking in [first, second] {
             assert_eq!(asking.await.unwrap().unwrap().1, Standing::Shortened);
         }
+    }
+
+    #[test]
+    fn a_vector_in_whose_place_zeros_were_sent_is_not_said_to_be_in_the_sum() {
+        let mailbox = mailbox();
+        let vector = |values: [f64; 2]| Arc::new(Zeroizing::new(values.to_vec()));
+        for (given, zeros, standing) in [
+            (Some(vector([1.0, 1.0])), false, Standing::Whole),
+            (Some(vector([30.0, 40.0])), false, Standing::Shortened),
+            (Some(vector([1.0, 1.0])), true, Standing::Refused),
+            (None, true, Standing::Absent),
+        ] {
+            assert_eq!(mailbox.standing(given.as_ref(), zeros), standing);
+        }
+    }
+
+    /// A site that answered before it was restarted asks its program nothing.
+    #[tokio::test]
+    async fn a_round_that_is_asked_without_a_vector_is_waited_for_all_the_same() {
+        let mailbox = mailbox();
+        let asking = asks(&mailbox, 2, [1.0, 1.0]);
+        tokio::task::yield_now().await;
+        assert!(!mailbox.awaits_sum());
+        mailbox.ask(2);
+        assert_eq!(mailbox.awaited(), Some(2));
+        mailbox.release(2, &sum(&mailbox, [256, 0]), Standing::Whole);
+        assert_eq!(mailbox.awaited(), None);
+        assert_eq!(asking.await.unwrap().unwrap().1, Standing::Whole);
     }
 
     #[tokio::test]
@@ -314,7 +354,7 @@ mod tests {
         assert_eq!(takes(&mailbox, 1, 1).await, None);
         let late = asks(&mailbox, 1, [1.0, 1.0]);
         tokio::task::yield_now().await;
-        mailbox.release(1, &sum(&mailbox, [256, 0]));
+        mailbox.release(1, &sum(&mailbox, [256, 0]), Standing::Absent);
         assert_eq!(late.await.unwrap().unwrap().1, Standing::Absent);
     }
 
@@ -326,17 +366,17 @@ mod tests {
             assert_eq!(code(outside).await.unwrap_err(), Code::Round);
         }
         assert_eq!(takes(&mailbox, 1, 1).await, None);
-        mailbox.release(1, &sum(&mailbox, [0, 0]));
+        mailbox.release(1, &sum(&mailbox, [0, 0]), Standing::Absent);
         assert_eq!(code(3).await.unwrap_err(), Code::Round, "2 is next");
         assert_eq!(takes(&mailbox, 2, 1).await, None);
         assert!(code(1).await.is_ok(), "kept until the next");
-        mailbox.release(2, &sum(&mailbox, [0, 0]));
+        mailbox.release(2, &sum(&mailbox, [0, 0]), Standing::Absent);
         assert_eq!(code(1).await.unwrap_err(), Code::Round, "over");
         assert!(code(2).await.is_ok());
         // Another run begins anew.
         assert_eq!(takes(&mailbox, 1, 1).await, None);
         assert!(mailbox.awaits_sum());
-        mailbox.release(1, &sum(&mailbox, [0, 0]));
+        mailbox.release(1, &sum(&mailbox, [0, 0]), Standing::Absent);
         assert!(code(1).await.is_ok());
     }
 

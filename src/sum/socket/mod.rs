@@ -24,6 +24,8 @@ pub mod client;
 pub mod frame;
 pub mod mailbox;
 #[cfg(unix)]
+mod peer;
+#[cfg(unix)]
 pub mod server;
 pub mod simulate;
 #[cfg(all(test, unix))]

@@ -10,6 +10,9 @@
 //! # Security
 //! The socket's file has the mode 0600 from the first moment, and a peer must be of the same user as the
 //! file. Whoever is that user on this machine can hand in a vector in the site's name.
+//!
+//! Nor can anybody else wait at the path for what a framework hands in, once the site is gone: a folder
+//! that all may write to is refused.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io::ErrorKind;
@@ -48,8 +51,7 @@ const RETRY: Duration = Duration::from_millis(100);
 pub struct Server {
     listener: UnixListener,
     path: PathBuf,
-    /// User of the socket's file.
-    owner: u32,
+    file: SocketFile,
     mailbox: Arc<Mailbox>,
     connections: JoinSet<()>,
 }
@@ -59,12 +61,14 @@ impl Server {
     /// replaced.
     ///
     /// # Errors
-    /// When something else is there, another process serves it, or the file cannot be made.
+    /// When something else is there, another process serves it, all users may write to its folder, or
+    /// the file cannot be made.
     pub fn bind(path: &Path, mailbox: Arc<Mailbox>) -> Result<Self, Error> {
+        check_folder(path)?;
         clear(path)?;
-        let (listener, owner) = listen(path).map_err(|e| Error::file(path, e))?;
+        let (listener, file) = listen(path).map_err(|e| Error::file(path, e))?;
         let (path, connections) = (path.to_owned(), JoinSet::new());
-        Ok(Self { listener, path, owner, mailbox, connections })
+        Ok(Self { listener, path, file, mailbox, connections })
     }
 
     /// Serves until the mailbox ends, and then until whoever waited has read the answer.
@@ -92,7 +96,7 @@ impl Server {
 
     fn begin(&mut self, stream: UnixStream) {
         match stream.peer_cred() {
-            Ok(peer) if peer.uid() == self.owner => {
+            Ok(peer) if peer.uid() == self.file.owner => {
                 self.connections.spawn(converse(stream, Arc::clone(&self.mailbox)));
             }
             Ok(peer) => tracing::warn!(user = peer.uid(), "another user at the local socket"),
@@ -103,8 +107,41 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        // What somebody else has put there since is theirs.
+        if SocketFile::at(&self.path).is_ok_and(|there| there == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+/// Which file a socket is, and whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SocketFile {
+    device: u64,
+    inode: u64,
+    owner: u32,
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> std::io::Result<Self> {
+        let found = std::fs::symlink_metadata(path)?;
+        Ok(Self { device: found.dev(), inode: found.ino(), owner: found.uid() })
+    }
+}
+
+/// In a folder that all may write to, anybody can make a socket of this name when this one is gone.
+fn check_folder(path: &Path) -> Result<(), Error> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mode = std::fs::metadata(folder).map_err(|e| Error::file(folder, e))?.mode();
+    if mode & 0o002 == 0 {
+        return Ok(());
+    }
+    let problem = "its folder may be written to by every user, who could put a socket of theirs in its \
+                   place; choose a folder of this user's own, e.g. one in /run";
+    Err(Error::config(path, problem))
 }
 
 /// Removes a socket that nobody serves any more.
@@ -127,9 +164,9 @@ fn clear(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// A listening socket and the user of its file. It is made in a folder that only this user enters, so
+/// A listening socket and its file. It is made in a folder that only this user enters, so
 /// nobody else can connect before it has its mode.
-fn listen(path: &Path) -> std::io::Result<(UnixListener, u32)> {
+fn listen(path: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_string_lossy();
     let folder = path.with_file_name(format!(".{name}.{}", std::process::id()));
     DirBuilder::new().mode(0o700).create(&folder)?;
@@ -138,13 +175,13 @@ fn listen(path: &Path) -> std::io::Result<(UnixListener, u32)> {
     made
 }
 
-fn listen_in(folder: &Path, path: &Path) -> std::io::Result<(UnixListener, u32)> {
+fn listen_in(folder: &Path, path: &Path) -> std::io::Result<(UnixListener, SocketFile)> {
     let fresh = folder.join("s");
     let listener = UnixListener::bind(&fresh)?;
     std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
-    let owner = std::fs::metadata(&fresh)?.uid();
+    let file = SocketFile::at(&fresh)?;
     std::fs::rename(&fresh, path)?;
-    Ok((listener, owner))
+    Ok((listener, file))
 }
 
 /// One connection: requests one after the other, until the peer closes it, sends what cannot be read,

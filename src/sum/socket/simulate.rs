@@ -41,19 +41,24 @@ pub async fn run(
         let query = run.query().ok_or_else(|| fault("the run ended without a result".into()))?;
         let until = Instant::now() + patience;
         let mut total = vec![0i128; query.dimension()];
+        let mut standings = Vec::with_capacity(mailboxes.len());
         for mailbox in mailboxes {
             let mut state = SiteState::default();
-            if let Some(vector) = mailbox.vector(round, until).await {
-                offer(&mut state, &vector);
+            let vector = mailbox.vector(round, until).await;
+            if let Some(vector) = &vector {
+                offer(&mut state, vector);
             }
             let own = run.contribute(&view, &mut state, &mut rand::rng())?;
+            standings.push(mailbox.standing(vector.as_ref(), own.note.is_some()));
             for (total, own) in total.iter_mut().zip(own.values.iter()) {
                 *total += i128::from(*own);
             }
         }
         let sum = Sum::new(&query, total, sites)?;
         let result = run.absorb(&sum)?;
-        mailboxes.iter().for_each(|mailbox| mailbox.release(round, &sum));
+        for (mailbox, own) in mailboxes.iter().zip(standings) {
+            mailbox.release(round, &sum, own);
+        }
         if let Some(result) = result {
             return Ok(result);
         }

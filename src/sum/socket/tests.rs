@@ -164,10 +164,35 @@ async fn the_file_is_the_owners_alone_and_goes_with_the_server() {
     assert!(second.to_string().contains("another process"), "{second}");
     drop(server);
     assert!(!path.exists());
+    // What somebody else has put there meanwhile stays.
+    let server = Server::bind(&path, Arc::clone(&mailbox)).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let theirs = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    drop(server);
+    assert!(path.exists());
+    drop(theirs);
     // One that a killed process left, and what is none of ours.
-    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     drop(Server::bind(&path, Arc::clone(&mailbox)).unwrap());
+    assert!(!path.exists());
     std::fs::write(&path, "").unwrap();
     assert!(Server::bind(&path, mailbox).unwrap_err().to_string().contains("no socket"));
     assert!(path.exists());
+}
+
+/// Else anybody could put a socket there when the site is gone, and be handed the vectors.
+#[tokio::test]
+async fn a_folder_that_all_may_write_to_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sum.sock");
+    let task = VectorSum::new(&PARAMS.parse().unwrap()).unwrap();
+    let mailbox = Arc::new(Mailbox::new(task, "study", "sums", Class::Exact));
+    for (mode, taken) in [(0o777, false), (0o1777, false), (0o700, true), (0o755, true)] {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.path(), permissions).unwrap();
+        let bound = Server::bind(&path, Arc::clone(&mailbox));
+        assert_eq!(bound.is_ok(), taken, "{mode:o}");
+        if let Err(error) = bound {
+            assert!(error.to_string().contains("every user"), "{error}");
+        }
+    }
 }

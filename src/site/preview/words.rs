@@ -1,0 +1,182 @@
+//! A preview in words, for a person, and a run that waits in one line. Public facts alone.
+
+use std::fmt;
+
+use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
+use haima_smpc_node::plan::Plan;
+use haima_smpc_node::provision::unit;
+
+use super::{Charge, Ledger, Noise, Preview};
+use crate::Error;
+use crate::report::numbers::{epsilon as figure, significant};
+
+/// What a run asks, in one line.
+///
+/// # Errors
+/// When a figure of the plan has no bound.
+pub(in crate::site) fn asked(
+    manifest: &Manifest,
+    entry: &TaskEntry,
+    run: u32,
+) -> Result<String, Error> {
+    let plan = Plan::of(manifest);
+    let class = match (entry.class, plan.tasks.iter().find(|planned| planned.id == entry.id)) {
+        (Class::Private, Some(planned)) => format!(
+            "private, epsilon {:.3} at delta {:e} for all of it ({})",
+            planned.charged()?.epsilon.get(),
+            planned.noise.delta,
+            unit(entry)
+        ),
+        _ => "EXACT, without differential privacy".to_owned(),
+    };
+    let TaskEntry { id, task, version, max_steps, .. } = entry;
+    let (study, revision) = (&manifest.study, manifest.revision);
+    let asker = &manifest.coordinator;
+    let titled = entry.title.as_ref().map_or_else(String::new, |title| format!(", \"{title}\""));
+    Ok(format!(
+        "{} ({}) asks for run {run} of {id}{titled} ({task} {version}) of the study {study}, revision \
+         {revision}: {class}; up to {max_steps} sums",
+        asker.name, asker.operator
+    ))
+}
+
+impl fmt::Display for Preview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { task, kind, version, study, revision, site, .. } = self;
+        writeln!(
+            f,
+            "{task} ({kind} {version}) of the study {study}, revision {revision}, at {site}"
+        )?;
+        writeln!(f, "Nothing was computed, sent or charged.")?;
+        writeln!(f, "\nwho asks: {} ({})", self.asker, self.asker_fingerprint)?;
+        writeln!(
+            f,
+            "about: {}",
+            if self.cohort.is_empty() { "all patients" } else { self.cohort.as_str() }
+        )?;
+        writeln!(
+            f,
+            "sums: up to {}, and {} attempts beside; shown is the first",
+            self.max_steps, self.spare_attempts
+        )?;
+        if let Some(later) = &self.later {
+            writeln!(f, "  {later}")?;
+        }
+        self.vector(f)?;
+        self.leaving(f)?;
+        writeln!(f, "\nwhat the coordinator learns at most\n  {}", self.learned)?;
+        charge(f, &self.charge)?;
+        ledger(f, self.ledger.as_ref())?;
+        self.verdict(f)
+    }
+}
+
+impl Preview {
+    fn vector(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\nthe vector: {} whole numbers in {} blocks; each is a value over its step, truncated \
+             toward zero",
+            self.numbers,
+            self.blocks.len()
+        )?;
+        for block in &self.blocks {
+            writeln!(
+                f,
+                "  {}: {} numbers, step 2^-{}, a patient adds at most {} in norm",
+                block.name,
+                block.numbers,
+                block.frac_bits,
+                significant(block.patient_bound)
+            )?;
+        }
+        writeln!(
+            f,
+            "  the norm of the whole is at most {} steps, for {} patients at most{}",
+            self.site_bound,
+            self.max_patients,
+            if self.bound_is_proved { "; proved to the nodes" } else { "; on this site's word" }
+        )?;
+        match &self.noise {
+            None => writeln!(f, "  noise: none"),
+            Some(Noise { scale, sensitivity, rate, deviation, draws, adds, hides }) => {
+                writeln!(
+                    f,
+                    "  noise: {adds} adds a discrete Gaussian of scale {scale} steps ({}) to \
+                     every number; {draws} such draws cannot be taken off the sum",
+                    significant(*deviation)
+                )?;
+                write!(
+                    f,
+                    "  it hides {hides}, which moves the sum by at most {sensitivity} steps"
+                )?;
+                if *rate < 1.0 {
+                    write!(f, "; each patient takes part with probability {rate}")?;
+                }
+                writeln!(f)
+            }
+        }
+    }
+
+    fn leaving(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nwhat leaves in a round: {} bytes", self.bytes)?;
+        for part in &self.leaves {
+            write!(f, "  to {} ({}): {} bytes, {}", part.to, part.operator, part.bytes, part.what)?;
+            match part.elements {
+                0 => writeln!(f)?,
+                elements => writeln!(f, "; {elements} elements of {} bits", part.element_bits)?,
+            }
+        }
+        writeln!(f, "  {}", self.besides)
+    }
+
+    fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.refused.is_empty() && self.held.is_empty() {
+            return writeln!(f, "\nthis site would answer it now");
+        }
+        if self.refused.is_empty() {
+            writeln!(f, "\nthis site would hold it back")?;
+        } else {
+            writeln!(f, "\nthis site would REFUSE it")?;
+        }
+        for reason in self.refused.iter().chain(&self.held) {
+            writeln!(f, "  {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A cost, and nothing where it is nothing.
+fn spent(cost: f64) -> String {
+    if cost == 0.0 { "0".to_owned() } else { figure(cost) }
+}
+
+fn charge(f: &mut fmt::Formatter<'_>, charge: &Charge) -> fmt::Result {
+    match (charge.cost, charge.epsilon) {
+        (Some(cost), Some(epsilon)) => writeln!(
+            f,
+            "\nwhat it is charged: {} a round ({}), epsilon {epsilon:.4} at delta {:e} if it were \
+             alone; {} for all its attempts",
+            spent(cost),
+            charge.filter,
+            charge.delta,
+            spent(charge.all_attempts.unwrap_or(cost))
+        ),
+        _ => writeln!(f, "\nwhat it is charged: an exact release, without any privacy guarantee"),
+    }
+}
+
+fn ledger(f: &mut fmt::Formatter<'_>, ledger: Option<&Ledger>) -> fmt::Result {
+    let Some(ledger) = ledger else {
+        return writeln!(f, "  the ledger cannot be read; see below");
+    };
+    let Ledger { population, epsilon, delta, used, left, exact, opened } = ledger;
+    let opened = if *opened { "" } else { "; it is opened by the first round" };
+    writeln!(
+        f,
+        "  the ledger of {population}: used {}, left {} of epsilon {epsilon} at delta {delta:e}; \
+         {exact} exact releases so far{opened}",
+        spent(*used),
+        spent(*left)
+    )
+}
