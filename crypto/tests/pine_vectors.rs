@@ -167,7 +167,7 @@ fn write<F: Field, X: Xof<Stream: Send> + Send>(
             })
             .collect::<Vec<_>>()
     };
-    let pine = Pine::<F, X>::new(params).unwrap();
+    let pine = Pine::<F, X>::of_the_draft(params).unwrap();
     let mut rng = ChaCha20Rng::from_seed([params.shares as u8 ^ params.dimension as u8; 32]);
     let mut random = |len: usize| {
         let mut bytes = vec![0; len];

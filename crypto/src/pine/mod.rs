@@ -168,6 +168,17 @@ impl<F: Field, X: Xof + Send> Pine<F, X> {
     /// # Errors
     /// [`Error::Parameter`], with the figure and its range.
     pub fn new(params: Params) -> Result<Self, Error> {
+        params.check_sound::<F>()?;
+        Self::of_the_draft(params)
+    }
+
+    /// As [`Pine::new`], for bounds too that the draft's code lets through although its checks do not
+    /// hold a client to them. For the draft's vectors alone.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`], with the figure and its range.
+    #[doc(hidden)]
+    pub fn of_the_draft(params: Params) -> Result<Self, Error> {
         let layout = Layout::new::<F>(&params)?;
         Ok(Self { params, layout, types: PhantomData })
     }

@@ -16,8 +16,8 @@ pub const ALPHA: f64 = 8.7;
 /// What client and nodes must agree on.
 ///
 /// # Proofs by field
-/// Error of one proof, in bits, by the formulas of [`Params::soundness_bits`], at the field's
-/// largest bound and d = 1,000,000 (in brackets: 2^26), with the default chunks; the default
+/// Error of one proof, in bits, by the formulas of [`Params::soundness_bits`], at the largest
+/// bound of the draft's code (a smaller one has a little less error) and d = 1,000,000 (in brackets: 2^26), with the default chunks; the default
 /// numbers of proofs; the error of all of them. All pass 2^-80.
 ///
 /// | field | one norm equality | one validity | proofs | norm equality | validity |
@@ -55,6 +55,9 @@ impl Params {
     /// Defaults: 100 checks, all of which must pass; proofs by field as in the table above; the
     /// chunks that make proofs smallest.
     ///
+    /// The bound is at most the field's [`largest_bound`](Self::largest_bound), which is smaller than
+    /// what the draft's code lets through.
+    ///
     /// # Errors
     /// [`Error::Parameter`], with the figure and its range.
     pub fn new<F: Field>(dimension: usize, bound: u64, shares: usize) -> Result<Self, Error> {
@@ -76,10 +79,27 @@ impl Params {
             chunk_norm_equality: 1,
         };
         params.check::<F>()?;
+        params.check_sound::<F>()?;
         let bits = params.check_bits() * params.checks + 2 * params.norm_bits();
         params.chunk = best_chunk::<F>(2, &[bits, params.checks]);
         params.chunk_norm_equality = best_chunk::<F>(1, &[dimension]);
         Ok(params)
+    }
+
+    /// The largest bound that proofs over a field hold a client to: 30,854,650 over `Field64`,
+    /// 132,519,713,173,200,808 over `Field128`.
+    #[must_use]
+    pub fn largest_bound<F: Field>() -> u64 {
+        largest(fits_soundly::<F>)
+    }
+
+    /// Refuses a bound at which a vector whose squared norm wraps can pass every check.
+    pub(crate) fn check_sound<F: Field>(&self) -> Result<(), Error> {
+        let (got, max) = (u128::from(self.bound), u128::from(Self::largest_bound::<F>()));
+        if got > max {
+            return Err(Error::Parameter { what: "norm bound in this field", got, min: 1, max });
+        }
+        Ok(())
     }
 
     /// Every range but the chunks' effect on the transforms, which [`Shape::new`] checks.
@@ -100,7 +120,7 @@ impl Params {
         within("norm-equality proofs", self.proofs_norm_equality, 1, 255)?;
         within("chunk of the validity circuit", self.chunk, 1, MAX_DIMENSION)?;
         within("chunk of the norm-equality circuit", self.chunk_norm_equality, 1, MAX_DIMENSION)?;
-        let max = u128::from(max_bound::<F>());
+        let max = u128::from(largest(fits_the_draft::<F>));
         let got = u128::from(self.bound);
         if !(1..=max).contains(&got) {
             return Err(Error::Parameter { what: "norm bound in this field", got, min: 1, max });
@@ -119,7 +139,8 @@ impl Params {
     }
 
     /// Bits of soundness: -log2 of the probability that a vector past the bound is accepted, by
-    /// the weakest of three parts, for a client that does not search.
+    /// the weakest of three parts, for a client that does not search; all three together have at most
+    /// 1.6 bits less.
     ///
     /// The randomness of the last two hangs on hashes that a client may try again. Wrap-around
     /// checks then cost it as many hashes as their error says. The n validity proofs are separate
@@ -132,11 +153,14 @@ impl Params {
     /// * validity: (2(P-1) / (q-P) + (bits + checks + 3) / q)^n, the second term being the degree
     ///   of the circuit's output in its joint randomness;
     /// * wrap-around: a vector whose squared norm wraps passes each check with probability at most
-    ///   1/2 (PINE, Lemma 3.3), so sum over i >= successes of C(checks, i) / 2^checks.
+    ///   1/2 (PINE, Lemma 3.3), so sum over i >= successes of C(checks, i) / 2^checks. What is proved
+    ///   by machine of every such vector is 7/10 (`proofs/coq/PineSoundness.v`), which makes 51 bits of
+    ///   100 checks.
     ///
     /// # Errors
-    /// As [`Params::new`].
+    /// As [`Params::new`]: at a larger bound no figure holds.
     pub fn soundness_bits<F: Field>(&self) -> Result<f64, Error> {
+        self.check_sound::<F>()?;
         let layout = Layout::new::<F>(self)?;
         let q = F::MODULUS as f64;
         let query = |shape: &Shape| {
@@ -164,18 +188,31 @@ pub(crate) fn wrap_bound(bound: u64) -> u128 {
     ((ALPHA * bound as f64).ceil() as u128 + 1).next_power_of_two()
 }
 
-/// The largest bound of a field: q > 3 B^2 + 2 (PINE, Figure 1) and q >= 2600 W and
-/// W^2 <= 4000 q (Lemma 3.3; q >= 2 checks holds for every field here).
-pub(crate) fn max_bound<F: Field>() -> u64 {
+/// What the draft's code asks of a bound: q > 3 B^2 + 2 (PINE, Figure 1), q >= 2600 W and
+/// W^2 <= 4000 q; q >= 2 checks holds for every field here. **It is too little**: a vector whose
+/// squared norm wraps may have a norm of sqrt(q) alone, so the interval of 2 W that a check's result may
+/// lie in has to be small against that. Over `Field64` with B = 2^31, W is 2^35, and the vector (2^32),
+/// twice the bound, has the squared norm 2^32 - 1 mod q and passes every check there can be.
+fn fits_the_draft<F: Field>(bound: u64) -> bool {
     let q = F::MODULUS;
-    let fits = |bound: u64| {
-        let square = u128::from(bound) * u128::from(bound);
-        let w = wrap_bound(bound);
-        // W^2 <= 4000 q with both sides divided by 2^10, which is exact from W = 32 on.
-        let wide =
-            (w >> 5) * (w >> 5) <= (q >> 5).saturating_mul(125).saturating_add(q % 32 * 125 / 32);
-        square.checked_mul(3).is_some_and(|triple| triple < q - 2) && q / 2600 >= w && wide
-    };
+    let square = u128::from(bound) * u128::from(bound);
+    let w = wrap_bound(bound);
+    // W^2 <= 4000 q with both sides divided by 2^10, which is exact from W = 32 on.
+    let wide =
+        (w >> 5) * (w >> 5) <= (q >> 5).saturating_mul(125).saturating_add(q % 32 * 125 / 32);
+    square.checked_mul(3).is_some_and(|triple| triple < q - 2) && q / 2600 >= w && wide
+}
+
+/// What the proof of soundness asks beside that: 80 W^2 <= q. The paper's lemma and an earlier text of
+/// the draft ask for 81; W is a power of two, and for our fields both allow the same.
+fn fits_soundly<F: Field>(bound: u64) -> bool {
+    let w = wrap_bound(bound);
+    let wide = w.checked_mul(w).and_then(|square| square.checked_mul(81));
+    fits_the_draft::<F>(bound) && wide.is_some_and(|wide| wide <= F::MODULUS)
+}
+
+/// The largest bound of those that fit: all below it do.
+fn largest(fits: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, u64::MAX);
     while low < high {
         let middle = low + (high - low).div_ceil(2);

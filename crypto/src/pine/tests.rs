@@ -184,6 +184,44 @@ fn a_norm_equality_is_forged_with_the_verify_key_and_not_without() {
     assert_eq!(forge(&KEY), Ok(()));
 }
 
+/// Over `Field64` with B = 2^31, (2^32) is twice the bound, its square wraps to 2^32 - 1, and no row
+/// makes more of it than 2^32, which is below W = 2^35: the draft's own range lets it through.
+#[test]
+fn a_bound_at_which_the_checks_cannot_see_a_wrap_is_refused() {
+    let mut rng = ChaCha20Rng::from_seed([6; 32]);
+    let norm = (1u128 << 32) - 1;
+    let mut attempt = |pine: &Pine64| {
+        let bound = u128::from(pine.params().bound);
+        let claim = Claim { norm: norm.min(bound * bound), slack: 0, pretend: false };
+        let claim = Claim { slack: bound * bound - claim.norm, ..claim };
+        pine.attempt(&[1i64 << 32][..], claim, &[1; 16], |rand| rng.fill_bytes(rand))
+    };
+    let params = Params { bound: 1 << 31, ..Params::new::<Field64>(1, 1000, 2).unwrap() };
+    let draft = Pine64::of_the_draft(params).unwrap();
+    assert_eq!(accepted(&draft, &attempt(&draft).unwrap(), &[1; 16]), Ok(()), "twice the bound");
+    for bound in [params.bound, 1 << 29, Params::largest_bound::<Field64>() + 1] {
+        let got = u128::from(bound);
+        let refused = |error| matches!(error, Error::Parameter { got: at, .. } if at == got);
+        assert!(refused(Params::new::<Field64>(1, bound, 2).unwrap_err()));
+        assert!(refused(Pine64::new(Params { bound, ..params }).unwrap_err()));
+    }
+    // At the largest bound that is left, half of all rows see it.
+    let largest = Params::new::<Field64>(1, Params::largest_bound::<Field64>(), 2).unwrap();
+    let stuck = attempt(&Pine64::new(largest).unwrap());
+    assert!(matches!(stuck, Err(Error::WrapAround { .. })), "{stuck:?}");
+}
+
+#[test]
+fn the_largest_bound_of_each_field_is_as_documented() {
+    let bounds = [
+        Params::largest_bound::<Field32>(),
+        Params::largest_bound::<Field40>(),
+        Params::largest_bound::<Field64>(),
+        Params::largest_bound::<Field128>(),
+    ];
+    assert_eq!(bounds, [470, 7532, 30_854_650, 132_519_713_173_200_808]);
+}
+
 /// The documented figures of [`Params`], and rule R7.
 #[test]
 fn defaults_reach_80_bits_at_every_dimension() {
@@ -197,10 +235,10 @@ fn defaults_reach_80_bits_at_every_dimension() {
         bits
     }
     // 100 checks give 100 bits; the 32-bit field is the only one whose proofs give less.
-    assert!(bits::<Field32>(1 << 15)[2] < 100.0);
-    assert_eq!(bits::<Field40>(1 << 19), [100.0; 3]);
-    assert_eq!(bits::<Field64>(1 << 31), [100.0; 3]);
-    assert_eq!(bits::<Field128>(1 << 62), [100.0; 3]);
+    assert!(bits::<Field32>(400)[2] < 100.0);
+    assert_eq!(bits::<Field40>(7000), [100.0; 3]);
+    assert_eq!(bits::<Field64>(1 << 24), [100.0; 3]);
+    assert_eq!(bits::<Field128>(1 << 56), [100.0; 3]);
     let params = Params::new::<Field64>(1_000_000, 1 << 15, 2).unwrap();
     assert_eq!((params.proofs, params.proofs_norm_equality), (2, 2));
     // The chunks that the published sizes are for.

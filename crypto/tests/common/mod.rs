@@ -111,8 +111,11 @@ impl Vectors {
     fn with_field<F: Field>(&self, check: &mut impl Check) {
         // The length of a seed tells the expansions apart.
         match self.verify_key.len() {
-            16 => check.check(&Pine::<F, XofTurboShake128>::new(self.params).unwrap(), self),
-            32 => check.check(&Pine::<F, XofHmacSha256Aes128>::new(self.params).unwrap(), self),
+            16 => {
+                check.check(&Pine::<F, XofTurboShake128>::of_the_draft(self.params).unwrap(), self)
+            }
+            32 => check
+                .check(&Pine::<F, XofHmacSha256Aes128>::of_the_draft(self.params).unwrap(), self),
             other => panic!("{}: a seed of {other} bytes", self.name),
         }
     }

@@ -12,7 +12,7 @@ use crate::manifest::Manifest;
 use crate::masking::MaskSpec;
 
 /// Encoded bounds up to this fit the 64-bit field with room for PINE's checks (`docs/protocol.md`, "Round spec").
-const MAX_BOUND_64: u64 = 1 << 31;
+const MAX_BOUND_64: u64 = 1 << 24;
 
 /// The field of a round's shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

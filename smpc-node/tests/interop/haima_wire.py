@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, "../../../crypto/tests/interop"))
 from haima_crypto import byte_string, digest, text  # noqa: E402
 
-PROTOCOL = 7
+PROTOCOL = 8
 
 
 # Protobuf: a handful of fields.

@@ -30,7 +30,7 @@ use rand::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 /// Bound of every site's vector.
-const BOUND: u64 = 1 << 31;
+const BOUND: u64 = 1 << 24;
 
 /// What a node does wrong with its noise.
 #[derive(Clone, Copy, Debug)]

@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 pub(crate) const SITES: [&str; 4] = ["site-a", "site-b", "site-c", "site-d"];
 
 /// Bound of every round.
-pub(crate) const BOUND: u64 = 1 << 31;
+pub(crate) const BOUND: u64 = 1 << 24;
 
 /// A party's keys.
 pub(crate) struct Keys {
