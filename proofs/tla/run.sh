@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Runs Round.tla under every configuration in expected.txt and compares the outcome. One line a
+# check: "ok tla NAME", "FAILED tla NAME: why", or "SKIPPED tla: why". Status 0 unless a check
+# failed. DEEP=1 adds the long ones; with a configuration's name as argument only that one runs.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+limit=${TLA_SECONDS:-300}
+[ -z "${DEEP:-}" ] || limit=${TLA_SECONDS:-3600}
+
+tool=${TLA:-$(command -v tla || true)}
+[ -n "$tool" ] || tool="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs/bin/tla"
+if [ ! -x "$tool" ]; then
+    echo "SKIPPED tla: tool absent (cargo install tla-checker --version =0.24.11 --locked --debug)"
+    exit 0
+fi
+
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+bad=0
+fail() {
+    echo "FAILED tla $1: $2"
+    bad=1
+}
+
+listed=" "
+while read -r name outcome property deep; do
+    case $name in '' | '#'*) continue ;; esac
+    listed+="$name "
+    if [ "$outcome" = holds ]; then
+        deep=$property
+    fi
+    [ $# -eq 0 ] || [ "$1" = "$name" ] || continue
+    [ -z "$deep" ] || [ -n "${DEEP:-}" ] || continue
+    live=()
+    if grep -q '^PROPERTY' "$here/$name.cfg"; then
+        live=(--check-liveness)
+    fi
+    timeout "$limit" "$tool" "$here/Round.tla" --config "$here/$name.cfg" --allow-deadlock \
+        "${live[@]}" >"$said" 2>&1 || true
+    case $outcome in
+        holds) line="Model checking complete. No errors found." ;;
+        refuted) line="($property) violated!" ;;
+        loops) line="Liveness property violated: $property" ;;
+        *) line="(no such outcome)" ;;
+    esac
+    if grep -qF -- "$line" "$said"; then
+        echo "ok tla $name"
+    else
+        why=$(grep -E 'violated|No errors|^error|limit' "$said" | tail -1 || true)
+        fail "$name" "expected $outcome ${property:-}; got: ${why:-nothing within $limit s}"
+    fi
+done <"$here/expected.txt"
+
+# Every configuration is in the list, so that none is forgotten.
+for file in "$here"/*.cfg; do
+    name=$(basename "$file" .cfg)
+    case $listed in *" $name "*) ;; *) fail "$name" "it is not in expected.txt" ;; esac
+done
+exit "$bad"
