@@ -33,8 +33,11 @@ done
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct)
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+# All that goes into a package is of this commit, and not of what lies in the working tree.
+commit=$(git -C "$root" rev-parse HEAD)
+SOURCE_DATE_EPOCH=$(git -C "$root" log -1 --format=%ct "$commit")
+version=$(git -C "$root" show "$commit:Cargo.toml" \
+    | sed -n '/^version = /{s/^version = "\(.*\)"$/\1/p;:rest;n;b rest}')
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 umask 022
 
@@ -74,7 +77,7 @@ bill() { # source folder, where the SBOM goes: CycloneDX 1.5, of the two binarie
         local folder=$source name=${part#haima-}
         [ "$part" = haima ] || folder=$source/smpc-node
         (cd "$source" && cargo tree --locked -p "$part" -e normal,build --target "$target" \
-            --prefix none) | python3 "$root/packaging/linked.py" "$folder/haima-bom.json" \
+            --prefix none) | python3 "$source/packaging/linked.py" "$folder/haima-bom.json" \
             | sed "s|$source|/haima|g" >"$to/$name-$version.cdx.json"
     done
 }
@@ -93,10 +96,10 @@ stamp() { # sets every time in a folder to the commit's
     find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 }
 
-debian() { # name, one line, folder of the tree, where the package goes
-    local name=$1 line=$2 tree=$3 to=$4
+debian() { # source folder, name, one line, folder of the tree, where the package goes
+    local source=$1 name=$2 line=$3 tree=$4 to=$5
     mkdir -p "$tree/DEBIAN" "$tree/usr/share/doc/$name"
-    cp "$root/packaging/copyright" "$tree/usr/share/doc/$name/copyright"
+    cp "$source/packaging/copyright" "$tree/usr/share/doc/$name/copyright"
     {
         echo "$name ($version-1) unstable; urgency=medium"
         printf '\n  * See CHANGELOG.md of the source.\n\n'
@@ -112,13 +115,13 @@ Section: science
 Priority: optional
 Homepage: https://github.com/haima-health/haima
 Description: $line
-$(sed 's/^/ /' "$root/packaging/$name.description")
+$(sed 's/^/ /' "$source/packaging/$name.description")
 CONTROL
     (cd "$tree" && find . -type f -path './usr/*' -printf '%P\n' | sort | xargs md5sum) \
         >"$tree/DEBIAN/md5sums"
     for script in postinst postrm; do
-        if [ -f "$root/packaging/$name.$script" ]; then
-            install -m 755 "$root/packaging/$name.$script" "$tree/DEBIAN/$script"
+        if [ -f "$source/packaging/$name.$script" ]; then
+            install -m 755 "$source/packaging/$name.$script" "$tree/DEBIAN/$script"
         fi
     done
     stamp "$tree"
@@ -168,7 +171,7 @@ pack() { # folder of binaries, folder of source, where the packages go
     cp "$here/completions/haima.fish" "$tree/usr/share/fish/vendor_completions.d"
     units "$source" "$tree/usr/lib/systemd/system" haima-site haima-coordinator
     cp "$source/packaging/sysusers.conf" "$tree/usr/lib/sysusers.d/haima.conf"
-    debian haima "secure sums for networks of hospitals" "$tree" "$to"
+    debian "$source" haima "secure sums for networks of hospitals" "$tree" "$to"
 
     tree=$here/deb-smpc-node
     mkdir -p "$tree"/usr/bin "$tree"/usr/lib/systemd/system "$tree"/usr/lib/sysusers.d \
@@ -179,7 +182,7 @@ pack() { # folder of binaries, folder of source, where the packages go
     done
     units "$source" "$tree/usr/lib/systemd/system" smpc-node
     cp "$source/packaging/sysusers.conf" "$tree/usr/lib/sysusers.d/smpc-node.conf"
-    debian smpc-node "node of secure sums for networks of hospitals" "$tree" "$to"
+    debian "$source" smpc-node "node of secure sums for networks of hospitals" "$tree" "$to"
 
     # Containers are built from these files and the static binaries, without a network.
     cp "$source"/packaging/Containerfile.* "$to"
@@ -193,7 +196,7 @@ pack() { # folder of binaries, folder of source, where the packages go
 once() { # name of the folder that it is built in, where the packages go
     local source=$work/$1/source from=$binaries
     mkdir -p "$source"
-    git -C "$root" archive HEAD | tar x -C "$source"
+    git -C "$root" archive "$commit" | tar x -C "$source"
     if [ -z "$from" ]; then
         from=$work/$1/binaries
         build "$source" "$work/$1/target" "$from"

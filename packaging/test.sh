@@ -35,6 +35,17 @@ for name in haima smpc-node; do
         || fail "$name: a file is not root's"
     gzip -t "$work/$name"/usr/share/man/man1/"$name".1.gz || fail "$name: no manual page"
 done
+# All of it is the commit's, whatever lies in the working tree: maintainers' scripts run as root.
+for name in haima smpc-node; do
+    dpkg-deb -e "$(echo "$work/out/${name}_"*.deb)" "$work/$name.control"
+    for script in postinst postrm; do
+        git show "HEAD:packaging/$name.$script" | cmp - "$work/$name.control/$script" \
+            || fail "$name's $script is not the commit's"
+    done
+    git show HEAD:packaging/copyright | cmp - "$work/$name/usr/share/doc/$name/copyright" \
+        || fail "$name's copyright is not the commit's"
+done
+! grep -n '\$root/' packaging/package.sh || fail "package.sh takes a file of the working tree"
 for unit in haima/usr/lib/systemd/system/haima-{site,coordinator}@.service \
     smpc-node/usr/lib/systemd/system/smpc-node@.service; do
     grep -q '^ExecStart=/usr/bin/' "$work/$unit" || fail "$unit starts another program"

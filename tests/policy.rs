@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::{BMT, Running, Setup, eventually, program, task};
 use haima::coordinator::events::Event;
 use haima::site::{Approval, Every};
+use haima_smpc_node::manifest::Manifest;
 use serde_json::Value;
 
 const SITE: &str = "hospital-ohio-state";
@@ -95,13 +96,23 @@ fn decisions_on_the_command_line_are_listed_and_unknown_runs_are_refused() {
     let state = folder.join("state");
     std::fs::create_dir(&state).unwrap();
     let consents = haima::site::Consents::open(&state).unwrap();
-    let manifest = haima_crypto::encode::Digest::of(b"manifest");
+    let manifest = Manifest::read(&folder.join("manifest.toml")).unwrap().digest();
     consents.ask(&manifest, "who", 1, "what is asked", 0).unwrap();
     let (_, out, _) = site(folder, &["approvals"]);
-    for words in ["waits    who 1, since 1 January 1970", "what is asked", "haima site allow who 1"]
-    {
+    let line = format!("haima site allow who 1 {}\n", &manifest.to_string()[..32]);
+    for words in ["waits    who 1, since 1 January 1970", "what is asked", line.as_str()] {
         assert!(out.contains(words), "{words}: {out}");
     }
+    // What was listed of another manifest, and a digest that is too short.
+    let other = haima_crypto::encode::Digest::of(b"other").to_string();
+    for digest in [&other[..32], &manifest.to_string()[..8]] {
+        let (code, _, log) = site(folder, &["allow", "who", "1", digest]);
+        assert!(code == 3 && log.contains("another manifest"), "{log}");
+    }
+    assert_eq!(waiting(folder), ["who/1"]);
+    let words: Vec<&str> = line.split_whitespace().skip(2).collect();
+    let (code, out, _) = site(folder, &words);
+    assert!(code == 0 && out.contains("is allowed"), "as it was listed: {out}");
     let (code, out, _) = site(folder, &["refuse", "who", "1", "--json"]);
     let object: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &object["schema"]), (0, &"haima.site.decision/1".into()));
@@ -110,4 +121,25 @@ fn decisions_on_the_command_line_are_listed_and_unknown_runs_are_refused() {
     assert!(out.contains("refused  who 1, "), "{out}");
     let (code, _, _) = site(folder, &["allow", "who", "1"]);
     assert_eq!(code, 0, "a decision can be changed");
+    // What waits now is of another manifest than the one that the site is configured with.
+    let amended = haima_crypto::encode::Digest::of(b"amended");
+    consents.ask(&amended, "who", 1, "something else", 0).unwrap();
+    let (code, _, log) = site(folder, &["allow", "who", "1"]);
+    assert!(code == 3 && log.contains("another manifest"), "{log}");
+    assert_eq!(waiting(folder), ["who/1"]);
+}
+
+/// A misspelt id would be answered without a yes, so nothing is answered.
+#[test]
+fn a_site_does_not_start_when_what_waits_for_a_yes_is_no_task_of_the_study() {
+    let mut setup = setup();
+    setup.policy.manual_approval = Some(Approval::Tasks(vec!["who".into(), "whoo".into()]));
+    let running = setup.make();
+    let folder = running.network.folder(SITE).unwrap();
+    let (code, _, log) = site(folder, &["run", "--config", "site.toml"]);
+    assert!(code == 3 && log.contains("policy.toml"), "{log}");
+    assert!(log.contains("`manual_approval` names whoo, which the study does not have"), "{log}");
+    let (_, out, _) = site(folder, &["preview", "again"]);
+    assert!(out.contains("would REFUSE it") && out.contains("`manual_approval` names"), "{out}");
+    assert!(!folder.join("state").exists(), "and nothing is made");
 }

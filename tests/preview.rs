@@ -72,7 +72,12 @@ fn a_task_is_shown_in_numbers_bytes_and_budget_and_nothing_is_left_behind() {
     assert!((all.as_f64().unwrap() / one.as_f64().unwrap() - 6.0).abs() < 1e-6, "{one} {all}");
     assert!(all.as_f64().unwrap() < noised["ledger"]["left"].as_f64().unwrap());
     assert_eq!(noised["ledger"]["opened"], false);
-    assert!(noised["later"].as_str().unwrap().contains("sums released before"));
+    let later = noised["later"].as_str().unwrap();
+    assert!(later.contains("sums released before"), "{later}");
+    // The task states no bound on its later questions, and the first one's size is none.
+    let most = Manifest::read(&folder.join("manifest.toml")).unwrap().max_dimension;
+    assert!(later.contains(&format!("the study allows {most}")), "{later}");
+    assert!(!later.contains("up to"), "{later}");
 
     let exact = object(folder, "who");
     assert_eq!((&exact["noise"], &exact["charge"]["cost"]), (&Value::Null, &Value::Null));

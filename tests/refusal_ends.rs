@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{BMT, Running, Setup, Timing, bmt_hazard, eventually, program, task};
+use common::{BMT, Running, Setup, Timing, bmt_hazard, eventually, program, repository, task};
 use haima::coordinator::events::Event;
 use haima::site::{Approval, Every, Policy};
 
@@ -126,6 +126,46 @@ fn masked_mode_ends_below_its_threshold_without_further_attempts() {
         assert!(error.contains(words), "{words}: {error}");
     }
     assert_eq!(opened(&running, "who", 0), [0]);
+}
+
+/// Whoever starts the coordinator again, a service manager above all, has changed nothing by that.
+#[test]
+fn a_refusal_outlasts_the_rounds_deadline_until_somebody_says_that_it_changed() {
+    let mut setup = exact();
+    setup.timing.round_ms = 5000;
+    setup.timing.grace_ms = 1000;
+    let mut running = setup.make();
+    let policy = Policy { exact_tasks: vec!["who".into()], ..setup.policy.clone() };
+    write_policy(&running, SITE, &policy);
+    running.network.start_all().unwrap();
+    running.start_coordinator();
+    let first = running.follow_to_error();
+    assert!(first.contains("E-08") && first.contains("task again, step 0"), "{first}");
+    // Past the deadline, and what nodes have after it.
+    std::thread::sleep(Duration::from_secs(8));
+    for start in 0..3 {
+        running.start_coordinator();
+        let error = running.follow_to_error();
+        for words in ["E-08", SITE, "exact_tasks", "refused.txt"] {
+            assert!(error.contains(words), "start {start}: {words}: {error}");
+        }
+    }
+    assert_eq!(opened(&running, "again", 0), [0], "{}", running.logs());
+}
+
+/// A refusal is a person's to hear of; 8 is how the coordinator ends with one.
+#[test]
+fn the_shipped_unit_starts_no_coordinator_again_that_was_refused() {
+    let refused = haima::Error::Withheld {
+        task: "who".into(),
+        step: 0,
+        refusals: "north (exact_tasks)".into(),
+    };
+    let unit = repository("deploy/haima-coordinator.service");
+    let unit = std::fs::read_to_string(unit).unwrap();
+    let prevented = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus="));
+    let code = refused.code().to_string();
+    assert!(prevented.unwrap().split(' ').any(|other| other == code), "{prevented:?}");
 }
 
 /// Who holds a round back has not refused it: the others of masked mode wait, as nodes do.

@@ -3,6 +3,9 @@
 //! Files are only ever added, but for a newer `registry.toml`. A file that is at fault is left out and
 //! told of; the entries that are whole stand. Whoever can write the folder can take files away: what is
 //! missing before a newer version shows, and what is missing at the end shows beside another copy.
+//!
+//! Bounds are a party's own, of versions, of bytes and of what is read under its name: who says too much
+//! loses its own surplus and hides nothing of the others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,13 +23,16 @@ use crate::model_file::whole;
 /// Folder of the entries.
 pub const ENTRIES: &str = "entries";
 /// Files of entries that are read.
-pub const MOST_ENTRIES: usize = 10_000;
+pub const MOST_ENTRIES: usize = 100_000;
 /// Versions of entries that one party may have, so that none fills the registry for the others.
-pub const MOST_OF_PARTY: usize = 2_000;
+pub const MOST_OF_PARTY: usize = 1_000;
 /// Bytes of a file.
 pub const MOST_BYTES: u64 = 1 << 20;
-/// Bytes of all of them.
-const MOST_TOGETHER: u64 = 64 << 20;
+/// Bytes that a party's entries may have together. What takes one back is not among them, so that a party
+/// that has said too much can still do so.
+const MOST_BYTES_OF_PARTY: u64 = 4 << 20;
+/// Bytes that are read of files that are named after a party, whether they hold or not.
+const MOST_READ_OF_PARTY: u64 = 2 * MOST_BYTES_OF_PARTY;
 
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +43,15 @@ pub struct Fault {
     pub problem: String,
 }
 
+/// What a party has of the registry.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    /// Versions of its entries.
+    versions: usize,
+    /// Bytes of those that are no withdrawals, as [`written`].
+    bytes: u64,
+}
+
 /// A registry that was read: all that holds, and what does not.
 #[derive(Clone, Debug)]
 pub struct Registry {
@@ -44,8 +59,8 @@ pub struct Registry {
     charter: Charter,
     /// All versions of each entry, the first one first.
     chains: BTreeMap<Id, Vec<Entry>>,
-    /// Versions of each party.
-    of_party: BTreeMap<String, usize>,
+    /// What each party has.
+    of_party: BTreeMap<String, Share>,
     faults: Vec<Fault>,
 }
 
@@ -71,9 +86,9 @@ impl Registry {
         let charter = Charter::read(folder)?;
         let names = names_in(&folder.join(ENTRIES))?;
         let mut registry = Self::empty(folder, charter);
-        let (mut found, mut together) = (Vec::new(), 0);
+        let (mut found, mut bytes) = (Vec::new(), BTreeMap::new());
         for name in names {
-            match registry.read(&name, &mut together) {
+            match registry.read(&name, &mut bytes) {
                 Ok(entry) => found.push(entry),
                 Err(problem) => registry.fault(&name, &problem),
             }
@@ -82,7 +97,8 @@ impl Registry {
         found.sort_by(|a, b| a.id().cmp(&b.id()).then(a.version().cmp(&b.version())));
         for entry in found {
             let name = entry.file();
-            if let Err(problem) = registry.append(entry) {
+            let length = written(&entry).map(|bytes| bytes.len() as u64);
+            if let Err(problem) = length.and_then(|bytes| registry.append(entry, bytes)) {
                 registry.fault(&name, &problem);
             }
         }
@@ -103,14 +119,21 @@ impl Registry {
         self.faults.push(Fault { file: check::cut(file, 250), problem: check::cut(problem, 1000) });
     }
 
-    /// Reads and checks a file by itself.
-    fn read(&self, name: &str, together: &mut u64) -> Result<Entry, String> {
-        if *together > MOST_TOGETHER {
-            return Err(format!("is not read: all before it have {MOST_TOGETHER} bytes"));
+    /// Reads and checks a file by itself. `read` has the bytes that were read under each party's name;
+    /// all who are no parties are one.
+    fn read(&self, name: &str, read: &mut BTreeMap<String, u64>) -> Result<Entry, String> {
+        let party = name.split('@').nth(1).and_then(|named| self.charter.party(named));
+        let party = party.map_or("", |party| party.name.as_str());
+        let read = read.entry(party.to_owned()).or_default();
+        if *read >= MOST_READ_OF_PARTY {
+            let whose = if party.is_empty() { "no party" } else { party };
+            return Err(format!(
+                "is not read: those before it that are named after {whose} have {read} bytes"
+            ));
         }
         let path = self.folder.join(ENTRIES).join(name);
         let bytes = check::plain_file(&path, MOST_BYTES).map_err(|error| error.to_string())?;
-        *together += bytes.len() as u64;
+        *read += bytes.len() as u64;
         let entry: Entry = serde_json::from_slice(&bytes)
             .map_err(|error| format!("is no entry of a registry: {error}"))?;
         entry.check(&self.charter)?;
@@ -120,18 +143,26 @@ impl Registry {
         Ok(entry)
     }
 
-    /// Takes a version that follows on those that are there.
-    fn append(&mut self, entry: Entry) -> Result<(), String> {
+    /// Takes a version that follows on those that are there, of so many bytes as [`written`].
+    fn append(&mut self, entry: Entry, bytes: u64) -> Result<(), String> {
         let own = self.of_party.entry(entry.party().to_owned()).or_default();
-        if *own >= MOST_OF_PARTY {
-            let party = entry.party();
+        let party = entry.party();
+        if own.versions >= MOST_OF_PARTY {
             return Err(format!(
                 "{party} has {MOST_OF_PARTY} versions already, the most of a party"
             ));
         }
+        let more = if entry.is_withdrawn() { 0 } else { bytes };
+        let bytes = own.bytes.saturating_add(more);
+        if bytes > MOST_BYTES_OF_PARTY {
+            return Err(format!(
+                "{party} would have entries of {bytes} bytes; a party has at most \
+                 {MOST_BYTES_OF_PARTY}, all versions together"
+            ));
+        }
         let id = entry.id();
         entry.follows(self.chains.get(&id).and_then(|chain| chain.last()))?;
-        *own += 1;
+        *own = Share { versions: own.versions + 1, bytes };
         self.chains.entry(id).or_default().push(entry);
         Ok(())
     }
@@ -210,7 +241,7 @@ impl Registry {
         if self.count() + self.faults.len() >= MOST_ENTRIES {
             return Err(fault(format!("the registry has {MOST_ENTRIES} files, the most it may")));
         }
-        let bytes = serde_json::to_vec_pretty(&entry).map_err(|error| fault(error.to_string()))?;
+        let bytes = written(&entry).map_err(fault)?;
         if bytes.len() as u64 > MOST_BYTES {
             let bytes = bytes.len();
             return Err(fault(format!(
@@ -222,7 +253,7 @@ impl Registry {
                            or get it again";
             return Err(fault(problem.into()));
         }
-        self.append(entry).map_err(fault)?;
+        self.append(entry, bytes.len() as u64).map_err(fault)?;
         whole(&path, &bytes)
     }
 
@@ -248,6 +279,11 @@ impl Registry {
         let next = self.charter.amended(key, requests, leave)?;
         self.replace(&next)
     }
+}
+
+/// An entry as its file has it. A party's bytes are counted so, whatever blanks a copy has.
+fn written(entry: &Entry) -> Result<Vec<u8>, String> {
+    serde_json::to_vec_pretty(entry).map_err(|error| error.to_string())
 }
 
 /// Names of the files in a folder, sorted; those that begin with a dot are being written.

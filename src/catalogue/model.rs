@@ -2,6 +2,8 @@
 //! what was promised, and where it comes from.
 //!
 //! A file whose schema or figures were made from patients without a charge does not enter (rules S4, S6).
+//! Figures of exact sums enter with two decimals, and some not at all: in full they can be solved for the
+//! patients' number.
 
 use std::path::Path;
 
@@ -14,7 +16,7 @@ use super::privacy::{Privacy, encode_texts};
 use crate::Error;
 use crate::card::{Card, GeneratorCard};
 use crate::model_file::{
-    Guarantee, MOST_BYTES, Metric, ModelFile, Provenance, bounded, is_generator,
+    Guarantee, MOST_BYTES, Metric, ModelFile, Provenance, bounded, is_generator, metrics,
 };
 use crate::synth::file::SynthFile;
 
@@ -24,6 +26,8 @@ const MOST_COLUMNS: usize = 500;
 const MOST_LINES: usize = 40;
 /// Bytes of one of them.
 const LONG: usize = 1000;
+/// Decimals of a figure of exact sums, and of one of sums under noise.
+const DECIMALS: [i32; 2] = [2, 3];
 
 /// A trained model or a generator of virtual patients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +79,7 @@ pub struct Model {
 pub struct Figure {
     /// Name, e.g. `auc`.
     pub name: String,
-    /// Estimate.
+    /// Estimate, of few digits.
     pub value: f64,
     /// Lower end of its 95% interval.
     pub lo: Option<f64>,
@@ -170,7 +174,13 @@ impl Model {
             privacy,
             promise,
             simulated,
-            figures: from.metrics.iter().filter(finite).take(MOST_LINES).map(figure).collect(),
+            figures: from
+                .metrics
+                .iter()
+                .filter(finite)
+                .filter_map(figure)
+                .take(MOST_LINES)
+                .collect(),
             limits: Vec::new(),
             schema_digest: from.data.schema_digest.to_lowercase(),
             study: from.notes.iter().find_map(|note| manifest_of(note)),
@@ -243,19 +253,44 @@ fn lines(of: &[String]) -> Vec<String> {
     of.iter().take(MOST_LINES).map(|text| check::cut(text, LONG)).collect()
 }
 
-/// A metric without the parts of its words that count patients.
-fn figure(metric: &Metric) -> Figure {
+/// A metric without the parts of its words that count patients, and of few digits. None where it is of
+/// exact sums and tells a count all the same.
+fn figure(metric: &Metric) -> Option<Figure> {
+    let noised = is_noised(&metric.over);
+    if !noised && metrics::tells_counts(&metric.name) {
+        return None;
+    }
+    let [exact, under_noise] = DECIMALS;
+    let decimals = if noised { under_noise } else { exact };
+    let cut = |number| coarse(number, decimals);
     let counts = |part: &&str| {
         part.contains("patient") && part.contains(|c: char| c.is_ascii_digit() || c == '<')
     };
     let parts = metric.over.split(", ").filter(|part| !counts(part));
-    Figure {
+    Some(Figure {
         name: check::cut(&metric.name, NAME),
-        value: metric.value,
-        lo: metric.lo,
-        hi: metric.hi,
+        value: cut(metric.value),
+        lo: metric.lo.map(cut),
+        hi: metric.hi.map(cut),
         over: check::cut(&parts.collect::<Vec<_>>().join(", "), LINE),
+    })
+}
+
+/// Whether a metric says that its sums were under noise. What says nothing was exact.
+fn is_noised(over: &str) -> bool {
+    let says = |what: &str| over.split(", ").any(|part| part.starts_with(what));
+    says("sums under noise (") && !says("exact sums")
+}
+
+/// A number of at most so many decimals, and of three digits where it is large.
+fn coarse(number: f64, decimals: i32) -> f64 {
+    let unit = 10f64.powi(decimals);
+    if number.abs() * unit >= 1000.0 {
+        return format!("{number:.2e}").parse().unwrap_or(f64::NAN);
     }
+    let cut = (number * unit).round() / unit;
+    // One zero, without a sign.
+    if cut == 0.0 { 0.0 } else { cut }
 }
 
 /// The manifest that a note of a study's model names: `manifest DIGEST, signed by every party`.
@@ -266,14 +301,118 @@ fn manifest_of(note: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::model_file::{Data, PROVENANCE_SCHEMA};
+
+    /// What is entered of a model that was validated on so many patients, of whom so many had the
+    /// outcome; with it the metrics as its file has them.
+    fn validated(patients: u32, events: u32, sums: &str) -> (Model, Vec<Metric>) {
+        let [all, with] = [patients, events].map(f64::from);
+        let (observed, pairs) = (with / all, with * (all - with));
+        let auc = (0.81 * pairs).round() / pairs;
+        let width = 0.86 / all.sqrt();
+        let scores = json!({
+            "brier": 0.1765, "brier_null": observed * (1.0 - observed), "predicted": 0.2812,
+            "observed": observed,
+        });
+        let mut horizon = scores.clone();
+        horizon["time"] = json!(365.0);
+        horizon["events"] = json!(events);
+        horizon["n_after"] = json!(patients - events);
+        let result = json!({
+            "n": patients,
+            "binary": {
+                "auc": { "value": auc, "lo": auc - width, "hi": auc + width },
+                "probability": scores,
+            },
+            "survival": { "horizons": [horizon] },
+            "classes": { "accuracy": (0.8 * all).round() / all },
+        });
+        let over =
+            format!("{patients} patients of 24 hospitals, held-out patients, {sums}, task t");
+        let metrics = metrics::of_validation(&result, &over, "days");
+        let provenance = Provenance {
+            schema: PROVENANCE_SCHEMA.into(),
+            task: toml::Table::new(),
+            mode: "nodes".into(),
+            data: Data {
+                hospitals: 24,
+                excluded: Vec::new(),
+                patients: Some(patients.into()),
+                cohort: String::new(),
+                schema_digest: "ab".repeat(32),
+                schema_inferred: false,
+            },
+            privacy: Guarantee::exact(),
+            figures: Vec::new(),
+            metrics: metrics.clone(),
+            notes: Vec::new(),
+            journal: None,
+        };
+        (Model::of_provenance(&provenance, "ab".repeat(32)).unwrap(), metrics)
+    }
+
+    /// How many patients follow from the interval of a difference and the Brier score.
+    fn solved(difference: f64, lo: f64, hi: f64, brier: f64) -> f64 {
+        (brier - difference * difference) / ((hi - lo) / 2.0 / 1.959_963_984_540_054).powi(2)
+    }
+
+    #[test]
+    fn no_figure_of_exact_sums_can_be_solved_for_a_number_of_patients() {
+        let (model, metrics) = validated(1043, 287, "exact sums");
+        let of = |name: &str| metrics.iter().find(|metric| metric.name == name).unwrap();
+        // In full they can.
+        let full = of("mean prediction less observed share");
+        let found = solved(full.value, full.lo.unwrap(), full.hi.unwrap(), of("Brier score").value);
+        assert!((found - 1043.0).abs() < 0.5, "{found}");
+        assert!((of("observed share").value * 1043.0 - 287.0).abs() < 1e-9);
+
+        let names: Vec<&str> = model.figures.iter().map(|own| own.name.as_str()).collect();
+        let wanted = [
+            "AUC",
+            "Brier score",
+            "mean prediction",
+            "Brier score at 365 days",
+            "mean prediction at 365 days",
+        ];
+        assert_eq!(names, wanted);
+        for own in &model.figures {
+            for number in [Some(own.value), own.lo, own.hi].into_iter().flatten() {
+                let hundredths = number * 100.0;
+                assert!((hundredths - hundredths.round()).abs() < 1e-9, "{own:?}");
+            }
+        }
+        // Four patients more or less, one of them with the outcome, are signed alike.
+        assert_eq!(model, validated(1039, 286, "exact sums").0);
+        // What does not say by which sums it is counts as exact.
+        assert_eq!(validated(1043, 287, "sums").0.figures.len(), wanted.len());
+    }
+
+    #[test]
+    fn a_figure_of_noised_sums_keeps_three_decimals() {
+        let (model, metrics) =
+            validated(1043, 287, "sums under noise (epsilon 1.000 at delta 1e-5)");
+        assert_eq!(model.figures.len(), metrics.len());
+        let share = model.figures.iter().find(|own| own.name == "observed share").unwrap();
+        assert_eq!(share.value, 0.275);
+    }
+
+    #[test]
+    fn a_number_is_cut_to_few_digits() {
+        let cut = [0.837_837_8, -0.001, 9.876, 12.345, 1043.0, 1e300].map(|x| coarse(x, 2));
+        assert_eq!(cut, [0.84, 0.0, 9.88, 12.3, 1040.0, 1e300]);
+        assert!(cut[1].is_sign_positive());
+        assert_eq!(coarse(0.837_837_8, 3), 0.838);
+    }
 
     #[test]
     fn a_figure_says_by_which_sums_and_not_of_how_many_patients() {
         let over =
             "1,043 patients of 24 hospitals, held-out patients, exact sums, task t".to_owned();
         let metric = Metric { name: "auc".into(), value: 0.7, lo: None, hi: None, over };
-        assert_eq!(figure(&metric).over, "held-out patients, exact sums, task t");
+        assert_eq!(figure(&metric).unwrap().over, "held-out patients, exact sums, task t");
     }
 
     #[test]

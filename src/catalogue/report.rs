@@ -1,5 +1,6 @@
 //! What is said of a study's report, from its `report.json`: which tasks ran, and at what price. No number
-//! of a result enters, and neither does the report's title, which counts patients.
+//! of a result enters, and neither do the report's title and warnings: the one counts patients, the others
+//! may say who has few.
 
 use std::path::Path;
 
@@ -8,15 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Member;
 use super::check::{self, LINE, NAME};
-use super::privacy::{Privacy, Task, check_tasks, encode_tasks, encode_texts};
+use super::privacy::{Privacy, Task, check_tasks, encode_tasks};
 use crate::Error;
 use crate::model_file::bounded;
 use crate::report::{Class, Role, SCHEMA, Step, StudyReport};
 
 /// Bytes of a report that are read.
 const MOST_BYTES: u64 = 64 << 20;
-/// Warnings that are kept.
-const MOST_WARNINGS: usize = 20;
 
 /// A study's report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,8 +40,6 @@ pub struct Report {
     pub hospitals: u32,
     /// What ran, and what it was charged.
     pub tasks: Vec<Task>,
-    /// What the report says before any number.
-    pub warnings: Vec<String>,
 }
 
 /// Reads a report; with it the digest of its file.
@@ -87,7 +84,6 @@ impl Report {
     fn of(report: &StudyReport, file: String) -> Self {
         let sites = report.parties.iter().filter(|party| party.role == Role::Site).count();
         let hospitals = sites.saturating_sub(report.excluded.len());
-        let warnings = report.warnings.iter().take(MOST_WARNINGS);
         Self {
             file,
             study: check::cut(&report.study, NAME),
@@ -98,7 +94,6 @@ impl Report {
             finished: report.finished,
             hospitals: u32::try_from(hospitals).unwrap_or(u32::MAX),
             tasks: report.steps.iter().map(task).collect(),
-            warnings: warnings.map(|text| check::cut(text, LINE)).collect(),
         }
     }
 
@@ -107,7 +102,6 @@ impl Report {
         to.str(self.plan.as_deref().unwrap_or_default()).str(&self.mode);
         to.u64(self.started).u64(self.finished).u32(self.hospitals);
         encode_tasks(&self.tasks, to);
-        encode_texts(&self.warnings, to);
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
@@ -120,9 +114,7 @@ impl Report {
         check::line("mode", &self.mode, LINE)?;
         check::moment("started", self.started)?;
         check::moment("finished", self.finished)?;
-        check_tasks(&self.tasks)?;
-        check::few("warnings", self.warnings.len(), MOST_WARNINGS)?;
-        self.warnings.iter().try_for_each(|text| check::line("warning", text, LINE))
+        check_tasks(&self.tasks)
     }
 }
 

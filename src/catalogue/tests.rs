@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::offer::{Of, Offer, Variable};
 use super::size::Size;
-use super::{Charter, Content, Entry, Id, Kind, New, Platform, Registry};
+use super::{Charter, Content, Entry, Fault, Id, Kind, New, Platform, Registry};
 
 /// The keeper of every registry here; its secret is that of RFC 8032, section 7.1, TEST 2.
 fn keeper() -> IdentityKey {

@@ -201,14 +201,21 @@ fn privacy_of(model: &Model) -> String {
 
 fn figure(own: &Figure) -> String {
     let Figure { name, value, lo, hi, over } = own;
-    let value = numbers::significant(*value);
+    let value = few_digits(*value);
     let interval = match (lo, hi) {
-        (Some(lo), Some(hi)) => {
-            format!(" (95% {} to {})", numbers::significant(*lo), numbers::significant(*hi))
-        }
+        (Some(lo), Some(hi)) => format!(" (95% {} to {})", few_digits(*lo), few_digits(*hi)),
         _ => String::new(),
     };
     format!("{name} {value}{interval}: {over}")
+}
+
+/// A figure's number, without zeros that stand for digits that were cut.
+fn few_digits(value: f64) -> String {
+    let text = numbers::significant(value);
+    if !text.contains('.') {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn of_report(report: &Report, all: &mut Vec<Fact>) {
@@ -216,7 +223,6 @@ fn of_report(report: &Report, all: &mut Vec<Fact>) {
     all.push(("ended", numbers::utc(report.finished)));
     all.push(("mode", report.mode.clone()));
     all.push(("hospitals", report.hospitals.to_string()));
-    all.extend(report.warnings.iter().map(|text| ("warning", text.clone())));
     all.push(("manifest", report.manifest.clone()));
     if let Some(plan) = &report.plan {
         all.push(("plan", plan.clone()));

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use haima_smpc_node::manifest::Manifest;
 use serde_json::json;
 
 use crate::Error;
@@ -29,6 +30,9 @@ pub(super) struct Decide {
     task: String,
     /// Number of the run, as `haima site approvals` lists it.
     run: u32,
+    /// Digits of the manifest that `haima site approvals` prints beside the run; without them, the manifest
+    /// of the configuration is the one that is meant.
+    digest: Option<String>,
     /// Configuration file (TOML) of the site.
     #[arg(long, value_name = "FILE", default_value = "site.toml")]
     config: PathBuf,
@@ -54,13 +58,14 @@ pub(super) fn list(options: &Approvals) -> Result<(), Error> {
     }
     for run in &waiting {
         text.push_str(&format!(
-            "waits    {} {}, since {}\n         {}\n         haima site allow {} {}\n",
+            "waits    {} {}, since {}\n         {}\n         haima site allow {} {} {}\n",
             run.task,
             run.run,
             utc(run.since_ms / 1000),
             run.words,
             run.task,
-            run.run
+            run.run,
+            run.shown()
         ));
     }
     for run in &decided {
@@ -71,18 +76,26 @@ pub(super) fn list(options: &Approvals) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets a run go on, or refuses it.
+/// Lets a run go on, or refuses it. A yes is of the manifest that was read: by its digits, or of the one
+/// that the configuration names, with which the site runs. A no needs neither: it is safe of any.
 pub(super) fn decide(options: &Decide, allow: bool) -> Result<(), Error> {
-    let Decide { task, run, config, json } = options;
-    let consents = Consents::open(&Config::read(config)?.state)?;
-    consents.decide(task, &run.to_string(), allow)?;
+    let Decide { task, run, digest, config, json } = options;
+    let config = Config::read(config)?;
+    let (consents, run) = (Consents::open(&config.state)?, run.to_string());
+    // An unknown run is said first.
+    let asked = consents.manifest_of(task, &run)?;
+    let shown = match digest {
+        Some(digest) => digest.to_lowercase(),
+        None if allow => Manifest::read(&config.manifest)?.digest().to_string(),
+        None => asked,
+    };
+    consents.decide(task, &run, &shown, allow)?;
     let said = if allow { "allowed" } else { "refused" };
     if *json {
         println!(
             "{}",
             json!({
-                "schema": "haima.site.decision/1", "task": task, "run": run.to_string(),
-                "allowed": allow,
+                "schema": "haima.site.decision/1", "task": task, "run": run, "allowed": allow,
             })
         );
     } else {

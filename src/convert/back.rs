@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::fault::{At, Fault, Faults, quoted};
 use super::mapping::Mapping;
 use super::phenopackets::{record, write};
+use super::quotes::Strict;
 use super::table::MOST_PATIENTS;
 use super::value::cell;
 use crate::Error;
@@ -100,7 +101,7 @@ fn free(folder: &Path) -> Result<(), Error> {
 fn rows(table: &Path, mapping: &Mapping, without: &[String]) -> Result<Vec<Row>, Error> {
     let fault = |problem: String| Error::data(table, problem);
     let bytes = bounded(table, MOST_BYTES)?;
-    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let mut reader = csv::Reader::from_reader(Strict::new(bytes.as_slice()));
     let header = reader.headers().map_err(|error| fault(error.to_string()))?.clone();
     let mut names = HashSet::new();
     for name in &header {

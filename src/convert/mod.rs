@@ -11,6 +11,7 @@
 //! | `vcf` | variant files to flags and counts by gene |
 //! | `radiomics` | exports of image features to a table with the scanner of each patient |
 //! | `table` | the table as it grows |
+//! | `quotes` | quotes of a table that is read, as strict as intake |
 //! | `back` | a table to a folder of packets |
 //!
 //! One mapping serves packets and bundles alike: both become records, and columns are read from
@@ -24,6 +25,7 @@ mod files;
 mod json;
 pub(crate) mod mapping;
 pub(crate) mod phenopackets;
+mod quotes;
 mod radiomics;
 mod record;
 mod systems;

@@ -13,6 +13,9 @@ use tokio::sync::watch;
 use super::board::Board;
 use crate::proto;
 
+/// What a site is said to have said that gives no reason.
+const SILENT: &str = "it gave no reason";
+
 /// What the stream of rounds says at a moment.
 #[derive(Clone, Debug, Default)]
 pub enum Now {
@@ -74,11 +77,20 @@ struct Inner {
     queries: BTreeMap<Place, Value>,
     releases: BTreeMap<Place, Value>,
     reports: BTreeMap<(Digest, String), proto::SiteReport>,
+    /// What has been told of a round by a line of the log, which a site cannot have twice.
+    told: BTreeSet<(Digest, String, proto::Refusal)>,
     ledgers: BTreeMap<String, proto::Ledger>,
     /// Streams of rounds that a site holds open.
     streams: BTreeMap<String, usize>,
     /// When each site was heard of last, unix milliseconds.
     heard: BTreeMap<String, u64>,
+}
+
+impl Inner {
+    /// Whether a site says this of a round for the first time.
+    fn is_news(&mut self, round: Digest, site: &str, kind: proto::Refusal) -> bool {
+        self.told.insert((round, site.to_owned(), kind))
+    }
 }
 
 /// A site that has not answered a round, and what it says of its coming to.
@@ -207,7 +219,7 @@ impl Hub {
     }
 
     /// Takes in a site's report on a round that was announced; one a round is kept.
-    pub fn report(&self, site: &str, round: Digest, report: proto::SiteReport) {
+    pub fn report(&self, site: &str, round: Digest, mut report: proto::SiteReport) {
         let mut inner = self.inner();
         if !inner.announced.contains(&round) {
             return;
@@ -215,18 +227,22 @@ impl Hub {
         if let Some(ledger) = &report.ledger {
             inner.ledgers.insert(site.to_owned(), ledger.clone());
         }
+        if !report.submitted && report.reason.trim().is_empty() {
+            // Who is named as refusing is named with words.
+            SILENT.clone_into(&mut report.reason);
+        }
         let (short, submitted, reason) = (round.short(), report.submitted, report.reason.clone());
         let kind = report.refusal();
         let before = inner.reports.get(&(round, site.to_owned()));
-        let before = before.map(|before| (before.submitted, before.refusal()));
-        if !submitted && before.is_some_and(|(submitted, _)| submitted) {
+        if !submitted && before.is_some_and(|before| before.submitted) {
             // It heard of the round again. What it has sent is where it belongs.
             return;
         }
         inner.reports.insert((round, site.to_owned()), report);
+        let is_news = !submitted && inner.is_news(round, site, kind);
         drop(inner);
         // Its reason is about policy, manifest and protocol, or sends to its own log.
-        if !submitted && before != Some((false, kind)) {
+        if is_news {
             if kind == proto::Refusal::Held {
                 tracing::warn!(round = %short, %site, %reason, "a site holds a round back");
             } else {
@@ -257,6 +273,14 @@ impl Hub {
         refused.map(refusal).collect()
     }
 
+    /// Whether a site has said anything of a round since this start.
+    #[must_use]
+    pub fn has_reports(&self, round: &Digest) -> bool {
+        let inner = self.inner();
+        let mut from = inner.reports.range((*round, String::new())..);
+        from.next().is_some_and(|((reported, _), _)| reported == round)
+    }
+
     /// Bytes that sites say they sent for a round, and what refused sites said.
     #[must_use]
     pub fn round_reports(&self, round: &Digest) -> (u64, Vec<(String, String)>) {
@@ -274,5 +298,32 @@ impl Hub {
     #[must_use]
     pub fn ledgers(&self) -> BTreeMap<String, proto::Ledger> {
         self.inner().ledgers.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haima_crypto::identity::IdentityKey;
+
+    use super::*;
+    use crate::coordinator::refusals::tests::{first_spec, manifest};
+
+    #[test]
+    fn who_changes_its_words_again_and_again_fills_no_log_and_who_gives_none_is_named() {
+        let (hub, spec) = (Hub::default(), first_spec(&manifest()));
+        let (round, key) = (spec.digest(), IdentityKey::from_secret(&[1; 32]));
+        hub.start_round(&spec, &key.sign(&round));
+        assert!(!hub.has_reports(&round));
+        for turn in 0..100 {
+            let kind = if turn % 2 == 0 { proto::Refusal::Held } else { proto::Refusal::Standing };
+            let report = proto::SiteReport { refusal: kind.into(), ..Default::default() };
+            hub.report("a", round, report);
+        }
+        assert_eq!(hub.inner().told.len(), 2, "a line a kind");
+        assert!(!hub.inner().is_news(round, "a", proto::Refusal::Held));
+        assert!(hub.inner().is_news(round, "b", proto::Refusal::Held));
+        assert!(hub.has_reports(&round));
+        let said = hub.refusals(&round);
+        assert_eq!((said.len(), said[0].reason.as_str()), (1, SILENT));
     }
 }

@@ -70,7 +70,8 @@ pub(super) fn fitting(head: &[u8]) -> Vec<u8> {
     SEPARATORS.iter().map(|(byte, _)| *byte).filter(fits).collect()
 }
 
-/// What separates the fields, where it is surely no comma, or a line above the header says it.
+/// What separates the fields, where it is surely no comma, or a line above the header says it: a comma
+/// where the line is `sep=,`.
 pub(super) fn foreign(head: &[u8]) -> Option<u8> {
     if let Some(declared) = declared(head) {
         return Some(declared);
@@ -149,6 +150,7 @@ mod tests {
             ("id\tgew\n1\t7.5\n", Some(b'\t')),
             ("\"a;b\";c\n1;2\n", Some(b';')),
             ("sep=;\nid;gew\n", Some(b';')),
+            ("sep=,\nid,gew\n", Some(b',')),
             ("id;gew\n1;7\n2\n", Some(b';')),
             ("id,gew\n1,7\n", None),
             // Karyotypes have semicolons, and a fault of one line is told by the reader of lines.

@@ -292,7 +292,7 @@ pub(crate) fn yes_and_no<'a>(values: &BTreeSet<&'a str>) -> Option<(&'a str, &'a
     let [one, other] = *values.as_slice() else { return None };
     let is = |yes: &str, no: &str| {
         let (yes, no) = (yes.to_lowercase(), no.to_lowercase());
-        PAIRS.iter().any(|pair| *pair == (yes.as_str(), no.as_str()))
+        PAIRS.contains(&(yes.as_str(), no.as_str()))
     };
     if is(one, other) {
         Some((one, other))

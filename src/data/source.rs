@@ -55,13 +55,17 @@ impl Source {
             return Err(Error::data(path, problem));
         }
         if let Some(separator) = form::foreign(&start) {
-            let problem = format!(
-                "line 1: separate columns by commas, not by {}, and write decimal points: `haima data \
-                 clean {} --out CLEAN.csv` makes such a file",
-                form::named(separator),
-                path.display()
-            );
-            return Err(Error::data(path, problem));
+            let problem = match separator {
+                // A line `sep=,` alone is in the way.
+                b',' => "line 1: says what separates columns; the header has to be the first line"
+                    .to_owned(),
+                other => format!(
+                    "line 1: separate columns by commas, not by {}, and write decimal points",
+                    form::named(other)
+                ),
+            };
+            let remedy = format!("`haima data clean {} --out CLEAN.csv`", path.display());
+            return Err(Error::data(path, format!("{problem}: {remedy} makes such a file")));
         }
         Ok(Self(Form::Csv(Cursor::new(start).chain(file))))
     }
@@ -177,6 +181,9 @@ mod tests {
         let semicolons = said("a.csv", b"id;gew\n1;7,5\n");
         assert!(semicolons.contains("not by semicolons"), "{semicolons}");
         assert!(semicolons.contains("haima data clean ") && semicolons.contains("a.csv: line 1"));
+        let line = said("s.csv", b"sep=,\nid,gew\n1,7.5\n");
+        assert!(line.contains("the header has to be the first line: `haima data clean"), "{line}");
+        assert!(!line.contains("not by"), "{line}");
         let workbook = said("m.csv", b"PK\x03\x04\x14\x00\x06\x00");
         assert!(workbook.contains("Excel") && workbook.contains("CSV UTF-8"), "{workbook}");
     }

@@ -1,6 +1,10 @@
 //! A coordinator: the question, the others' requests, the draft, everybody's approvals, and the
 //! package that everybody takes.
 //!
+//! Requests are read once: the study is drafted from what was shown, whatever lies in the folder by
+//! then. What was shown in an earlier call is kept in `compared.txt`, outside the inbox, and `--draft`
+//! drafts among those requests alone.
+//!
 //! What others send lies in `inbox`: requests, and approvals, whose names begin with `approval-`. What
 //! goes to all of them lies in `package`.
 
@@ -8,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use haima_crypto::encode::Digest;
 use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::masking::Mode;
 use haima_smpc_node::provision::{Request, Role};
@@ -17,11 +22,14 @@ use super::party::Standing;
 use super::{Ask, Options, State, Walk, files, party, study, verb};
 use crate::Error;
 use crate::provision::{self, Draft, MANIFEST, Study};
+use crate::text::printable;
 
 /// What others sent.
 const INBOX: &str = "inbox";
 /// What goes to all of them.
 const PACKAGE: &str = "package";
+/// The requests that were shown last.
+const COMPARED: &str = "compared.txt";
 
 /// A coordinator's steps.
 pub(super) fn walk(options: &Options, ask: &mut dyn Ask, walk: &mut Walk) -> Result<(), Error> {
@@ -52,27 +60,33 @@ pub(super) fn walk(options: &Options, ask: &mut dyn Ask, walk: &mut Walk) -> Res
 
 /// The requests of a study, and whether those that are there suffice.
 struct Roster {
+    requests: Vec<(PathBuf, Request)>,
     lines: String,
     lacks: Vec<String>,
 }
 
 impl Roster {
-    fn of(template: &Study, requests: &[PathBuf]) -> Result<Self, Error> {
+    fn of(template: &Study, paths: &[PathBuf]) -> Result<Self, Error> {
         let (mut lines, mut nodes, mut sites) = (String::new(), 0, BTreeSet::new());
-        for path in requests {
+        let mut requests = Vec::with_capacity(paths.len());
+        // A stranger's words make no line of their own.
+        let plain = |text: &str| printable(text).replace('\n', " ");
+        for path in paths {
             let request = Request::read(path)?;
             let print = request.fingerprint()?;
             let party = &request.party;
             let _ = write!(lines, "  {print}  {:<11} ", verb(request.role));
-            let _ = writeln!(lines, "{} ({}) {}", party.name, party.operator, party.address);
+            let (name, operator) = (plain(&party.name), plain(&party.operator));
+            let _ = writeln!(lines, "{name} ({operator}) {}", plain(&party.address));
             match request.role {
                 Role::Node => nodes += 1,
                 Role::Site => {
-                    sites.insert(request.party.operator);
+                    sites.insert(party.operator.clone());
                 }
                 // A second one is refused when the study is drafted.
                 Role::Coordinator => {}
             }
+            requests.push((path.clone(), request));
         }
         let mut lacks = Vec::new();
         if template.mode == Mode::Nodes && nodes < 2 {
@@ -82,7 +96,30 @@ impl Roster {
         if there < least as usize {
             lacks.push(format!("requests of {least} hospitals' operators (there are {there})"));
         }
-        Ok(Self { lines, lacks })
+        Ok(Self { requests, lines, lacks })
+    }
+
+    /// What is kept of having been shown: the lines, and a digest of all that the requests say.
+    fn shown(&self) -> Result<String, Error> {
+        let mut all = String::new();
+        for (path, request) in &self.requests {
+            let text = toml::to_string(request).map_err(|e| Error::config(path, e.to_string()))?;
+            all.push_str(&text);
+            // No request has this letter, so none can be two.
+            all.push('\0');
+        }
+        let digest = Digest::of(all.as_bytes());
+        let lines = &self.lines;
+        Ok(format!("Requests as they were shown last; --draft is about these.\n{lines}{digest}\n"))
+    }
+}
+
+/// Whether these requests are those that an earlier call showed.
+fn is_compared(path: &Path, shown: &str) -> Result<bool, Error> {
+    match std::fs::read(path) {
+        Ok(kept) => Ok(kept == shown.as_bytes()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::file(path, error)),
     }
 }
 
@@ -94,7 +131,9 @@ fn draft(
     ask: &mut dyn Ask,
     walk: &mut Walk,
 ) -> Result<bool, Error> {
-    let Roster { lines, lacks } = Roster::of(template, requests)?;
+    let roster = Roster::of(template, requests)?;
+    let shown = roster.shown()?;
+    let Roster { requests, lines, lacks } = roster;
     let inbox = options.folder.join(INBOX);
     let inbox = inbox.display();
     if !lacks.is_empty() {
@@ -108,23 +147,33 @@ fn draft(
         walk.then(line);
         return Ok(false);
     }
+    let compared = options.folder.join(COMPARED);
+    let is_said = options.draft && is_compared(&compared, &shown)?;
     let asks = format!(
         "Requests in {inbox}:\n{lines}\nCompare each fingerprint with its operator, by telephone: equal \
          digits mean that nobody put other keys in."
     );
     let question = "Are these all, and are the fingerprints compared?";
     let asked = if options.draft { None } else { ask.yes(&asks, question) };
-    if !options.draft && asked != Some(true) {
-        let shown = if asked.is_none() { asks } else { "the requests are as shown".to_owned() };
-        walk.note("the comparison of fingerprints", State::Waits, shown.trim_end());
+    if !is_said && asked != Some(true) {
+        crate::report::place(&options.folder, COMPARED, shown.as_bytes())
+            .map_err(|e| Error::file(&compared, e))?;
+        let finding = match asked {
+            Some(_) => "the requests are as shown".to_owned(),
+            None if options.draft => format!(
+                "these are not the requests that were shown before; nothing was drafted. {asks}"
+            ),
+            None => asks,
+        };
+        walk.note("the comparison of fingerprints", State::Waits, finding.trim_end());
         let line = format!("when these are all, and were compared: {}", walk.again(" --draft"));
         walk.then(line);
         return Ok(false);
     }
-    let mut all = requests.to_vec();
-    all.push(walk.request.clone());
+    let mut all = requests;
+    all.push((walk.request.clone(), Request::read(&walk.request)?));
     let large = options.allow_large_delta;
-    let draft = Draft::new(template, options.timing, &all, None, large)?;
+    let draft = Draft::of(template, options.timing, all, None, large)?;
     let folder = options.folder.join(PACKAGE);
     let path = draft.write(&folder)?;
     let finding = format!("{} and plan.toml, for every party to read and sign", path.display());

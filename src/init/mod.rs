@@ -3,7 +3,8 @@
 //!
 //! Each call looks at the folder, does every step that this party can do by itself, and says what it
 //! waits for and from whom. Nothing is remembered but what stands in files, and no file that is there
-//! is written again, so a call can be repeated at any time. Nothing is sent: whatever another party
+//! is written again but a coordinator's note of which requests it was shown, so a call can be repeated at
+//! any time. Nothing is sent: whatever another party
 //! needs is a file that a person hands over, and private keys stay in the folder.
 //!
 //! `party` has what all do (keys, request, reading, signature), `site`, `node` and `coordinator` what
@@ -11,7 +12,8 @@
 //!
 //! # Security
 //! A signature and a draft are made only where [`Options::sign`] or [`Options::draft`] says so, or a
-//! person who has just been shown what it is about says yes ([`Ask`]).
+//! person who has just been shown what it is about says yes ([`Ask`]). A draft is of the requests that
+//! were shown, and of no others that came into their place.
 
 mod ask;
 mod coordinator;
@@ -55,7 +57,7 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// A coordinator's study.
     pub question: Question,
-    /// A coordinator drafts the study among those whose requests are there.
+    /// A coordinator drafts the study among those whose requests an earlier call has shown.
     pub draft: bool,
     /// How long its rounds may take.
     pub timing: Timing,

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::provision::Request;
+
 use super::*;
 use crate::site::Policy;
 
@@ -98,6 +101,7 @@ fn requested(root: &Path) -> Options {
 /// Everybody has the manifest of a draft.
 fn drafted(root: &Path) -> Options {
     let centre = requested(root);
+    go(&centre);
     go(&Options { draft: true, ..centre.clone() });
     for (name, _) in OTHERS {
         let from = root.join("centre/package/manifest.toml");
@@ -166,6 +170,63 @@ fn a_study_is_drafted_only_among_enough_parties_and_when_somebody_says_that_they
     let later = go(&Options { draft: true, ..centre });
     assert!(later.steps.iter().any(|step| step.finding.contains("joins by an amendment")));
     assert_eq!(std::fs::read(&manifest).unwrap(), held);
+}
+
+/// A person who says yes, and meanwhile another one puts other keys into the inbox.
+struct Swapped<'a>(&'a Path, Vec<String>);
+
+impl Ask for Swapped<'_> {
+    fn line(&mut self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn yes(&mut self, text: &str, _: &str) -> Option<bool> {
+        self.1.push(text.to_owned());
+        swap(self.0);
+        Some(true)
+    }
+}
+
+/// Another's keys under the name `south`, in the coordinator's inbox.
+fn swap(root: &Path) {
+    let elsewhere = root.join("elsewhere");
+    go(&options(&elsewhere, Role::Node, "south"));
+    let from = elsewhere.join("south/south.request.toml");
+    std::fs::copy(from, root.join("centre/inbox/south.request.toml")).unwrap();
+}
+
+#[test]
+fn a_study_is_drafted_of_the_very_requests_that_were_shown() {
+    let root = tempfile::tempdir().unwrap();
+    let centre = requested(root.path());
+    let south = Request::read(&root.path().join("south/south.request.toml")).unwrap();
+    let mut person = Swapped(root.path(), vec![]);
+    walk(&centre, &mut person).unwrap();
+    assert!(person.1[0].contains(&south.fingerprint().unwrap()), "{}", person.1[0]);
+    let drafted = Manifest::read(&root.path().join("centre/package/manifest.toml")).unwrap();
+    assert_eq!(drafted.node("south").unwrap().1.identity, south.party.identity);
+}
+
+#[test]
+fn the_option_drafts_among_no_requests_but_those_that_an_earlier_call_showed() {
+    let root = tempfile::tempdir().unwrap();
+    let centre = requested(root.path());
+    let manifest = root.path().join("centre/package/manifest.toml");
+    let draft = Options { draft: true, ..centre.clone() };
+    let unseen = go(&draft);
+    assert_eq!(waits(&unseen), "the comparison of fingerprints");
+    assert!(unseen.waits()[0].finding.contains("alder institute") && !manifest.exists());
+    swap(root.path());
+    let swapped = go(&draft);
+    assert!(swapped.waits()[0].finding.contains("not the requests that were shown"));
+    // One more party is another list, too.
+    go(&options(root.path(), Role::Site, "dogwood"));
+    let more = root.path().join("dogwood/dogwood.request.toml");
+    std::fs::copy(more, root.path().join("centre/inbox/dogwood.request.toml")).unwrap();
+    assert_eq!(waits(&go(&draft)), "the comparison of fingerprints");
+    assert!(!manifest.exists());
+    go(&draft);
+    assert!(manifest.exists(), "as shown in the call before");
 }
 
 #[test]

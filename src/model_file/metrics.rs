@@ -14,13 +14,28 @@ const WIDTH: f64 = 1.959_963_984_540_054;
 const AT_A_HORIZON: [(&str, &str); 5] = [
     ("AUC", "auc"),
     ("Brier score", "brier"),
-    ("Brier score of the null model", "brier_null"),
+    (NULL, "brier_null"),
     ("mean prediction", "predicted"),
-    ("observed share", "observed"),
+    (OBSERVED, "observed"),
 ];
+
+/// The score of a model that predicts the observed share for everybody.
+const NULL: &str = "Brier score of the null model";
+/// The share of patients with the outcome.
+const OBSERVED: &str = "observed share";
+/// The share of patients whose class was predicted.
+const ACCURACY: &str = "accuracy";
 
 /// How the name of a figure begins that says whether a model predicts too much or too little.
 const DIFFERENCE: &str = "mean prediction less observed share";
+
+/// Whether a figure of exact sums can be solved for numbers of patients: a share is a fraction of two of
+/// them, the null model's score follows from that share, and the interval of the difference together with
+/// the Brier score gives how many they were.
+#[cfg(feature = "cli")]
+pub(crate) fn tells_counts(name: &str) -> bool {
+    [NULL, OBSERVED, ACCURACY, DIFFERENCE].iter().any(|own| name.starts_with(own))
+}
 
 /// How a note begins that a hospital is left out of an evaluation.
 const EVALUATED: &str = "evaluated on ";
@@ -83,9 +98,9 @@ pub(crate) fn of_validation(result: &Value, over: &str, unit: &str) -> Vec<Metri
             "Brier score".to_owned(),
             brier.map(|(value, lo, hi)| (value, lo.map(|lo| lo.max(0.0)), hi)),
         ),
-        ("Brier score of the null model".to_owned(), plain("brier_null")),
+        (NULL.to_owned(), plain("brier_null")),
         ("mean prediction".to_owned(), plain("predicted")),
-        ("observed share".to_owned(), plain("observed")),
+        (OBSERVED.to_owned(), plain("observed")),
         (DIFFERENCE.to_owned(), difference(of_probability, number("/n"))),
         ("calibration slope".to_owned(), fitted("recalibration/slope")),
         ("calibration in the large".to_owned(), fitted("in_the_large")),
@@ -111,7 +126,7 @@ pub(crate) fn of_validation(result: &Value, over: &str, unit: &str) -> Vec<Metri
         let name = class.get("name").and_then(Value::as_str).unwrap_or_default();
         found.push((format!("AUC of {name}"), class.get("auc").and_then(share)));
     }
-    found.push(("accuracy".to_owned(), by_error(number("/classes/accuracy"), None)));
+    found.push((ACCURACY.to_owned(), by_error(number("/classes/accuracy"), None)));
     those_found(found, over)
 }
 

@@ -38,6 +38,24 @@ impl Draft {
         amends: Option<&Manifest>,
         allow_large_delta: bool,
     ) -> Result<Self, Error> {
+        let read =
+            |path: &PathBuf| -> Result<_, Error> { Ok((path.clone(), Request::read(path)?)) };
+        let requests = requests.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+        Self::of(template, timing, requests, amends, allow_large_delta)
+    }
+
+    /// A manifest as [`Draft::new`] makes it, among the parties of requests that were read before, each
+    /// with its file: of those very keys that somebody was shown.
+    ///
+    /// # Errors
+    /// As [`Draft::new`].
+    pub fn of(
+        template: &Study,
+        timing: Timing,
+        requests: Vec<(PathBuf, Request)>,
+        amends: Option<&Manifest>,
+        allow_large_delta: bool,
+    ) -> Result<Self, Error> {
         let mut manifest = manifest_of(template, timing, requests)?;
         if let Some(old) = amends {
             manifest.revision = old.revision.saturating_add(1);
@@ -70,16 +88,19 @@ impl Draft {
 }
 
 /// The manifest of a template among the parties of these requests.
-fn manifest_of(template: &Study, timing: Timing, requests: &[PathBuf]) -> Result<Manifest, Error> {
+fn manifest_of(
+    template: &Study,
+    timing: Timing,
+    requests: Vec<(PathBuf, Request)>,
+) -> Result<Manifest, Error> {
     let (mut coordinator, mut nodes, mut sites) = (None, Vec::new(), Vec::new());
-    for path in requests {
-        let request = Request::read(path)?;
+    for (path, request) in requests {
         match request.role {
             Role::Node => nodes.push(request.party),
             Role::Site => sites.push(request.party),
             Role::Coordinator if coordinator.is_none() => coordinator = Some(request.party),
             Role::Coordinator => {
-                return Err(Error::config(path, "a second coordinator; a study has one"));
+                return Err(Error::config(&path, "a second coordinator; a study has one"));
             }
         }
     }

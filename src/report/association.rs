@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::numbers;
 use super::plot::{self, Scale, Size, unit};
+use super::scan::is_hidden;
 use super::words;
 
 /// Where one of the two drawings goes, drawing units.
@@ -48,18 +49,25 @@ pub(crate) struct Scan {
     variants: Vec<Variant>,
     /// Variants without a p value, which are not drawn.
     untested: usize,
+    /// Tested ones with few carriers, whose p values are not shown.
+    hidden: usize,
     lambda: Option<f64>,
 }
 
 impl Scan {
-    /// The scan of a study; `None` where nothing could be tested.
-    pub(super) fn new(result: &scan::Scan) -> Option<Self> {
+    /// The scan of a study, without variants of which the display rule hides the p value; `None` where
+    /// none is left.
+    pub(super) fn new(result: &scan::Scan, min_cell: u64) -> Option<Self> {
         let tested = result.variants.iter().filter_map(|variant| Some((variant, variant.p?)));
-        let variants: Vec<Variant> = tested
+        let (hidden, shown): (Vec<_>, Vec<_>) =
+            tested.partition(|(variant, _)| is_hidden(variant, min_cell));
+        let variants: Vec<Variant> = shown
+            .into_iter()
             .map(|(variant, p)| Variant { name: variant.name.clone(), height: height(p) })
             .collect();
-        let untested = result.variants.len() - variants.len();
-        (!variants.is_empty()).then_some(Self { variants, untested, lambda: result.lambda })
+        let hidden = hidden.len();
+        let untested = result.variants.len() - variants.len() - hidden;
+        (!variants.is_empty()).then_some(Self { variants, untested, hidden, lambda: result.lambda })
     }
 
     /// Reads the first list of objects with a name and a p value in a result.
@@ -72,7 +80,7 @@ impl Scan {
         let rows = result.values().filter_map(Value::as_array).find(|rows| {
             rows.first().is_some_and(|row| name(row).is_some() && row.get("p").is_some())
         })?;
-        let mut scan = Self { variants: Vec::new(), untested: 0, lambda: None };
+        let mut scan = Self { variants: Vec::new(), untested: 0, hidden: 0, lambda: None };
         for row in rows {
             match (name(row), row.get("p").and_then(Value::as_f64)) {
                 (Some(name), Some(p)) if (0.0..=1.0).contains(&p) => {
@@ -98,7 +106,20 @@ impl Scan {
 
     /// Bonferroni's, as a height.
     fn threshold(&self) -> f64 {
-        -(0.05 / self.variants.len().max(1) as f64).log10()
+        -(0.05 / self.tested().max(1) as f64).log10()
+    }
+
+    /// Variants with a p value, whether it is shown or not.
+    fn tested(&self) -> usize {
+        self.variants.len() + self.hidden
+    }
+
+    /// What is not drawn, in brackets; nothing where everything is.
+    fn left_out(&self) -> String {
+        let said = [(self.untested, "not tested"), (self.hidden, "with few carriers")];
+        let said = said.iter().filter(|(count, _)| *count > 0);
+        let said: Vec<String> = said.map(|(count, why)| format!("{count} {why}")).collect();
+        if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
     }
 }
 
@@ -155,15 +176,12 @@ fn manhattan(scan: &Scan, area: Area) -> Markup {
     above.sort_by(|a, b| height(*b).total_cmp(&height(*a)));
     above.retain(|i| height(*i) >= threshold);
     above.truncate(NAMED);
-    let below = match scan.untested {
-        0 => "Variants in the order given".to_owned(),
-        _ => format!("Variants in the order given ({} not tested)", scan.untested),
-    };
+    let below = format!("Variants in the order given{}", scan.left_out());
     html! {
         (axes(scan, area, "Association by variant", &below))
         line.one x1=(unit(left)) x2=(unit(right)) y1=(y.text(threshold)) y2=(y.text(threshold)) {}
         text.tick x=(unit(left + 4.0)) y=(unit(y.at(threshold) - 5.0)) {
-            "0.05 / " (numbers::count(scan.variants.len() as u64))
+            "0.05 / " (numbers::count(scan.tested() as u64))
         }
         @for ((i, variant), group) in scan.variants.iter().enumerate().zip(groups(scan)) {
             circle cx=(x.text(i as f64)) cy=(y.text(variant.height)) r="3.4" fill=(plot::stroke(group % 2).0) {}
@@ -253,10 +271,11 @@ fn alternative(scan: &Scan) -> String {
     )
 }
 
-#[cfg(all(test, feature = "demo"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(feature = "demo")]
     fn scan(rows: &Value) -> Option<Scan> {
         let Value::Object(result) = serde_json::json!({ "n": 3, "variants": rows }) else {
             return None;
@@ -264,6 +283,7 @@ mod tests {
         Scan::of(&result)
     }
 
+    #[cfg(feature = "demo")]
     #[test]
     fn the_strongest_variant_is_named_and_the_untested_one_counted() {
         let rows = serde_json::json!([
@@ -280,11 +300,62 @@ mod tests {
         assert!(svg.matches("<circle").count() == 6 && !svg.contains("NaN"));
     }
 
+    #[cfg(feature = "demo")]
     #[test]
     fn names_are_escaped_and_a_result_without_p_values_has_no_figure() {
         let hostile = scan(&serde_json::json!([{ "name": "a<b", "p": 0.0 }])).unwrap();
         let svg = draw(&hostile, Size::Page).into_string();
         assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
         assert!(scan(&serde_json::json!([{ "name": "a" }])).is_none());
+    }
+
+    fn variant(name: &str, carriers: u64, p: f64) -> scan::VariantTest {
+        scan::VariantTest {
+            name: name.to_owned(),
+            genes: Vec::new(),
+            n: 100,
+            carriers,
+            dosage: carriers as f64,
+            score: 1.0,
+            variance: 1.0,
+            chisq: Some(1.0),
+            p: Some(p),
+            p_gc: None,
+            beta: Some(1.0),
+            se: Some(1.0),
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn a_variant_with_few_carriers_is_in_neither_drawing() {
+        let result = scan::Scan {
+            schema: "haima.scan/1".into(),
+            family: "logistic".into(),
+            formula: "1".into(),
+            n: 100,
+            events: 40,
+            sites: 3,
+            // Two of 100 carry the one, all but two the other.
+            variants: vec![
+                variant("rare", 2, 1e-9),
+                variant("common", 40, 1e-7),
+                variant("usual", 98, 1e-8),
+                variant("plain", 50, 0.5),
+            ],
+            lambda: Some(1.0),
+            iterations: 2,
+        };
+        let drawing = |min_cell| {
+            let scan = Scan::new(&result, min_cell).unwrap();
+            draw(&scan, Size::Page).into_string()
+        };
+        let svg = drawing(5);
+        assert_eq!(svg.matches("<circle").count(), 4, "two a drawing: {svg}");
+        assert!(svg.contains(">common<") && !svg.contains("rare") && !svg.contains("usual"));
+        assert!(svg.contains("(2 with few carriers)") && svg.contains("0.05 / 4"), "{svg}");
+        let svg = drawing(0);
+        assert!(svg.matches("<circle").count() == 8 && svg.contains(">rare<"), "{svg}");
+        assert!(Scan::new(&result, 60).is_none(), "none is left");
     }
 }

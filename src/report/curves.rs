@@ -7,6 +7,7 @@
 use haima_fl_core::results::{Curve, Curves, Rmst};
 use maud::{Markup, html};
 
+use super::cells::{Shown, suppress};
 use super::model::{Class, Floors, Step, Wording};
 use super::numbers;
 use super::page::{class_badge, scroll};
@@ -99,9 +100,67 @@ pub(crate) fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
     (next.map_or(0, |row| row.at_risk), censored)
 }
 
+/// A curve that is drawn, and how its numbers are printed.
+pub(crate) struct Seen<'a> {
+    pub(crate) curve: &'a Curve,
+    /// Its patients. Where they are hidden, so is who is at risk at the start.
+    pub(crate) patients: Shown,
+    /// Its events.
+    pub(crate) events: Shown,
+}
+
+impl<'a> Seen<'a> {
+    /// A curve whose numbers add up to no printed one.
+    pub(crate) fn alone(curve: &'a Curve, min_cell: u64) -> Self {
+        let shown = |count: u64| match numbers::is_small(count, min_cell) {
+            true => Shown::Small,
+            false => Shown::Count(count),
+        };
+        Self { curve, patients: shown(curve.n), events: shown(events(curve)) }
+    }
+
+    /// Patients at risk just before `time`, and those censored earlier where they may be told: with
+    /// those at risk they would give a hidden number of events or patients away.
+    pub(crate) fn at_risk(&self, time: f64, min_cell: u64) -> (Shown, Option<Shown>) {
+        let (left, censored) = at_risk(self.curve, time);
+        let left = match left {
+            left if numbers::is_small(left, min_cell) => Shown::Small,
+            // At the start that is all patients.
+            left if left > 0 && !self.patients.is_printed() => Shown::Protecting,
+            left => Shown::Count(left),
+        };
+        let censored = match numbers::is_small(censored, min_cell) {
+            true => Shown::Small,
+            false => Shown::Count(censored),
+        };
+        let may = self.patients.is_printed() && self.events.is_printed();
+        (left, may.then_some(censored))
+    }
+}
+
+/// The curves that are drawn. Groups add up to the patients and events of the result, which are
+/// printed: what is hidden of one, a group that is too small to be drawn among them, must not be what
+/// is left of the others.
+pub(crate) fn seen(result: &Curves, min_cell: u64) -> Vec<Seen<'_>> {
+    let shown = |total: u64, of: fn(&Curve) -> u64| {
+        let line = std::iter::once(total).chain(result.curves.iter().map(of)).collect();
+        suppress(&[line], false, min_cell).concat()
+    };
+    let (patients, events) = (shown(result.n, |curve| curve.n), shown(result.events, events));
+    let groups = patients.into_iter().zip(events).skip(1);
+    let all = result.curves.iter().zip(groups);
+    let all = all.map(|(curve, (patients, events))| Seen { curve, patients, events });
+    all.filter(|own| own.curve.n >= min_cell.max(1)).collect()
+}
+
+fn events(curve: &Curve) -> u64 {
+    curve.n_event.iter().sum()
+}
+
 /// Events of a curve, under the display rule.
+#[cfg(feature = "demo")]
 pub(crate) fn events_cell(curve: &Curve, min_cell: u64) -> String {
-    numbers::cell(curve.n_event.iter().sum(), min_cell)
+    numbers::cell(events(curve), min_cell)
 }
 
 /// Survival at `time` with the ends of its interval, while the curve is drawn.
@@ -123,9 +182,10 @@ pub(crate) fn survival(curve: &Curve, time: f64, min_cell: u64) -> String {
 /// The part of one step.
 pub(super) fn section(step: &Step, result: &Curves, wording: &Wording, floors: &Floors) -> Markup {
     let min_cell = floors.min_cell;
-    let curves: Vec<&Curve> = result.curves.iter().filter(|c| c.n >= min_cell.max(1)).collect();
+    let seen = seen(result, min_cell);
+    let curves: Vec<&Curve> = seen.iter().map(|own| own.curve).collect();
     let axis = TimeAxis::new(&curves, wording, min_cell);
-    let figure = Figure { curves: &curves, axis: &axis, wording, min_cell, is_cut: false };
+    let figure = Figure { curves: &seen, axis: &axis, wording, min_cell, is_cut: false };
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         @if curves.is_empty() {
@@ -135,7 +195,7 @@ pub(super) fn section(step: &Step, result: &Curves, wording: &Wording, floors: &
                 (plot::both(|size| figure.draw(size)))
                 figcaption { (caption(result, step.class != Class::Exact, wording, min_cell)) }
             }
-            (summary(&curves, &axis, wording, min_cell))
+            (summary(&seen, &axis, wording, min_cell))
             (restricted_means(&curves, wording))
         }
     }
@@ -205,7 +265,7 @@ fn restricted_mean(rmst: &Rmst) -> String {
 }
 
 /// Median and survival at round times.
-fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
+fn summary(seen: &[Seen<'_>], axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
     let marks = axis.marks();
     let body = html! {
         table {
@@ -219,11 +279,11 @@ fn summary(curves: &[&Curve], axis: &TimeAxis, wording: &Wording, min_cell: u64)
                 }
             } }
             tbody {
-                @for curve in curves {
+                @for Seen { curve, patients, events } in seen {
                     tr {
                         th scope="row" { (words::group(wording, &curve.group)) }
-                        td.num { (numbers::count(curve.n)) }
-                        td.num { (events_cell(curve, min_cell)) }
+                        td.num { (patients.text(min_cell, None)) }
+                        td.num { (events.text(min_cell, None)) }
                         td.num { (words::median(curve, wording, "")) }
                         @for mark in &marks {
                             td.num { (survival(curve, mark * axis.divisor, min_cell)) }

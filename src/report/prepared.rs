@@ -4,6 +4,7 @@ use haima_fl_core::results::combat::Combat;
 use haima_fl_core::results::prepare::{Figures, Kind, Prepared};
 use maud::{Markup, html};
 
+use super::cells::{Shown, suppress};
 use super::model::{Floors, Step, Wording};
 use super::page::{class_badge, scroll};
 use super::{numbers, words};
@@ -63,18 +64,26 @@ fn of(column: &Figures) -> Markup {
     }
 }
 
+/// How the patients of each batch are printed: they add up to all, who are printed too.
+pub(super) fn batch_sizes(result: &Combat, min_cell: u64) -> Vec<Shown> {
+    let sizes = result.batches.iter().map(|batch| batch.n);
+    let line = std::iter::once(result.n).chain(sizes).collect();
+    suppress(&[line], false, min_cell).concat().into_iter().skip(1).collect()
+}
+
 /// The part of one `combat`.
 pub(super) fn batches(step: &Step, result: &Combat, wording: &Wording, floors: &Floors) -> Markup {
     let name = |column: &str| words::column(wording, column);
+    let sizes = batch_sizes(result, floors.min_cell);
     let regression = html! {
         table {
             thead { tr {
                 th scope="col" { "Column" }
                 th.num scope="col" { "Mean" }
                 th.num scope="col" { "Residual SD" }
-                @for batch in &result.batches {
+                @for (batch, size) in result.batches.iter().zip(&sizes) {
                     th.num scope="col" {
-                        (batch.level) " (n " (numbers::cell(batch.n, floors.min_cell)) ")"
+                        (batch.level) " (n " (size.text(floors.min_cell, None)) ")"
                     }
                 }
             } }

@@ -13,13 +13,18 @@ const MOST: usize = 20;
 /// The part of one step.
 pub(super) fn section(step: &Step, result: &Scan, wording: &Wording, floors: &Floors) -> Markup {
     let min_cell = floors.min_cell;
-    let tested = result.variants.iter().filter(|variant| variant.p.is_some()).count();
+    let (hidden, shown): (Vec<&VariantTest>, Vec<&VariantTest>) = result
+        .variants
+        .iter()
+        .filter(|variant| variant.p.is_some())
+        .partition(|variant| is_hidden(variant, min_cell));
+    let tested = hidden.len() + shown.len();
     let threshold = 0.05 / tested.max(1) as f64;
-    let passed = result.variants.iter().filter(|one| one.p.is_some_and(|p| p < threshold)).count();
+    let passed = shown.iter().filter(|one| one.p.is_some_and(|p| p < threshold)).count();
     html! {
         h3 { (step.title) " " (class_badge(&step.class)) }
         figure {
-            @if let Some(scan) = association::Scan::new(result) {
+            @if let Some(scan) = association::Scan::new(result, min_cell) {
                 (plot::both(|size| association::draw(&scan, size)))
             }
             figcaption {
@@ -32,6 +37,9 @@ pub(super) fn section(step: &Step, result: &Scan, wording: &Wording, floors: &Fl
                 ", " (numbers::counted(result.sites, "hospital", "hospitals")) ", "
                 (numbers::counted(result.iterations.into(), "secure sum", "secure sums")) ". "
                 (numbers::counted(tested as u64, "variant", "variants")) " tested, "
+                @if !hidden.is_empty() {
+                    (numbers::count(hidden.len() as u64)) " of them with few carriers and not drawn, of the others "
+                }
                 b { (passed) " below 0.05 / " (tested) } " (Bonferroni). "
                 @if let Some(lambda) = result.lambda {
                     "Genomic control: λ=" (numbers::decimal(lambda, 2))
@@ -47,7 +55,10 @@ pub(super) fn section(step: &Step, result: &Scan, wording: &Wording, floors: &Fl
 fn table(result: &Scan, wording: &Wording, min_cell: u64) -> Markup {
     let logistic = result.family == "logistic";
     let mut variants: Vec<&VariantTest> = result.variants.iter().collect();
-    let p = |variant: &VariantTest| variant.p.unwrap_or(f64::INFINITY);
+    // The place of a hidden one would tell its p value.
+    let p = |variant: &VariantTest| {
+        variant.p.filter(|_| !is_hidden(variant, min_cell)).unwrap_or(f64::INFINITY)
+    };
     variants.sort_by(|a, b| p(a).total_cmp(&p(b)));
     let left_out = variants.len().saturating_sub(MOST);
     variants.truncate(MOST);

@@ -5,7 +5,7 @@ use haima_fl_core::results::{Curve, Curves, Fit};
 use maud::html;
 
 #[cfg(feature = "demo")]
-use super::curves::TimeAxis;
+use super::curves::{TimeAxis, seen};
 #[cfg(feature = "demo")]
 use super::forest;
 #[cfg(feature = "demo")]
@@ -28,12 +28,13 @@ pub(super) const STYLE: &str = "text{font-family:system-ui,\"Segoe UI\",Arial,sa
 /// Kaplan-Meier curves with the numbers at risk; `None` when no group is large enough.
 #[cfg(feature = "demo")]
 pub(crate) fn curves(result: &Curves, wording: &Wording, min_cell: u64) -> Option<String> {
-    let curves: Vec<&Curve> = result.curves.iter().filter(|c| c.n >= min_cell.max(1)).collect();
-    if curves.is_empty() {
+    let seen = seen(result, min_cell);
+    if seen.is_empty() {
         return None;
     }
+    let curves: Vec<&Curve> = seen.iter().map(|own| own.curve).collect();
     let axis = TimeAxis::new(&curves, wording, min_cell);
-    let figure = Figure { curves: &curves, axis: &axis, wording, min_cell, is_cut: false };
+    let figure = Figure { curves: &seen, axis: &axis, wording, min_cell, is_cut: false };
     Some(file(&figure.draw(Size::Page).into_string(), ""))
 }
 

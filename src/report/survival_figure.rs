@@ -7,7 +7,7 @@
 use haima_fl_core::results::Curve;
 use maud::{Markup, html};
 
-use super::curves::{TimeAxis, at_risk, drawn, events_cell};
+use super::curves::{Seen, TimeAxis, drawn};
 use super::model::Wording;
 use super::numbers;
 use super::plot::{self, Scale, Size, stroke, unit};
@@ -15,7 +15,7 @@ use super::words;
 
 /// What is drawn.
 pub(super) struct Figure<'a> {
-    pub(super) curves: &'a [&'a Curve],
+    pub(super) curves: &'a [Seen<'a>],
     pub(super) axis: &'a TimeAxis,
     pub(super) wording: &'a Wording,
     pub(super) min_cell: u64,
@@ -79,13 +79,13 @@ impl Figure<'_> {
             svg class=(size.class()) data-figure="survival" viewBox=(format!("0 0 {} {height}", size.width()))
                 role="img" aria-label=(self.alternative()) {
                 (self.axes(&layout))
-                @for (index, curve) in self.curves.iter().enumerate() {
-                    (self.steps(curve, index, &layout))
+                @for (index, own) in self.curves.iter().enumerate() {
+                    (self.steps(own.curve, index, &layout))
                 }
                 (self.legend(&layout))
                 text.small x="0" y=(unit(layout.table_top() - 4.0)) { "At risk (censored)" }
-                @for (index, curve) in self.curves.iter().enumerate() {
-                    (self.at_risk_row(curve, index, &layout))
+                @for (index, own) in self.curves.iter().enumerate() {
+                    (self.at_risk_row(own, index, &layout))
                 }
             }
         }
@@ -160,42 +160,43 @@ impl Figure<'_> {
             Size::Phone => (layout.right - 190.0, 20.0),
         };
         html! {
-            @for (index, curve) in self.curves.iter().enumerate() {
+            @for (index, own) in self.curves.iter().enumerate() {
                 @let (colour, dash) = stroke(index);
                 @let at = layout.top + 18.0 + gap * index as f64;
                 line.curve x1=(unit(start)) x2=(unit(start + 30.0)) y1=(unit(at - 4.0)) y2=(unit(at - 4.0))
                     stroke=(colour) stroke-dasharray=(dash) {}
                 text.label x=(unit(start + 38.0)) y=(unit(at)) {
-                    tspan.strong { (words::shorten(&words::group(self.wording, &curve.group), 22)) }
-                    ", n=" (numbers::count(curve.n))
-                    @if with_events { ", " (events_cell(curve, self.min_cell)) " " (events) }
+                    tspan.strong { (words::shorten(&words::group(self.wording, &own.curve.group), 22)) }
+                    ", n" @if own.patients.is_printed() { "=" }
+                    (own.patients.text(self.min_cell, None))
+                    @if with_events { ", " (own.events.text(self.min_cell, None)) " " (events) }
                 }
             }
         }
     }
 
     /// Numbers of one group under the ticks; on a telephone its name has a line of its own.
-    fn at_risk_row(&self, curve: &Curve, index: usize, layout: &Layout) -> Markup {
+    fn at_risk_row(&self, own: &Seen<'_>, index: usize, layout: &Layout) -> Markup {
         let (colour, _) = stroke(index);
         let name_y = layout.table_top() + 16.0 + layout.row() * index as f64;
         let numbers_y = if layout.is_page() { name_y } else { name_y + 16.0 };
-        let name = words::group(self.wording, &curve.group);
+        let name = words::group(self.wording, &own.curve.group);
         let room = layout.size.ticks(14, 44);
-        let few_events = numbers::is_small(curve.n_event.iter().sum(), self.min_cell);
         html! {
             rect x="0" y=(unit(name_y - 9.0)) width="8" height="9" fill=(colour) {}
             text.small x="13" y=(unit(name_y)) { (words::shorten(&name, room)) }
             @for tick in &layout.ticks {
                 @let time = tick * self.axis.divisor;
-                @let (risk, censored) = at_risk(curve, time);
-                @let is_beyond = self.is_cut && curve.time.last().is_none_or(|last| *last < time);
+                @let (risk, censored) = own.at_risk(time, self.min_cell);
+                @let is_beyond = self.is_cut && own.curve.time.last().is_none_or(|last| *last < time);
                 text.small x=(layout.x.text(*tick)) y=(unit(numbers_y)) text-anchor="middle" {
                     @if is_beyond {
                         "–"
                     } @else {
-                        tspan.strong { (numbers::cell(risk, self.min_cell)) }
-                        // Censored and at risk would give a small number of events away.
-                        @if !few_events { " (" (numbers::cell(censored, self.min_cell)) ")" }
+                        tspan.strong { (risk.text(self.min_cell, None)) }
+                        @if let Some(censored) = censored {
+                            " (" (censored.text(self.min_cell, None)) ")"
+                        }
                     }
                 }
             }
@@ -207,13 +208,17 @@ impl Figure<'_> {
         let each: Vec<String> = self
             .curves
             .iter()
-            .map(|curve| {
+            .map(|own| {
+                let curve = own.curve;
                 let name = words::group(self.wording, &curve.group);
                 let median = match curve.median {
                     None if self.is_cut => "not in what is drawn".to_owned(),
                     _ => words::median(curve, self.wording, "95% interval "),
                 };
-                format!("{name}: {} patients, median {median}", numbers::count(curve.n))
+                format!(
+                    "{name}: {} patients, median {median}",
+                    own.patients.text(self.min_cell, None)
+                )
             })
             .collect();
         format!(

@@ -43,6 +43,7 @@ use super::outbox::Outbox;
 use super::policy::{Permits, Policy, place_name};
 use super::replay::{ABSORBED, Absorbed};
 use crate::Error;
+use crate::proto::Refusal;
 use crate::sum::plan::{Place, plan};
 
 /// How often a round that is held back is looked at again.
@@ -81,6 +82,27 @@ impl Hospital {
         Error::Forbidden { site: self.name.clone(), round: spec.digest().short(), reason }
     }
 
+    /// A refusal of a round that was held back: of this attempt alone where the hour is not one of the
+    /// policy's, which passes by itself; until somebody says yes otherwise.
+    fn keep_back(&self, spec: &RoundSpec, reason: String) -> Error {
+        if self.policy.closed().as_ref() == Some(&reason) {
+            self.refuse(spec, reason)
+        } else {
+            self.forbid(spec, reason)
+        }
+    }
+
+    /// What the coordinator is told of a round that was not answered.
+    pub(super) fn refusal(&self, error: &Error) -> Refusal {
+        match error {
+            Error::Forbidden { .. } => Refusal::Standing,
+            Error::Refused { reason, .. } if self.policy.closed().as_ref() == Some(reason) => {
+                Refusal::Held
+            }
+            _ => Refusal::ThisAttempt,
+        }
+    }
+
     fn permits(&self) -> Permits<'_> {
         Permits {
             site: &self.name,
@@ -96,8 +118,8 @@ impl Hospital {
     /// refused changes nothing, but that a run that waits for a yes is written down.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] by policy, or until an hour or a yes that did not come; [`Error::Refused`] or
-    /// [`Error::Node`] of this attempt alone; naming what forbids it.
+    /// [`Error::Forbidden`] by policy, or until a yes that did not come; [`Error::Refused`] or
+    /// [`Error::Node`] of this attempt alone, the hour's too; naming what forbids it.
     pub(super) fn check(&self, spec: &RoundSpec) -> Result<(), Error> {
         self.check_at(spec, unix_millis())
     }
@@ -107,7 +129,20 @@ impl Hospital {
         match self.held_at(spec, now)? {
             None => Ok(()),
             // Held back for longer than this round lasts.
-            Some(reason) => Err(self.forbid(spec, reason)),
+            Some(reason) => Err(self.keep_back(spec, reason)),
+        }
+    }
+
+    /// Looks at people and clock again, at the moment from which nothing can be taken back: since
+    /// [`Hospital::check`] nodes and coordinator had their say, as long as the round lasts.
+    fn check_again(&self, spec: &RoundSpec) -> Result<(), Error> {
+        let permits = self.permits();
+        if let Some(reason) = permits.refused_by_people(spec)? {
+            return Err(self.forbid(spec, reason));
+        }
+        match permits.holds(spec, unix_millis())? {
+            Some(reason) => Err(self.keep_back(spec, reason)),
+            None => Ok(()),
         }
     }
 
@@ -210,8 +245,9 @@ impl Hospital {
     /// Charges, computes and keeps a round's submission; or finds the one made before a crash.
     ///
     /// # Errors
-    /// [`Error::Refused`] when an earlier attempt was charged and its bytes were lost,
-    /// [`Error::Forbidden`] when the budget does not suffice: then nothing has changed.
+    /// [`Error::Refused`] when an earlier attempt was charged and its bytes were lost, or the hours have
+    /// ended; [`Error::Forbidden`] when the budget does not suffice or somebody has said no meanwhile:
+    /// then nothing has changed.
     pub(super) fn submission(
         &mut self,
         spec: &RoundSpec,
@@ -267,6 +303,7 @@ impl Hospital {
             let reason = "it was charged before a crash and its bytes were lost (rule R5)";
             return Err(self.refuse(spec, reason.into()));
         }
+        self.check_again(spec)?;
         // The sample's key comes from the system itself, and from no state that outlives it.
         let Charge { release, sampler } = spec.charge(&mut UnwrapErr(SysRng))?;
         let study = &self.manifest.study;

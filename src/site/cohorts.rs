@@ -23,7 +23,8 @@ use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
 use super::policy::Policy;
 use crate::Error;
 
-fn selection(manifest: &Manifest, entry: &TaskEntry) -> Result<Selection, Error> {
+/// The patients that a task names as its cohort.
+pub(super) fn selection(manifest: &Manifest, entry: &TaskEntry) -> Result<Selection, Error> {
     let schema = Schema::from_toml(&manifest.schema)?;
     Ok(Selection::of_params(&entry.params, &schema)?)
 }

@@ -4,9 +4,10 @@
 //! processes of their own, so every change is made under a lock on a file beside, and the file is
 //! replaced whole: whoever reads it needs no lock.
 //!
-//! A decision is about one run of one task of one manifest: an amended study is asked about anew. How
-//! many runs wait is bounded, so that a coordinator that makes runs up can neither fill the disk nor
-//! keep other tasks from being asked about. Nothing here tells of patients.
+//! A decision is about one run of one task of one manifest, and whoever decides says of which: what was
+//! read before the study was amended cannot allow what it asks now. How many runs wait is bounded, so
+//! that a coordinator that makes runs up can neither fill the disk nor keep other tasks, or other runs,
+//! from being asked about. Nothing here tells of patients.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,11 @@ const MOST_RUNS: usize = 8;
 /// Most decisions that are kept; the oldest go first, and such a run would wait again.
 const MOST_DECIDED: usize = 1024;
 /// Most letters of what a run is described by.
-const MOST_WORDS: usize = 1000;
+const MOST_WORDS: usize = 1400;
+/// The run that is asked about before anybody announces it.
+const FIRST_RUN: &str = "1";
+/// Fewest digits of a manifest's digest by which somebody decides.
+const FEWEST_DIGITS: usize = 32;
 
 /// A run that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,10 +45,20 @@ pub struct Waiting {
     pub task: String,
     /// Number of the run, in decimal digits.
     pub run: String,
+    /// Digest of the manifest that asks, 64 hexadecimal digits.
+    pub manifest: String,
     /// What is asked, in words; of public facts alone.
     pub words: String,
     /// Since when, unix milliseconds.
     pub since_ms: u64,
+}
+
+impl Waiting {
+    /// As much of the manifest's digest as a person copies to decide about this very run.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.manifest.get(..FEWEST_DIGITS).unwrap_or(&self.manifest)
+    }
 }
 
 /// A run that somebody has decided about.
@@ -53,6 +68,8 @@ pub struct Decided {
     pub task: String,
     /// Number of the run, in decimal digits.
     pub run: String,
+    /// Digest of the manifest that asked, 64 hexadecimal digits.
+    pub manifest: String,
     /// Whether it may go on.
     pub allowed: bool,
     /// When that was said, unix milliseconds.
@@ -126,9 +143,10 @@ impl Consents {
     /// When the file cannot be read, naming it.
     pub fn waiting(&self) -> Result<Vec<Waiting>, Error> {
         let waiting = self.read()?.waiting.into_iter();
-        let waiting = waiting.map(|Asked { task, run, words, since_ms, .. }| Waiting {
+        let waiting = waiting.map(|Asked { manifest, task, run, words, since_ms }| Waiting {
             task,
             run,
+            manifest,
             words,
             since_ms,
         });
@@ -141,26 +159,46 @@ impl Consents {
     /// When the file cannot be read, naming it.
     pub fn decided(&self) -> Result<Vec<Decided>, Error> {
         let decided = self.read()?.decided.into_iter().rev();
-        let decided = decided.map(|Answer { task, run, allowed, at_ms, .. }| Decided {
+        let decided = decided.map(|Answer { manifest, task, run, allowed, at_ms }| Decided {
             task,
             run,
+            manifest,
             allowed,
             at_ms,
         });
         Ok(decided.collect())
     }
 
-    /// Lets a run go on, or refuses it: one that waits, or one that was decided about before. On disk
+    /// Digest of the manifest whose run this is: of the one that waits, else of the one that was decided
+    /// about last.
+    ///
+    /// # Errors
+    /// When no such run is known, or the file cannot be read.
+    pub fn manifest_of(&self, task: &str, run: &str) -> Result<String, Error> {
+        let kept = self.read()?;
+        Ok(find(&kept, task, run).ok_or_else(|| self.unknown(task, run))?.to_owned())
+    }
+
+    /// Lets a run go on, or refuses it: one that waits, or one that was decided about before. `shown` is
+    /// the digest of the manifest that whoever decides was shown, or its first 32 digits or more. On disk
     /// when this returns. What a run has sent before it is refused cannot be taken back.
     ///
     /// # Errors
-    /// When no such run is known, or the file cannot be written.
-    pub fn decide(&self, task: &str, run: &str, allow: bool) -> Result<(), Error> {
-        // To be wrong makes no file.
-        find(&self.read()?, task, run).ok_or_else(|| self.unknown(task, run))?;
-        self.change(|kept| {
+    /// When no such run is known, what is asked now is of another manifest than was shown, or the file
+    /// cannot be written.
+    pub fn decide(&self, task: &str, run: &str, shown: &str, allow: bool) -> Result<(), Error> {
+        let found = |kept: &Kept| {
             // The one that waits, if both are there: the other is of an earlier manifest.
-            let manifest = find(kept, task, run).ok_or_else(|| self.unknown(task, run))?.to_owned();
+            let own = find(kept, task, run).ok_or_else(|| self.unknown(task, run))?;
+            if shown.len() < FEWEST_DIGITS || !own.starts_with(shown) {
+                return Err(self.another(task, run));
+            }
+            Ok(own.to_owned())
+        };
+        // To be wrong makes no file.
+        found(&self.read()?)?;
+        self.change(|kept| {
+            let manifest = found(kept)?;
             kept.waiting.retain(|asked| (asked.task.as_str(), asked.run.as_str()) != (task, run));
             kept.decided.retain(|answer| {
                 (answer.manifest.as_str(), answer.task.as_str(), answer.run.as_str())
@@ -183,6 +221,14 @@ impl Consents {
         Error::config(&self.file, problem)
     }
 
+    fn another(&self, task: &str, run: &str) -> Error {
+        let problem = format!(
+            "run {run} of the task {task} is asked for by another manifest than the one that was read; \
+             read again what it asks now (`haima site approvals`), and decide by the digest beside it"
+        );
+        Error::config(&self.file, problem)
+    }
+
     /// What was said of a run.
     pub(super) fn said(&self, manifest: &Digest, task: &str, run: u32) -> Result<Said, Error> {
         let (manifest, run) = (manifest.to_string(), run.to_string());
@@ -199,8 +245,10 @@ impl Consents {
     }
 
     /// Writes down that a run waits, unless it does or was decided about. Runs of another manifest wait
-    /// no longer: a site is in one study at a time. Beyond a bounded number of runs nothing is written;
-    /// the round is held back all the same. `now` is in unix milliseconds.
+    /// no longer: a site is in one study at a time. How many wait is bounded: the oldest but first runs,
+    /// which may have been made up and whose rounds are over, since a site hears of one at a time, give
+    /// way; they wait again when they are asked again. Where there is no such one nothing is written; the
+    /// round is held back all the same. `now` is in unix milliseconds.
     ///
     /// # Errors
     /// When the file cannot be read or written.
@@ -228,21 +276,21 @@ impl Consents {
                     .iter()
                     .any(|other| (&other.manifest, &other.task, &other.run) == own)
         };
-        let full = |kept: &Kept| {
-            let mut all = kept.waiting.iter().filter(|other| other.manifest == asked.manifest);
-            let of_task = all.clone().filter(|other| other.task == asked.task).count();
-            of_task >= MOST_RUNS || all.nth(MOST_WAITING - 1).is_some()
-        };
         // Asked again and again while it waits: only what is new is written.
-        let kept = self.read()?;
-        if known(&kept) || full(&kept) {
+        if known(&self.read()?) {
             return Ok(());
         }
         self.change(|kept| {
-            if known(kept) || full(kept) {
+            if known(kept) {
                 return Ok(false);
             }
             kept.waiting.retain(|other| other.manifest == asked.manifest);
+            let of_task = kept.waiting.iter().filter(|other| other.task == asked.task).count();
+            if of_task >= MOST_RUNS {
+                give_way(&mut kept.waiting, |other| other.task == asked.task);
+            } else if kept.waiting.len() >= MOST_WAITING && !give_way(&mut kept.waiting, |_| true) {
+                return Ok(false);
+            }
             kept.waiting.push(asked.clone());
             Ok(true)
         })
@@ -286,6 +334,15 @@ impl Consents {
         let _ = lock.unlock();
         changed
     }
+}
+
+/// Takes the oldest run away that is no first one, of those that `of` is true of; whether there was one.
+fn give_way(waiting: &mut Vec<Asked>, of: impl Fn(&Asked) -> bool) -> bool {
+    let oldest = waiting.iter().position(|asked| asked.run != FIRST_RUN && of(asked));
+    if let Some(oldest) = oldest {
+        waiting.remove(oldest);
+    }
+    oldest.is_some()
 }
 
 /// The manifest of a run that waits, else of one that was decided about last.

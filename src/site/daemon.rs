@@ -117,6 +117,7 @@ fn open(
         return Err(Error::key(&config.tls_certificate, problem));
     }
     let policy = Policy::read(&config.policy)?;
+    policy.fits(manifest).map_err(|problem| Error::config(&config.policy, problem))?;
     let schema = Schema::from_toml(&manifest.schema)?;
     // First, since it names a file that is not there.
     let data = data_version(&config.data)?;
@@ -308,10 +309,7 @@ impl Site {
             Err(error) if is_own_disk(&error) => return Err(error),
             Err(error) => {
                 tracing::warn!(round = %round.short(), %error, "round not answered");
-                let kind = match &error {
-                    Error::Forbidden { .. } => Refusal::Standing,
-                    _ => Refusal::ThisAttempt,
-                };
+                let kind = self.hospital.refusal(&error);
                 self.report(&round, Err((kind, public_reason(&error).as_str()))).await?;
             }
         }

@@ -136,6 +136,19 @@ impl Approval {
             Self::Every(Every::All) => true,
         }
     }
+
+    /// Its ids that are no task of a manifest.
+    fn unknown(&self, manifest: &Manifest) -> Vec<&str> {
+        match self {
+            Self::Tasks(tasks) => unknown(tasks.iter().map(String::as_str), manifest),
+            Self::Every(Every::All) => Vec::new(),
+        }
+    }
+}
+
+/// Those of some ids that are no task of a manifest.
+fn unknown<'a>(ids: impl Iterator<Item = &'a str>, manifest: &Manifest) -> Vec<&'a str> {
+    ids.filter(|id| manifest.task(id).is_err()).collect()
 }
 
 /// A change of the budget, recorded in the ledger.
@@ -276,6 +289,51 @@ impl Policy {
     #[must_use]
     pub fn asks_first(&self, task: &str) -> bool {
         self.manual_approval.as_ref().is_some_and(|approval| approval.covers(task))
+    }
+
+    /// Whether a site may start with this policy in a study. An id in `manual_approval` that is no task
+    /// would have the task that it means answered without a yes, also after an amendment that gives it
+    /// another id. Every other list of ids allows what it names, so that one misspelt refuses too much.
+    ///
+    /// # Errors
+    /// The field, the ids, and what to do.
+    pub fn fits(&self, manifest: &Manifest) -> Result<(), String> {
+        let unknown = self.manual_approval.iter().flat_map(|approval| approval.unknown(manifest));
+        let unknown: Vec<&str> = unknown.collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "`manual_approval` names {}, which the study does not have: the task that is meant would be \
+             answered without a yes. Name the manifest's own ids, or \"all\"",
+            unknown.join(", ")
+        ))
+    }
+
+    /// Ids that the lists which allow something name and the study does not have, by field: nothing is
+    /// answered for them, but a misspelt one refuses what it was meant to allow.
+    pub(crate) fn idle(&self, manifest: &Manifest) -> Vec<(&'static str, Vec<&str>)> {
+        let allowed = self.allowed_tasks.as_deref().unwrap_or_default();
+        let lists = [
+            ("exact_tasks", self.exact_tasks.as_slice()),
+            ("row_revealing_tasks", self.row_revealing_tasks.as_slice()),
+            ("allowed_tasks", allowed),
+            ("approved_reruns", self.approved_reruns.as_slice()),
+            ("approved_other_sites", self.approved_other_sites.as_slice()),
+            ("approved_cohorts", self.approved_cohorts.as_slice()),
+        ];
+        let fields = lists.into_iter().map(|(field, named)| {
+            // Runs are named `task/run`.
+            let ids = named.iter().filter_map(|named| named.split('/').next());
+            (field, unknown(ids, manifest))
+        });
+        fields.filter(|(_, unknown)| !unknown.is_empty()).collect()
+    }
+
+    /// Why a round is not answered outside of the policy's hours; none where it has none. The text is the
+    /// same at every hour.
+    pub(super) fn closed(&self) -> Option<String> {
+        self.hours.as_ref().map(|hours| format!("this site answers {hours} (hours)"))
     }
 
     /// Why a task is never answered, whatever the round; `None` where it may be.

@@ -162,7 +162,7 @@ impl Nodes {
         let answers = tokio::select! {
             biased;
             answers = self.answers(network, spec) => answers?,
-            error = withheld(network, spec) => return Err(error),
+            error = withheld(self, network, spec) => return Err(error),
         };
         let parts = parts(spec, &network.manifest, &answers)?;
         Ok(Bundle { spec: spec.clone(), parts }.to_bytes())
@@ -223,13 +223,16 @@ impl Nodes {
 }
 
 /// Waits until hospitals' refusals leave every attempt at a step without a sum: the nodes would wait for
-/// the deadline all the same, which they have not been told of.
-async fn withheld(network: &Network, spec: &RoundSpec) -> Error {
+/// the deadline all the same, which they have not been told of. Where they take no submission any more,
+/// who refuses has delivered, or is not needed: words stop nothing then, and the nodes end the round.
+async fn withheld(nodes: &Nodes, network: &Network, spec: &RoundSpec) -> Error {
     let mut reported = network.hub.reported();
     loop {
         if network.withheld(spec).is_some() {
             tokio::time::sleep(OTHERS).await;
-            if let Some(error) = network.withheld(spec) {
+            if let Some(error) = network.withheld(spec)
+                && nodes.is_open(spec).await
+            {
                 return error;
             }
         }

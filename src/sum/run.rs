@@ -112,6 +112,7 @@ impl<'a> RunSum<'a> {
             let (took, _) = network.course(spec, FAILED, started);
             network.events.tell(Event::failed(spec, took, &format!("no sum without {refusals}")));
             network.hub.end_round();
+            network.announced.refused.keep(spec, refusals)?;
             return Err(error);
         }
         let reason = match error {
@@ -137,7 +138,17 @@ impl<'a> RunSum<'a> {
         }
         if let Some(error) = network.withheld(spec) {
             // Another attempt would be refused alike.
+            if let Error::Withheld { refusals, .. } = &error {
+                network.announced.refused.keep(spec, refusals)?;
+            }
             return Err(error);
+        }
+        if network.hub.has_reports(&round) {
+            // Whoever refused it before this start has been asked again, and does not.
+            network.announced.refused.forget(spec)?;
+        } else if let Some(refusals) = network.announced.refused.of(spec)? {
+            // It was over before anybody could be asked again, and nobody has said that it changed.
+            return Err(Error::Withheld { task: task.clone(), step: spec.step, refusals });
         }
         network.settle(spec).await;
         Ok(None)
@@ -164,6 +175,7 @@ impl<'a> RunSum<'a> {
                 tracing::error!(round = %round.short(), %subject, "{text}");
             }
         }
+        network.announced.refused.forget(&release.spec)?;
         let (took, told) = network.course(&release.spec, RELEASED, started);
         let event = Event::released(&release, &network.manifest, took, size);
         network.tell(event, told);
@@ -174,9 +186,14 @@ impl<'a> RunSum<'a> {
 
 /// Why an attempt failed, with what hospitals said that did not answer it.
 fn with_refusals(network: &Network, round: &Digest, reason: &str) -> String {
-    let refusals = network.hub.refusals(round);
-    // In masked mode the reason has what they said.
-    let said = refusals.iter().filter(|refusal| !reason.contains(&refusal.reason));
+    beside(reason, &network.hub.refusals(round))
+}
+
+/// A reason, with those refusals that it does not name.
+fn beside(reason: &str, refusals: &[Refusal]) -> String {
+    // In masked mode the reason has what they said, each with its name.
+    let named = |refusal: &Refusal| reason.contains(&in_words(&[refusal]));
+    let said = refusals.iter().filter(|refusal| !named(refusal));
     match said.collect::<Vec<&Refusal>>().as_slice() {
         [] => reason.to_owned(),
         said => format!("{reason}; not answered by {}", in_words(said)),
@@ -196,5 +213,24 @@ impl SecureSum for RunSum<'_> {
             });
         }
         runtime.block_on(self.step(query))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto;
+
+    #[test]
+    fn a_hospital_is_named_whatever_it_says_or_leaves_out() {
+        let refusal = |site: &str, reason: &str| Refusal {
+            site: site.into(),
+            reason: reason.into(),
+            kind: proto::Refusal::Standing,
+        };
+        let all = [refusal("a", ""), refusal("b", "too"), refusal("c", "budget")];
+        let reason = "node-1: too few submissions; missing: c (budget)";
+        assert_eq!(beside(reason, &all), format!("{reason}; not answered by a (); b (too)"));
+        assert_eq!(beside(reason, &all[2..]), reason);
     }
 }

@@ -1,6 +1,7 @@
 //! A party's journal as pages read it. At each reading the chain of the whole file is checked, which is
 //! quick; the signature of a record once, which is not: in a study of many rounds a new record costs
-//! one signature, not all of them.
+//! one signature, not all of them. A journal only grows: one that no longer begins with what was read of
+//! it before has lost records, which the chain of what is left cannot show.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(super) struct Log {
     owner: Option<(String, IdentityPublic)>,
     /// Digest of each entry whose signature holds, in their order.
     entries: Arc<Vec<Digest>>,
+    /// Digest of each entry of the longest journal that was read of this owner, in their order.
+    longest: Arc<Vec<Digest>>,
 }
 
 impl Log {
@@ -38,14 +41,23 @@ impl Log {
         key: IdentityPublic,
         before: Option<&Self>,
     ) -> Result<Self, Error> {
-        if !path.exists() {
-            return Ok(Self::default());
-        }
         let owner = Some((party.to_owned(), key));
+        let seen = before.filter(|log| log.owner == owner);
+        let longest = seen.map(|log| Arc::clone(&log.longest)).unwrap_or_default();
+        let told = seen.is_some_and(|log| log.lost().is_some());
+        if !path.exists() {
+            let log = if longest.is_empty() {
+                Self::default()
+            } else {
+                Self { owner, longest, ..Self::default() }
+            };
+            log.warn(path, told);
+            return Ok(log);
+        }
         let (verified, payloads) = Journal::snapshot(path, LABEL)?;
         let entries: Vec<Digest> = payloads.iter().map(|entry| Digest::of(entry)).collect();
-        let begins = |log: &&Self| log.owner == owner && entries.starts_with(&log.entries);
-        let mut log = before.filter(begins).cloned().unwrap_or_default();
+        let begins = |log: &&Self| entries.starts_with(&log.entries);
+        let mut log = seen.filter(begins).cloned().unwrap_or_default();
         let new = payloads.iter().skip(log.entries.len());
         let new = new.map(|entry| AuditRecord::open(entry, party, &key));
         let new = new.collect::<Result<Vec<_>, _>>()?;
@@ -53,9 +65,35 @@ impl Log {
             Arc::make_mut(&mut log.records).extend(new);
         }
         log.entries = Arc::new(entries);
+        log.longest =
+            if log.entries.starts_with(&longest) { Arc::clone(&log.entries) } else { longest };
         log.head = Some(Digest::from_bytes(verified.head));
         log.owner = owner;
+        log.warn(path, told);
         Ok(log)
+    }
+
+    /// That records are gone which were read before, in words; none where the journal only grew.
+    pub(super) fn lost(&self) -> Option<String> {
+        if self.entries.starts_with(&self.longest) {
+            return None;
+        }
+        let agree = self.entries.iter().zip(self.longest.iter()).take_while(|(is, was)| is == was);
+        Some(format!(
+            "it had {} records when this page read it before, and has {} now, of which the first {} are \
+             the same. A journal only grows: it was cut, put back from a copy, or replaced. Compare it \
+             with the other parties' by haima audit verify",
+            self.longest.len(),
+            self.entries.len(),
+            agree.count()
+        ))
+    }
+
+    /// Says it in this program's log, once.
+    fn warn(&self, path: &Path, told: bool) {
+        if let Some(lost) = self.lost().filter(|_| !told) {
+            tracing::error!(journal = %path.display(), "{lost}");
+        }
     }
 }
 
@@ -124,6 +162,35 @@ mod tests {
         let old = read(None).unwrap();
         std::fs::remove_file(&path).unwrap();
         write(&path, &key, &["c", "d", "e"]);
-        assert_eq!(kinds(&read(Some(&old)).unwrap()), ["c", "d", "e"]);
+        let other = read(Some(&old)).unwrap();
+        assert_eq!(kinds(&other), ["c", "d", "e"]);
+        let lost = other.lost().unwrap();
+        assert!(lost.contains("had 2 records") && lost.contains("the first 0 are"), "{lost}");
+    }
+
+    #[test]
+    fn a_journal_that_lost_its_end_is_told_of_until_it_has_it_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, key) = (folder.path().join("audit.log"), key());
+        let read = |before: Option<&Log>| Log::read(&path, "north", key.public(), before).unwrap();
+        write(&path, &key, &["a", "b"]);
+        let short = std::fs::read(&path).unwrap();
+        write(&path, &key, &["c"]);
+        let (whole, log) = (std::fs::read(&path).unwrap(), read(None));
+        assert_eq!(log.lost(), None, "nothing was read before");
+        std::fs::write(&path, short).unwrap();
+        let cut = read(Some(&log));
+        assert_eq!(kinds(&cut), ["a", "b"]);
+        let lost = cut.lost().unwrap();
+        assert!(lost.contains("had 3 records") && lost.contains("has 2 now"), "{lost}");
+        // Neither a new record nor a reading makes that good, nor does a journal that is gone.
+        write(&path, &key, &["d"]);
+        let grown = read(Some(&cut));
+        assert!(grown.lost().is_some_and(|lost| lost.contains("the first 2 are")));
+        std::fs::remove_file(&path).unwrap();
+        let gone = read(Some(&grown));
+        assert!(gone.records.is_empty() && gone.lost().is_some());
+        std::fs::write(&path, whole).unwrap();
+        assert_eq!(read(Some(&gone)).lost(), None);
     }
 }

@@ -67,6 +67,7 @@ fn what_a_packet_cannot_hold_is_told_and_not_lost() {
         ("a,61,9.5,0,300\na,62,9,1,1", "line 3: `patient` is `a`; each patient has one row"),
         (",61,9.5,0,300", "line 2: `patient` is ``"),
         ("a,61,9.5,0", "line: 2"),
+        ("a,61,9.5,0,\"300\nb,62,9,1,1", "line 2: a quote opens a field and nothing closes it"),
     ] {
         folder.write("t.csv", format!("patient,age,hb,hsct,os_days\n{row}\n"));
         let mut to = vec!["table", "t.csv", "--mapping", &mapping, "--out", "packets"];

@@ -167,6 +167,13 @@ fn what_is_wrong_with_an_export_is_told_with_its_line_and_nothing_is_written() {
         (&["Id,original_glcm_Idm", "a,1"], &[], "no column `PatientID` (--patient); it has `Id`"),
         (&["PatientID,S,S", "a,1,1"], &[], "two columns are called `S`"),
         (&["PatientID;original_glcm_Idm", "a;1"], &[], "separate columns by commas"),
+        // The rows behind it would be a part of the note.
+        (
+            &["PatientID,original_firstorder_Mean,note", "1,2,a", "2,3,\"b", "3,4,c"],
+            &[],
+            "line 3: a quote opens a field and nothing closes it",
+        ),
+        (&[HEADER, "a,1,\"X\"Y,1.5,0.5"], &scanner, "line 2: a quote stands within a field"),
     ];
     for (lines, further, says) in cases {
         let said = refusal(lines, further);

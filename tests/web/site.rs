@@ -272,8 +272,16 @@ async fn a_run_that_the_policy_holds_back_is_approved_or_refused_with_a_button()
     assert!(page.contains("Curves &lt;b&gt;of cox&lt;/b&gt;."));
     assert_eq!(page.matches(">Approve</button>").count(), 2, "{page}");
 
-    let of = |task, answer| [("task", task), ("run", "1"), ("answer", answer)];
-    for wrong in [of("km", "maybe"), of("other", "approve")] {
+    let shown = hidden(&page, "manifest");
+    assert_eq!(shown, Manifest::read(&config(&network).manifest).unwrap().digest().to_string());
+    let other = Digest::of(b"before it was amended").to_string();
+    let under = |manifest, task, answer| {
+        [("task", task), ("run", "1"), ("manifest", manifest), ("answer", answer)]
+    };
+    let of = |task, answer| under(shown.as_str(), task, answer);
+    // A page that was loaded before an amendment, or that says nothing, allows nothing of it.
+    let [stale, silent] = [other.as_str(), ""].map(|manifest| under(manifest, "km", "approve"));
+    for wrong in [of("km", "maybe"), of("other", "approve"), stale, silent] {
         let answer = browser.post("/approvals", "/approvals", &wrong).await;
         assert!(answer.text.contains("Nothing was done"), "{}", answer.text);
     }

@@ -112,7 +112,7 @@ impl Vectors {
         // The length of a seed tells the expansions apart.
         match self.verify_key.len() {
             16 => {
-                check.check(&Pine::<F, XofTurboShake128>::of_the_draft(self.params).unwrap(), self)
+                check.check(&Pine::<F, XofTurboShake128>::of_the_draft(self.params).unwrap(), self);
             }
             32 => check
                 .check(&Pine::<F, XofHmacSha256Aes128>::of_the_draft(self.params).unwrap(), self),

@@ -10,4 +10,4 @@ mod words;
 pub use keys::{Keys, make_keys};
 pub use request::{Request, Role};
 pub use total::{Fit, Held, Total, hold, least_epsilon, total};
-pub use words::{in_words, unit};
+pub use words::{in_thousandths, in_words, unit};

@@ -1,6 +1,6 @@
 //! What a manifest commits its parties to, in words for whoever is to sign it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::Error;
@@ -9,6 +9,47 @@ use crate::manifest::{Class, Manifest, TaskEntry, fingerprint};
 use crate::masking::Masking;
 use crate::plan::Plan;
 use crate::provision::{Total, total};
+
+/// Most letters of an operator's name that are shown: one that is longer hides what stands behind it.
+const MOST_OPERATOR: usize = 200;
+/// Tasks whose noise hides one patient, but for trainings by `dp-fedavg`.
+const OF_PATIENTS: &[&str] = &[
+    "table1",
+    "km",
+    "cif",
+    "multistate",
+    "cox",
+    "finegray",
+    "glm",
+    "hazard",
+    "concordance",
+    "train",
+    "prepare",
+    "combat",
+    "explain",
+    "meta",
+    "validate",
+    "pca",
+    "clusters",
+    "scan",
+    "comutation",
+    "synthesize",
+    "fidelity",
+];
+
+/// An epsilon with three digits behind the point, rounded up: who signs is never told less than it costs.
+#[must_use]
+pub fn in_thousandths(epsilon: f64) -> String {
+    // What sums of doubles may be off does not count as a thousandth.
+    let up = (epsilon * 1000.0 * (1.0 - 1e-9)).ceil() / 1000.0;
+    format!("{up:.3}")
+}
+
+/// An operator's name, cut.
+fn cut(operator: &str) -> String {
+    let shown: String = operator.chars().take(MOST_OPERATOR).collect();
+    if shown.len() < operator.len() { shown + " ..." } else { shown }
+}
 
 /// What masked mode means with these terms (rule M1).
 fn masked(manifest: &Manifest, masking: Masking) -> String {
@@ -47,15 +88,19 @@ fn shared_operators(manifest: &Manifest) -> String {
         let adds = manifest.coordinator.operator == operator;
         if count > 1 || adds {
             let also = if adds { " and the coordinator" } else { "" };
-            let _ =
-                writeln!(text, "NOTE {operator} runs {count} sites{also}: each counts as one of c");
+            let _ = writeln!(
+                text,
+                "NOTE {} runs {count} sites{also}: each counts as one of c",
+                cut(operator)
+            );
         }
     }
     text
 }
 
 /// What a private task's noise hides. Parameters are opaque here but for these two: their bound is on
-/// all that a hospital sends and on no patient in it, which whoever signs has to read.
+/// all that a hospital sends and on no patient in it, which whoever signs has to read. Of a task that a
+/// program added itself only its author knows.
 #[must_use]
 pub fn unit(task: &TaskEntry) -> &'static str {
     let strategy = task.params.get("strategy").and_then(toml::Value::as_table);
@@ -63,7 +108,18 @@ pub fn unit(task: &TaskEntry) -> &'static str {
     match (task.task.as_str(), strategy) {
         ("vector-sum", _) => "one site's vector replaced by any other within the bound",
         ("train", Some("dp-fedavg")) => "one site's update replaced by any other within the bound",
-        _ => "one patient added or removed",
+        (task, _) if OF_PATIENTS.contains(&task) => "one patient added or removed",
+        _ => "whom its noise hides is not known here: ask whoever wrote the task",
+    }
+}
+
+/// Whom the private tasks of a plan hide, together.
+fn units(manifest: &Manifest, plan: &Plan) -> String {
+    let private = |task: &&TaskEntry| plan.tasks.iter().any(|planned| planned.id == task.id);
+    let units: BTreeSet<&str> = manifest.tasks.iter().filter(private).map(unit).collect();
+    match units.into_iter().collect::<Vec<_>>().as_slice() {
+        [one] => (*one).to_owned(),
+        several => format!("the tasks do not hide the same: {}", several.join("; ")),
     }
 }
 
@@ -104,6 +160,7 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
             let party = &manifest.coordinator;
             ("coordinator", &party.operator, party.address.clone())
         };
+        let operator = cut(operator);
         let _ = writeln!(text, "  {print}  {role:<11} {name} ({operator}), {more}");
     }
     let _ = writeln!(
@@ -133,9 +190,9 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
                 let charged = planned.charged()?;
                 let _ = writeln!(
                     text,
-                    "private: epsilon {:.3} at delta {:e} for {} steps and {} spare attempts, against \
+                    "private: epsilon {} at delta {:e} for {} steps and {} spare attempts, against \
                      {coalition}; {}",
-                    charged.epsilon.get(),
+                    in_thousandths(charged.epsilon.get()),
                     planned.noise.delta,
                     planned.steps,
                     planned.spare_attempts,
@@ -151,15 +208,18 @@ pub fn in_words(manifest: &Manifest, old: Option<&Manifest>) -> Result<String, E
             }
         }
         if let Some(title) = &task.title {
-            let _ = writeln!(text, "      \"{title}\"");
+            // It cannot end its own quotes.
+            let _ = writeln!(text, "      \"{}\"", title.replace('"', "'"));
         }
     }
     if let Some(Total { epsilon, delta, filter }) = total(&plan)? {
         let _ = writeln!(
             text,
-            "\nall private tasks together, spare attempts included: epsilon {epsilon:.3} at delta {:e} \
-             by {filter}; a hospital's policy has to leave them that much",
-            delta.get()
+            "\nall private tasks together, spare attempts included: epsilon {} at delta {:e} by {filter} \
+             ({}); a hospital's policy has to leave them that much",
+            in_thousandths(epsilon),
+            delta.get(),
+            units(manifest, &plan)
         );
     }
     Ok(text)
@@ -170,6 +230,21 @@ mod tests {
     use super::*;
     use crate::manifest::NoisePlan;
     use crate::manifest::tests::example;
+
+    #[test]
+    fn an_epsilon_is_never_shown_as_less_than_it_is() {
+        for (epsilon, shown) in [
+            (0.0004, "0.001"),
+            (1.2341, "1.235"),
+            (1.2344, "1.235"),
+            (1.234, "1.234"),
+            (2.0, "2.000"),
+            (2.0 + 1e-12, "2.000"),
+            (0.0, "0.000"),
+        ] {
+            assert_eq!(in_thousandths(epsilon), shown);
+        }
+    }
 
     #[test]
     fn who_signs_reads_whom_the_noise_hides_a_patient_or_a_site() {
@@ -223,7 +298,21 @@ mod tests {
         };
         let one = figure(&line("hazard"));
         assert!(figure(total) > one && figure(total) < 4.0 * one, "{total}");
+        assert!(total.contains("do not hide the same: one patient added or removed; one site's"));
         assert!(words.contains("\n      \"Who dies when\"\n"), "{words}");
+        // One that a program added itself, and a title and an operator that would speak for the words.
+        manifest.tasks = vec![entry("hazard", "hazard", ""), entry("own", "own-task", "")];
+        manifest.tasks[0].title = Some("A\", private: epsilon 0.001 \"".into());
+        manifest.sites[0].operator = "o".repeat(5000);
+        let words = in_words(&manifest, None).unwrap();
+        let own = words.lines().find(|line| line.starts_with("  own: ")).unwrap();
+        assert!(own.contains("not known here") && !own.contains("one patient"), "{own}");
+        assert!(words.contains("\n      \"A', private: epsilon 0.001 '\"\n"), "{words}");
+        assert!(words.contains(&"o".repeat(200)) && !words.contains(&"o".repeat(201)));
+        manifest.tasks.truncate(1);
+        let words = in_words(&manifest, None).unwrap();
+        let total = words.lines().rfind(|line| line.starts_with("all private tasks")).unwrap();
+        assert!(total.contains("(one patient added or removed)"), "{total}");
         manifest.tasks.clear();
         let words = in_words(&manifest, None).unwrap();
         assert!(!words.contains("all private tasks"), "nothing is private: {words}");

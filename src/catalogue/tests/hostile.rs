@@ -1,5 +1,8 @@
 //! Files of strangers: each is left out and told of, and what is whole stands.
 
+use super::super::Privacy;
+use super::super::merge::take;
+use super::super::model::Model;
 use super::*;
 
 /// A registry with one good entry, and its text.
@@ -123,4 +126,83 @@ fn names_of_entries_are_no_paths() {
         assert!(blood.add(&key(1), of_site(name, "")).is_err(), "{name}");
     }
     assert_eq!(blood.count(), 0);
+}
+
+/// A generator that says as much as one may: about 180 KB.
+fn large(name: &str) -> New {
+    let long = |i: usize| format!("{i:0>128}");
+    let model = Model {
+        generator: true,
+        file: "ab".repeat(32),
+        title: "generator of blood".into(),
+        made_by: "tables".into(),
+        task: "synthesize".into(),
+        columns: (0..500).map(long).collect(),
+        outputs: (0..500).map(long).collect(),
+        mode: "nodes".into(),
+        hospitals: 3,
+        cohort: String::new(),
+        privacy: Privacy::Exact,
+        promise: String::new(),
+        simulated: false,
+        figures: Vec::new(),
+        limits: vec!["x".repeat(1000); 40],
+        schema_digest: "ab".repeat(32),
+        study: None,
+        journal: None,
+    };
+    New { kind: Kind::Generator, content: Content::Model(model), ..of_site(name, "") }
+}
+
+#[test]
+fn a_party_that_says_too_much_takes_no_place_of_the_others() {
+    let folder = Folder::new();
+    let mut blood = folder.blood();
+    blood.add(&key(2), of_site("aml", "")).unwrap();
+    // A copy with more of north than a party may say, all of it signed.
+    let copy = folder.copy(&blood, "copy");
+    for i in 0..30 {
+        let new = large(&format!("g{i}"));
+        let entry = Entry::sign(blood.charter(), &key(1), new, None).unwrap();
+        std::fs::write(file(&copy, &entry), serde_json::to_vec_pretty(&entry).unwrap()).unwrap();
+    }
+    let other = Registry::open(&copy).unwrap();
+    let told = |own: &Fault| {
+        own.file.starts_with("generator@north@") && own.problem.contains("at most 4194304")
+    };
+    assert!(other.faults().iter().all(told), "{:?}", other.faults());
+    let taken = take(&mut blood, &other).unwrap();
+    assert!(taken.refused.is_empty(), "{taken:?}");
+    assert!((10..30).contains(&taken.entries.len()), "{}", taken.entries.len());
+    assert_eq!(taken.entries.len() + other.faults().len(), 30, "its surplus alone is a fault");
+
+    // Its place is full here too, but for taking back; the others go on.
+    let error = blood.add(&key(1), large("more")).unwrap_err().to_string();
+    assert!(error.contains("north would have"), "{error}");
+    blood.add(&key(2), of_site("mds", "")).unwrap();
+    blood.add(&key(1), New { content: Content::Withdrawn, ..large("g0") }).unwrap();
+    let read = Registry::open(blood.folder()).unwrap();
+    assert!(read.faults().is_empty(), "{:?}", read.faults());
+    let current = current(&read);
+    for own in ["site/south/aml", "site/south/mds"] {
+        assert!(current.contains(&(own.to_owned(), 1)), "{current:?}");
+    }
+    assert!(current.iter().all(|(id, _)| id != "generator/north/g0"), "{current:?}");
+}
+
+#[test]
+fn files_under_one_partys_name_leave_those_of_the_others_read() {
+    let folder = Folder::new();
+    let (mut blood, ..) = with_one(&folder);
+    blood.add(&key(2), of_site("aml", "")).unwrap();
+    // They stand before the entries of sites, and have more bytes than one would read in all.
+    for i in 0..70 {
+        let path = blood.folder().join("entries").join(format!("generator@north@g{i}@1.json"));
+        std::fs::File::create(path).unwrap().set_len((1 << 20) - 1).unwrap();
+    }
+    let read = Registry::open(blood.folder()).unwrap();
+    assert_eq!(current(&read), [("site/south/aml".to_owned(), 1)]);
+    assert_eq!(read.faults().len(), 71, "and north's own behind them");
+    let last = &read.faults()[70].problem;
+    assert!(last.contains("is not read") && last.contains("named after north"), "{last}");
 }

@@ -9,6 +9,7 @@ use csv::StringRecord;
 
 use crate::Error;
 use crate::convert::fault::{At, quoted};
+use crate::convert::quotes::Strict;
 use crate::data::source::Source;
 
 /// Bytes of a record.
@@ -21,7 +22,7 @@ const NAMED: usize = 20;
 /// A table that is read record by record.
 pub(super) struct Records {
     file: Arc<Path>,
-    reader: csv::Reader<Take<Source>>,
+    reader: csv::Reader<Strict<Take<Source>>>,
     pub(super) header: StringRecord,
 }
 
@@ -29,9 +30,10 @@ impl Records {
     /// Opens a table and reads its header, in which no name may stand twice.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let fault = |problem: String| Error::data(path, problem);
-        let mut reader = csv::Reader::from_reader(Source::open(path)?.take(MOST_RECORD));
+        let bytes = Source::open(path)?.take(MOST_RECORD);
+        let mut reader = csv::Reader::from_reader(Strict::new(bytes));
         let header = reader.headers().cloned();
-        if reader.get_ref().limit() == 0 {
+        if reader.get_ref().inner().limit() == 0 {
             return Err(fault(too_long()));
         }
         let header = header.map_err(|error| fault(error.to_string()))?;
@@ -62,9 +64,9 @@ impl Records {
 
     /// The next record, and the line that it begins in.
     pub(super) fn read(&mut self, record: &mut StringRecord) -> Result<Option<u64>, Error> {
-        self.reader.get_mut().set_limit(MOST_RECORD);
+        self.reader.get_mut().inner_mut().set_limit(MOST_RECORD);
         let read = self.reader.read_record(record);
-        if self.reader.get_ref().limit() == 0 {
+        if self.reader.get_ref().inner().limit() == 0 {
             return Err(Error::data(&self.file, too_long()));
         }
         if self.reader.position().byte() > MOST_BYTES {

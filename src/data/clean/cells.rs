@@ -199,7 +199,9 @@ impl Marks {
             ',' => Some('.'),
             _ => None,
         });
-        let grouped = mark.filter(|mark| is_grouped(whole, *mark));
+        let shaped = mark.filter(|mark| is_grouped(whole, *mark));
+        // No group of thousands begins with 0: `0.750` is three quarters, whoever wrote the point.
+        let grouped = shaped.filter(|_| !whole.trim_start_matches(['-', '+']).starts_with('0'));
         if self.decimal == ',' && fraction.is_none() && plain.contains('.') {
             // `1.234` may be either, `1.234.567` may not; `3.5` has the other decimal mark.
             let said = self.thousands == Some('.') || plain.matches('.').count() > 1;
@@ -216,6 +218,16 @@ impl Marks {
                     quoted(text)
                 ));
             }
+        }
+        if let Some(mark) = shaped.filter(|_| grouped.is_none()) {
+            let remedy = match mark {
+                ',' | '.' => format!(", or say --decimal COLUMN={mark} for a column of decimals"),
+                _ => String::new(),
+            };
+            return Number::Either(format!(
+                "{} begins with 0, so `{mark}` stands between no thousands; correct it{remedy}",
+                quoted(text)
+            ));
         }
         let whole = match grouped {
             Some(mark) => whole.replace(mark, ""),
@@ -288,6 +300,25 @@ mod tests {
         let mut own = cells(&["3.5", "1,5"]);
         assert!(own.point(Marks { decimal: '.', thousands: None }).is_empty());
         assert_eq!(own.fields, ["3.5", "1,5"], "nothing is read that nobody said");
+    }
+
+    #[test]
+    fn what_begins_with_0_has_no_thousands() {
+        let points = Marks { thousands: Some('.'), ..COMMA };
+        for text in ["0.750", "-0.125", "\u{2212}0.250", "0.123.456", "012.345,6"] {
+            let mut own = cells(&["1,5", text, "1.234,5"]);
+            let faults = own.point(points);
+            assert!(faults.len() == 1 && faults[0].0 == 1, "{text}: {faults:?}");
+            assert_eq!(own.fields, ["1.5", text, "1234.5"]);
+            assert_eq!(points.value(text), None, "no code equals it either");
+        }
+        let mut own = cells(&["0.123.456"]);
+        assert_eq!(own.point(COMMA).len(), 1, "without --thousands as well");
+        let commas = Marks { decimal: '.', thousands: Some(',') };
+        let mut own = cells(&["0,750", "1,234.5", "0.5", "0"]);
+        let faults = own.point(commas);
+        assert!(faults[0].0 == 0 && faults[0].1.contains("--decimal COLUMN=,"), "{faults:?}");
+        assert_eq!(own.fields, ["0,750", "1234.5", "0.5", "0"]);
     }
 
     #[test]

@@ -230,3 +230,116 @@ fn one_side(step: &Step, min_cell: u64) -> OneSide {
         hospitals: counts.map(|(_, sites)| sites),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use haima_fl_core::results::{Curve, Curves};
+
+    use super::*;
+    use crate::report::export::tables::{Table, of_result};
+    use crate::report::model::Wording;
+    use crate::report::page;
+
+    /// A group of patients who die or are lost at time 1, or else stay until 2.
+    fn curve(group: &str, n: u64, events: u64, censored: u64) -> Curve {
+        let left = 1.0 - events as f64 / n as f64;
+        Curve {
+            group: group.to_owned(),
+            n,
+            time: vec![1.0, 2.0],
+            n_risk: vec![n, n - events - censored],
+            n_event: vec![events, 0],
+            n_censor: vec![censored, n - events - censored],
+            surv: vec![left, left],
+            se: vec![0.01; 2],
+            lo: vec![left - 0.1; 2],
+            hi: vec![left + 0.05; 2],
+            median: None,
+            median_lo: None,
+            median_hi: None,
+            rmst: None,
+        }
+    }
+
+    /// A step of these groups, and its tables.
+    fn of(curves: Vec<Curve>) -> (Step, Vec<Table>) {
+        let result = StepResult::Curves(Curves {
+            schema: "haima.km/1".into(),
+            formula: "Surv(time, death) ~ group".into(),
+            grid: 1.0,
+            n: curves.iter().map(|own| own.n).sum(),
+            events: curves.iter().flat_map(|own| &own.n_event).sum(),
+            sites: 3,
+            curves,
+            logrank: None,
+        });
+        let floors = Floors { min_cell: 5, ..Floors::default() };
+        let tables = of_result(&result, &Wording::default(), &floors);
+        let step = Step {
+            id: "km".into(),
+            title: "km".into(),
+            task: "km".into(),
+            class: Class::Exact,
+            cohort: String::new(),
+            rounds: 1,
+            attempts_failed: 0,
+            seconds: 0.1,
+            bytes_sent_by_sites: 1,
+            bytes_received_by_nodes: 1,
+            bytes_released: 1,
+            result: Some(result),
+        };
+        (step, tables)
+    }
+
+    /// A column of a table, as the file has it.
+    fn column(tables: &[Table], name: &str, column: &str) -> Vec<String> {
+        let table = tables.iter().find(|table| table.name == name).unwrap();
+        let place = table.columns.iter().position(|own| *own == column).unwrap();
+        table.rows.iter().map(|row| row[place].text()).collect()
+    }
+
+    #[test]
+    fn few_events_are_not_what_the_other_group_leaves_of_the_total() {
+        let (step, tables) = of(vec![curve("a", 90, 20, 10), curve("b", 60, 3, 10)]);
+        assert_eq!(one_side(&step, 5).events, "23");
+        assert_eq!(column(&tables, "survival", "events"), [">=5", "<5"]);
+        // Nor what patients, those at risk and those censored leave.
+        assert!(column(&tables, "at-risk", "censored").iter().all(String::is_empty));
+        let survival = column(&tables, "survival-at", "survival");
+        assert!(!survival.is_empty() && survival.iter().all(|own| own.len() <= 4), "{survival:?}");
+        let mut report = StudyReport::new("x");
+        report.floors.min_cell = 5;
+        let (_, page) = page::part(&report, &step).unwrap();
+        let page = page.into_string();
+        assert!(page.contains(", ≥5 events") && !page.contains(", 20 events"), "{page}");
+    }
+
+    #[test]
+    fn a_group_too_small_to_be_drawn_is_not_what_the_other_leaves_of_all_patients() {
+        let (step, tables) = of(vec![curve("a", 97, 20, 10), curve("b", 3, 0, 1)]);
+        assert_eq!(one_side(&step, 5).patients, "100");
+        assert_eq!(column(&tables, "survival", "patients"), [">=5"]);
+        let at_risk = column(&tables, "at-risk", "at_risk");
+        assert!(!at_risk.is_empty() && at_risk.iter().all(|own| own == ">=5"), "{at_risk:?}");
+        let mut report = StudyReport::new("x");
+        report.floors.min_cell = 5;
+        let (_, page) = page::part(&report, &step).unwrap();
+        let page = page.into_string();
+        assert!(page.contains("n≥5"), "{page}");
+        assert!([">97<", "n=97", " 97 "].iter().all(|own| !page.contains(own)), "{page}");
+    }
+
+    #[test]
+    fn a_hidden_number_of_censored_patients_is_not_solved_from_survival() {
+        let full = |tables: &[Table]| {
+            column(tables, "survival-at", "survival").iter().any(|own| own.len() > 4)
+        };
+        let (_, tables) = of(vec![curve("a", 90, 20, 2)]);
+        assert!(column(&tables, "at-risk", "censored").contains(&"<5".to_owned()));
+        assert!(!full(&tables));
+        let (_, tables) = of(vec![curve("a", 90, 20, 10)]);
+        assert!(full(&tables), "all digits where nothing is hidden");
+        assert_eq!(column(&tables, "survival", "patients"), ["90"]);
+    }
+}

@@ -4,7 +4,7 @@ use haima_fl_core::results::Curve;
 use haima_fl_core::synth::metrics::survival::{Comparison, compare, logrank};
 use maud::{Markup, html};
 
-use super::super::curves::TimeAxis;
+use super::super::curves::{Seen, TimeAxis};
 use super::super::page::{class_badge, scroll};
 use super::super::survival_figure::Figure;
 use super::super::{numbers, plot, words};
@@ -79,9 +79,11 @@ fn totals(pair: &SurvivalPair, wording: &Wording, min_cell: u64) -> String {
 fn figure(group: &Group<'_>, is_named: bool, wording: &Wording, min_cell: u64) -> Markup {
     let named = |curve: &Curve, name: &str| Curve { group: name.to_owned(), ..curve.clone() };
     let curves = [named(group.real, "Real"), named(group.synthetic, "Virtual")];
-    let both: Vec<&Curve> = curves.iter().collect();
+    let both: [&Curve; 2] = curves.each_ref();
     let axis = TimeAxis::new(&both, wording, min_cell);
-    let figure = Figure { curves: &both, axis: &axis, wording, min_cell, is_cut: min_cell > 1 };
+    // What groups add up to was looked at before they came here.
+    let seen = both.map(|curve| Seen::alone(curve, min_cell));
+    let figure = Figure { curves: &seen, axis: &axis, wording, min_cell, is_cut: min_cell > 1 };
     html! {
         figure {
             @if is_named { figcaption { b { (group.name) } } }

@@ -60,15 +60,26 @@ impl Permits<'_> {
         {
             return Ok(Some(reason));
         }
-        if self.said(spec)? == Said::No {
-            let run = place_name(spec);
-            return Ok(Some(format!("somebody at this hospital has refused the run {run}")));
+        if let Some(reason) = self.refused_by_people(spec)? {
+            return Ok(Some(reason));
         }
         let today = self.charged.iter().filter(|r| r.at_ms.saturating_add(DAY_MS) > now).count();
         let most = self.policy.max_attempts_a_day;
         Ok((today >= most as usize).then(|| {
             format!("{today} attempts in 24 hours; policy's limit is {most} (max_attempts_a_day)")
         }))
+    }
+
+    /// Why a run is refused that somebody at the hospital has said no to; `None` where nobody has.
+    ///
+    /// # Errors
+    /// When the decisions cannot be read.
+    pub(in crate::site) fn refused_by_people(
+        &self,
+        spec: &RoundSpec,
+    ) -> Result<Option<String>, Error> {
+        Ok((self.said(spec)? == Said::No)
+            .then(|| format!("somebody at this hospital has refused the run {}", place_name(spec))))
     }
 
     /// Why a round is held back for now, which a later hour or somebody at the hospital may change;
@@ -84,7 +95,7 @@ impl Permits<'_> {
         if let Some(hours) = &self.policy.hours
             && !hours.open_at(now)
         {
-            return Ok(Some(format!("this site answers {hours} (hours)")));
+            return Ok(self.policy.closed());
         }
         Ok((self.said(spec)? == Said::Nothing).then(|| {
             let run = place_name(spec);

@@ -205,6 +205,7 @@ pub fn preview(config: &Config, task: &str, now: u64) -> Result<Preview, Error> 
         data: super::daemon::data_version(&config.data).ok(),
         consents: &consents,
     };
+    refused.extend(policy.fits(&manifest).err());
     refused.extend(permits.refuses(&spec, now)?);
     let held: Vec<String> = permits.holds(&spec, now)?.into_iter().collect();
     let asker = &manifest.coordinator;
@@ -223,7 +224,7 @@ pub fn preview(config: &Config, task: &str, now: u64) -> Result<Preview, Error> 
         cohort: query.cohort.trim().replace('\n', "; "),
         max_steps: entry.max_steps,
         spare_attempts: entry.spare_attempts,
-        later: later(entry, run.as_ref(), &query),
+        later: later(&manifest, entry, run.as_ref(), &query),
         numbers: spec.dimension() as u64,
         blocks: blocks(&query),
         site_bound: spec.bound,
@@ -293,14 +294,30 @@ fn opened(manifest: &Manifest, wanted: &TaskEntry) -> Result<Box<dyn Run>, Error
     Err(fault(wanted, "the study has no such task".into()))
 }
 
-fn later(entry: &TaskEntry, run: &dyn Run, first: &Query) -> Option<String> {
+/// What is not known of the questions after the first. Most tasks state no bound on theirs, and then
+/// none is stated here but the study's own.
+pub(super) fn later(
+    manifest: &Manifest,
+    entry: &TaskEntry,
+    run: &dyn Run,
+    first: &Query,
+) -> Option<String> {
     if entry.max_steps < 2 {
         return None;
     }
-    let most = run.most_coordinates().unwrap_or(0).max(first.dimension());
+    let size = match run.most_coordinates() {
+        Some(most) => {
+            let most = most.max(first.dimension());
+            format!("they have up to {most} numbers by the task's parameters")
+        }
+        None => format!(
+            "how many numbers they have is not known before; the study allows {} (max_dimension)",
+            manifest.max_dimension
+        ),
+    };
     Some(format!(
         "later questions follow from the sums released before them, by the task's own rule, and each \
-         site recomputes them; they have up to {most} numbers as far as the parameters say"
+         site recomputes them; {size}"
     ))
 }
 

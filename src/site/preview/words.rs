@@ -4,13 +4,29 @@ use std::fmt;
 
 use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
 use haima_smpc_node::plan::Plan;
-use haima_smpc_node::provision::unit;
+use haima_smpc_node::provision::{in_thousandths, unit};
 
 use super::{Charge, Ledger, Noise, Preview};
 use crate::Error;
 use crate::report::numbers::{epsilon as figure, significant};
+use crate::site::cohorts;
 
-/// What a run asks, in one line.
+/// Most letters that are shown of what the drafter of a study calls a party or a task.
+const MOST_NAMED: usize = 200;
+/// Most letters that are shown of a cohort.
+const MOST_COHORT: usize = 300;
+
+/// A stranger's text between quotes that it cannot close, cut to a number of letters.
+fn quoted(text: &str, most: usize) -> String {
+    let plain =
+        |c: char| if "\"\u{201c}\u{201d}\u{201e}\u{ab}\u{bb}".contains(c) { '\'' } else { c };
+    let own: String = text.chars().map(plain).take(most).collect();
+    let cut = if text.chars().nth(most).is_some() { " ..." } else { "" };
+    format!("\"{own}\"{cut}")
+}
+
+/// What a run asks, in one line: what it costs the patients first, what its drafter wrote last, so that no
+/// name pushes it out or says it otherwise.
 ///
 /// # Errors
 /// When a figure of the plan has no bound.
@@ -22,21 +38,31 @@ pub(in crate::site) fn asked(
     let plan = Plan::of(manifest);
     let class = match (entry.class, plan.tasks.iter().find(|planned| planned.id == entry.id)) {
         (Class::Private, Some(planned)) => format!(
-            "private, epsilon {:.3} at delta {:e} for all of it ({})",
-            planned.charged()?.epsilon.get(),
+            "private, epsilon {} at delta {:e} for all of it ({})",
+            in_thousandths(planned.charged()?.epsilon.get()),
             planned.noise.delta,
             unit(entry)
         ),
         _ => "EXACT, without differential privacy".to_owned(),
     };
-    let TaskEntry { id, task, version, max_steps, .. } = entry;
+    let TaskEntry { id, task, version, max_steps, spare_attempts, .. } = entry;
     let (study, revision) = (&manifest.study, manifest.revision);
     let asker = &manifest.coordinator;
-    let titled = entry.title.as_ref().map_or_else(String::new, |title| format!(", \"{title}\""));
+    let operator = quoted(&asker.operator, MOST_NAMED);
+    let cohort = match cohorts::selection(manifest, entry) {
+        Ok(own) if own.is_all() => "all patients".to_owned(),
+        Ok(own) => quoted(&own.to_string().trim().replace('\n', "; "), MOST_COHORT),
+        Err(error) => quoted(&error.to_string(), MOST_COHORT),
+    };
+    let titled = entry
+        .title
+        .as_ref()
+        .map_or_else(String::new, |title| format!("; its title is {}", quoted(title, MOST_NAMED)));
     Ok(format!(
-        "{} ({}) asks for run {run} of {id}{titled} ({task} {version}) of the study {study}, revision \
-         {revision}: {class}; up to {max_steps} sums",
-        asker.name, asker.operator
+        "{class}; up to {max_steps} sums, {spare_attempts} attempts beside: run {run} of {id} ({task} \
+         {version}) of the study {study}, revision {revision}, asked by {} of {operator}; its cohort is \
+         {cohort}{titled}",
+        asker.name
     ))
 }
 

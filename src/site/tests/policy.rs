@@ -1,11 +1,15 @@
 //! What a hospital's policy allows: who may ask, what, how much, when, and after whose yes. Whatever is
 //! refused changes nothing and says nothing about data.
 
-use haima_smpc_node::manifest::fingerprint;
+use haima_fl_core::registry;
+use haima_smpc_node::manifest::{TaskEntry, fingerprint};
+use haima_smpc_node::provision::unit;
 
 use super::super::policy::{Approval, Day, Every, Hours};
 use super::super::preview::size::Leaving;
+use super::super::preview::{later, words};
 use super::*;
+use crate::proto::Refusal;
 
 /// An hour of the day of `now`, and another one in which it is not.
 fn windows(now: u64) -> (Hours, Hours) {
@@ -154,6 +158,7 @@ fn a_run_is_held_back_until_somebody_says_yes() {
         ..Fixture::policy()
     };
     let spec = fixture.spec("hazard", &fixture.run("hazard").query().unwrap(), 1);
+    let asked = fixture.manifest.digest().to_string();
     let cox = fixture.spec("cox", &fixture.run("cox").query().unwrap(), 1);
     let hospital = fixture.hospital(policy(), PATIENTS);
     hospital.check(&cox).expect("another task is not held back");
@@ -165,14 +170,14 @@ fn a_run_is_held_back_until_somebody_says_yes() {
     for part in ["coordinator", "unit", "epsilon ", "one patient", "up to 4 sums"] {
         assert!(waiting[0].words.contains(part), "{part}: {}", waiting[0].words);
     }
-    hospital.consents.decide("hazard", "1", true).unwrap();
+    hospital.consents.decide("hazard", "1", &asked, true).unwrap();
     hospital.check(&spec).unwrap();
     let next = RoundSpec { step: 1, plan_index: 1, previous: Digest::of(b"r"), ..spec.clone() };
     hospital.check(&next).expect("all of the run is allowed");
     drop(hospital);
     let hospital = fixture.hospital(policy(), PATIENTS);
     hospital.check(&spec).expect("a restart forgets nothing");
-    hospital.consents.decide("hazard", "1", false).unwrap();
+    hospital.consents.decide("hazard", "1", &asked, false).unwrap();
     let error = refused(hospital.check(&next));
     assert!(error.contains("has refused the run hazard/1"), "{error}");
 }
@@ -192,7 +197,7 @@ fn only_what_policy_would_answer_waits_for_a_yes() {
     let waiting = hospital.consents.waiting().unwrap();
     let ids: Vec<&str> = waiting.iter().map(|waiting| waiting.task.as_str()).collect();
     assert_eq!(ids, ["cox", "hazard", "sampled"]);
-    hospital.consents.decide("cox", "1", true).unwrap();
+    hospital.consents.decide("cox", "1", &waiting[0].manifest, true).unwrap();
     let cox = fixture.spec("cox", &fixture.run("cox").query().unwrap(), 1);
     hospital.check(&cox).expect("allowed before it was asked");
 }
@@ -212,13 +217,141 @@ async fn a_round_waits_for_a_yes_as_long_as_its_deadline_leaves_time() {
     assert!(refused(hospital.check(&soon)).contains("waits for a yes"));
 
     let spec = fixture.spec("hazard", &query, 2);
+    let asked = fixture.manifest.digest().to_string();
     let consents = hospital.consents.clone();
     let yes = async {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        consents.decide("hazard", "1", true).unwrap();
+        consents.decide("hazard", "1", &asked, true).unwrap();
     };
     tokio::join!(hospital.wait_until_allowed(&spec), yes);
     hospital.check(&spec).unwrap();
+}
+
+/// A no, or the end of the hours, that comes while nodes and coordinator have their say is still heeded:
+/// nothing is charged.
+#[test]
+fn what_is_refused_after_the_check_is_not_charged() {
+    let fixture = Fixture::new();
+    let all = Some(Approval::Every(Every::All));
+    let policy = Policy { manual_approval: all, ..Fixture::policy() };
+    let run = fixture.run("hazard");
+    let spec = fixture.spec("hazard", &run.query().unwrap(), 1);
+    let mut hospital = fixture.hospital(policy, PATIENTS);
+    hospital.ask_ahead().unwrap();
+    let asked = fixture.manifest.digest().to_string();
+    hospital.consents.decide("hazard", "1", &asked, true).unwrap();
+    hospital.check(&spec).unwrap();
+    let before = hospital.ledger.head();
+    hospital.consents.decide("hazard", "1", &asked, false).unwrap();
+    let error = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap_err();
+    assert!(matches!(error, crate::Error::Forbidden { .. }), "{error}");
+    assert!(error.to_string().contains("has refused the run hazard/1"), "{error}");
+    hospital.consents.decide("hazard", "1", &asked, true).unwrap();
+    let (_, elsewhen) = windows(unix_millis());
+    hospital.policy.hours = Some(elsewhen);
+    let error = hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap_err();
+    assert!(error.to_string().contains("(hours)"), "{error}");
+    assert_eq!(hospital.ledger.head(), before, "nothing is charged");
+    assert!(hospital.charged.is_empty());
+    hospital.policy.hours = None;
+    hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
+    assert_ne!(hospital.ledger.head(), before);
+}
+
+/// The hour passes by itself, so it is no refusal that stands; a yes that did not come is one.
+#[test]
+fn an_hour_holds_back_and_a_person_or_a_policy_refuses() {
+    let fixture = Fixture::new();
+    let (_, elsewhen) = windows(unix_millis());
+    let all = Some(Approval::Every(Every::All));
+    let spec = fixture.spec("hazard", &fixture.run("hazard").query().unwrap(), 1);
+    for (number, (policy, told)) in [
+        (Policy { hours: Some(elsewhen), ..Fixture::policy() }, Refusal::Held),
+        (Policy { manual_approval: all, ..Fixture::policy() }, Refusal::Standing),
+        (Policy { allowed_tasks: Some(vec![]), ..Fixture::policy() }, Refusal::Standing),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let state = fixture.folder.path().join(format!("told-{number}"));
+        std::fs::create_dir(&state).unwrap();
+        let hospital = fixture.hospital_at(&state, policy, PATIENTS);
+        let error = hospital.check(&spec).unwrap_err();
+        assert_eq!(hospital.refusal(&error), told, "{error}");
+    }
+    let hospital = fixture.hospital(Fixture::policy(), PATIENTS);
+    let late = RoundSpec { deadline_ms: 1, ..spec };
+    let error = hospital.check(&late).unwrap_err();
+    assert_eq!(hospital.refusal(&error), Refusal::ThisAttempt, "{error}");
+}
+
+/// A misspelt id, or one that an amendment has renamed, would be answered without a yes.
+#[test]
+fn a_yes_for_a_task_that_the_study_does_not_have_is_a_fault() {
+    let fixture = Fixture::new();
+    let of = |ids: &[&str]| {
+        let ids = ids.iter().map(|&id| id.to_owned()).collect();
+        let approval = Some(Approval::Tasks(ids));
+        Policy { manual_approval: approval, ..Fixture::policy() }.fits(&fixture.manifest)
+    };
+    of(&["cox", "hazard"]).unwrap();
+    let problem = of(&["cox", "hazrd", "tables"]).unwrap_err();
+    assert!(problem.contains("`manual_approval` names hazrd, tables"), "{problem}");
+    Fixture::policy().fits(&fixture.manifest).unwrap();
+    let all = Some(Approval::Every(Every::All));
+    Policy { manual_approval: all, ..Fixture::policy() }.fits(&fixture.manifest).unwrap();
+}
+
+/// No name in a manifest pushes the class out of the words or says another one first.
+#[test]
+fn the_words_of_a_run_begin_with_what_it_costs_and_names_stay_in_their_quotes() {
+    let fixture = Fixture::new();
+    let mut manifest = (*fixture.manifest).clone();
+    let forged = "Ages\" (table1 1): private, epsilon 0.010, \"";
+    manifest.coordinator.operator = "o".repeat(2000);
+    for task in &mut manifest.tasks {
+        task.title = Some(forged.into());
+    }
+    let asked = |id: &str| words::asked(&manifest, manifest.task(id).unwrap(), 1).unwrap();
+    let older = asked("older");
+    assert!(older.starts_with("EXACT, without differential privacy; up to 20 sums, 3 "), "{older}");
+    assert!(older.contains("age > 50") && older.contains("run 1 of older (cox 1)"), "{older}");
+    assert!(!older.contains(&"o".repeat(201)), "an operator's name is cut: {older}");
+    assert!(older.ends_with("\"Ages' (table1 1): private, epsilon 0.010, '\""), "{older}");
+    assert!(asked("cox").contains("its cohort is all patients"));
+    assert!(asked("hazard").starts_with("private, epsilon "), "{}", asked("hazard"));
+    // All of it is written down.
+    let hospital = fixture.hospital(Fixture::policy(), PATIENTS);
+    hospital.consents.ask(&manifest.digest(), "older", 1, &older, 0).unwrap();
+    assert_eq!(hospital.consents.waiting().unwrap()[0].words, older);
+}
+
+/// Most tasks state no bound on their later questions: the first one's size is none.
+#[test]
+fn a_preview_promises_no_size_of_questions_that_it_does_not_know() {
+    let fixture = Fixture::new();
+    for task in ["scan", "cox", "hazard"] {
+        let run = fixture.run(task);
+        let entry = fixture.manifest.task(task).unwrap();
+        let query = run.query().unwrap();
+        let said = later(&fixture.manifest, entry, run.as_ref(), &query).unwrap();
+        let most =
+            format!("not known before; the study allows {} (", fixture.manifest.max_dimension);
+        assert!(said.contains(&most), "{said}");
+        assert!(!said.contains("up to"), "{said}");
+    }
+}
+
+/// The words for signers list the tasks whose noise hides a patient; a task of this program that is not
+/// among them would be one of which nothing is known.
+#[test]
+fn the_unit_of_every_task_of_this_program_is_known() {
+    let fixture = Fixture::new();
+    let entry = fixture.manifest.task("hazard").unwrap();
+    for (name, _) in registry::known() {
+        let entry = TaskEntry { task: name.to_owned(), ..entry.clone() };
+        assert!(unit(&entry).starts_with("one "), "{name}: {}", unit(&entry));
+    }
 }
 
 /// The file that hospitals begin with states what holds without it, and knows every field.

@@ -367,6 +367,9 @@ pub(super) fn privacy(standing: &Standing) -> Markup {
 pub(super) fn journal(standing: &Standing, page: usize) -> Markup {
     let records = standing.journal.records.as_slice();
     html! {
+        @if let Some(why) = standing.journal.lost() {
+            (problem("The journal has lost records.", &why))
+        }
         p {
             "The chain and the coordinator's signature on each of the "
             (numbers::counted(records.len() as u64, "record", "records")) " hold."

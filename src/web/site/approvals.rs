@@ -54,9 +54,11 @@ pub(super) async fn answer(
 async fn decide(site: &Site, fields: &Fields, allow: bool) -> Result<(), String> {
     let text = |name| fields.get(name).unwrap_or_default().to_owned();
     let (state, task, run) = (site.config.state.clone(), text("task"), text("run"));
+    // Of what was on the page, whatever waits by now.
+    let manifest = text("manifest");
     // It waits for the disk.
     let write = move || {
-        Consents::open(&state)?.decide(&task, &run, allow)?;
+        Consents::open(&state)?.decide(&task, &run, &manifest, allow)?;
         let (task, run) = (printable(&task), printable(&run));
         tracing::info!(%task, %run, allow, "a run that waited was answered at the page");
         Ok::<_, Error>(())
@@ -124,6 +126,7 @@ fn run(place: usize, one: &Waiting, visitor: &Visitor, now_ms: u64) -> Markup {
                 (token(visitor))
                 input type="hidden" name="task" value=(one.task);
                 input type="hidden" name="run" value=(one.run);
+                input type="hidden" name="manifest" value=(one.manifest);
                 button type="submit" name="answer" value="approve" { "Approve" }
                 " "
                 button.stop type="submit" name="answer" value="refuse" { "Refuse" }
@@ -137,7 +140,14 @@ mod tests {
     use super::*;
 
     fn waits(task: &str, words: &str) -> Waiting {
-        Waiting { task: task.into(), run: "1".into(), words: words.into(), since_ms: 1000 }
+        let manifest = "ab".repeat(32);
+        Waiting {
+            task: task.into(),
+            run: "1".into(),
+            manifest,
+            words: words.into(),
+            since_ms: 1000,
+        }
     }
 
     fn shown(waiting: &Result<Vec<Waiting>, String>) -> String {
@@ -155,6 +165,8 @@ mod tests {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert_eq!(page.matches("name=\"form-token\" value=\"0123\"").count(), 2);
+        let manifest = format!("name=\"manifest\" value=\"{}\"", "ab".repeat(32));
+        assert_eq!(page.matches(&manifest).count(), 2, "each answer is of what was shown");
         for button in ["value=\"approve\"", "value=\"refuse\""] {
             assert_eq!(page.matches(button).count(), 2, "{button}");
         }

@@ -24,7 +24,10 @@ pub(super) struct Standing {
     pub(super) asked: Part<Result<Asked, String>>,
     /// None before the first charge.
     pub(super) spending: Part<Result<Option<Spending>, String>>,
+    /// Nor is one that has lost records.
     pub(super) journal: Result<Log, String>,
+    /// The journal as it was read, whatever is to be said of it.
+    seen: Option<Log>,
     pub(super) sent: Vec<Sent>,
     pub(super) certificate: Result<Certificate, String>,
 }
@@ -51,7 +54,7 @@ impl Standing {
         let policy = Policy::read(&config.policy);
         let (journal, certificate) = match &manifest {
             Ok(manifest) => {
-                let log = before.and_then(|before| before.journal.as_ref().ok());
+                let log = before.and_then(|before| before.seen.as_ref());
                 (journal(config, manifest, log), certificate(config, manifest))
             }
             Err(error) => {
@@ -83,7 +86,12 @@ impl Standing {
                 .map_err(ToString::to_string)
                 .and_then(|_| text(&config.policy).map_err(say)),
             sent: journal.as_ref().map(|log| sent(&log.records)).unwrap_or_default(),
-            journal: journal.map_err(say),
+            journal: match &journal {
+                Ok(log) => log.lost().map_or_else(|| Ok(log.clone()), Err),
+                Err(error) => Err(error.to_string()),
+            },
+            // What cannot be read for a moment does not make the page forget what it read.
+            seen: journal.ok().or_else(|| before.and_then(|before| before.seen.clone())),
             certificate: certificate.map_err(say),
         }
     }

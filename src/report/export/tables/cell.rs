@@ -1,7 +1,5 @@
 //! A cell of a table, and its text.
 
-use std::borrow::Cow;
-
 use crate::report::cells::Shown;
 use crate::report::numbers;
 use crate::text::printable;
@@ -54,7 +52,7 @@ impl Cell {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::Words(words) => harmless(words).into_owned(),
+            Self::Words(words) => harmless(words),
             Self::Number(value) => number(*value),
             Self::Count(count) => count.to_string(),
             Self::Below(bound) => format!("<{bound}"),
@@ -64,14 +62,22 @@ impl Cell {
     }
 }
 
-/// Words that no spreadsheet runs: one that begins like a formula gets an apostrophe before it, as
-/// OWASP advises.
-fn harmless(words: &str) -> Cow<'_, str> {
+/// Words that no spreadsheet runs: what begins like a formula gets an apostrophe before it, as OWASP
+/// advises. That is so behind a semicolon as well, where a spreadsheet of another country begins a cell.
+/// (A tab is a blank by then.)
+fn harmless(words: &str) -> String {
+    const SIGNS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let words = printable(words).replace('\n', " ");
-    match words.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
-        true => format!("'{words}").into(),
-        false => words.into(),
+    let mut safe = String::with_capacity(words.len());
+    for part in words.split_inclusive(';') {
+        // A quote at its start is none of the cell.
+        let begins = part.trim_start_matches(|c: char| c.is_whitespace() || c == '"');
+        if begins.starts_with(SIGNS) {
+            safe.push('\'');
+        }
+        safe.push_str(part);
     }
+    safe
 }
 
 /// All digits that a number has, so that it reads back to the bit; nothing for what is no number, and
@@ -153,6 +159,9 @@ mod tests {
         let text = |words: &str| Cell::from(words).text();
         assert_eq!(text("=HYPERLINK(\"x\")"), "'=HYPERLINK(\"x\")");
         assert_eq!(["+1", "-1", "@a", "\t=1"].map(text), ["'+1", "'-1", "'@a", "' =1"]);
+        assert_eq!(text("x;=1+1"), "x;'=1+1");
+        assert_eq!(text("a; -1;b; \"=1"), "a;' -1;b;' \"=1", "behind blanks and quotes too");
+        assert_eq!(text("age > 60; sex = 1"), "age > 60; sex = 1");
         assert_eq!(text("a\u{1b}[31m\nb"), "a [31m b");
         assert_eq!(Cell::from(-1.5).text(), "-1.5", "a figure is no word");
     }

@@ -12,7 +12,9 @@ use super::cell::row;
 use super::{Cell, Of, Table};
 use crate::report::cells::{Shown, suppress};
 use crate::report::table1::{decimals, prints_statistics};
-use crate::report::{clusters as own_clusters, comutation as own_comutation};
+use crate::report::{
+    clusters as own_clusters, comutation as own_comutation, prepared as own_prepared,
+};
 
 /// Table 1: a row a column, level and group. `share` is of the known values; a numeric column has one
 /// row a group, without a level.
@@ -268,6 +270,7 @@ fn figures(own: &Figures, missing: &Cell, hides: impl Fn(&[Vec<u64>]) -> bool) -
 pub(super) fn batches(result: &Combat, of: Of<'_>) -> Table {
     let header = ["column", "mean", "residual_sd", "batch", "patients", "shift", "variance"];
     let mut table = Table::new("batches", &header);
+    let sizes = own_prepared::batch_sizes(result, of.min_cell);
     for (index, feature) in result.features.iter().enumerate() {
         if result.batches.is_empty() {
             table.rows.push(row![
@@ -280,13 +283,13 @@ pub(super) fn batches(result: &Combat, of: Of<'_>) -> Table {
                 Cell::Empty
             ]);
         }
-        for batch in &result.batches {
+        for (batch, size) in result.batches.iter().zip(&sizes) {
             table.rows.push(row![
                 &feature.column,
                 feature.mean,
                 feature.sd,
                 &batch.level,
-                Cell::patients(batch.n, of.min_cell),
+                Cell::shown(Some(size), of.min_cell),
                 batch.gamma.get(index).copied(),
                 batch.delta.get(index).copied(),
             ]);

@@ -7,9 +7,9 @@ use haima_fl_core::results::{Curve, Curves};
 use super::cell::row;
 use super::{Cell, Of, Table};
 use crate::report::cells::suppress;
-use crate::report::curves::{TimeAxis, at_risk, survival_at};
+use crate::report::curves::{TimeAxis, seen, survival_at};
 use crate::report::incidence::Groups;
-use crate::report::{competing, numbers, plot, states, words};
+use crate::report::{competing, plot, states, words};
 
 /// Header of what stands at round times.
 const AT: [&str; 3] = ["group", "time", "unit"];
@@ -18,8 +18,10 @@ const AT: [&str; 3] = ["group", "time", "unit"];
 /// the unit of the data.
 pub(super) fn curves(result: &Curves, of: Of<'_>) -> Vec<Table> {
     let Of { wording, min_cell } = of;
-    let drawn: Vec<&Curve> = result.curves.iter().filter(|c| c.n >= min_cell.max(1)).collect();
+    let seen = seen(result, min_cell);
+    let drawn: Vec<&Curve> = seen.iter().map(|own| own.curve).collect();
     let axis = TimeAxis::new(&drawn, wording, min_cell);
+    let ticks = plot::ticks(axis.end, 8);
     let mut medians = Table::new(
         "survival",
         &[
@@ -38,14 +40,19 @@ pub(super) fn curves(result: &Curves, of: Of<'_>) -> Vec<Table> {
     let mut at = Table::new("survival-at", &[AT[0], AT[1], AT[2], "survival", "lo", "hi"]);
     let mut risk = Table::new("at-risk", &[AT[0], AT[1], AT[2], "at_risk", "censored"]);
     let unit = words::or(&wording.time_unit, "time units");
-    for curve in drawn {
-        let events: u64 = curve.n_event.iter().sum();
-        let few = numbers::is_small(events, min_cell);
+    for own in &seen {
+        let curve = own.curve;
+        // Patients less those at risk are events and censored ones, and survival with all its digits
+        // says which of the few ways to part them it is.
+        let few = ticks.iter().any(|tick| {
+            let (left, censored) = own.at_risk(tick * axis.divisor, min_cell);
+            !left.is_printed() || censored.is_none_or(|cell| !cell.is_printed())
+        });
         let mean = curve.rmst.as_ref();
         medians.rows.push(row![
             &curve.group,
-            curve.n,
-            Cell::patients(events, min_cell),
+            Cell::shown(Some(&own.patients), min_cell),
+            Cell::shown(Some(&own.events), min_cell),
             curve.median,
             curve.median_lo,
             curve.median_hi,
@@ -61,18 +68,12 @@ pub(super) fn curves(result: &Curves, of: Of<'_>) -> Vec<Table> {
                 at.rows.push(row![&curve.group, time, unit, share, lo, hi]);
             }
         }
-        for tick in plot::ticks(axis.end, 8) {
+        for tick in &ticks {
             let time = tick * axis.divisor;
-            let (left, censored) = at_risk(curve, time);
-            // Censored and at risk would give a small number of events away.
-            let censored = (!few).then(|| Cell::patients(censored, min_cell));
-            risk.rows.push(row![
-                &curve.group,
-                time,
-                unit,
-                Cell::patients(left, min_cell),
-                censored
-            ]);
+            let (left, censored) = own.at_risk(time, min_cell);
+            let [left, censored] =
+                [Some(left), censored].map(|cell| Cell::shown(cell.as_ref(), min_cell));
+            risk.rows.push(row![&curve.group, time, unit, left, censored]);
         }
     }
     let mut test = Table::new("log-rank", &["chisq", "df", "p"]);

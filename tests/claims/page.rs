@@ -1,0 +1,94 @@
+//! The page for readers.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use crate::ids::Listed;
+use crate::rows::{Claim, Claims, Kind};
+
+const HEAD: &str = "# Claims
+
+Rendered from `proofs/claims.toml` by `tests/claims.rs`; not to be edited by hand. A row is a \
+promise of the [design](design.md) or a [rule](rules.md): what is claimed, whether the code does \
+all of it, what it rests on, what backs it, and what that does not show. Commands are run in the \
+repository's root. `proofs/run.sh` runs all kinds that have a script of their own, each artefact \
+with its broken twins, which have to fail.
+
+";
+
+const GROUPS: [(char, &str); 7] = [
+    ('P', "Promises"),
+    ('S', "Sensitivity and the unit"),
+    ('X', "Exact class"),
+    ('N', "Noise"),
+    ('L', "Ledger"),
+    ('R', "Round"),
+    ('M', "Masked mode"),
+];
+
+/// The whole page.
+pub(crate) fn render(claims: &Claims, listed: &Listed) -> String {
+    let mut page = HEAD.to_owned();
+    promises(&mut page, claims, listed);
+    let used: BTreeSet<&str> = (claims.claims.iter())
+        .flat_map(|claim| claim.artefacts.iter().map(|artefact| artefact.kind.as_str()))
+        .collect();
+    let kinds: Vec<(&String, &Kind)> =
+        claims.kinds.iter().filter(|(name, _)| used.contains(name.as_str())).collect();
+    page += "## Kinds of evidence\n\n| kind | tool | shows |\n|---|---|---|\n";
+    for (name, kind) in &kinds {
+        let Kind { tool, version, shows, .. } = kind;
+        let _ = writeln!(page, "| {name} | {tool} ({version}) | {shows} |");
+    }
+    page += "\n## Assumptions\n\n| name | what is assumed |\n|---|---|\n";
+    for (name, text) in &claims.assumptions {
+        let _ = writeln!(page, "| {name} | {text} |");
+    }
+    for (letter, title) in GROUPS {
+        let _ = writeln!(page, "\n## {title}");
+        for claim in claims.claims.iter().filter(|claim| claim.id.starts_with(letter)) {
+            one(&mut page, claims, claim);
+        }
+    }
+    page
+}
+
+/// From each cell of the table of promises to its claim.
+fn promises(page: &mut String, claims: &Claims, listed: &Listed) {
+    *page += "## From promise to claim\n\n| property | with nodes | masked |\n|---|---|---|\n";
+    for (id, words) in &listed.promises {
+        let cell = |mode: &str| {
+            let id = format!("{id}{mode}");
+            let claim = claims.claims.iter().find(|claim| claim.id == id);
+            let holds = claim.map_or("no row", |claim| claim.holds.as_str());
+            format!("[{id}](#{}): {holds}", id.to_lowercase())
+        };
+        let _ = writeln!(page, "| {words} | {} | {} |", cell("n"), cell("m"));
+    }
+    *page += "\n";
+}
+
+fn one(page: &mut String, claims: &Claims, claim: &Claim) {
+    let Claim { id, holds, statement, assumes, not_shown, artefacts } = claim;
+    let assumes =
+        if assumes.is_empty() { "nothing further".to_owned() } else { assumes.join(", ") };
+    let _ = writeln!(page, "\n### {id}\n\n{statement}\n\n- Holds: {holds}.");
+    let _ = writeln!(page, "- Assumes: {assumes}.");
+    let _ = writeln!(page, "- Not shown: {not_shown}");
+    for artefact in artefacts {
+        let (kind, file) = (&artefact.kind, &artefact.file);
+        let names = artefact.names.iter().map(|name| format!("`{name}`"));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(page, "- {kind}, [{file}](../../{file}): {names}");
+    }
+    // One line for each command, whatever artefacts it runs.
+    let mut commands: Vec<String> = Vec::new();
+    for artefact in artefacts {
+        let Some(kind) = claims.kinds.get(&artefact.kind) else { continue };
+        let command = artefact.command(kind);
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
+    let _ = writeln!(page, "\n```text\n{}\n```", commands.join("\n"));
+}
