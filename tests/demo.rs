@@ -349,7 +349,7 @@ fn bad_input_to_the_demo_is_a_clear_error_before_anything_starts() {
     let cases = [
         ("a missing file", "none.csv".to_owned(), "none.csv"),
         ("no such column", write("column.csv", "a,b\n1,2\n"), "no column \"district\""),
-        ("ragged", write("ragged.csv", &with_line("4,1,1")), "line: 5"),
+        ("ragged", write("ragged.csv", &with_line("4,1,1")), "line 5: 3 fields"),
         ("not a number", write("text.csv", &with_line("4,x,1,24,69,1,50,2.09")), "time_days"),
         ("missing", write("missing.csv", &with_line("4,,1,24,69,1,50,2.09")), "time_days"),
     ];

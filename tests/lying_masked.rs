@@ -154,7 +154,7 @@ async fn an_answered_round_is_answered_for_no_other_partition() {
             let round = played.start(&spec);
             round.request(None, &partition(&[], &[3], &[0, 1, 2]), &[]);
             let text = "this round was answered, and another request is not";
-            played.refused(&round, &ALL, text).await;
+            played.refused_afterwards(&ALL, text).await;
         }
         let round = played.start(&spec);
         round.post(Step::Confirmation, None, unmasking.request());

@@ -250,7 +250,7 @@ fn a_fault_in_the_data_is_told_with_its_line() {
         "stats km --data {} --site district --time time_days --event death --exact-grid",
         path.display()
     ));
-    assert!(log.contains("leuksurv.csv, line 601, field `time_days`"), "{log}");
+    assert!(log.contains("leuksurv.csv: line 601, column `time_days`"), "{log}");
 }
 
 #[test]

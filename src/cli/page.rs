@@ -204,12 +204,11 @@ fn open_coordinator(
 ) -> Result<(Listener, Door), Error> {
     let keys = config.tls_key.parent().unwrap_or(Path::new(""));
     let old = config.out.join(TOKEN);
-    let opened = open(address, keys, names.to_vec(), secured)?;
     // Where it lay before; a copy of it opens nothing any more.
     if secured.page_token.is_none() && old != keys.join(TOKEN) {
         haima_smpc_node::keyfile::remove(&old)?;
     }
-    Ok(opened)
+    open(address, keys, names.to_vec(), secured)
 }
 
 /// Listens, and makes the token or takes the one that is there; says where both are. `folder` is where

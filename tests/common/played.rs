@@ -225,6 +225,17 @@ impl Played {
         self.stopped(&round.scope, sites, Step::Answer, text).await;
     }
 
+    /// Waits until sites that have submitted have refused to go on, for a reason with this text: what
+    /// they submitted stands, so only their own logs tell.
+    pub(crate) async fn refused_afterwards(&self, sites: &[u32], text: &str) {
+        let until = Instant::now() + PATIENCE;
+        let refuses = |site: &u32| self.running.log_says(&self.sites[*site as usize], text);
+        while !sites.iter().all(refuses) {
+            assert!(Instant::now() < until, "{text:?}: {}", self.running.logs());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn stopped(&self, scope: &Scope, sites: &[u32], before: Step, text: &str) {
         let until = Instant::now() + PATIENCE;
         loop {

@@ -78,8 +78,8 @@ impl Params {
             chunk: 1,
             chunk_norm_equality: 1,
         };
-        params.check::<F>()?;
         params.check_sound::<F>()?;
+        params.check::<F>()?;
         let bits = params.check_bits() * params.checks + 2 * params.norm_bits();
         params.chunk = best_chunk::<F>(2, &[bits, params.checks]);
         params.chunk_norm_equality = best_chunk::<F>(1, &[dimension]);

@@ -65,7 +65,7 @@ fn entries(path: &Path) {
     let (len, head) = ledger.head();
     let spent = ledger.spent_total();
     if let Ok(charged) = ledger.charge("another study", [0xee; 32], &noised()) {
-        assert!(charged.sequence == len || charged.repeated);
+        assert!(charged.sequence == len + 1 || charged.repeated);
         assert!(charged.repeated || charged.head != head);
         assert!(ledger.spent_total().get() >= spent.get(), "a charge gave budget back");
         let spent = ledger.spent_total();

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use haima_crypto::encode::{Canonical, Digest};
-use haima_crypto::field::Field64;
+use haima_crypto::field::Field128;
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::secret::Seed;
 use haima_crypto::share::Aggregate;
@@ -30,7 +30,7 @@ use rand::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 /// Bound of every site's vector.
-const BOUND: u64 = 1 << 24;
+const BOUND: u64 = 1 << 31;
 
 /// What a node does wrong with its noise.
 #[derive(Clone, Copy, Debug)]
@@ -210,7 +210,7 @@ impl Node {
     /// The accepted shares' sum with this node's noise.
     fn noised_sum(&self, ready: &Ready, nodes: usize) -> Result<Vec<u8>, Error> {
         let Context { spec, digest, .. } = ready.context();
-        let mut sum = Aggregate::<Field64>::new(self.position, spec.dimension());
+        let mut sum = Aggregate::<Field128>::new(self.position, spec.dimension());
         for site in ready.accepted().headers.sites() {
             let held = self.store[digest].0.iter().find(|held| held.site == site).unwrap();
             let share = self.unseal(spec, held);
