@@ -46,6 +46,8 @@ fn points(masked: bool) -> Vec<(&'static str, String)> {
     assert!(names.len() >= 9, "{names:?}");
     names.retain(|name| match name.as_str() {
         "site.outbox" => !masked,
+        // Only beside a framework of somebody else: tests/sum.rs ends a site around it.
+        "site.standing" => false,
         name => masked || !name.contains("masked"),
     });
     let mut points = vec![];
