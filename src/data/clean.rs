@@ -3,7 +3,7 @@
 //!
 //! What is done is said by options ([`Plan`]) and told by column and count ([`Report`]). Nothing is
 //! guessed: what may mean two things is refused with line and column, by the same rules by which an
-//! analysis refuses it ([`super::look`]). Intake itself stays as strict as it is.
+//! analysis refuses it (`look`). Intake itself stays as strict as it is.
 
 mod cells;
 mod decode;
