@@ -340,14 +340,26 @@ fn line(position: Option<&Position>) -> u64 {
     position.map_or(0, Position::line)
 }
 
-/// `district-07` of prefix, value and the width of the longest value: a party's name.
+/// `district-07` of prefix, value and the width of the longest value: a party's name. `Köln` is `koeln`.
 pub(crate) fn site_name(prefix: &str, value: &str, width: usize) -> String {
+    // Umlauts of one letter, and of a letter with a mark behind it, as some systems write files' names.
+    const SPELT: [(&str, &str); 7] = [
+        ("a\u{308}", "ae"),
+        ("o\u{308}", "oe"),
+        ("u\u{308}", "ue"),
+        ("\u{e4}", "ae"),
+        ("\u{f6}", "oe"),
+        ("\u{fc}", "ue"),
+        ("\u{df}", "ss"),
+    ];
     let value = match value.parse::<u64>() {
         Ok(number) => format!("{number:0width$}"),
         Err(_) => value.to_owned(),
     };
-    format!("{prefix}-{value}")
-        .to_lowercase()
+    let lower = format!("{prefix}-{value}").to_lowercase();
+    SPELT
+        .iter()
+        .fold(lower, |name, (letter, spelt)| name.replace(*letter, spelt))
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '-' })
         .take(64)
@@ -370,6 +382,20 @@ mod tests {
             all.append(Table::read(path)?);
         }
         Ok(all)
+    }
+
+    #[test]
+    fn a_party_has_the_letters_of_its_hospital() {
+        for (value, name) in [
+            ("7", "zentrum-07"),
+            ("K\u{f6}ln", "zentrum-koeln"),
+            ("M\u{fc}nster", "zentrum-muenster"),
+            ("Mu\u{308}nster", "zentrum-muenster"),
+            ("\u{c4}rztehaus Gie\u{df}en", "zentrum-aerztehaus-giessen"),
+            ("Besan\u{e7}on", "zentrum-besan-on"),
+        ] {
+            assert_eq!(site_name("Zentrum", value, 2), name);
+        }
     }
 
     fn said(texts: &[&str]) -> String {

@@ -87,101 +87,74 @@ tell "the coordinator: keys, request, question"
 waits haima init node --dir north --name north --operator "North Institute" --address $north
 waits haima init node --dir south --name south --operator "South Institute" --address $south
 waits haima init node --dir west --name west --operator "West Institute" --address $west
+for name in north south west; do
+    cp $name/$name.request.toml centre/inbox/
+done
 waits haima init site --dir alder --name alder --operator "Alder Hospital"
 waits haima init site --dir birch --name birch --operator "Birch Hospital"
 waits haima init site --dir cedar --name cedar --operator "Cedar Hospital"
-cp north/north.request.toml centre/inbox/
-cp south/south.request.toml centre/inbox/
-cp west/west.request.toml centre/inbox/
-cp alder/alder.request.toml centre/inbox/
-cp birch/birch.request.toml centre/inbox/
-cp cedar/cedar.request.toml centre/inbox/
+for name in alder birch cedar; do
+    cp $name/$name.request.toml centre/inbox/
+done
 tell "nodes and hospitals: keys, requests, configurations"
 
 # The coordinator reads the fingerprints, compares them by telephone, and drafts.
 waits haima init coordinator --dir centre
 waits haima init coordinator --dir centre --draft
 waits haima init coordinator --dir centre --sign
-cp centre/package/* north/
-cp centre/package/* south/
-cp centre/package/* west/
-cp centre/package/* alder/
-cp centre/package/* birch/
-cp centre/package/* cedar/
+for name in north south west alder birch cedar; do
+    cp centre/package/* $name/
+done
 tell "the coordinator: draft and own signature"
 
 # Everybody reads the study in words, signs it, and sends the approval.
-waits haima init node --dir north
-waits haima init node --dir north --sign
-cp north/approval-north.toml centre/inbox/
-waits haima init node --dir south
-waits haima init node --dir south --sign
-cp south/approval-south.toml centre/inbox/
-waits haima init node --dir west
-waits haima init node --dir west --sign
-cp west/approval-west.toml centre/inbox/
-waits haima init site --dir alder
-waits haima init site --dir alder --sign
-cp alder/approval-alder.toml centre/inbox/
-waits haima init site --dir birch
-waits haima init site --dir birch --sign
-cp birch/approval-birch.toml centre/inbox/
-waits haima init site --dir cedar
-waits haima init site --dir cedar --sign
-cp cedar/approval-cedar.toml centre/inbox/
+for name in north south west; do
+    waits haima init node --dir $name
+    waits haima init node --dir $name --sign
+    cp $name/approval-$name.toml centre/inbox/
+done
+for name in alder birch cedar; do
+    waits haima init site --dir $name
+    waits haima init site --dir $name --sign
+    cp $name/approval-$name.toml centre/inbox/
+done
 tell "nodes and hospitals: reading and signatures"
 
 # The coordinator puts the approvals together, and everybody takes the package.
 ready haima init coordinator --dir centre
-cp centre/package/* north/
-cp centre/package/* south/
-cp centre/package/* west/
-cp centre/package/* alder/
-cp centre/package/* birch/
-cp centre/package/* cedar/
+for name in north south west alder birch cedar; do
+    cp centre/package/* $name/
+done
 tell "the coordinator: all signatures, preflight"
 
 # Each hospital has its own patients: here a third of the districts of a public cohort.
 place=0
-for party in alder birch cedar; do
-    awk -F, -v OFS=, -v place=$place '
-        NR == 1 { for (i = 1; i <= NF; i++) if ($i == "district") at = i }
-        NR == 1 || $at % 3 == place {
-            line = ""
-            for (i = 1; i <= NF; i++) if (i != at) line = line (line == "" ? "" : OFS) $i
-            print line
-        }' "$data/leuksurv.csv" >$party/cohort.csv
-    chmod 640 $party/cohort.csv
+for name in alder birch cedar; do
+    awk -F, -v OFS=, -v place=$place \
+        'NR == 1 || $4 % 3 == place { print $1, $2, $3, $5, $6, $7, $8 }' "$data/leuksurv.csv" >$name/cohort.csv
+    chmod 640 $name/cohort.csv
     place=$((place + 1))
 done
 
 # The one edit by hand: whose budget, and how large.
-sed -i -e 's/^#default_population = .*/default_population = "leukaemia"/' -e 's/^#epsilon = .*/epsilon = 1.0/' alder/policy.toml
-sed -i -e 's/^#default_population = .*/default_population = "leukaemia"/' -e 's/^#epsilon = .*/epsilon = 1.0/' birch/policy.toml
-sed -i -e 's/^#default_population = .*/default_population = "leukaemia"/' -e 's/^#epsilon = .*/epsilon = 1.0/' cedar/policy.toml
-ready haima init site --dir alder
-ready haima init site --dir birch
-ready haima init site --dir cedar
+for name in alder birch cedar; do
+    sed -i -e 's/^#default_population = .*/default_population = "leukaemia"/' -e 's/^#epsilon = .*/epsilon = 1.0/' $name/policy.toml
+    ready haima init site --dir $name
+done
 tell "hospitals: patients, policy, preflight"
 
-ready haima init node --dir north
-ready haima init node --dir south
-ready haima init node --dir west
-smpc-node run --config north/node.toml 2>north/log &
-running+=($!)
-smpc-node run --config south/node.toml 2>south/log &
-running+=($!)
-smpc-node run --config west/node.toml 2>west/log &
-running+=($!)
+for name in north south west; do
+    ready haima init node --dir $name
+    smpc-node run --config $name/node.toml 2>$name/log &
+    running+=($!)
+done
 tell "nodes: preflight, and they run"
 
 sites=()
-haima site run --config alder/site.toml 2>alder/log &
-running+=($!) sites+=($!)
-haima site run --config birch/site.toml 2>birch/log &
-running+=($!) sites+=($!)
-haima site run --config cedar/site.toml 2>cedar/log &
-running+=($!) sites+=($!)
+for name in alder birch cedar; do
+    haima site run --config $name/site.toml 2>$name/log &
+    running+=($!) sites+=($!)
+done
 timeout 180 haima coordinator run --config centre/coordinator.toml 2>centre/log
 # The hospitals end with the study.
 for site in "${sites[@]}"; do

@@ -94,10 +94,14 @@ fn a_task_is_shown_in_numbers_bytes_and_budget_and_nothing_is_left_behind() {
         "to node-2".into(),
         "what the coordinator learns at most".into(),
         "for all its attempts".into(),
+        // Nobody reads a part of the unit in which charges add up as a part of epsilon.
+        "nothing is used; all of epsilon 3 at delta ".into(),
+        "0 exact releases so far; it is opened by the first round".into(),
         "this site would answer it now".into(),
     ] {
         assert!(said.contains(&words), "{words}: {said}");
     }
+    assert!(!said.contains(" 1 numbers") && !said.contains(" 1 such draws"), "{said}");
     assert_eq!(files(folder), before, "who looks changes nothing");
 }
 

@@ -253,8 +253,12 @@ fn a_study_its_model_and_its_report_are_entered_found_shown_and_withdrawn() {
     }
 
     // A report, of a study with this party.
-    let keys = desk.0.path().join("onco/identity.key");
-    let fingerprint = keyfile::read_identity(&keys).unwrap().public().fingerprint();
+    let keys = desk.0.path().join("onco");
+    let identity = keyfile::read_identity(&keys.join("identity.key")).unwrap().public();
+    let certificate = std::fs::read_to_string(keys.join("tls.crt")).unwrap();
+    let pin = haima_smpc_node::tls::pin_of_pem("onco", &certificate).unwrap();
+    let own = (identity.to_string(), pin.to_string());
+    let fingerprint = haima_smpc_node::manifest::fingerprint(&own.0, &own.1).unwrap();
     let party = |role| Party {
         name: "onco".into(),
         role,

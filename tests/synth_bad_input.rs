@@ -192,7 +192,7 @@ fn virtual_patients_keep_to_the_cohort_as_far_as_they_have_its_columns() {
 fn a_condition_that_hardly_anybody_meets_is_warned_of_and_one_of_nobody_refused_by_name() {
     let folder = Folder::new();
     folder.fit(&["--exact", "--method", "mst"]).succeeds();
-    // Of a bin of 26 numbers with few patients, one.
+    // Of a wide bin with few patients, one number.
     let (out, log) = folder.sample(&["--where", "wbc > 499", "--rows", "10"]).succeeds();
     assert!(out.contains("wbc > 499: <0.05% of the model's patients"), "{out}");
     assert!(log.contains("fewer than one of those it was made from"), "{log}");

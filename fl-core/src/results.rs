@@ -19,6 +19,7 @@ pub mod noised;
 pub mod pca;
 pub mod penalty;
 pub mod prepare;
+pub mod quartiles;
 pub mod scan;
 pub mod validation;
 
@@ -244,6 +245,10 @@ pub enum Cells {
         /// Third quartile.
         #[serde(deserialize_with = "null_as_nan")]
         q3: Vec<f64>,
+        /// Bins of the histogram that the quartiles lie in, a group; `null` where there are no values.
+        /// Empty in reports of earlier versions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        quartile_bins: Vec<Option<quartiles::QuartileBins>>,
     },
     /// A categorical column: counts `[level][group]`.
     Categorical {

@@ -67,11 +67,11 @@ impl Report {
     /// When it cannot be read, or the party took no part.
     pub fn read(path: &Path, member: &Member) -> Result<Self, Error> {
         let (report, file) = read(path)?;
-        let own = member.key()?.fingerprint();
+        let own = member.fingerprint()?;
         if !report.parties.iter().any(|party| party.fingerprint == own) {
             let name = &member.name;
             let problem = format!(
-                "none of its parties has the identity key of {name}: a report is entered by a party \
+                "none of its parties has the keys of {name}: a report is entered by a party \
                  of its study"
             );
             return Err(Error::key(path, problem));

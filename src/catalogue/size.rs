@@ -124,7 +124,7 @@ impl Charged {
     /// # Errors
     /// When there is none, or the site took no part.
     pub fn of(report: &StudyReport, site: &Member, task: Option<&str>) -> Result<Self, String> {
-        let own = site.key().map_err(|error| error.to_string())?.fingerprint();
+        let own = site.fingerprint().map_err(|error| error.to_string())?;
         let party = (report.parties.iter())
             .find(|party| party.role == Role::Site && party.fingerprint == own)
             .ok_or("the report's hospitals do not have this site's key: it is no report of it")?;

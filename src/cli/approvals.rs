@@ -1,7 +1,7 @@
 //! `haima site approvals`, `allow` and `refuse`: runs that policy holds back until somebody at the
 //! hospital says yes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use haima_smpc_node::manifest::Manifest;
@@ -9,14 +9,18 @@ use serde_json::json;
 
 use crate::Error;
 use crate::report::numbers::utc;
+use crate::site::consent::Waiting;
 use crate::site::{Config, Consents};
 use crate::text::printable;
+
+/// The configuration where none is named.
+const CONFIG: &str = "site.toml";
 
 /// Options of `haima site approvals`.
 #[derive(Debug, Args)]
 pub(super) struct Approvals {
     /// Configuration file (TOML) of the site.
-    #[arg(long, value_name = "FILE", default_value = "site.toml")]
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
@@ -34,7 +38,7 @@ pub(super) struct Decide {
     /// of the configuration is the one that is meant.
     digest: Option<String>,
     /// Configuration file (TOML) of the site.
-    #[arg(long, value_name = "FILE", default_value = "site.toml")]
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
     /// Print one JSON object.
     #[arg(long)]
@@ -57,16 +61,7 @@ pub(super) fn list(options: &Approvals) -> Result<(), Error> {
         text.push_str("no run waits\n");
     }
     for run in &waiting {
-        text.push_str(&format!(
-            "waits    {} {}, since {}\n         {}\n         haima site allow {} {} {}\n",
-            run.task,
-            run.run,
-            utc(run.since_ms / 1000),
-            run.words,
-            run.task,
-            run.run,
-            run.shown()
-        ));
+        text.push_str(&waits(run, &options.config));
     }
     for run in &decided {
         let said = if run.allowed { "allowed" } else { "refused" };
@@ -74,6 +69,32 @@ pub(super) fn list(options: &Approvals) -> Result<(), Error> {
     }
     print!("{}", printable(&text));
     Ok(())
+}
+
+/// A run that waits, and the lines by which somebody decides about it from where this was called.
+fn waits(run: &Waiting, config: &Path) -> String {
+    let of = if config == Path::new(CONFIG) {
+        String::new()
+    } else {
+        format!(" --config {}", in_shell(&config.to_string_lossy()))
+    };
+    let Waiting { task, run: number, words, since_ms, .. } = run;
+    let (since, shown) = (utc(since_ms / 1000), run.shown());
+    format!(
+        "waits    {task} {number}, since {since}\n         {words}\n         \
+         haima site allow {task} {number} {shown}{of}\n         \
+         haima site refuse {task} {number} {shown}{of}\n"
+    )
+}
+
+/// A path as a shell takes it.
+fn in_shell(path: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
+    if path.chars().all(plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
 }
 
 /// Lets a run go on, or refuses it. A yes is of the manifest that was read: by its digits, or of the one
@@ -102,4 +123,34 @@ pub(super) fn decide(options: &Decide, allow: bool) -> Result<(), Error> {
         println!("run {run} of {} is {said}", printable(task));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_to_paste_have_the_configuration_that_was_named() {
+        let run = Waiting {
+            task: "cox".into(),
+            run: "1".into(),
+            manifest: "ab".repeat(32),
+            words: "what is asked".into(),
+            since_ms: 0,
+        };
+        let lines = |config: &str| -> Vec<String> {
+            let said = waits(&run, Path::new(config));
+            assert!(said.starts_with("waits    cox 1, since 1 January 1970"), "{said}");
+            said.lines().skip(2).map(|line| line.trim().to_owned()).collect()
+        };
+        let digits = "ab".repeat(16);
+        for (config, behind) in [
+            (CONFIG, ""),
+            ("hospital-1/site.toml", " --config hospital-1/site.toml"),
+            ("my site's.toml", " --config 'my site'\\''s.toml'"),
+        ] {
+            let line = |verb: &str| format!("haima site {verb} cox 1 {digits}{behind}");
+            assert_eq!(lines(config), [line("allow"), line("refuse")]);
+        }
+    }
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use haima_crypto::encode::{Digest, from_hex};
-use haima_crypto::identity::IdentityPublic;
 use haima_dp::units::Delta;
 use haima_fl_core::schema::Schema;
 use haima_fl_core::selection::{self, Selection};
 use haima_fl_core::task::Task as _;
 use haima_fl_core::tasks::vector_sum::{self, VectorSum};
-use haima_smpc_node::manifest::{Manifest, TaskEntry};
+use haima_smpc_node::manifest::{Manifest, TaskEntry, fingerprint};
 use haima_smpc_node::plan::{Plan, TaskPlan};
 
 use super::config::{About, Config};
@@ -19,7 +18,7 @@ use crate::budget;
 use crate::report::{
     Check, Class, Committed, Excluded, Floors, MaskedTerms, Party, Privacy, Promise, Role,
     RoundClass, RoundRow, RoundStatus, SiteLedger, Step, StepResult, StudyReport, masked_mode,
-    node_mode,
+    node_mode, words,
 };
 
 use crate::sum::network::Network;
@@ -89,6 +88,12 @@ pub(crate) fn outline(
     (report.mode, report.promises) = mode(manifest, report.masked.as_ref());
     report.warnings.clone_from(&about.warnings);
     report.wording = about.wording.clone();
+    if report.wording.time_unit.is_empty()
+        && let Ok(schema) = Schema::from_toml(&manifest.schema)
+    {
+        let times = manifest.tasks.iter().filter_map(|task| task.params.get("time")?.as_str());
+        report.wording.time_unit = words::time_unit(&schema, times);
+    }
     report.data_note.clone_from(&about.data);
     report.assumptions = vec![
         "The manifest (cohort caps, schema ranges, grids, expected cohort size) is public and was \
@@ -337,25 +342,36 @@ fn ledgers(network: &Network) -> Vec<SiteLedger> {
 }
 
 fn parties(manifest: &Manifest) -> Vec<Party> {
-    let fingerprint = |identity: &str| {
-        IdentityPublic::from_hex(identity).map_or_else(|_| String::new(), |key| key.fingerprint())
-    };
-    let party = |name: &str, operator: &str, identity: &str, role, note: &str| Party {
+    let party = |name: &str, operator: &str, [identity, tls]: [&str; 2], role, note: &str| Party {
         name: name.to_owned(),
         role,
         operator: operator.to_owned(),
-        fingerprint: fingerprint(identity),
+        // What parties read to one another: of both keys.
+        fingerprint: fingerprint(identity, tls).unwrap_or_default(),
         note: note.to_owned(),
     };
     let c = &manifest.coordinator;
-    let mut parties = vec![party(&c.name, &c.operator, &c.identity, Role::Coordinator, "")];
+    let mut parties =
+        vec![party(&c.name, &c.operator, [&c.identity, &c.tls], Role::Coordinator, "")];
     for (position, node) in manifest.nodes.iter().enumerate() {
         let note = if position == 0 { "holds the vector share" } else { "holds seed shares" };
-        parties.push(party(&node.name, &node.operator, &node.identity, Role::Node, note));
+        parties.push(party(
+            &node.name,
+            &node.operator,
+            [&node.identity, &node.tls],
+            Role::Node,
+            note,
+        ));
     }
     for site in &manifest.sites {
         let note = format!("at most {} patients", site.max_patients);
-        parties.push(party(&site.name, &site.operator, &site.identity, Role::Site, &note));
+        parties.push(party(
+            &site.name,
+            &site.operator,
+            [&site.identity, &site.tls],
+            Role::Site,
+            &note,
+        ));
     }
     parties
 }

@@ -26,6 +26,7 @@ use super::look::{self, What, odd};
 use super::source::name_of;
 use crate::Error;
 use crate::data::dates::{self, Unread};
+use crate::report::numbers::counted;
 use cells::{Cells, Fault, Marks};
 pub use decode::Encoding;
 pub use plan::{DateOrder, Flag, Interval, Length, Plan, Rename, Scoped};
@@ -110,7 +111,7 @@ pub fn clean(path: &Path, plan: &Plan) -> Result<Cleaned, Error> {
     export.apply(plan);
     export.intervals(plan);
     let notes = export.look();
-    export.refuse().map_err(fault)?;
+    export.refuse(&notes).map_err(fault)?;
     let csv = export.csv().map_err(fault)?;
     let mut columns: Vec<Changed> = export.columns.into_iter().map(Cells::into_changed).collect();
     columns.extend(export.left);
@@ -237,6 +238,15 @@ impl Export {
             let mark = look::quoted(&wrong.value);
             return fault("--decimal", format!("{mark} is no decimal mark; say `,` or `.`"));
         }
+        let all = plan.decimal.iter().find(|one| one.column.is_none());
+        if let Some(mark) = plan.thousands
+            && all.is_some_and(|one| one.value.starts_with(mark))
+        {
+            let mark = look::quoted(&mark.to_string());
+            let problem =
+                format!("{mark} is the --decimal of all columns, too; say one of the two");
+            return fault("--thousands", problem);
+        }
         let mut made: Vec<&str> = Vec::new();
         for Interval { name, .. } in &plan.intervals {
             if made.contains(&name.as_str()) || self.columns.iter().any(|own| own.is(name)) {
@@ -356,11 +366,21 @@ impl Export {
                      1 and 0 of them"
                 ));
             }
+            for word in values.iter().filter(|text| look::may_be_missing(text)) {
+                let fields = column.fields.iter().filter(|field| field.as_str() == *word).count();
+                notes.push(format!(
+                    "`{name}` has `{word}` in {}, which stays a value: if it means a missing one, \
+                     --missing '{name}={word}' empties it",
+                    counted(fields as u64, "field", "fields"),
+                    name = column.name
+                ));
+            }
         }
         notes
     }
 
-    fn refuse(&mut self) -> Result<(), String> {
+    /// All faults, and with them what will want a look once they are mended.
+    fn refuse(&mut self, notes: &[String]) -> Result<(), String> {
         self.faults.sort();
         self.faults.dedup();
         if self.faults.is_empty() {
@@ -373,9 +393,10 @@ impl Export {
         let shown: String = shown.collect();
         let more = self.faults.len().saturating_sub(NAMED);
         let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+        let notes: String = notes.iter().map(|note| format!("\n  note: {note}")).collect();
         Err(format!(
-            "nothing was written; decide these first (--text COLUMN leaves a column as it \
-             is):{shown}{more}"
+            "nothing was written; decide these first (--text COLUMN leaves a column as it is); more may \
+             show after these:{shown}{more}{notes}"
         ))
     }
 
@@ -398,8 +419,11 @@ fn marks(column: &Cells, plan: &Plan) -> Marks {
     let own =
         plan.decimal.iter().find(|one| one.column.as_deref().is_some_and(|name| column.is(name)));
     let all = || plan.decimal.iter().find(|one| one.column.is_none());
-    let decimal = own.or_else(all).and_then(|one| one.value.chars().next()).unwrap_or('.');
-    Marks { decimal, thousands: plan.thousands.filter(|mark| *mark != decimal) }
+    // Where points stand between thousands, none is a decimal one.
+    let usual = if plan.thousands == Some('.') { ',' } else { '.' };
+    let decimal = own.or_else(all).and_then(|one| one.value.chars().next()).unwrap_or(usual);
+    let thousands = plan.thousands.filter(|mark| *mark != decimal);
+    Marks { decimal, thousands, said: own.is_some() }
 }
 
 /// Faults of rows as faults of lines.

@@ -1,23 +1,42 @@
 //! What the texts of a column look like: for a schema from the data on one machine
 //! ([`crate::stats`]), and for a draft that a person edits ([`super::infer`]).
 
-/// Names under which patients' keys are looked for.
-pub(crate) const KEYS: [&str; 12] = [
+/// Names under which patients' keys are looked for: their small letters and digits alone.
+const KEYS: [&str; 14] = [
     "patient",
-    "patient_id",
+    "patientid",
+    "patientnr",
     "id",
     "pid",
     "subject",
-    "subject_id",
-    "pat_nr",
-    "pat-nr",
+    "subjectid",
     "patnr",
-    "pat_id",
-    "patienten_id",
+    "patid",
+    "patnummer",
+    "patientenid",
+    "patientennr",
     "patientennummer",
+    "patientenkennung",
 ];
+/// Names of a stay's key, which tells patients apart where each has one.
+const STAYS: [&str; 3] = ["fallnr", "fallnummer", "fallid"];
 /// Steps between the ends of a range, at least.
 const STEPS: f64 = 20.0;
+
+/// Whether a column is called as a patient's key is: `Pat.-Nr.`, `pat_nr` and `PatNr` are one name.
+pub(crate) fn is_key(name: &str) -> bool {
+    KEYS.contains(&plain(name).as_str())
+}
+
+/// Whether a column is called as the key of a stay is.
+pub(crate) fn is_stay(name: &str) -> bool {
+    STAYS.contains(&plain(name).as_str())
+}
+
+/// The small letters and digits of a name.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
 
 /// The finite number that a text is.
 pub(crate) fn number(text: &str) -> Option<f64> {
@@ -72,6 +91,17 @@ mod tests {
         assert_eq!(range(&[3.0, 4977.0], true), (0.0, 5000.0));
         let (low, high) = range(&[7.0, 7.0], false);
         assert!(low <= 7.0 && 7.0 <= high && low < high, "{low} {high}");
+    }
+
+    #[test]
+    fn a_key_is_known_by_letters_and_digits_alone() {
+        for name in ["Pat.-Nr.", "pat_nr", "PatNr", "PATIENT_ID", "Patienten-Nr.", "Patienten ID"] {
+            assert!(is_key(name), "{name}");
+        }
+        for name in ["age", "patients", "Fall-Nr.", "idh", "", "--"] {
+            assert!(!is_key(name), "{name}");
+        }
+        assert!(is_stay("Fall-Nr.") && !is_stay("Fallzahl"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use haima_fl_core::schema::Schema;
 use serde::Serialize;
 
 use super::dates::written;
-use super::guess::KEYS;
+use super::guess::{is_key, is_stay};
 use super::look::{Odd, What, odd};
 use super::source::name_of;
 use crate::Error;
@@ -174,7 +174,7 @@ fn keys<'a>(
         if !complete || !column::is_name(header) {
             continue;
         }
-        if usual.is_none() && KEYS.contains(&lower.as_str()) {
+        if usual.is_none() && is_key(header) {
             usual = Some(header);
         }
         let mut seen = BTreeSet::new();
@@ -182,7 +182,8 @@ fn keys<'a>(
         // Measured numbers and dates may all differ, and tell nobody apart.
         let measured = |value: &&str| value.contains(['.', ',']) || written(value).is_some();
         if !values.iter().any(measured) && values.into_iter().all(|value| seen.insert(value)) {
-            if likely.is_none() && (lower.ends_with("_id") || lower.contains("patient")) {
+            let so = lower.ends_with("_id") || lower.contains("patient") || is_stay(header);
+            if likely.is_none() && so {
                 likely = Some(header);
             }
             unique.push(header.to_owned());

@@ -32,6 +32,18 @@ const MISSING: [&str; 21] = [
     "n.b.",
     "nicht bekannt",
 ];
+/// Words that may say that a value is missing and may be a finding of their own, in small letters.
+const UNKNOWN: [&str; 9] = [
+    "unbekannt",
+    "unklar",
+    "nicht erhoben",
+    "nicht bestimmt",
+    "nicht untersucht",
+    "unknown",
+    "not known",
+    "not done",
+    "unclear",
+];
 /// Numbers that stand for a missing value where every other value is 0 or more.
 const NEGATIVE: [f64; 11] =
     [-1.0, -7.0, -8.0, -9.0, -77.0, -88.0, -99.0, -888.0, -999.0, -9999.0, -99999.0];
@@ -153,6 +165,11 @@ pub(crate) fn odd(name: &str, texts: &[&str]) -> Vec<Odd> {
 /// Whether a text is a usual spelling of a missing value.
 pub(crate) fn is_missing(text: &str) -> bool {
     MISSING.contains(&text.trim().to_lowercase().as_str())
+}
+
+/// Whether a text may be another, which a person has to say.
+pub(crate) fn may_be_missing(text: &str) -> bool {
+    UNKNOWN.contains(&text.trim().to_lowercase().as_str())
 }
 
 /// Numbers among the texts that stand for a missing value, by the rules of [`NEGATIVE`] and [`HIGH`].

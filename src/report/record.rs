@@ -47,7 +47,7 @@ fn party_table(name: &str, parties: &[&Party]) -> Markup {
                 th scope="col" { "Name" }
                 th scope="col" { "Role" }
                 th scope="col" { "Run by" }
-                th scope="col" { "Fingerprint of its key" }
+                th scope="col" { "Fingerprint" }
                 th scope="col" { "Note" }
             } }
             tbody { @for party in parties { tr {

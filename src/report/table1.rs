@@ -1,5 +1,6 @@
 //! Table 1: the cohort, described as clinical papers do it, small cells hidden.
 
+use haima_fl_core::results::quartiles::Quartile;
 use haima_fl_core::results::{Cells, Table1, TableRow};
 use maud::{Markup, html};
 
@@ -41,6 +42,7 @@ pub(super) fn section(step: &Step, table: &Table1, wording: &Wording, floors: &F
                 "no promise against the coordinator, who holds the sums."
             }
         }
+        @if let Some(note) = wide_bins(&wide(table, min_cell)) { p.note { (note) } }
     }
 }
 
@@ -52,15 +54,8 @@ fn body_of(row: &TableRow, table: &Table1, wording: &Wording, min_cell: u64) -> 
         }
     };
     match &row.cells {
-        Cells::Numeric { mean, sd, q1, median, q3 } => {
-            let known: Vec<u64> = table
-                .n
-                .iter()
-                .zip(row.missing.iter().chain(std::iter::repeat(&0)))
-                .map(|(n, missing)| n.saturating_sub(*missing))
-                .collect();
-            // Missing and known add up to n, so both lines are decided together.
-            let shown = suppress(&[known, row.missing.clone()], true, min_cell);
+        Cells::Numeric { mean, sd, .. } => {
+            let shown = known_and_missing(row, table, min_cell);
             let printed = |group| shown.first().is_some_and(|line| prints_statistics(line, group));
             let digits = decimals(sd);
             let value = |values: &[f64], group: usize| {
@@ -83,7 +78,7 @@ fn body_of(row: &TableRow, table: &Table1, wording: &Wording, min_cell: u64) -> 
                         @for group in 0..table.groups.len() {
                             td.num {
                                 @if printed(group) {
-                                    (value(median, group)) " (" (value(q1, group)) " to " (value(q3, group)) ")"
+                                    (row.cells.quartiles(group).map_or_else(String::new, |own| quartiles(own, digits)))
                                 } @else { (hidden()) }
                             }
                         }
@@ -118,6 +113,70 @@ fn body_of(row: &TableRow, table: &Table1, wording: &Wording, min_cell: u64) -> 
             }
         }
     }
+}
+
+/// Known and missing values of a numeric row, by group. They add up to n, so both are decided together.
+fn known_and_missing(row: &TableRow, table: &Table1, min_cell: u64) -> Vec<Vec<Shown>> {
+    let missing = row.missing.iter().chain(std::iter::repeat(&0));
+    let known = table.n.iter().zip(missing).map(|(n, missing)| n.saturating_sub(*missing));
+    suppress(&[known.collect(), row.missing.clone()], true, min_cell)
+}
+
+/// `7.9 (1.8 to 39.0)`: median and quartiles. One whose bin is too wide for a figure is the bin's
+/// bounds, and then a semicolon parts the two quartiles: `0 to 50 (0 to 50; 50 to 100)`.
+pub(crate) fn quartiles([q1, median, q3]: [Quartile; 3], digits: usize) -> String {
+    let is_bin = |own: &Quartile| matches!(own, Quartile::Within(_));
+    let between = if [q1, q3].iter().any(is_bin) { ";" } else { " to" };
+    let [q1, median, q3] = [q1, median, q3].map(|own| match own {
+        Quartile::At(value) => numbers::decimal(value, digits),
+        Quartile::Within([low, high]) => format!("{} to {}", edge(low), edge(high)),
+    });
+    format!("{median} ({q1}{between} {q3})")
+}
+
+/// An edge of a bin with the decimals that it has, without those of binary fractions.
+fn edge(value: f64) -> String {
+    let is_enough = |digits: &usize| {
+        let steps = 10_f64.powi(*digits as i32);
+        ((value * steps).round() / steps - value).abs() <= 1e-6 * value.abs()
+    };
+    numbers::decimal(value, (0..9).find(is_enough).unwrap_or(9))
+}
+
+/// Columns of which a quartile is printed as the bounds of its bin.
+pub(crate) fn wide(table: &Table1, min_cell: u64) -> Vec<&str> {
+    let is_wide = |row: &&TableRow| {
+        let shown = known_and_missing(row, table, min_cell);
+        let known: &[Shown] = shown.first().map_or(&[], Vec::as_slice);
+        let of = |group| row.cells.quartiles(group).filter(|_| prints_statistics(known, group));
+        (0..table.groups.len())
+            .filter_map(of)
+            .flatten()
+            .any(|own| matches!(own, Quartile::Within(_)))
+    };
+    table.rows.iter().filter(is_wide).map(|row| row.column.as_str()).collect()
+}
+
+/// Columns that the footnote names.
+const MOST_NAMED: usize = 8;
+
+/// The footnote under bounds: which columns' bins to set, and how; `None` without such columns.
+pub(crate) fn wide_bins(columns: &[&str]) -> Option<String> {
+    if columns.is_empty() {
+        return None;
+    }
+    let mut names: Vec<String> =
+        columns.iter().take(MOST_NAMED).map(|name| format!("`{name}`")).collect();
+    let more = columns.len().saturating_sub(MOST_NAMED);
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    let names = names.join(", ");
+    Some(format!(
+        "The histogram's bins are too wide for quartiles of {names}: in the place of such a quartile \
+         stand the bounds of its bin. For figures, set `bins` of the column in the schema: ascending \
+         edges from the low to the high end of its `range`, close together where most patients are."
+    ))
 }
 
 /// Whether means and quartiles of a group are printed: not where it has no or few known values,
@@ -157,5 +216,67 @@ pub(crate) fn decimals(sd: &[f64]) -> usize {
         sd if sd >= 1.0 => 1,
         sd if sd >= 0.1 => 2,
         _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haima_fl_core::results::quartiles::QuartileBins;
+
+    use super::*;
+
+    fn table(bins: Vec<Option<QuartileBins>>) -> Table1 {
+        Table1 {
+            schema: "haima.table1/1".into(),
+            sites: 3,
+            groups: vec!["all".into()],
+            n: vec![287],
+            rows: vec![TableRow {
+                column: "wbc".into(),
+                label: "White cells".into(),
+                unit: "10⁹/L".into(),
+                missing: vec![0],
+                cells: Cells::Numeric {
+                    mean: vec![30.0],
+                    sd: vec![20.0],
+                    q1: vec![15.3],
+                    median: vec![30.5],
+                    q3: vec![45.8],
+                    quartile_bins: bins,
+                },
+            }],
+        }
+    }
+
+    fn one_bin() -> Table1 {
+        let bin = [0.0, 50.0];
+        table(vec![Some(QuartileBins { q1: bin, median: bin, q3: bin })])
+    }
+
+    #[test]
+    fn quartiles_of_one_bin_are_printed_as_its_bounds_with_a_footnote() {
+        let own = one_bin();
+        let row = &own.rows[0];
+        let body = body_of(row, &own, &Wording::default(), 5).into_string();
+        assert!(body.contains("0 to 50 (0 to 50; 0 to 50)") && !body.contains("30.5"), "{body}");
+        let note = wide_bins(&wide(&own, 5)).unwrap();
+        assert!(note.contains("quartiles of `wbc`") && note.contains("ascending"), "{note}");
+        assert!(wide(&own, 500).is_empty(), "what is not printed has no footnote");
+    }
+
+    #[test]
+    fn a_report_without_bins_has_figures_and_no_footnote() {
+        let own = table(Vec::new());
+        let body = body_of(&own.rows[0], &own, &Wording::default(), 5).into_string();
+        assert!(body.contains("30.5 (15.3 to 45.8)"), "{body}");
+        assert_eq!(wide_bins(&wide(&own, 5)), None);
+    }
+
+    #[test]
+    fn edges_have_the_decimals_that_they_have() {
+        let edges = [0.0, 50.0, 0.1 + 0.2, 92.0 / 20.0 * 3.0, -8.9, 1500.0].map(edge);
+        assert_eq!(edges, ["0", "50", "0.3", "13.8", "−8.9", "1500"]);
+        let mixed = [Quartile::At(1.5), Quartile::At(5.0), Quartile::Within([10.0, 60.0])];
+        assert_eq!(quartiles(mixed, 1), "5.0 (1.5; 10 to 60)");
     }
 }

@@ -6,6 +6,7 @@
 use haima_fl_core::results::gridded::GriddedFit;
 use haima_fl_core::results::validation::Validation;
 use haima_fl_core::results::{Curve, Curves, Fit, Term};
+use haima_fl_core::schema::{Column, Schema};
 
 use super::model::{Class, StudyReport, Wording};
 use super::numbers;
@@ -62,6 +63,14 @@ pub(super) fn column(wording: &Wording, key: &str) -> String {
         Some((name, _)) if wording.per.contains_key(key) => name.to_owned(),
         _ => label,
     }
+}
+
+/// Unit of the columns of times that the tasks of a study name; empty where none has one, or they
+/// differ: a report has one unit of time.
+pub(crate) fn time_unit<'a>(schema: &Schema, times: impl Iterator<Item = &'a str>) -> String {
+    let mut units = times.filter_map(|time| schema.column(time).ok()).map(Column::unit);
+    let first = units.next().unwrap_or("");
+    if units.all(|unit| unit == first) { first.to_owned() } else { String::new() }
 }
 
 /// Before an interval in running text.
@@ -316,4 +325,29 @@ fn of_network(report: &StudyReport) -> Option<String> {
         numbers::percent(concordance.c_index),
         numbers::decimal(concordance.c_index, 2),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_of_time_is_that_of_the_columns_of_times_if_they_agree() {
+        let column = |name: &str, unit: &str| {
+            format!("{{ name = \"{name}\", kind = \"numeric\", {unit}range = [0, 480] }}")
+        };
+        let columns = [
+            column("months", "unit = \"months\", "),
+            column("again", "unit = \"months\", "),
+            column("days", "unit = \"days\", "),
+            column("bare", ""),
+        ];
+        let schema = format!("one_row_per_patient = true\ncolumn = [{}]", columns.join(", "));
+        let schema = Schema::from_toml(&schema.parse().unwrap()).unwrap();
+        let of = |names: &[&str]| time_unit(&schema, names.iter().copied());
+        assert_eq!(of(&["months", "again"]), "months");
+        for none in [&["months", "days"][..], &["months", "bare"], &["bare"], &["nowhere"], &[]] {
+            assert_eq!(of(none), "", "{none:?}");
+        }
+    }
 }

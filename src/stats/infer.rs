@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use haima_fl_core::schema::check_name;
 
 use crate::Error;
-use crate::data::guess::{KEYS, in_order, number, range, unit};
+use crate::data::guess::{in_order, is_key, number, range, unit};
 use crate::data::infer::proper;
 use crate::data::look::{odd, quoted, yes_and_no};
 use crate::pooled::{Table, told};
@@ -92,8 +92,7 @@ pub(super) fn schema(
 /// The column that tells patients apart: one with a usual name and no value twice.
 fn key(table: &Table, site: Option<&str>, roles: &Roles) -> Option<String> {
     for name in table.columns() {
-        let usual = KEYS.contains(&name.to_lowercase().as_str());
-        if !usual || Some(name) == site || roles.used.contains(name) {
+        if !is_key(name) || Some(name) == site || roles.used.contains(name) {
             continue;
         }
         // Where two columns are called so, neither tells patients apart.

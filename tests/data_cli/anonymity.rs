@@ -51,6 +51,23 @@ fn a_pooled_files_hospital_is_not_read_and_the_text_says_what_would_help() {
 }
 
 #[test]
+fn a_pooled_file_and_the_schema_drafted_of_it_go_together_by_one_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = folder.path().join("schema.toml");
+    let schema = super::text(&schema);
+    haima(&["data", "infer", DATA, "--site", "district", "--out", schema]).succeeds();
+    let asked = ["data", "anonymity", DATA, "--schema", schema, "--quasi", "age,male"];
+    let said = haima(&asked).refusal(4);
+    assert!(said.contains("district"), "{said}");
+    for option in ["--site", "--site-column"] {
+        let output = haima(&[&asked[..], &[option, "district"]].concat());
+        assert!(output.log.contains("`district` names the hospital"), "{}", output.log);
+        let said = output.succeeds();
+        assert!(said.starts_with("leuksurv.csv: 1,043 rows, by age, male\n"), "{said}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_ends_as_a_fault_of_the_command_line() {
     let cases: [(&[&str], &str); 4] = [
         (&["--quasi", "weight"], "no column `weight`"),

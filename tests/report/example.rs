@@ -133,6 +133,8 @@ fn table1(all: &[Patient]) -> Table1 {
                 q1: quantile(0.25),
                 median: quantile(0.5),
                 q3: quantile(0.75),
+                // As reports of earlier versions.
+                quartile_bins: Vec::new(),
             },
         }
     };

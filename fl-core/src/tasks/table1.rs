@@ -2,7 +2,8 @@
 //!
 //! Numeric columns give mean and standard deviation from sums of the *publicly* standardised
 //! value `(x - middle) / half range` and its square, and quartiles from the public histogram,
-//! linear inside a bin. Flags and categories give counts. Group 0 is all patients; a patient whose
+//! linear inside a bin, with the bins that they lie in (`results::quartiles` says which are too wide
+//! for a figure). Flags and categories give counts. Group 0 is all patients; a patient whose
 //! grouping column is missing is in it alone.
 //!
 //! With `release = "noised"` all blocks share one grid of 2^-10 and there is no block `count` and no
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use super::layout::{self, Release, refuse};
 use super::survival::Groups;
 use crate::error::Error;
+use crate::results::quartiles::QuartileBins;
 use crate::results::{Cells, Table1, TableRow};
 use crate::schema::{Column, Kind, Schema};
 use crate::sum::Sum;
@@ -277,6 +279,9 @@ impl Task for Describe {
                         q1: each(&|g| quantile(bins, counts(g), 0.25)),
                         median: each(&|g| quantile(bins, counts(g), 0.5)),
                         q3: each(&|g| quantile(bins, counts(g), 0.75)),
+                        quartile_bins: (0..groups)
+                            .map(|g| quartile_bins(bins, counts(g)))
+                            .collect(),
                     }
                 }
                 _ => Cells::Categorical {
@@ -311,25 +316,36 @@ impl Task for Describe {
 
 /// The quantile of a histogram, as if values were spread evenly within a bin.
 pub(super) fn quantile(edges: &[f64], counts: &[f64], probability: f64) -> f64 {
+    place(edges, counts, probability).map_or(f64::NAN, |(value, _)| value)
+}
+
+/// The bins that the quartiles of a histogram lie in; `None` of an empty one.
+fn quartile_bins(edges: &[f64], counts: &[f64]) -> Option<QuartileBins> {
+    let bin = |probability| place(edges, counts, probability).map(|(_, bin)| bin);
+    Some(QuartileBins { q1: bin(0.25)?, median: bin(0.5)?, q3: bin(0.75)? })
+}
+
+/// A quantile and the bin that it lies in.
+fn place(edges: &[f64], counts: &[f64], probability: f64) -> Option<(f64, [f64; 2])> {
     // Noise can make a count negative, which no quantile knows.
     let counts = || counts.iter().map(|count| count.max(0.0));
     let target = probability * counts().sum::<f64>();
     let mut before = 0.0;
     for (bin, count) in edges.windows(2).zip(counts()) {
-        if let [low, high] = bin
+        if let [low, high] = *bin
             && count > 0.0
             && before + count >= target
         {
-            return low + (high - low) * ((target - before) / count);
+            return Some((low + (high - low) * ((target - before) / count), [low, high]));
         }
         before += count;
     }
-    f64::NAN
+    None
 }
 
 #[cfg(test)]
 mod tests {
-    use super::quantile;
+    use super::{QuartileBins, quantile, quartile_bins};
 
     #[test]
     fn quartiles_are_linear_inside_a_bin() {
@@ -338,6 +354,11 @@ mod tests {
         assert!((quantile(&edges, &counts, 0.25) - 5.0).abs() < 1e-12);
         assert!((quantile(&edges, &counts, 0.75) - 30.0).abs() < 1e-12);
         assert!(quantile(&edges, &[0.0; 3], 0.5).is_nan());
+        assert_eq!(
+            quartile_bins(&edges, &counts),
+            Some(QuartileBins { q1: [0.0, 10.0], median: [0.0, 10.0], q3: [20.0, 40.0] })
+        );
+        assert_eq!(quartile_bins(&edges, &[0.0; 3]), None);
         // What noise does to a histogram.
         assert!((quantile(&edges, &[4.0, -9.0, -1.0], 0.25) - 2.5).abs() < 1e-12);
     }

@@ -1,6 +1,7 @@
 //! Table 1 against means and deviations computed from the pooled rows.
 
 use haima_fl_core::Error;
+use haima_fl_core::results::quartiles::Quartile;
 use haima_fl_core::results::{Cells, Table1};
 
 use crate::common::{LEUKSURV, MGUS2, cohorts, data, deal, records, run, schema};
@@ -44,7 +45,7 @@ fn table1_over_hospitals_equals_the_pooled_figures() {
                 group.iter().map(|record| &record[name]).filter(|text| !text.is_empty()).collect();
             assert_eq!(row.missing[g] as usize, group.len() - present.len(), "{name}");
             match &row.cells {
-                Cells::Numeric { mean, sd, q1, median, q3 } => {
+                Cells::Numeric { mean, sd, q1, median, q3, quartile_bins } => {
                     let mut values: Vec<f64> =
                         present.iter().map(|text| text.parse().expect("number")).collect();
                     let (pooled_mean, pooled_sd) = mean_and_sd(&values);
@@ -60,6 +61,16 @@ fn table1_over_hospitals_equals_the_pooled_figures() {
                     for (ours, probability) in [(q1, 0.25), (median, 0.5), (q3, 0.75)] {
                         let pooled = quantile(&mut values, probability);
                         assert!((ours[g] - pooled).abs() <= width, "{name}: {} {pooled}", ours[g]);
+                    }
+                    let bins = quartile_bins[g].expect("no group is empty");
+                    let all = [(bins.q1, q1), (bins.median, median), (bins.q3, q3)];
+                    for ([low, high], ours) in all {
+                        assert!(
+                            low - 1e-9 <= ours[g] && ours[g] <= high + 1e-9,
+                            "{name}: {}",
+                            ours[g]
+                        );
+                        assert!((high - low - width).abs() < 1e-9, "{name}: {low} to {high}");
                     }
                 }
                 Cells::Categorical { levels, counts } => {
@@ -80,6 +91,29 @@ fn table1_shows_flags_as_zero_and_one_with_the_schemas_label_and_unit() {
     assert_eq!((ours.rows[0].label.as_str(), ours.rows[1].unit.as_str()), ("Male sex", "years"));
     let Cells::Categorical { levels, counts } = &ours.rows[0].cells else { panic!("a flag") };
     assert_eq!((levels, counts), (&vec!["0".into(), "1".into()], &vec![vec![496], vec![547]]));
+}
+
+/// 0 to 500 in twenty bins of 25: half of the patients are in the first.
+#[test]
+fn white_cells_in_wide_bins_have_bounds_for_quartiles_and_figures_in_bins_of_their_own() {
+    let of = |schema: &str| {
+        let ours = table1("columns = [\"wbc\"]", schema, &[data("leuksurv.csv")]);
+        ours.rows[0].cells.quartiles(0).expect("numeric")
+    };
+    let even = of(LEUKSURV);
+    assert_eq!(even[..2], [Quartile::Within([0.0, 25.0]); 2], "{even:?}");
+    let mut own: toml::Table = LEUKSURV.parse().expect("toml");
+    let columns = own["column"].as_array_mut().expect("columns");
+    let wbc = columns.iter_mut().find(|column| column["name"].as_str() == Some("wbc"));
+    let edges = [0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 8.0, 10.0, 20.0, 30.0, 40.0, 100.0, 500.0];
+    let edges: Vec<toml::Value> = edges.map(toml::Value::from).to_vec();
+    wbc.and_then(toml::Value::as_table_mut).expect("wbc").insert("bins".into(), edges.into());
+    let fine = of(&own.to_string());
+    // Of the sorted values, those of ranks 261, 522 and 783 of 1,043.
+    for (fine, truth) in fine.into_iter().zip([1.8, 7.9, 39.0]) {
+        let Quartile::At(value) = fine else { panic!("{fine:?}") };
+        assert!((value - truth).abs() < 0.5, "{value} {truth}");
+    }
 }
 
 #[test]

@@ -91,7 +91,10 @@ fn report(class: Class) -> StudyReport {
         name: name.to_owned(),
         role,
         operator: name.to_owned(),
-        fingerprint: key(secret).public().fingerprint(),
+        fingerprint: {
+            let own = key(secret).public().to_string();
+            haima_smpc_node::manifest::fingerprint(&own, &own).unwrap()
+        },
         note: String::new(),
     };
     let table = Table1 {

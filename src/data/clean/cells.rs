@@ -31,6 +31,8 @@ pub(super) type Fault = (usize, String);
 pub(super) struct Marks {
     pub(super) decimal: char,
     pub(super) thousands: Option<char>,
+    /// Whether somebody said of this very column which mark is the decimal one.
+    pub(super) said: bool,
 }
 
 /// What a field is as a number.
@@ -127,6 +129,9 @@ impl Cells {
 
     /// Writes numbers with a point and without marks between thousands.
     pub(super) fn point(&mut self, marks: Marks) -> Vec<Fault> {
+        if let Some(fault) = self.either(marks) {
+            return vec![fault];
+        }
         let mut faults = Vec::new();
         let mut more = 0;
         for (row, field) in self.fields.iter().enumerate() {
@@ -146,6 +151,37 @@ impl Cells {
             Number::Plain | Number::Either(_) | Number::None => None,
         });
         faults
+    }
+
+    /// Where nobody said of this column what a point is: its first field with one, if each that has one is
+    /// written as thousands are, `1.361`. `9.8` and `0.750` are no thousands, so with one of them no
+    /// point of the column is between any.
+    fn either(&self, marks: Marks) -> Option<Fault> {
+        if marks.said || marks.decimal != '.' || marks.thousands.is_some() {
+            return None;
+        }
+        let (mut first, mut count) = (None, 0_usize);
+        for (row, field) in self.fields.iter().enumerate() {
+            let digits = field.trim_start_matches(['-', '+', '\u{2212}']);
+            if is_grouped(digits, '.') && !digits.starts_with('0') {
+                first = first.or(Some((row, field)));
+                count += 1;
+            } else if field.contains('.') && number(digits).is_some() {
+                return None;
+            }
+        }
+        let (row, field) = first?;
+        let more = match count - 1 {
+            0 => String::new(),
+            more => format!(" ({more} more such fields)"),
+        };
+        let problem = format!(
+            "{} may be a thousand or a decimal point, as each field with a point here; say --thousands . \
+             or --decimal {}=.{more}",
+            quoted(field),
+            self.name
+        );
+        Some((row, problem))
     }
 
     /// Writes yes and no as 1 and 0.
@@ -207,7 +243,7 @@ impl Marks {
             let said = self.thousands == Some('.') || plain.matches('.').count() > 1;
             if grouped.is_none() && number(&plain).is_some() {
                 return Number::Either(format!(
-                    "{} has a decimal point where --decimal says `,`; correct it, or say --decimal \
+                    "{} has a decimal point where the decimal mark is `,`; correct it, or say --decimal \
                      COLUMN=. for a column of points",
                     quoted(text)
                 ));
@@ -263,7 +299,8 @@ fn is_grouped(whole: &str, mark: char) -> bool {
 mod tests {
     use super::*;
 
-    const COMMA: Marks = Marks { decimal: ',', thousands: None };
+    const COMMA: Marks = Marks { decimal: ',', thousands: None, said: false };
+    const POINT: Marks = Marks { decimal: '.', ..COMMA };
 
     fn cells(fields: &[&str]) -> Cells {
         Cells {
@@ -298,7 +335,7 @@ mod tests {
         assert!(said.point(Marks { thousands: Some('.'), ..COMMA }).is_empty());
         assert_eq!(said.fields, ["1234", "0.5"]);
         let mut own = cells(&["3.5", "1,5"]);
-        assert!(own.point(Marks { decimal: '.', thousands: None }).is_empty());
+        assert!(own.point(POINT).is_empty());
         assert_eq!(own.fields, ["3.5", "1,5"], "nothing is read that nobody said");
     }
 
@@ -314,11 +351,37 @@ mod tests {
         }
         let mut own = cells(&["0.123.456"]);
         assert_eq!(own.point(COMMA).len(), 1, "without --thousands as well");
-        let commas = Marks { decimal: '.', thousands: Some(',') };
+        let commas = Marks { thousands: Some(','), ..POINT };
         let mut own = cells(&["0,750", "1,234.5", "0.5", "0"]);
         let faults = own.point(commas);
         assert!(faults[0].0 == 0 && faults[0].1.contains("--decimal COLUMN=,"), "{faults:?}");
         assert_eq!(own.fields, ["0,750", "1234.5", "0.5", "0"]);
+    }
+
+    #[test]
+    fn a_column_whose_points_may_all_be_thousands_is_a_fault_until_somebody_says() {
+        for fields in [
+            &["993", "1.361", "2.104", "", "k.A."][..],
+            &["950", "-12.500"],
+            &["7", "\u{2212}1.250", "1.234.567"],
+        ] {
+            let mut own = cells(fields);
+            let faults = own.point(POINT);
+            assert_eq!((faults.len(), faults[0].0), (1, 1), "{fields:?}: {faults:?}");
+            assert!(faults[0].1.contains("say --thousands . or --decimal x=."), "{faults:?}");
+            assert_eq!(own.fields, fields, "nothing is changed");
+            let mut own = cells(fields);
+            assert!(own.point(Marks { said: true, ..POINT }).is_empty(), "{fields:?}");
+            let mut own = cells(fields);
+            assert!(own.point(Marks { thousands: Some(','), ..POINT }).is_empty(), "{fields:?}");
+        }
+        let count = cells(&["1.361", "2.104"]).point(POINT);
+        assert!(count[0].1.contains("(1 more such fields)"), "{count:?}");
+        // One field that is surely a decimal says what all points are.
+        for decimal in ["9.8", "0.750", "1.3615", "1234.567", "-.5", "1.361e2"] {
+            assert!(cells(&["993", "1.361", decimal]).point(POINT).is_empty(), "{decimal}");
+        }
+        assert!(cells(&["993", "1361"]).point(POINT).is_empty());
     }
 
     #[test]

@@ -69,6 +69,52 @@ fn nothing_that_may_be_two_things_is_written_and_all_of_it_is_told() {
 }
 
 #[test]
+fn a_point_that_may_stand_between_thousands_is_told_until_somebody_says() {
+    let text = "id;LDH (U/L);Hb\n1;993;9.8\n2;1.361;10.2\n3;2.104;11\n";
+    let said = |plan: &Plan| cleaned(text.as_bytes(), plan).unwrap_err();
+    let told = "line 3, column `LDH (U/L)`: `1.361` may be a thousand or a decimal point";
+    for plan in [
+        Plan::default(),
+        // Of all columns it says nothing of this one.
+        Plan { decimal: vec![".".parse().unwrap()], ..Plan::default() },
+    ] {
+        let said = said(&plan);
+        assert!(said.contains(told) && said.contains("--decimal LDH=. (1 more"), "{said}");
+    }
+    assert!(cleaned(b"id,plt\n1,950\n2,1.361\n", &Plan::default()).is_err(), "commas as well");
+    let thousands = Plan { thousands: Some('.'), ..Plan::default() };
+    // Then the points of the other column are none.
+    assert!(said(&thousands).contains("line 2, column `Hb`: `9.8` has a decimal point where"));
+    let plan = Plan { decimal: vec!["Hb=.".parse().unwrap()], ..thousands.clone() };
+    let csv = cleaned(text.as_bytes(), &plan).unwrap().csv;
+    assert_eq!(csv, "id,LDH [U/L],Hb\n1,993,9.8\n2,1361,10.2\n3,2104,11\n");
+    let plan = Plan { decimal: vec!["LDH=.".parse().unwrap()], ..Plan::default() };
+    let csv = cleaned(text.as_bytes(), &plan).unwrap().csv;
+    assert_eq!(csv, "id,LDH [U/L],Hb\n1,993,9.8\n2,1.361,10.2\n3,2.104,11\n");
+    let both = Plan { decimal: vec![".".parse().unwrap()], ..thousands };
+    assert!(said(&both).contains("--thousands: `.` is the --decimal of all columns"));
+}
+
+#[test]
+fn words_that_may_mean_a_missing_value_are_noted_and_stay() {
+    let text = "id;Risiko;tod;Krea\n1;Unbekannt;ja;5\n2;hoch;nein;7\n3;Unbekannt;ja;-99\n";
+    let said = cleaned(text.as_bytes(), &Plan::default()).unwrap_err();
+    let note = "`Risiko` has `Unbekannt` in 2 fields, which stays a value: if it means a missing one, \
+                --missing 'Risiko=Unbekannt' empties it";
+    // What is no decision shows with the decisions, and these may not be all.
+    for expected in [note, "--flag tod=ja/nein", "more may show after these", "`-99`"] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    let plan = Plan { missing: vec!["Krea=-99".parse().unwrap()], ..Plan::default() };
+    let own = cleaned(text.as_bytes(), &plan).unwrap();
+    assert!(own.report.notes.iter().any(|own| own == note), "{:?}", own.report.notes);
+    assert!(own.csv.contains("1,Unbekannt,ja,5"), "{}", own.csv);
+    let missing = ["Krea=-99", "Risiko=unbekannt"].map(|text| text.parse().unwrap()).to_vec();
+    let own = cleaned(text.as_bytes(), &Plan { missing, ..Plan::default() }).unwrap();
+    assert!(own.csv.contains("1,,ja,5") && own.report.notes.len() == 1, "{:?}", own.report.notes);
+}
+
+#[test]
 fn a_column_of_text_stays_as_it_is() {
     let text = "id;codes\n1;1,2\n2;NA\n";
     let plan = Plan { text: vec!["codes".into()], missing: vec!["NA".parse().unwrap()], ..comma() };

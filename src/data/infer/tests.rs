@@ -54,6 +54,20 @@ fn kinds_units_ranges_and_keys_are_drafted() {
 }
 
 #[test]
+fn the_commonest_german_headers_of_a_key_are_keys() {
+    let of = |header: &str, last: &str| {
+        let text = format!("{header},sex,hb\nA1,m,7.5\nA2,w,8.5\n{last},m,9.5\n");
+        draft(&text, None).unwrap().patient
+    };
+    for header in ["Pat.-Nr.", "Pat-Nr", "PATNR", "Patienten-Nr."] {
+        assert_eq!(of(header, "A2").as_deref(), Some(header), "a patient may have two rows");
+    }
+    // Of stays a patient may have several: a key where no value stands twice.
+    assert_eq!(of("Fall-Nr.", "A3").as_deref(), Some("Fall-Nr."));
+    assert_eq!(of("Fall-Nr.", "A2"), None);
+}
+
+#[test]
 fn the_draft_is_a_schema_that_takes_the_file_once_what_it_says_is_done() {
     let text = patients();
     let draft = draft(&text, None).unwrap();

@@ -6,6 +6,7 @@ use super::{Row, Side};
 use crate::report::model::{Class, Step, StudyReport};
 use crate::report::numbers;
 use crate::report::result::StepResult;
+use crate::report::table1::{wide, wide_bins};
 use crate::report::words::or;
 
 /// Letters of a text that is quoted.
@@ -249,6 +250,17 @@ impl Pair<'_> {
         let [a, b] = [here, there].map(columns);
         if let Some(text) = only_one_has(&a, &b, letter) {
             reasons.push(text);
+        }
+        for (letter, own) in [('A', here), (letter, there)] {
+            if let StepResult::Table1(own) = own
+                && let Some(note) = wide_bins(&wide(own, 1))
+            {
+                let text = format!("{letter}: {note}");
+                // That of A is the same beside every other.
+                if !reasons.contains(&text) {
+                    reasons.push(text);
+                }
+            }
         }
         if let Some((a, b)) = grid(here).zip(grid(there))
             && a != b

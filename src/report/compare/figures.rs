@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::report::export::tables::{Cell, Table, of_result};
 use crate::report::model::{Floors, StudyReport, Wording};
+use crate::report::numbers;
 use crate::report::result::StepResult;
 
 /// Figures of one task that are compared.
@@ -16,6 +17,8 @@ const ELSEWHERE: [&str; 5] = ["coefficients", "meta", "survival-at", "incidence-
 /// Columns of figures that say which row it is.
 const KEYS: [&str; 9] =
     ["time", "from", "to", "component", "cluster", "at", "figure", "mutated_genes", "tau"];
+/// Columns of Table 1 that are read off a histogram.
+const QUARTILES: [&str; 3] = ["q1", "median", "q3"];
 /// Columns of words that are no part of what a row is about.
 const REMARKS: [&str; 5] = ["label", "unit", "note", "reason", "public"];
 
@@ -78,8 +81,23 @@ fn row(place: &Place, sides: &[Found], may: bool) -> FigureRow {
         table: place.0.clone(),
         row: place.1.clone(),
         figure: place.2.to_owned(),
-        texts: cells.iter().map(|cell| cell.map_or_else(String::new, Cell::text)).collect(),
+        texts: cells
+            .iter()
+            .map(|cell| cell.map_or_else(String::new, |own| text(place, own)))
+            .collect(),
         differences: std::iter::once(None).chain(cells.iter().skip(1).map(apart)).collect(),
+    }
+}
+
+/// A figure as it is printed. What is read off a histogram has no more digits than about three.
+fn text((table, _, figure): &Place, cell: &Cell) -> String {
+    match cell {
+        Cell::Number(value) if table == "table1" && QUARTILES.contains(figure) => {
+            numbers::significant(*value)
+        }
+        // The apostrophe is for spreadsheets.
+        Cell::Between(_) => cell.text().trim_start_matches('\'').to_owned(),
+        cell => cell.text(),
     }
 }
 
@@ -117,14 +135,17 @@ fn is_key((column, cell): (&str, &Cell)) -> bool {
 fn is_figure((column, cell): (&str, &Cell)) -> bool {
     match cell {
         Cell::Number(value) => !value.is_nan() && !KEYS.contains(&column),
-        Cell::Count(_) | Cell::Below(_) | Cell::AtLeast(_) => !KEYS.contains(&column),
+        Cell::Count(_) | Cell::Below(_) | Cell::AtLeast(_) | Cell::Between(_) => {
+            !KEYS.contains(&column)
+        }
         Cell::Words(_) | Cell::Empty => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use haima_fl_core::results::Concordance;
+    use haima_fl_core::results::quartiles::QuartileBins;
+    use haima_fl_core::results::{Cells, Concordance, Table1, TableRow};
 
     use super::*;
 
@@ -151,5 +172,50 @@ mod tests {
         assert_eq!(of("patients").texts, ["100", "<5"]);
         assert_eq!((of("patients").differences[1], left_out), (None, 0));
         assert_eq!(of("c_index").row, "all");
+    }
+
+    /// Quartiles of 287 patients, of bins of this width.
+    fn described(width: f64) -> StepResult {
+        let bin = |value: f64| {
+            let low = (value / width).floor() * width;
+            [low, low + width]
+        };
+        StepResult::Table1(Table1 {
+            schema: "haima.table1/1".into(),
+            sites: 3,
+            groups: vec!["all".into()],
+            n: vec![287],
+            rows: vec![TableRow {
+                column: "wbc".into(),
+                label: "White cells".into(),
+                unit: String::new(),
+                missing: vec![0],
+                cells: Cells::Numeric {
+                    mean: vec![30.25],
+                    sd: vec![20.0],
+                    q1: vec![8.077_75],
+                    median: vec![20.125],
+                    q3: vec![39.0],
+                    quartile_bins: vec![Some(QuartileBins {
+                        q1: bin(8.077_75),
+                        median: bin(20.125),
+                        q3: bin(39.0),
+                    })],
+                },
+            }],
+        })
+    }
+
+    #[test]
+    fn a_quartile_between_bounds_has_no_difference_and_a_figure_about_three_digits() {
+        let (a, b) = (described(5.0), described(50.0));
+        let report = StudyReport::new("x");
+        let sides = [Some(&a), Some(&b)];
+        let (rows, _) = rows(&sides, &[&report, &report], &Floors::default(), true);
+        let of = |figure: &str| rows.iter().find(|row| row.figure == figure).unwrap();
+        assert_eq!(of("q1").texts, ["8.08", "0 to 50"]);
+        assert_eq!(of("median").texts, ["20.1", "0 to 50"]);
+        assert_eq!(of("q1").differences, [None, None]);
+        assert_eq!(of("mean").differences, [None, Some(0.0)], "one row: the note is no part of it");
     }
 }

@@ -25,6 +25,12 @@ fn quoted(text: &str, most: usize) -> String {
     format!("\"{own}\"{cut}")
 }
 
+/// So many of what a word names.
+fn plural(number: impl Into<u64>, word: &str) -> String {
+    let number: u64 = number.into();
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
 /// What a run asks, in one line: what it costs the patients first, what its drafter wrote last, so that no
 /// name pushes it out or says it otherwise.
 ///
@@ -82,8 +88,9 @@ impl fmt::Display for Preview {
         )?;
         writeln!(
             f,
-            "sums: up to {}, and {} attempts beside; shown is the first",
-            self.max_steps, self.spare_attempts
+            "sums: up to {}, and {} beside; shown is the first",
+            self.max_steps,
+            plural(self.spare_attempts, "attempt")
         )?;
         if let Some(later) = &self.later {
             writeln!(f, "  {later}")?;
@@ -101,17 +108,16 @@ impl Preview {
     fn vector(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "\nthe vector: {} whole numbers in {} blocks; each is a value over its step, truncated \
-             toward zero",
-            self.numbers,
-            self.blocks.len()
+            "\nthe vector: {} in {}; each is a value over its step, truncated toward zero",
+            plural(self.numbers, "whole number"),
+            plural(self.blocks.len() as u64, "block")
         )?;
         for block in &self.blocks {
             writeln!(
                 f,
-                "  {}: {} numbers, step 2^-{}, a patient adds at most {} in norm",
+                "  {}: {}, step 2^-{}, a patient adds at most {} in norm",
                 block.name,
-                block.numbers,
+                plural(block.numbers, "number"),
                 block.frac_bits,
                 significant(block.patient_bound)
             )?;
@@ -129,8 +135,9 @@ impl Preview {
                 writeln!(
                     f,
                     "  noise: {adds} adds a discrete Gaussian of scale {scale} steps ({}) to \
-                     every number; {draws} such draws cannot be taken off the sum",
-                    significant(*deviation)
+                     every number; {} cannot be taken off the sum",
+                    significant(*deviation),
+                    plural(*draws, "such draw")
                 )?;
                 write!(
                     f,
@@ -198,11 +205,23 @@ fn ledger(f: &mut fmt::Formatter<'_>, ledger: Option<&Ledger>) -> fmt::Result {
     };
     let Ledger { population, epsilon, delta, used, left, exact, opened } = ledger;
     let opened = if *opened { "" } else { "; it is opened by the first round" };
-    writeln!(
-        f,
-        "  the ledger of {population}: used {}, left {} of epsilon {epsilon} at delta {delta:e}; \
-         {exact} exact releases so far{opened}",
-        spent(*used),
-        spent(*left)
-    )
+    // What is charged does not add up in epsilon, so no part of it is said in that unit.
+    if *used == 0.0 {
+        writeln!(
+            f,
+            "  the ledger of {population}: nothing is used; all of epsilon {epsilon} at delta {delta:e} \
+             is left"
+        )?;
+        write!(f, "  charges add up to {} at most", spent(*left))?;
+    } else {
+        writeln!(f, "  the ledger of {population} holds epsilon {epsilon} at delta {delta:e}")?;
+        write!(
+            f,
+            "  of charges of {} at most, {} are used and {} are left",
+            spent(used + left),
+            spent(*used),
+            spent(*left)
+        )?;
+    }
+    writeln!(f, "; {} so far{opened}", plural(*exact, "exact release"))
 }

@@ -3,7 +3,7 @@
 use haima_fl_core::results::{Cells, Table1, TableRow};
 
 use crate::report::cells::{Shown, suppress};
-use crate::report::table1::{decimals, prints_statistics};
+use crate::report::table1::{decimals, prints_statistics, quartiles, wide, wide_bins};
 use crate::report::{numbers, words};
 use crate::stats::Answer;
 use crate::text;
@@ -31,6 +31,10 @@ pub(super) fn show(table: &Table1, answer: &Answer) -> String {
         numbers::counted(table.sites, "hospital", "hospitals"),
         text::columns(&rows)
     );
+    if let Some(note) = wide_bins(&wide(table, min_cell)) {
+        shown.push_str(&note);
+        shown.push('\n');
+    }
     if min_cell > 1 {
         shown.push_str(&format!(
             "Counts below {min_cell} are shown as <{min_cell}, and as ≥{min_cell} where a count would \
@@ -54,7 +58,7 @@ fn lines(row: &TableRow, table: &Table1, min_cell: u64) -> Vec<Vec<String>> {
     let shown = suppress(&counts, true, min_cell);
     let groups = table.groups.len();
     match &row.cells {
-        Cells::Numeric { mean, sd, q1, median, q3 } => {
+        Cells::Numeric { mean, sd, .. } => {
             let digits = decimals(sd);
             let known: &[Shown] = shown.first().map_or(&[], Vec::as_slice);
             let each = |of: &dyn Fn(usize) -> Option<String>| -> Vec<String> {
@@ -70,9 +74,7 @@ fn lines(row: &TableRow, table: &Table1, min_cell: u64) -> Vec<Vec<String>> {
             let mut about = vec!["  mean (SD)".to_owned()];
             about.extend(each(&|g| Some(format!("{} ({})", value(mean, g)?, value(sd, g)?))));
             let mut middle = vec!["  median (quartiles)".to_owned()];
-            middle.extend(each(&|g| {
-                Some(format!("{} ({} to {})", value(median, g)?, value(q1, g)?, value(q3, g)?))
-            }));
+            middle.extend(each(&|g| Some(quartiles(row.cells.quartiles(g)?, digits))));
             lines.extend([about, middle]);
         }
         Cells::Categorical { levels, counts } => {

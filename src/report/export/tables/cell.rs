@@ -17,6 +17,8 @@ pub enum Cell {
     Below(u64),
     /// One that is hidden because it would give another away: at least the figure.
     AtLeast(u64),
+    /// The bounds that a figure lies between, where that is all that is known.
+    Between([f64; 2]),
     /// Nothing.
     Empty,
 }
@@ -57,6 +59,10 @@ impl Cell {
             Self::Count(count) => count.to_string(),
             Self::Below(bound) => format!("<{bound}"),
             Self::AtLeast(bound) => format!(">={bound}"),
+            // Behind a minus sign it would begin like a formula.
+            Self::Between([low, high]) => {
+                harmless(&format!("{} to {}", number(*low), number(*high)))
+            }
             Self::Empty => String::new(),
         }
     }
@@ -171,5 +177,7 @@ mod tests {
         assert_eq!([0, 3, 5].map(|n| Cell::patients(n, 5).text()), ["0", "<5", "5"]);
         assert_eq!(Cell::shown(Some(&Shown::Protecting), 5).text(), ">=5");
         assert_eq!(Cell::share(0.123_456, true).text(), "0.12");
+        assert_eq!(Cell::Between([0.0, 2.5]).text(), "0 to 2.5");
+        assert_eq!(Cell::Between([-10.0, -8.5]).text(), "'-10 to -8.5");
     }
 }

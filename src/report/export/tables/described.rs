@@ -5,31 +5,38 @@ use haima_fl_core::results::combat::Combat;
 use haima_fl_core::results::comutation::{Comutation, MutationGroup};
 use haima_fl_core::results::pca::Pca;
 use haima_fl_core::results::prepare::{Figures, Kind, Prepared};
+use haima_fl_core::results::quartiles::Quartile;
 use haima_fl_core::results::{Cells, Table1, TableRow};
 use haima_fl_core::tasks::concordance::Release;
 
 use super::cell::row;
 use super::{Cell, Of, Table};
 use crate::report::cells::{Shown, suppress};
-use crate::report::table1::{decimals, prints_statistics};
+use crate::report::table1::{decimals, prints_statistics, wide, wide_bins};
 use crate::report::{
     clusters as own_clusters, comutation as own_comutation, prepared as own_prepared,
 };
 
 /// Table 1: a row a column, level and group. `share` is of the known values; a numeric column has one
-/// row a group, without a level.
+/// row a group, without a level. A quartile whose bin is too wide for a figure is the bin's bounds, which
+/// `note` says.
 pub(super) fn table1(result: &Table1, of: Of<'_>) -> Table {
     let mut table = Table::new(
         "table1",
         &[
             "column", "label", "unit", "level", "group", "patients", "missing", "count", "share",
-            "mean", "sd", "q1", "median", "q3",
+            "mean", "sd", "q1", "median", "q3", "note",
         ],
     );
     let sizes = suppress(std::slice::from_ref(&result.n), false, of.min_cell).concat();
+    let wide = wide(result, of.min_cell);
     for own in &result.rows {
         match &own.cells {
-            Cells::Numeric { .. } => numeric(own, result, &sizes, of, &mut table),
+            Cells::Numeric { .. } => {
+                let note = wide.contains(&own.column.as_str());
+                let note = note.then(|| wide_bins(&[own.column.as_str()])).flatten();
+                numeric(own, note.as_deref(), (result, sizes.as_slice()), of, &mut table);
+            }
             Cells::Categorical { levels, counts } => {
                 let lists = (levels.as_slice(), counts.as_slice());
                 categorical(own, lists, (result, sizes.as_slice()), of, &mut table);
@@ -39,8 +46,14 @@ pub(super) fn table1(result: &Table1, of: Of<'_>) -> Table {
     table
 }
 
-fn numeric(own: &TableRow, result: &Table1, sizes: &[Shown], of: Of<'_>, table: &mut Table) {
-    let Cells::Numeric { mean, sd, q1, median, q3 } = &own.cells else { return };
+fn numeric(
+    own: &TableRow,
+    note: Option<&str>,
+    (result, sizes): (&Table1, &[Shown]),
+    of: Of<'_>,
+    table: &mut Table,
+) {
+    let Cells::Numeric { mean, sd, .. } = &own.cells else { return };
     let missing = own.missing.iter().chain(std::iter::repeat(&0));
     let known = result.n.iter().zip(missing).map(|(n, missing)| n.saturating_sub(*missing));
     // Missing and known add up to n, so both lines are decided together.
@@ -50,10 +63,15 @@ fn numeric(own: &TableRow, result: &Table1, sizes: &[Shown], of: Of<'_>, table: 
         // Of whole numbers a mean with all its digits tells of how many it is the mean.
         let hidden = |line: &Vec<Shown>| line.get(place).is_some_and(|cell| !cell.is_printed());
         let steps = shown.iter().any(hidden).then(|| 10_f64.powi(decimals(sd) as i32));
-        let value = |values: &[f64]| {
-            let value = values.get(place).copied().filter(|_| printed)?;
-            Some(steps.map_or(value, |steps| (value * steps).round() / steps))
-        };
+        let rounded = |value: f64| steps.map_or(value, |steps| (value * steps).round() / steps);
+        let value = |values: &[f64]| values.get(place).copied().filter(|_| printed).map(rounded);
+        let quartiles = own.cells.quartiles(place).filter(|_| printed);
+        let [q1, median, q3] = quartiles.map_or([const { Cell::Empty }; 3], |all| {
+            all.map(|own| match own {
+                Quartile::At(value) => Cell::Number(rounded(value)),
+                Quartile::Within(bin) => Cell::Between(bin),
+            })
+        });
         let missing = shown.get(1).and_then(|line| line.get(place));
         table.rows.push(row![
             &own.column,
@@ -67,9 +85,10 @@ fn numeric(own: &TableRow, result: &Table1, sizes: &[Shown], of: Of<'_>, table: 
             Cell::Empty,
             value(mean),
             value(sd),
-            value(q1),
-            value(median),
-            value(q3),
+            q1,
+            median,
+            q3,
+            note,
         ]);
     }
 }
@@ -108,6 +127,7 @@ fn categorical(
                 Cell::shown(missing, of.min_cell),
                 Cell::shown(cell, of.min_cell),
                 share,
+                Cell::Empty,
                 Cell::Empty,
                 Cell::Empty,
                 Cell::Empty,
