@@ -1,28 +1,40 @@
 #!/usr/bin/env bash
-# All evidence that CI runs, kind by kind; the last line is `N passed, N failed, N skipped`.
+# All evidence that CI runs, two kinds at a time; the last line is `N passed, N failed, N skipped`.
 # Each kind's script prints a line a check and demands that every broken twin fails as written down.
-# A tool that is missing is a named skip. The long ones (mutants, fuzz/whole) are in `just deep`.
+# A tool that is missing is a named skip. `proofs/run.sh KIND ...` runs those kinds alone; the long
+# ones (mutants, fuzz/whole, DEEP=1) are in `just deep`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-lines=$(mktemp)
-trap 'rm -f "$lines"' EXIT
-broken=0
+[ $# -gt 0 ] || set -- ct coq fuzz verifpal tla smt supply miri
 for kind in "$@"; do
-    [ -x "proofs/$kind/run.sh" ] || { echo "proofs/run.sh: there is no kind $kind" >&2 && exit 2; }
+    [ -x "proofs/$kind/run.sh" ] || { echo "proofs/run.sh: there is no kind $kind" >&2; exit 2; }
 done
-[ $# -gt 0 ] || set -- verifpal tla coq ct miri fuzz
-for kind in "$@"; do
-    [ -x "proofs/$kind/run.sh" ] || continue
-    started=$SECONDS
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+
+run() { # kind: its lines are printed together, when it has ended
+    local kind=$1 started=$SECONDS
     # A script that ends badly without a FAILED line still counts.
-    if ! "proofs/$kind/run.sh" | tee -a "$lines"; then
-        broken=$((broken + 1))
+    if ! "proofs/$kind/run.sh" >"$out/$kind" 2>&1 && ! grep -q '^FAILED ' "$out/$kind"; then
+        echo "FAILED $kind: its script ended badly" >>"$out/$kind"
     fi
-    echo "-- $kind: $((SECONDS - started)) s"
+    echo "-- $kind: $((SECONDS - started)) s" >>"$out/$kind"
+    flock "$out" cat "$out/$kind"
+}
+running=0
+for kind in "$@"; do
+    if [ "$running" -ge 2 ]; then
+        wait -n || true
+        running=$((running - 1))
+    fi
+    run "$kind" &
+    running=$((running + 1))
 done
-passed=$(grep -c '^ok ' "$lines" || true)
-failed=$(grep -c '^FAILED ' "$lines" || true)
-skipped=$(grep -c '^SKIPPED ' "$lines" || true)
-[ "$failed" -gt 0 ] || failed=$broken
+wait
+
+count() { cat "$out"/* | grep -c "^$1 " || true; }
+passed=$(count ok)
+failed=$(count FAILED)
+skipped=$(count SKIPPED)
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
