@@ -68,7 +68,7 @@
 //! bound when it was shared, as long as every node follows the protocol.
 //!
 //! Field addition, subtraction, multiplication and the conversion of integers are branch-free in
-//! their operands, in source; nothing stronger is claimed of the compiled code. Rejection of
+//! their operands, in source; what is checked of the compiled code is in `proofs/ct`. Rejection of
 //! keystream words at or above the modulus takes time that depends on the rejected words only,
 //! which are discarded. Exponentiation is variable-time in the (public) exponent.
 #![forbid(unsafe_code)]

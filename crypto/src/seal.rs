@@ -16,7 +16,8 @@
 //! i of the plaintext, [`CHUNK`] - 16 bytes each but the last, is sealed by AES-256-GCM with the
 //! nonce 0^7 || i as four bytes, big-endian || 1 for the last chunk, else 0: the STREAM construction
 //! (Hoang, Reyhanitabar, Rogaway, Vizar 2015), by which chunks can be neither left out, repeated,
-//! put in another order nor cut off at the end. A plaintext of 0 bytes is one empty chunk.
+//! put in another order nor cut off at the end. A plaintext of 0 bytes is one empty chunk, and no
+//! other chunk is empty.
 //!
 //! A sealed message is a head, version byte 2 || encapsulated key (1,120 bytes), then the chunks,
 //! each ciphertext || tag (16). A public key is version byte 2 || ML-KEM-768 key (1,184) || X25519
@@ -203,13 +204,6 @@ impl SealingKey {
         Ok(Self(Box::new(key)))
     }
 
-    /// The seed of the key, from which other secrets of the same owner and epoch may be derived.
-    pub(crate) fn seed(&self) -> Seed {
-        let mut bytes = Zeroizing::new([0; SEED]);
-        self.0.write_exact(&mut *bytes);
-        Seed::from_bytes(*bytes)
-    }
-
     /// The public half.
     #[must_use]
     pub fn public(&self) -> SealingPublic {
@@ -239,14 +233,18 @@ impl SealingKey {
         Ok(Seed::from_bytes(*key))
     }
 
-    /// Opens a whole sealed message under the associated data that it was sealed with.
+    /// Opens a whole sealed message under the associated data that it was sealed with. A plaintext
+    /// has one number of chunks ([`chunks`]): an empty one behind others is refused.
     ///
     /// # Errors
     /// [`Error::Open`], whatever the reason.
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
         let (head, body) = sealed.split_at_checked(HEAD).ok_or(Error::Open)?;
-        let key = ChunkKey::new(&self.chunk_seed(head)?);
         let count = body.len().div_ceil(CHUNK);
+        if body.len().checked_sub(count * TAG).map(chunks) != Some(count) {
+            return Err(Error::Open);
+        }
+        let key = ChunkKey::new(&self.chunk_seed(head)?);
         let mut plaintext = Zeroizing::new(Vec::with_capacity(body.len()));
         let mut buffer = Zeroizing::new(Vec::with_capacity(body.len().min(CHUNK)));
         for (index, chunk) in body.chunks(CHUNK).enumerate() {
@@ -255,7 +253,7 @@ impl SealingKey {
             key.open(Place::of(index, count).map_err(|_| Error::Open)?, aad, &mut buffer)?;
             plaintext.extend_from_slice(&buffer);
         }
-        if count == 0 { Err(Error::Open) } else { Ok(plaintext) }
+        Ok(plaintext)
     }
 }
 

@@ -280,8 +280,9 @@ pub fn share<R: CryptoRng + ?Sized>(
     rng: &mut R,
 ) -> (Commitment, Vec<Share>) {
     let need = threshold.need() as usize;
-    let mut coefficients = Zeroizing::new(vec![*secret]);
-    coefficients.reserve_exact(need - 1);
+    // One allocation: an outgrown one would leave the secret behind.
+    let mut coefficients = Zeroizing::new(Vec::with_capacity(need));
+    coefficients.push(*secret);
     coefficients.extend((1..need).map(|_| random_scalar(rng)));
     let blindings: Zeroizing<Vec<Scalar>> = Zeroizing::new(match scheme {
         Scheme::Feldman => Vec::new(),

@@ -36,7 +36,7 @@ pub trait ByteStream {
 }
 
 /// A seed to be bound to its use before it is expanded.
-pub trait Xof: Sized {
+pub trait Xof: Clone {
     /// Length of a seed in bytes.
     const SEED: usize;
     /// The expansion.
@@ -54,6 +54,7 @@ pub trait Xof: Sized {
 }
 
 /// TurboSHAKE128 with domain byte 1 (draft-irtf-cfrg-vdaf-11, section 6.2.1).
+#[derive(Clone)]
 pub struct XofTurboShake128(CTurboShake128<1>);
 
 impl Xof for XofTurboShake128 {
@@ -94,6 +95,7 @@ impl ByteStream for TurboShakeStream {
 
 /// AES-128 in counter mode keyed by HMAC-SHA256 (draft-chen-cfrg-vdaf-pine, PoC
 /// `xof_hmac_sha256_aes128.py`).
+#[derive(Clone)]
 pub struct XofHmacSha256Aes128(Hmac<Sha256>);
 
 impl XofHmacSha256Aes128 {

@@ -17,7 +17,11 @@
 //! site replays it to the bit (rule X3). C stays on the grid and between public bounds, whatever is
 //! released.
 
-use crate::fixed::{ClippedSum, Grid};
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::fixed::{ClippedSum, Grid, clamped};
 use crate::norms::together;
 use crate::units::{Rate, Sensitivity};
 use crate::{Error, Result};
@@ -98,7 +102,7 @@ impl AdaptiveClip {
     /// What [`ClippedSum::new`] refuses.
     pub fn sum(&self, len: usize) -> Result<AdaptiveSum> {
         let vectors = ClippedSum::new(self.clip, self.rule.grid, len)?;
-        Ok(AdaptiveSum { vectors, weight: self.rule.weight.get(), count: 0 })
+        Ok(AdaptiveSum { vectors, weight: self.rule.weight.get(), count: Zeroizing::new(0) })
     }
 
     /// The next round's norm, from the released (noised) count coordinate of this one.
@@ -114,11 +118,20 @@ impl AdaptiveClip {
 }
 
 /// A sum over patients with the count of those within the clip norm.
-#[derive(Debug, Clone)]
+///
+/// # Security
+/// As [`ClippedSum`]: zeroised on drop, redacted in `Debug`.
+#[derive(Clone)]
 pub struct AdaptiveSum {
     vectors: ClippedSum,
     weight: u64,
-    count: i128,
+    count: Zeroizing<i128>,
+}
+
+impl fmt::Debug for AdaptiveSum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AdaptiveSum {{ vectors: {:?}, count: <redacted> }}", self.vectors)
+    }
 }
 
 impl AdaptiveSum {
@@ -129,14 +142,49 @@ impl AdaptiveSum {
         if self.vectors.left_out() == left_out {
             let within = self.vectors.clipped() == clipped;
             let weight = i128::from(self.weight);
-            self.count += if within { weight } else { -weight };
+            *self.count += if within { weight } else { -weight };
         }
     }
 
     /// The sum `[len + 1]`, in grid steps, the count last.
     pub fn finish(self) -> Vec<i64> {
-        let mut sum = self.vectors.finish();
-        sum.push(self.count.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64);
+        let mut sum = self.vectors.finish_with_room(1);
+        sum.push(clamped(*self.count));
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(len: usize) -> AdaptiveSum {
+        let rule = Rule {
+            quantile: Rate::new(0.5).unwrap(),
+            rate: 0.2,
+            weight: Sensitivity::new(8).unwrap(),
+            expected: 10.0,
+            least: 0.5,
+            most: 100.0,
+            grid: Grid::new(4).unwrap(),
+        };
+        let mut sum = AdaptiveClip::start(rule, 50.0).unwrap().sum(len).unwrap();
+        sum.add(&vec![3.25; len]);
+        sum
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_sum_and_count() {
+        let vectors = "ClippedSum { len: 2, values: <redacted> }";
+        let shown = format!("AdaptiveSum {{ vectors: {vectors}, count: <redacted> }}");
+        assert_eq!(format!("{:?}", sum(2)), shown);
+    }
+
+    /// A vector that grows for the count leaves the one without it behind.
+    #[test]
+    fn the_count_has_its_room_from_the_beginning() {
+        let sum = sum(64).finish();
+        assert_eq!((sum.len(), sum[0], sum[64]), (65, 52, 8));
+        assert!(sum.capacity() < 128, "{} entries", sum.capacity());
     }
 }

@@ -9,6 +9,10 @@
 //! Assumes that a patient's vector is a function of that patient and the public model alone
 //! (rule S1): all rows of a patient come as one vector.
 
+use std::fmt;
+
+use zeroize::Zeroizing;
+
 use crate::norms::Norm;
 use crate::units::Sensitivity;
 use crate::{Error, Result};
@@ -83,18 +87,29 @@ const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 /// brings no two sums further apart; refusing patients beyond the room of an `i64` would (removing
 /// one would let another in, and the sums would differ by two vectors). Below
 /// `i64::MAX / D` patients nothing is clamped.
-#[derive(Debug, Clone)]
+///
+/// # Security
+/// Holds the last patient's own vector beside the sum. Zeroised on drop, redacted in `Debug`; what
+/// [`ClippedSum::finish`] gives is the caller's to wipe.
+#[derive(Clone)]
 pub struct ClippedSum {
     norm: Norm,
     clip: f64,
     grid: Grid,
     sensitivity: Sensitivity,
-    sums: Vec<i128>,
-    /// The patient at hand, scaled and truncated; kept to spare an allocation a patient.
-    scaled: Vec<f64>,
-    steps: Vec<i64>,
+    sums: Zeroizing<Vec<i128>>,
+    /// The patient at hand, scaled and truncated; kept to spare an allocation a patient. Neither
+    /// grows: what a vector outgrows is not wiped.
+    scaled: Zeroizing<Vec<f64>>,
+    steps: Zeroizing<Vec<i64>>,
     left_out: u64,
     clipped: u64,
+}
+
+impl fmt::Debug for ClippedSum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClippedSum {{ len: {}, values: <redacted> }}", self.sums.len())
+    }
 }
 
 impl ClippedSum {
@@ -117,9 +132,9 @@ impl ClippedSum {
             clip,
             grid,
             sensitivity: Sensitivity::of_clip(clip, grid)?,
-            sums: vec![0; len],
-            scaled: Vec::with_capacity(len),
-            steps: Vec::with_capacity(len),
+            sums: Zeroizing::new(vec![0; len]),
+            scaled: Zeroizing::new(Vec::with_capacity(len)),
+            steps: Zeroizing::new(Vec::with_capacity(len)),
             left_out: 0,
             clipped: 0,
         })
@@ -136,17 +151,21 @@ impl ClippedSum {
             self.left_out += 1;
             return;
         }
-        for (sum, &x) in self.sums.iter_mut().zip(&self.steps) {
+        for (sum, &x) in self.sums.iter_mut().zip(self.steps.iter()) {
             *sum += i128::from(x);
         }
     }
 
     /// The sum `[len]`, in grid steps: the integers that are secret-shared as they are (rule S3).
     pub fn finish(self) -> Vec<i64> {
-        self.sums
-            .into_iter()
-            .map(|x| x.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64)
-            .collect()
+        self.finish_with_room(0)
+    }
+
+    /// The same with room for `more` coordinates: what a vector outgrows is not wiped.
+    pub(crate) fn finish_with_room(self, more: usize) -> Vec<i64> {
+        let mut sum = Vec::with_capacity(self.sums.len() + more);
+        sum.extend(self.sums.iter().map(|&x| clamped(x)));
+        sum
     }
 
     /// Patients who counted as zero because their vector was unusable.
@@ -176,7 +195,7 @@ impl ClippedSum {
         for shrink in [0.0, TWO_POW_MINUS_44, TWO_POW_MINUS_32, TWO_POW_MINUS_20] {
             let keep = 1.0 - shrink;
             self.steps.clear();
-            for &x in &self.scaled {
+            for &x in self.scaled.iter() {
                 let Ok(step) = self.grid.truncate(x * keep) else { return false };
                 self.steps.push(step);
             }
@@ -207,6 +226,11 @@ impl ClippedSum {
     }
 }
 
+/// The nearest integer of 64 bits.
+pub(crate) fn clamped(x: i128) -> i64 {
+    x.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+}
+
 const TWO_POW_MINUS_44: f64 = 1.0 / (1_u64 << 44) as f64;
 const TWO_POW_MINUS_32: f64 = 1.0 / (1_u64 << 32) as f64;
 const TWO_POW_MINUS_20: f64 = 1.0 / (1_u64 << 20) as f64;
@@ -223,6 +247,28 @@ mod tests {
         }
         assert_eq!(grid.step(), 0.25);
         assert_eq!(grid.decode(-10), -2.5);
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_sum_and_patients() {
+        let mut sum = ClippedSum::new(100.0, Grid::new(4).unwrap(), 2).unwrap();
+        sum.add(&[33.25, -7.5]);
+        sum.add(&[f64::NAN, 0.0]);
+        assert_eq!(format!("{sum:?}"), "ClippedSum { len: 2, values: <redacted> }");
+        assert_eq!(sum.finish(), [532, -120]);
+    }
+
+    /// An outgrown vector is freed as it is.
+    #[test]
+    fn no_vector_of_a_patient_grows() {
+        let mut sum = ClippedSum::new(1.0, Grid::new(8).unwrap(), 9).unwrap();
+        let places = |sum: &ClippedSum| (sum.scaled.as_ptr(), sum.steps.as_ptr());
+        let before = places(&sum);
+        for size in [0.0, 0.1, 5.0] {
+            sum.add(&[size; 9]);
+        }
+        assert_eq!(places(&sum), before);
+        assert!(sum.finish_with_room(1).capacity() >= 10);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use opendp::measurements::make_private_quantile;
 use opendp::measures::ZeroConcentratedDivergence;
 use opendp::metrics::SymmetricDistance;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 use std::num::NonZeroU64;
 
@@ -165,7 +166,8 @@ impl Mean {
             sum.add(&[(value - middle) / half]);
         }
         let noise = DiscreteGaussian::new(self.noise.get())?.sample(rng);
-        let sum: i128 = sum.finish().into_iter().map(i128::from).sum::<i128>() + i128::from(noise);
+        let sum = Zeroizing::new(sum.finish());
+        let sum = sum.iter().copied().map(i128::from).sum::<i128>() + i128::from(noise);
         let mean = middle + half * (self.grid.decode(sum) / self.expected);
         Ok(mean.clamp(self.lower, self.upper))
     }

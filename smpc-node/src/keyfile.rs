@@ -181,6 +181,9 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     read_private_long(path, 1 << 16)
 }
 
+/// Bytes of a buffer beyond a file's length; with less, `read_to_end` may grow it.
+const ROOM: usize = 64;
+
 /// Reads at most so many bytes of a file that only its owner may read.
 ///
 /// # Errors
@@ -198,15 +201,25 @@ pub fn read_private_long(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, E
             });
         }
     }
-    let mut bytes = Zeroizing::new(Vec::new());
+    let len = file.metadata().map_err(|e| Error::file(path, e))?.len().min(most);
+    // Room for all of it, and to see that it ends: a buffer that grows leaves the key behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(len).unwrap_or(0) + ROOM));
     file.take(most).read_to_end(&mut bytes).map_err(|e| Error::file(path, e))?;
     Ok(bytes)
 }
 
 fn write(path: &Path, version: &str, secret: &[u8; 32]) -> Result<(), Error> {
+    write_private(path, text(version, secret).as_bytes())
+}
+
+/// What is in a key's file, in one allocation.
+fn text(version: &str, secret: &[u8; 32]) -> Zeroizing<String> {
     let hex = Zeroizing::new(to_hex(secret));
-    let text = Zeroizing::new(format!("{version}\n{}\n", *hex));
-    write_private(path, text.as_bytes())
+    let parts = [version, "\n", hex.as_str(), "\n"];
+    let len = parts.iter().map(|part| part.len()).sum();
+    let mut text = Zeroizing::new(String::with_capacity(len));
+    parts.iter().for_each(|part| text.push_str(part));
+    text
 }
 
 fn read(path: &Path, version: &str) -> Result<Zeroizing<[u8; 32]>, Error> {
@@ -254,6 +267,21 @@ mod tests {
         let digits = "zz".repeat(32);
         write_private(&path, format!("{IDENTITY}\n{digits}\n").as_bytes()).unwrap();
         assert!(!read_identity(&path).unwrap_err().to_string().contains("zzzz"));
+    }
+
+    /// What a buffer outgrew is freed as it is.
+    #[test]
+    fn no_buffer_with_a_key_grows() {
+        let text = text(IDENTITY, &[0xab; 32]);
+        assert_eq!(*text, format!("{IDENTITY}\n{}\n", "ab".repeat(32)));
+        assert!(text.capacity() < text.len() + 8, "{} bytes", text.capacity());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long");
+        write_private(&path, &[7; 1100]).unwrap();
+        let bytes = read_private(&path).unwrap();
+        assert_eq!(*bytes, [7; 1100]);
+        assert!(bytes.capacity() < 1100 + 2 * ROOM, "{} bytes", bytes.capacity());
+        assert_eq!(read_private_long(&path, 100).unwrap().len(), 100);
     }
 
     /// R5, N3: an epoch's end takes its key along and no other file.

@@ -178,14 +178,15 @@ class Site:
         if number == self.epoch_number:
             return self.offer(context, READY, b"", until)
         seed = secrets.token_bytes(32)
-        made = secagg.Advertisement(context, own, sealing_key(seed), None).signed(key).bytes()
+        sealing = secagg.sealing_seed(seed)
+        made = secagg.Advertisement(context, own, sealing_key(sealing), None).signed(key).bytes()
         made = flip(made) if self.mode == "advertisement" else made
         self.offer(context, KEYS, made, until)
 
         def read_keys(canonical):
             found = messages("haima masked advertisements 1", canonical)
             epoch, public = secagg_site.read_advertisements(roster, context, found)
-            require(public[own] == sealing_key(seed), "its own key changed")
+            require(public[own] == sealing_key(sealing), "its own key changed")
             return epoch, public
 
         epoch, public = self.take(context, KEYS, until, read_keys)
@@ -202,7 +203,7 @@ class Site:
 
         def read_pairs(canonical):
             found = messages("haima masked agreements 1", canonical)
-            opened = [secagg_site.open_agreement(roster, epoch, {own: seed}, m) for m in found]
+            opened = [secagg_site.open_agreement(roster, epoch, {own: sealing}, m) for m in found]
             before = [ends[0] for ends, _ in opened]
             require(sorted(before) == list(range(own)), "not one of each site before it")
             return {ends[0]: pair_key for ends, pair_key in opened}

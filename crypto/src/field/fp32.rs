@@ -75,7 +75,7 @@ impl Field for Field32 {
 
     #[inline]
     fn from_i64(value: i64) -> Option<Self> {
-        let fits = u128::from(value.unsigned_abs()) <= Self::MAX_INTEGER;
+        let fits = u128::from(super::magnitude(value)) <= Self::MAX_INTEGER;
         let negative = (value >> 63) as u32;
         fits.then(|| Self((value as u32).wrapping_add(P & negative)))
     }

@@ -224,9 +224,21 @@ pub trait Field:
     }
 }
 
+/// |value|, without the branch on its sign that `i64::unsigned_abs` has in source.
+#[inline(always)]
+pub(crate) const fn magnitude(value: i64) -> u64 {
+    // -1 for a negative value, else 0: ^ and - are then the negation, or nothing.
+    let sign = value >> 63;
+    (value ^ sign).wrapping_sub(sign) as u64
+}
+
 /// Runs a loop with the widest vector instructions of the processor; the same results with any.
 #[inline(always)]
 fn vectorised<R>(run: impl FnOnce() -> R) -> R {
+    // Which has none, and knows few of the processor's.
+    if cfg!(miri) {
+        return run();
+    }
     pulp::Arch::new().dispatch(run)
 }
 

@@ -174,7 +174,7 @@ where
         }
         let bound = u128::from(self.params.bound) * u128::from(self.params.bound);
         let norm = values.iter().fold(0u128, |sum, value| {
-            let size = u128::from(value.unsigned_abs());
+            let size = u128::from(crate::field::magnitude(*value));
             sum.saturating_add(size * size)
         });
         let slack = bound.checked_sub(norm).ok_or(Error::Norm { bound: self.params.bound })?;
@@ -207,9 +207,16 @@ where
         push_bits::<F>(claim.slack, self.layout.norm_bits, &mut bits);
         Self::split(&mut parties, &mut bits.clone(), &mut leader);
 
-        // The checks, on randomness hashed out of all that.
-        let wraps = parties.iter_mut().filter_map(|party| party.wrap.take());
-        let mut public = wraps.flat_map(|wrap| Self::seed(wrap.finish())).collect::<Vec<u8>>();
+        // The checks, on randomness hashed out of all that. A copy of a hash is finished, and what
+        // has a key is dropped where it stands: a vector keeps the bytes of what is moved out of
+        // it.
+        let mut public = Vec::with_capacity(2 * parties.len() * X::SEED);
+        for party in &mut parties {
+            if let Some(wrap) = &party.wrap {
+                public.extend(Self::seed(wrap.clone().finish()));
+            }
+            party.wrap = None;
+        }
         let dots = self.dots(vector, &Self::joint_seed(Usage::WrapSeed, &public));
         let Some(check_bits) = self.check_bits(&dots, claim.pretend) else { return Ok(None) };
         Self::split(&mut parties, &mut check_bits.clone(), &mut leader);
@@ -217,7 +224,10 @@ where
 
         // The proofs, on randomness hashed out of the whole measurement.
         let wrap_parts = public.len();
-        public.extend(parties.into_iter().flat_map(|party| Self::seed(party.joint.finish())));
+        for party in &parties {
+            public.extend(Self::seed(party.joint.clone().finish()));
+        }
+        drop(parties);
         let joint_parts = public.get(wrap_parts..).unwrap_or(&[]);
         let joint = self.joint_randomness(&Self::joint_seed(Usage::JointSeed, joint_parts));
         let mut proofs = self.prove(vector, &bits, &dots, &joint, seeds.prove)?;

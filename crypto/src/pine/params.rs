@@ -142,12 +142,13 @@ impl Params {
     /// the weakest of three parts, for a client that does not search; all three together have at most
     /// 1.6 bits less.
     ///
-    /// The randomness of the last two hangs on hashes that a client may try again. Wrap-around
-    /// checks then cost it as many hashes as their error says. The n validity proofs are separate
-    /// conditions: with 1/joint hashes it can make one of them hold for a false statement by its
-    /// joint randomness, and needs luck at the other n-1 query points, which it does not know. Over
-    /// `Field64` with two proofs that is 2^52 hashes of the measurement for 2^-53 a report. Take
-    /// three proofs where that is too little.
+    /// The randomness of the last two hangs on hashes of the measurement that a client may try
+    /// again. Q of them multiply what the wrap-around checks let through by Q: with 100 checks that
+    /// is Q 2^-100, so 2^-48 at 2^52. The n validity proofs are separate conditions: with 1/joint
+    /// hashes it can make one of them hold for a false statement by its joint randomness, and needs
+    /// luck at the other n-1 query points, which it does not know. Over `Field64` with two proofs
+    /// that is 2^52 hashes for 2^-53 a report, less than the checks give for as many. Take more
+    /// checks and three proofs where that is too little.
     ///
     /// * norm equality: (2(P-1) / (q-P))^n (Boneh et al. 2019, Theorem 4.3);
     /// * validity: (2(P-1) / (q-P) + (bits + checks + 3) / q)^n, the second term being the degree

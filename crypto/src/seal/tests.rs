@@ -250,6 +250,27 @@ fn a_message_of_many_chunks_opens_whole_and_in_order_alone() {
     assert!(second.is_empty(), "nothing unauthenticated is left");
 }
 
+/// The sealer could cut one plaintext in two ways: full chunks, or these and an empty one.
+#[test]
+fn an_empty_chunk_behind_full_ones_is_refused() {
+    let key = SealingKey::generate(&mut rng(1));
+    for full in [1, 2] {
+        let plain = vec![7; full * CHUNK_PLAIN];
+        let sealed = key.public().seal(b"aad", &plain, &mut rng(2)).unwrap();
+        let head = &sealed[..HEAD];
+        let chunks = ChunkKey::new(&key.chunk_seed(head).unwrap());
+        let mut other = head.to_vec();
+        for (index, plain) in plain.chunks(CHUNK_PLAIN).chain([&[][..]]).enumerate() {
+            let mut chunk = plain.to_vec();
+            chunks.seal(Place::of(index, full + 1).unwrap(), b"aad", &mut chunk).unwrap();
+            other.extend(chunk);
+        }
+        assert_eq!(other.len(), sealed.len() + TAG);
+        assert_eq!(key.open(b"aad", &other), Err(Error::Open), "{full} full chunks");
+        assert_eq!(*key.open(b"aad", &sealed).unwrap(), plain);
+    }
+}
+
 fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest::from_bytes)
 }

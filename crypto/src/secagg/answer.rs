@@ -16,10 +16,11 @@ use super::partition::{Confirmation, Partition, ShareBytes, UnmaskRequest, Unmas
 use crate::encode::{Canonical, Decoder, Digest, Encoder};
 use crate::identity::{IdentityKey, Signature};
 
-/// One dealer's two shares, of which at most one is ever told.
+/// One dealer's two shares, of which at most one is ever told. In boxes: the tree that holds them
+/// moves them when it splits, and would leave the bytes behind.
 pub(super) struct Held {
-    pub(super) self_mask: Zeroizing<ShareBytes>,
-    pub(super) backup_key: Zeroizing<ShareBytes>,
+    pub(super) self_mask: Box<Zeroizing<ShareBytes>>,
+    pub(super) backup_key: Box<Zeroizing<ShareBytes>>,
 }
 
 /// Has sent its vector and waits for the partition.
@@ -130,9 +131,9 @@ impl Confirmed {
         );
         for (dealer, held) in held {
             if partition.survivors.contains(dealer) {
-                self_masks.push(*held.self_mask);
+                self_masks.push(**held.self_mask);
             } else {
-                backup_keys.push(*held.backup_key);
+                backup_keys.push(**held.backup_key);
             }
         }
         let shares = UnmaskShares {

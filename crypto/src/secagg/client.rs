@@ -216,7 +216,7 @@ impl Held {
         for share in [self_mask, backup_key] {
             Zeroizing::new(decode_vec::<Field64>("share", share, LIMBS).ok()?);
         }
-        let share = |bytes: &[u8]| Some(Zeroizing::new(bytes.try_into().ok()?));
+        let share = |bytes: &[u8]| Some(Box::new(Zeroizing::new(bytes.try_into().ok()?)));
         Some(Self { self_mask: share(self_mask)?, backup_key: share(backup_key)? })
     }
 }

@@ -5,10 +5,11 @@
 //!
 //! The pair's key is not a Diffie-Hellman value but 32 bytes that the site earlier in the roster
 //! seals to the other's X-Wing key ([`crate::seal`]), so that pairs are secret against a later
-//! quantum computer. They are derived from the sealing site's own private key of the epoch: an
-//! agreement that is made again, after a restart, gives the same pair key. Both bind it to the
-//! digest of *all* advertisements: who was shown another key has another digest, refuses the
-//! others' agreements, and would hold other keys.
+//! quantum computer. A site stores one seed of 32 bytes for the epoch. From it, under labels of
+//! their own, come the seed of its X-Wing key and the key that the secrets which it seals are
+//! derived under: an agreement that is made again, after a restart, gives the same pair key. Both
+//! bind it to the digest of *all* advertisements: who was shown another key has another digest,
+//! refuses the others' agreements, and would hold other keys.
 
 use std::collections::BTreeMap;
 
@@ -218,19 +219,37 @@ impl Canonical for Agreement {
     }
 }
 
+/// Version of [`Advertising::to_bytes`].
+const VERSION: u8 = 3;
+
+/// The X-Wing key under a site's seed of an epoch.
+fn sealing_key(seed: &Seed) -> Result<SealingKey, Error> {
+    Ok(SealingKey::from_seed(&derive(seed, "haima secagg sealing key", &[]))?)
+}
+
+/// What a site seals to another, under its seed of the epoch; `bound` is their pair.
+fn pair_secret(seed: &Seed, bound: &Digest) -> Seed {
+    let secrets = derive(seed, "haima secagg pair secrets", &[]);
+    derive(&secrets, "haima secagg pair secret", &[*bound])
+}
+
 /// Has a key and waits for those of all others.
 ///
 /// # Security
-/// Stays at its site. Dropping it destroys the epoch's private key.
+/// Stays at its site. Dropping it destroys the epoch's seed and private key.
 #[derive(Debug)]
 pub struct Advertising {
     context: EpochContext,
     site: u32,
+    seed: Seed,
     key: SealingKey,
 }
 
 impl Advertising {
-    /// Draws a key pair. The advertisement goes to all sites.
+    /// Length of [`Advertising::to_bytes`]: version and seed.
+    pub const LEN: usize = 1 + Seed::LEN;
+
+    /// Draws the epoch's seed. The advertisement goes to all sites.
     ///
     /// # Errors
     /// [`Error::NotInRoster`].
@@ -239,29 +258,33 @@ impl Advertising {
         identity: &IdentityKey,
         rng: &mut R,
     ) -> Result<(Self, Advertisement), Error> {
-        Self::advertise(context, identity, SealingKey::generate(rng))
+        Self::advertise(context, identity, Seed::random(rng))
     }
 
     fn advertise(
         context: EpochContext,
         identity: &IdentityKey,
-        key: SealingKey,
+        seed: Seed,
     ) -> Result<(Self, Advertisement), Error> {
         let site = context.roster.position(&identity.public())?;
+        let key = sealing_key(&seed)?;
         let (epoch, signature) = (context.digest, Signature::from_bytes(UNSIGNED));
         let mut advertisement = Advertisement { epoch, site, key: key.public(), signature };
         advertisement.signature = identity.sign(&advertisement.statement());
-        Ok((Self { context, site, key }, advertisement))
+        Ok((Self { context, site, seed, key }, advertisement))
     }
 
-    /// The private key, for the site's disk.
+    /// Version and seed, for the site's disk.
     ///
     /// # Security
     /// To be destroyed when the pair keys are stored, and before a round is begun with them: who
     /// finishes an epoch a second time gets the same keys, and they remember no round.
     #[must_use]
-    pub fn to_bytes(&self) -> Zeroizing<[u8; SealingKey::LEN]> {
-        self.key.to_bytes()
+    pub fn to_bytes(&self) -> Zeroizing<[u8; Self::LEN]> {
+        let mut bytes = Zeroizing::new([VERSION; Self::LEN]);
+        let (_, seed) = bytes.split_at_mut(1);
+        seed.copy_from_slice(self.seed.expose());
+        bytes
     }
 
     /// Goes on after a restart, with the same advertisement.
@@ -273,7 +296,15 @@ impl Advertising {
         identity: &IdentityKey,
         bytes: &[u8],
     ) -> Result<(Self, Advertisement), Error> {
-        Self::advertise(context, identity, SealingKey::from_bytes(bytes)?)
+        let what = "stored seed of an epoch";
+        let Ok([version, seed @ ..]) = <&[u8; Self::LEN]>::try_from(bytes) else {
+            let (expected, got) = (Self::LEN, bytes.len());
+            return Err(crate::Error::Length { what, expected, got }.into());
+        };
+        if *version != VERSION {
+            return Err(crate::Error::Version { what, got: *version, known: VERSION }.into());
+        }
+        Self::advertise(context, identity, Seed::from_bytes(*seed))
     }
 
     /// Takes everyone's advertisement, its own among them, and seals a secret to each site after
@@ -287,18 +318,17 @@ impl Advertising {
         identity: &IdentityKey,
         rng: &mut R,
     ) -> Result<(Agreeing, Vec<Agreement>), Error> {
-        let Self { context, site, key } = self;
+        let Self { context, site, seed, key } = self;
         let (all, epoch) = context.sorted(advertisements)?;
         let roster = context.roster.clone();
         if all.get(&site).is_none_or(|own| own.key != key.public()) {
             return Err(Error::Own { what: Advertisement::WHAT });
         }
-        let own = key.seed();
         let mut agreeing = Agreeing { roster, epoch, site, key, keys: BTreeMap::new() };
         let mut agreements = Vec::new();
         for (to, advertisement) in all.range(site + 1..) {
             let bound = agreeing.bound(site, *to);
-            let secret = derive(&own, "haima secagg pair secret", &[bound]);
+            let secret = pair_secret(&seed, &bound);
             let sealed = advertisement.key.seal(bound.as_bytes(), secret.expose(), rng)?;
             agreeing.keep(*to, &secret);
             let signature = Signature::from_bytes(UNSIGNED);
@@ -382,6 +412,7 @@ mod tests {
         let mut rng = rng(keys);
         let start = |identity| Advertising::start(context.clone(), identity, &mut rng).unwrap();
         let (states, all): (Vec<_>, Vec<_>) = identities.iter().map(start).unzip();
+        let seeds: Vec<Seed> = states.iter().map(|state| state.seed.clone()).collect();
         let mut rng = crate::secagg::testing::rng(9);
         let (states, made): (Vec<_>, Vec<_>) = states
             .into_iter()
@@ -394,9 +425,7 @@ mod tests {
             let opened = receiver.key.open(bound.as_bytes(), sealed).unwrap();
             let secret = Seed::from_bytes(opened.as_slice().try_into().unwrap());
             // Nobody but the sealer, and who opens it, can compute it.
-            let own = states[*from as usize].key.seed();
-            assert!(secret == derive(&own, "haima secagg pair secret", &[bound]));
-            assert!(secret != own);
+            assert!(secret == pair_secret(&seeds[*from as usize], &bound));
             ((*from, *to), secret)
         };
         made.iter().flatten().map(secret).collect()
@@ -415,6 +444,38 @@ mod tests {
             }
         }
         all_differ(&all);
+    }
+
+    /// One seed is stored. What is made of it is neither the seed nor made of one another, so the
+    /// X-Wing key is one of a seed with no other use.
+    #[test]
+    fn sealing_key_and_pair_secrets_are_derived_apart_from_the_stored_seed() {
+        let context = EpochContext::new(&Digest::of(b"manifest"), roster(), 1);
+        let (state, advertisement) =
+            Advertising::start(context.clone(), &identities()[0], &mut rng(1)).unwrap();
+        let bytes = state.to_bytes();
+        let stored = Seed::from_bytes(bytes[1..].try_into().unwrap());
+        let bound = Digest::of(b"pair");
+        let sealing = derive(&stored, "haima secagg sealing key", &[]);
+        assert!(advertisement.key == SealingKey::from_seed(&sealing).unwrap().public());
+        let secrets = derive(&stored, "haima secagg pair secrets", &[]);
+        let secret = derive(&secrets, "haima secagg pair secret", &[bound]);
+        assert!(pair_secret(&state.seed, &bound) == secret);
+        let of = |key| derive(key, "haima secagg pair secret", &[bound]);
+        let all = [
+            ("a secret", secret),
+            ("one of the stored seed", of(&stored)),
+            ("one of the sealing key", of(&sealing)),
+            ("the key of the secrets", secrets),
+            ("the sealing key's seed", sealing),
+            ("the stored seed", stored),
+        ];
+        all_differ(&all.map(|(what, seed)| (what.to_owned(), seed)));
+        let resume = |bytes: &[u8]| Advertising::resume(context.clone(), &identities()[0], bytes);
+        assert!(resume(&*bytes).unwrap().1 == advertisement);
+        for bad in [&bytes[..32], &[&bytes[..], &[0]].concat(), &[&[2][..], &bytes[1..]].concat()] {
+            assert!(resume(bad).is_err(), "{} bytes", bad.len());
+        }
     }
 
     #[test]

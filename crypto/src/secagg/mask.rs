@@ -26,6 +26,7 @@ pub use self::expand::Prg;
 use self::expand::{Key, Sign, apply, masked};
 use self::pack::{add_packed, pack};
 use crate::Error;
+use crate::field::magnitude;
 use crate::secret::Seed;
 
 /// The integers modulo 2^b, for b from 1 to 64.
@@ -256,7 +257,7 @@ fn keys(prg: Prg, add: &[&Seed], subtract: &[&Seed]) -> Vec<(Sign, Key)> {
 
 fn check_integers(ring: Ring, integers: &[i64]) -> Result<(), Error> {
     let limit = ring.max_integer();
-    let fits = |integer: &i64| integer.unsigned_abs() <= limit;
+    let fits = |integer: &i64| magnitude(*integer) <= limit;
     // No early end: time tells nothing of where the first bad one is, until it is an error.
     if integers.iter().fold(true, |all, integer| all & fits(integer)) {
         return Ok(());

@@ -38,9 +38,9 @@ fn seeds(states: &[Masked], holders: &[u32], dealer: u32) -> [Option<Seed>; 2] {
     let held = holders.iter().map(|holder| (*holder, &states[*holder as usize].held[&dealer]));
     [
         interpolate(
-            &held.clone().map(|(holder, held)| (holder, *held.self_mask)).collect::<Vec<_>>(),
+            &held.clone().map(|(holder, held)| (holder, **held.self_mask)).collect::<Vec<_>>(),
         ),
-        interpolate(&held.map(|(holder, held)| (holder, *held.backup_key)).collect::<Vec<_>>()),
+        interpolate(&held.map(|(holder, held)| (holder, **held.backup_key)).collect::<Vec<_>>()),
     ]
 }
 

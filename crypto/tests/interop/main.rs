@@ -113,7 +113,7 @@ fn python_makes_other_messages_from_other_seeds() {
             "/manifest",
             "/round",
             "/sites/0/identity_secret",
-            "/sites/0/sealing_seed",
+            "/sites/0/epoch_seed",
             "/sites/2/draws/b",
             "/sites/2/draws/a",
             "/sites/2/draws/b_shares/0",

@@ -302,8 +302,15 @@ class Terms(namedtuple("Terms", "round roster epoch t c min_sites bits prg lengt
 # Keys.
 
 
+def sealing_seed(seed):
+    """The seed of the X-Wing key, from the site's seed of the epoch."""
+    return kdf(seed, "haima secagg sealing key", [])
+
+
 def pair_secret(seed, pair):
-    return kdf(seed, "haima secagg pair secret", [pair])
+    """What a site seals to another, from its seed of the epoch."""
+    secrets = kdf(seed, "haima secagg pair secrets", [])
+    return kdf(secrets, "haima secagg pair secret", [pair])
 
 
 def pair_key(secret, epoch, pair):

@@ -29,7 +29,7 @@ def read_advertisements(roster, context, messages):
 
 
 def open_agreement(roster, epoch, seeds, message):
-    """Both ends' positions and their pair key; `seeds` are the receivers' by position."""
+    """Both ends' positions and their pair key; `seeds` are of the receivers' X-Wing keys."""
     found = secagg.Agreement.parse(message)
     secagg.check_signature(roster, found.sender, found.statement(), found.signature)
     require(found.epoch == epoch, "of another epoch")

@@ -34,7 +34,8 @@ class Vectors:
         ]
         identities = [key.public_key().public_bytes_raw() for key in self.keys]
         self.roster = secagg.Roster([site["name"] for site in sites], identities)
-        self.seeds = [hx(site["sealing_seed"]) for site in sites]
+        self.seeds = [hx(site["epoch_seed"]) for site in sites]
+        self.sealing = [secagg.sealing_seed(seed) for seed in self.seeds]
         self.draws = {at: site["draws"] for at, site in enumerate(sites) if site["draws"]}
         manifest = hx(vectors["manifest"])
         self.context = secagg.context_digest(manifest, self.roster, vectors["epoch_number"])
@@ -73,7 +74,7 @@ class Vectors:
 
 def make_epoch(v):
     """Epoch digest, and the pair keys by both positions."""
-    public = [sealing_key(seed) for seed in v.seeds]
+    public = [sealing_key(seed) for seed in v.sealing]
     for site, key in enumerate(public):
         made = secagg.Advertisement(v.context, site, key, None)
         v.expect("advertisement", made.signed(v.keys[site]))
@@ -86,7 +87,7 @@ def make_epoch(v):
         written = secagg.Agreement.parse(v.take("agreement"))
         head, chunks = seal(public[to], pair, secret)
         for sealed in (written.sealed, head + chunks[0]):
-            require(open_only(v.seeds[to], pair, sealed) == secret, "another pair secret")
+            require(open_only(v.sealing[to], pair, sealed) == secret, "another pair secret")
         made = secagg.Agreement(epoch, site, to, written.sealed, None).signed(v.keys[site])
         require(made == written, "made otherwise")
         keys[site, to] = keys[to, site] = secagg.pair_key(secret, epoch, pair)
@@ -153,7 +154,7 @@ def read_epoch(v):
     advertisements = (v.take("advertisement") for _ in v.keys)
     epoch, _ = secagg_site.read_advertisements(v.roster, v.context, advertisements)
     keys = {}
-    seeds = dict(enumerate(v.seeds))
+    seeds = dict(enumerate(v.sealing))
     for _ in v.pairs():
         ends, key = secagg_site.open_agreement(v.roster, epoch, seeds, v.take("agreement"))
         require(ends not in keys, "more than one of a site")

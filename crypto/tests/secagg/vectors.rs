@@ -30,8 +30,8 @@ const CASES: [Case; 3] = [
     Case { prg: Prg::ChaCha20, bits: 47, len: 33, absent: &[1], vanished: &[] },
 ];
 
-/// The seed of the site's sealing key, which is the first that it draws.
-fn sealing_seed(network: &Network, site: u32) -> String {
+/// The site's seed of the epoch, which is the first that it draws.
+fn epoch_seed(network: &Network, site: u32) -> String {
     let (context, mut rng) = (epoch(network.roster.clone()), rng(site, SALT));
     let (state, _) = Advertising::start(context, network.identity(site), &mut rng).unwrap();
     to_hex(&state.to_bytes()[1..])
@@ -72,7 +72,7 @@ fn transcript(case: &Case) -> Value {
         sites.push(json!({
             "name": name(site),
             "identity_secret": to_hex(&*network.identity(site).expose()),
-            "sealing_seed": sealing_seed(&network, site),
+            "epoch_seed": epoch_seed(&network, site),
             "draws": shares.then(|| draws(rng, terms.threshold)),
         }));
         if shares {

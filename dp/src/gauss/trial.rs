@@ -39,8 +39,9 @@
 //!
 //! The comparisons are written as sums, which compilers have no reason to turn into branches, but may.
 //! Read in the code that rustc 1.95 makes for x86-64 at release: the only jumps in a trial are those
-//! to the exact path and to the next trial, and those of the generator on its buffer. A change of
-//! compiler, target or of [`Cells::trial`] asks for another look.
+//! to the exact path and to the next trial, and those of the generator on its buffer. `proofs/ct`
+//! (noise_gaussian, noise_laplace) looks again at each run, at five optimisation levels; another
+//! target asks for another look.
 //!
 //! Assumes a generator whose time does not depend on its output; ChaCha20 is one.
 

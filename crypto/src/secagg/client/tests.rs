@@ -18,6 +18,16 @@ fn an_envelope_holds_two_shares_and_nothing_else() {
     }
 }
 
+/// A tree that splits moves what it holds: pointers, and no byte of a share.
+#[test]
+fn shares_that_are_held_stay_in_their_place() {
+    let held = Held::read(&[0; 2 * SHARE]).unwrap();
+    let places = |held: &Held| [held.self_mask.as_ptr(), held.backup_key.as_ptr()];
+    let before = places(&held);
+    let all = BTreeMap::from([(7, held)]);
+    assert_eq!(places(&all[&7]), before);
+}
+
 /// The subkeys that a backup gives under a seed.
 fn open_backup(context: &RoundContext, site: u32, backup: &[u8], seed: &Seed) -> Option<Vec<Seed>> {
     let bound = backup_bound(context, site);
@@ -94,7 +104,7 @@ fn seeds(context: &RoundContext, ready: &[Ready], dealer: u32) -> [Seed; 2] {
     [|held: &Held| held.self_mask.clone(), |held: &Held| held.backup_key.clone()].map(|which| {
         let share = |(index, state): (u32, &Ready)| {
             let bytes = which(&state.masked.held[&dealer]);
-            let values = Zeroizing::new(decode_vec::<Field64>("share", &*bytes, LIMBS).unwrap());
+            let values = Zeroizing::new(decode_vec::<Field64>("share", &**bytes, LIMBS).unwrap());
             Share::new(index, context.threshold().need(), values).unwrap()
         };
         let shares: Vec<_> = (1..).zip(ready).take(3).map(share).collect();

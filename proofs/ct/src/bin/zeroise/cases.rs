@@ -15,16 +15,17 @@ use haima_crypto::pine::{NONCE, Params, Pine, Sharding};
 use haima_crypto::reshare::{Point, deal};
 use haima_crypto::seal::{ChunkKey, HEAD, SealingKey};
 use haima_crypto::secagg::mask::{Accumulator, mask};
-use haima_crypto::secagg::{PairKeys, Prg, Ring, Shared};
+use haima_crypto::secagg::{Advertising, EpochContext, PairKeys, Prg, Ring, Shared};
 use haima_crypto::secret::Seed;
 use haima_crypto::shamir::{self, Basis, Threshold, share_seed};
 use haima_crypto::share::{self, Aggregate, split};
 use haima_crypto::vss;
 use haima_crypto::xof::XofHmacSha256Aes128;
+use haima_dp::clipping::{AdaptiveClip, AdaptiveSum, Rule};
 use haima_dp::fixed::{ClippedSum, Grid};
 use haima_dp::noise::{NoiseScale, noise_stream};
 use haima_dp::sampler::{Batch, PoissonSampler};
-use haima_dp::units::Rate;
+use haima_dp::units::{Rate, Sensitivity};
 use haima_proofs_ct::setting;
 use rand_core::{Rng, TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
@@ -53,6 +54,7 @@ pub(crate) const CASES: &[Case] = &[
     case("wipe_control_stack", pattern32, plain_on_stack),
     case("wipe_stack", pattern32, wiped_on_stack),
     case("wipe_seed", pattern32, || Some(Box::new(seed()))),
+    case("wipe_seed_moved", pattern32, || Some(Box::new(grown_of(seed)))),
     case("wipe_share_vector", pattern32, || Some(Box::new(share_at(0)))),
     case("wipe_share_seed", pattern32, || Some(Box::new(share_at(1)))),
     case("wipe_share_bytes", pattern32, || Some(Box::new(share_at(0).to_bytes()))),
@@ -71,6 +73,7 @@ pub(crate) const CASES: &[Case] = &[
     case("wipe_mask_aes_key", || mask_key("mask aes128", 0), || masked(Prg::Aes128)),
     case("wipe_mask_aes_counter", || mask_key("mask aes128", 16), || masked(Prg::Aes128)),
     case("wipe_mask_chacha_key", || mask_key("mask chacha20", 0), || masked(Prg::ChaCha20)),
+    case("wipe_advertising", pattern32, || Some(Box::new(advertising()))),
     case("wipe_pair_keys", || pair_key(8).to_vec(), || Some(Box::new(pair_keys()))),
     case("wipe_round_keys", round_key, || Some(Box::new(started()))),
     case("wipe_chunk_key", pattern16, || Some(Box::new(ChunkKey::new(&seed())))),
@@ -79,6 +82,7 @@ pub(crate) const CASES: &[Case] = &[
     case("wipe_chunk_seed", || chunk_seed().expose().to_vec(), || Some(Box::new(chunk_seed()))),
     case("wipe_opened", pattern32, || Some(Box::new(opened()))),
     case("wipe_identity_key", pattern32, || Some(Box::new(identity()))),
+    case("wipe_identity_moved", pattern32, || Some(Box::new(grown_of(identity)))),
     case("wipe_pine_vector", pine_vector, || pine_shard(false)),
     case("wipe_pine_helper", || pine_report().shares.remove(1).to_vec(), || pine_shard(true)),
     case("wipe_pine_prep", helper_vector, pine_prep),
@@ -88,6 +92,8 @@ pub(crate) const CASES: &[Case] = &[
     case("wipe_batch", taken, || Some(Box::new(batch()))),
     case("wipe_clipped_patient", || reals(&PATIENT), || Some(Box::new(clipped_sum()))),
     case("wipe_clipped_sum", steps, || Some(Box::new(clipped_sum()))),
+    case("wipe_adaptive_sum", steps, || Some(Box::new(adaptive_sum()))),
+    case("wipe_adaptive_finish", adaptive_steps, adaptive_finish),
 ];
 
 /// A generator that keeps nothing of what it gives: its state is 8 bytes that are no output.
@@ -153,6 +159,15 @@ fn seed_bytes() -> Zeroizing<[u8; 32]> {
 
 fn seed() -> Seed {
     Seed::from_bytes(*seed_bytes())
+}
+
+/// A vector that moves its first values when it grows.
+fn grown_of<T>(make: fn() -> T) -> Vec<T> {
+    let mut all = Vec::with_capacity(1);
+    for _ in 0..9 {
+        all.push(make());
+    }
+    all
 }
 
 fn context() -> Digest {
@@ -325,6 +340,14 @@ fn pair_keys() -> PairKeys {
     PairKeys::from_bytes(&bytes).expect("pair keys")
 }
 
+/// A site that has advertised a key, from its stored seed.
+fn advertising() -> Advertising {
+    let context = EpochContext::new(&Digest::of(b"manifest"), setting::roster(SITES), 1);
+    let mut stored = Zeroizing::new([3_u8; Advertising::LEN]);
+    stored[1..].copy_from_slice(&pattern(32));
+    Advertising::resume(context, &setting::identity(0), &*stored).expect("a stored seed").0
+}
+
 fn started() -> Shared {
     let context = setting::round(&setting::roster(SITES));
     let identity = setting::identity(0);
@@ -445,4 +468,32 @@ fn clipped_sum() -> ClippedSum {
 /// The sum, in steps, as it lies in memory.
 fn steps() -> Vec<u8> {
     clipped_sum().finish().into_iter().flat_map(|sum| i128::from(sum).to_le_bytes()).collect()
+}
+
+/// The same two patients under a clip norm that adapts.
+fn adaptive_sum() -> AdaptiveSum {
+    let rule = Rule {
+        quantile: Rate::new(0.5).expect("a quantile"),
+        rate: 0.2,
+        weight: Sensitivity::new(1 << 10).expect("a weight"),
+        expected: 2.0,
+        least: 1.0,
+        most: 30_000.0,
+        grid: Grid::new(20).expect("a grid"),
+    };
+    let clip = AdaptiveClip::start(rule, 30_000.0).expect("a clip norm");
+    let mut sum = clip.sum(PATIENT.len()).expect("a sum");
+    sum.add(&black_box([1.0, 2.0, 3.0]));
+    sum.add(&black_box(PATIENT));
+    sum
+}
+
+/// The sum without the count.
+fn adaptive_steps() -> Vec<u8> {
+    little_endian(&clipped_sum().finish())
+}
+
+/// The answer, which the caller wipes: a vector that grew for the count would be left.
+fn adaptive_finish() -> Value {
+    Some(Box::new(Zeroizing::new(adaptive_sum().finish())))
 }
