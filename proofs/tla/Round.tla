@@ -22,7 +22,8 @@ CONSTANTS
   HistoryChecked,   \* L1: no attempt while an earlier one has not failed
   SeenChecked,      \* N3: no work on what a peer has seen this node sign
   LateFails,        \* R9: a node that starts after the deadline fails the round
-  WaitsOnceSigned   \* a node that has signed the accepted set ignores the clock
+  WaitsOnceSigned,  \* a node that has signed the accepted set ignores the clock
+  VouchesSigned     \* only a node that knows its signed accepted set signs that it gave up
 
 VARIABLES
   state,     \* on disk: how far a node is in a round
@@ -35,9 +36,11 @@ VARIABLES
   crashes, restores,
   out,       \* sums that the coordinator may have, as <<round, accepted set>>
   gone,      \* <<n, r>>: n has given r up
+  word,      \* <<n, r>>: n has signed that it gave r up and never committed to a sum of it
+  back,      \* nodes whose database was put back
   late       \* <<n, r>>: n started after r's deadline without a signed accepted set
 
-vars == <<state, subs, set, saw, up, shown, clock, crashes, restores, out, gone, late>>
+vars == <<state, subs, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late>>
 
 Attempts == 1..Rounds
 Kinds == {"held", "prepared", "accepted", "release"}
@@ -57,6 +60,8 @@ Init ==
   /\ restores = 0
   /\ out = {}
   /\ gone = {}
+  /\ word = {}
+  /\ back = {}
   /\ late = {}
 
 
@@ -67,18 +72,24 @@ Open(n, r) ==
   /\ HistoryChecked =>
        \A other \in Attempts : other < r => state[n, other] \in {"none", "failed"}
   /\ state' = [state EXCEPT ![n, r] = "open"]
-  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, out, gone, late>>
+  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late>>
 
 \* A site may submit to some nodes and not to others.
 Submit(s, n, r) ==
   /\ state[n, r] = "open" /\ clock[r] = 0 /\ s \notin subs[n, r]
   /\ subs' = [subs EXCEPT ![n, r] = @ \cup {s}]
-  /\ UNCHANGED <<state, set, saw, up, shown, clock, crashes, restores, out, gone, late>>
+  /\ UNCHANGED <<state, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late>>
+
+\* No node commits without the signed accepted sets of all. So one that has signed none has nobody to
+\* give its word to, but after an old copy, when it does not know what it signed.
+Vouches(n, r) ==
+  state[n, r] = "agreed" \/ ~VouchesSigned /\ state[n, r] # "committed"
 
 Fail(n, r) ==
   /\ state' = [state EXCEPT ![n, r] = "failed"]
   /\ gone' = gone \cup {<<n, r>>}
-  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, out, late>>
+  /\ word' = IF Vouches(n, r) THEN word \cup {<<n, r>>} ELSE word
+  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, out, back, late>>
 
 Seen(n, r) == \E m \in Nodes : <<m, n, r>> \in saw
 
@@ -89,7 +100,7 @@ Close(n, r) ==
      ELSE /\ state' = [state EXCEPT ![n, r] = "closed"]
           /\ set' = [set EXCEPT ![n, r] = subs[n, r]]
           /\ shown' = [shown EXCEPT !["held", n, r] = @ \cup {subs[n, r]}]
-          /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, late>>
+          /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late>>
 
 \* Of interest where a database may be put back; elsewhere it would only make the model larger.
 See(m, n, r) ==
@@ -97,7 +108,7 @@ See(m, n, r) ==
   /\ m # n /\ <<m, n, r>> \notin saw
   /\ shown["held", n, r] # {}
   /\ saw' = saw \cup {<<m, n, r>>}
-  /\ UNCHANGED <<state, subs, set, up, shown, clock, crashes, restores, out, gone, late>>
+  /\ UNCHANGED <<state, subs, set, up, shown, clock, crashes, restores, out, gone, word, back, late>>
 
 \* The candidates are what all nodes hold. Should a peer have signed two sets, any may have come.
 Prepare(n, r) ==
@@ -109,7 +120,7 @@ Prepare(n, r) ==
           IN /\ set' = [set EXCEPT ![n, r] = all]
              /\ shown' = [shown EXCEPT !["prepared", n, r] = @ \cup {all}]
   /\ state' = [state EXCEPT ![n, r] = "prepared"]
-  /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, late>>
+  /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late>>
 
 \* All nodes see the same preparation shares, so all decide alike whose proof holds.
 Agree(n, r) ==
@@ -120,36 +131,37 @@ Agree(n, r) ==
         ELSE /\ state' = [state EXCEPT ![n, r] = "agreed"]
              /\ set' = [set EXCEPT ![n, r] = good]
              /\ shown' = [shown EXCEPT !["accepted", n, r] = @ \cup {good}]
-             /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, late>>
+             /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late>>
 
 Commit(n, r) ==
   /\ \A m \in Nodes : set[n, r] \in shown["accepted", m, r]
   /\ state' = [state EXCEPT ![n, r] = "committed"]
   /\ shown' = [shown EXCEPT !["release", n, r] = @ \cup {set[n, r]}]
-  /\ UNCHANGED <<subs, set, saw, up, clock, crashes, restores, out, gone, late>>
+  /\ UNCHANGED <<subs, set, saw, up, clock, crashes, restores, out, gone, word, back, late>>
 
 Release(n, r) ==
   /\ \A m \in Nodes : set[n, r] \in shown["release", m, r]
   /\ state' = [state EXCEPT ![n, r] = "released"]
   /\ out' = out \cup {<<r, set[n, r]>>}
-  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, gone, late>>
+  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, gone, word, back, late>>
 
 \* What a node in this state waits for.
 Wanted(st) == CASE st = "closed" -> "held" [] st = "prepared" -> "prepared"
                 [] st = "agreed" -> "accepted" [] OTHER -> "release"
 
-\* A peer says that it failed; or it has signed another set; or the time is over.
+\* A peer says that it failed, to a node that has committed by its signed word alone; or it has
+\* signed another set; or the time is over.
 GiveUp(n, r) ==
   /\ \E m \in Nodes \ {n} :
        LET theirs == shown[Wanted(state[n, r]), m, r]
-       IN \/ <<m, r>> \in gone
+       IN \/ <<m, r>> \in (IF state[n, r] = "committed" THEN word ELSE gone)
           \/ state[n, r] \in {"prepared", "agreed"} /\ theirs # {} /\ set[n, r] \notin theirs
           \/ clock[r] = 2 /\ theirs = {} /\ (state[n, r] \in Unsigned \/ ~WaitsOnceSigned)
   /\ Fail(n, r)
 
 Tick(r) ==
   /\ clock[r] < 2 /\ clock' = [clock EXCEPT ![r] = @ + 1]
-  /\ UNCHANGED <<state, subs, set, saw, up, shown, crashes, restores, out, gone, late>>
+  /\ UNCHANGED <<state, subs, set, saw, up, shown, crashes, restores, out, gone, word, back, late>>
 
 \* A node has lost its rounds but for their opening, of those that have not failed.
 Old(n) == [m \in Nodes, r \in Attempts |->
@@ -163,7 +175,7 @@ Crash(n) ==
   /\ crashes' = crashes + 1
   /\ state' = IF StoredFirst THEN state ELSE Old(n)
   /\ subs' = IF StoredFirst THEN subs ELSE None(n)
-  /\ UNCHANGED <<set, saw, shown, clock, restores, out, gone, late>>
+  /\ UNCHANGED <<set, saw, shown, clock, restores, out, gone, word, back, late>>
 
 \* The database of a node that is down is put back to a copy from when its rounds were open, failed
 \* ones too. Peers have what they have seen of it, and no more.
@@ -176,7 +188,8 @@ Restore(n) ==
   /\ saw' = {e \in saw : e[1] # n}
   /\ shown' = [k \in Kinds, m \in Nodes, r \in Attempts |->
        IF m = n /\ ~Seen(n, r) THEN {} ELSE shown[k, m, r]]
-  /\ UNCHANGED <<set, up, clock, crashes, out, gone, late>>
+  /\ back' = back \cup {n}
+  /\ UNCHANGED <<set, up, clock, crashes, out, gone, word, late>>
 
 \* Takes up its rounds; after the deadline only those whose accepted set it has signed.
 Start(n) ==
@@ -186,8 +199,9 @@ Start(n) ==
      IN /\ state' = [m \in Nodes, r \in Attempts |->
              IF m = n /\ r \in lost THEN "failed" ELSE state[m, r]]
         /\ gone' = gone \cup {<<n, r>> : r \in lost}
+        /\ word' = word \cup {<<n, r>> : r \in {l \in lost : Vouches(n, l)}}
         /\ late' = late \cup {<<n, r>> : r \in over}
-  /\ UNCHANGED <<subs, set, saw, shown, clock, crashes, restores, out>>
+  /\ UNCHANGED <<subs, set, saw, shown, clock, crashes, restores, out, back>>
 
 \* What a node that runs does next in a round.
 Work(n, r) ==
@@ -230,15 +244,25 @@ Complete == \A x \in out : \A n \in Nodes :                                \* R3
   \E h \in shown["held", n, x[1]] : x[2] \subseteq h
 Together == \A r \in Attempts : \A n, m \in Nodes :
   ~(state[n, r] = "released" /\ state[m, r] = "failed")
+Others == \A r \in Attempts : \A n, m \in Nodes \ back :
+  ~(state[n, r] = "released" /\ state[m, r] = "failed")
 ForGood == \A e \in gone : state[e[1], e[2]] = "failed"                  \* R9
 LateFailed == \A e \in late : state[e[1], e[2]] = "failed"               \* R9
 
 (* What always happens. *)
 Ends == \A n \in Nodes, r \in Attempts : state[n, r] = "open" ~> state[n, r] \in Ended
 
-\* Bounds for the search for one attack each; a search that finds nothing has none.
+\* Bounds for the search for one attack each; a search that finds nothing has none, but for Others,
+\* whose bounds README.md names.
 OnTime == \A r \in Attempts : clock[r] = 0
 CrashLast == crashes > 0 => out # {}
+\* One node stops, the first without loss of generality, and deadlines come after that.
+StopsOnce ==
+  /\ Nodes \ up \subseteq {CHOOSE n \in Nodes : TRUE}
+  /\ \A r \in Attempts : clock[r] > 0 => crashes > 0
+\* The same once somebody has committed.
+StopsLate ==
+  StopsOnce /\ (crashes > 0 => \E n \in Nodes, r \in Attempts : shown["release", n, r] # {})
 
 (* What must be possible: each of these has to be refuted. *)
 NeverResumed == ~(crashes > 0 /\ late = {} /\ out # {})                  \* R9

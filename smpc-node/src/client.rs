@@ -1,5 +1,8 @@
 //! A node as its peers, the sites and the coordinator call it.
 
+mod answers;
+mod fault;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +10,10 @@ use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::Signature;
 use haima_crypto::seal::HEAD;
 use zeroize::Zeroizing;
+
+pub use answers::{Answer, Outcome, Published, Stage};
+pub use fault::call_error;
+use fault::clip;
 
 use crate::bundle::Part;
 use crate::epoch::Record;
@@ -27,75 +34,6 @@ pub const MESSAGE: usize = CHUNK + (1 << 16);
 pub(crate) const BULK: Duration = Duration::from_secs(300);
 /// By how much two parties' clocks may differ, in milliseconds.
 pub const CLOCK_MS: u64 = 30_000;
-
-/// The outcome of a round at one node.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Not ended; so many submissions are complete.
-    Pending(u32),
-    /// Failed for good, with the node's reason.
-    Failed(String),
-    /// Released.
-    Released(Box<Answer>),
-}
-
-/// A node's answer to a released round.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Its own part.
-    pub part: Part,
-    /// What all nodes signed, in the manifest's order: what stands in for a node that is lost.
-    pub records: Vec<NodeRecord>,
-}
-
-impl Answer {
-    /// Another node's part of the release, without its sum.
-    #[must_use]
-    pub fn part_of(&self, node: &str) -> Option<Part> {
-        let record = self.records.iter().find(|record| record.node == node)?;
-        let accepted = Signed { body: self.part.accepted.body.clone(), signature: record.accepted };
-        Some(Part { accepted, release: record.release.clone(), sum: None })
-    }
-}
-
-/// How far a node is in a round by what it has published, as [`NodeClient::exchange`] counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum Stage {
-    /// Nothing yet.
-    Nothing = 0,
-    /// Its held set.
-    Held = 1,
-    /// Its commitment to its preparation shares.
-    Prepared = 2,
-    /// Its accepted set.
-    Accepted = 3,
-    /// Its deal (Shamir release).
-    Dealt = 4,
-    /// Its commitment to its answer.
-    Committed = 5,
-}
-
-/// A node's published sets for a round.
-#[derive(Debug, Default)]
-pub struct Published {
-    /// Its held set, once it has closed.
-    pub held: Option<Signed>,
-    /// Its commitment to its preparation shares, once it has all held sets.
-    pub prepared: Option<Signed>,
-    /// Its accepted set, once it has decided all proofs.
-    pub accepted: Option<Signed>,
-    /// Its deal: the commitment to its sub-shares (Shamir release).
-    pub dealt: Option<Signed>,
-    /// Its release record: the commitment to its sum.
-    pub release: Option<Signed>,
-    /// Why the round failed there.
-    pub failed: Option<String>,
-    /// Its word for that, where it had not committed before.
-    pub given_up: Option<Signed>,
-    /// What all nodes signed, in the manifest's order, once it has released.
-    pub records: Vec<NodeRecord>,
-}
 
 /// A connection to one node of the manifest.
 #[derive(Clone, Debug)]
@@ -469,63 +407,5 @@ impl NodeClient {
         let signature =
             Signature::from_slice(&signed.signature).map_err(|e| self.garbled(e.to_string()))?;
         Ok(Signed { body: signed.body, signature })
-    }
-}
-
-/// A peer's text, cut to a length that a log can bear.
-fn clip(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(500).collect()
-}
-
-/// Tells an unreachable party from one that refuses, in words for a person.
-#[must_use]
-pub fn call_error(party: &str, address: &str, status: &tonic::Status) -> Error {
-    use std::error::Error as _;
-    match status.code() {
-        tonic::Code::Unavailable
-        | tonic::Code::DeadlineExceeded
-        | tonic::Code::Unknown
-        | tonic::Code::Cancelled => {
-            // The innermost cause says what happened ("connection refused", the TLS alert).
-            let mut reason = status.message().to_owned();
-            let mut source = status.source();
-            while let Some(cause) = source {
-                reason = cause.to_string();
-                source = cause.source();
-            }
-            Error::Unreachable {
-                party: party.to_owned(),
-                address: address.to_owned(),
-                reason: clip(&reason),
-            }
-        }
-        code => Error::Refused {
-            party: party.to_owned(),
-            message: clip(status.message()),
-            for_now: matches!(code, tonic::Code::ResourceExhausted | tonic::Code::Internal),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tonic::{Code, Status};
-
-    use super::*;
-
-    #[test]
-    fn a_party_that_cannot_do_it_now_is_told_from_one_that_refuses() {
-        let of = |code| call_error("node-1", "north:1", &Status::new(code, "its words"));
-        for code in [Code::Unavailable, Code::DeadlineExceeded] {
-            assert!(matches!(of(code), Error::Unreachable { .. }), "{code}");
-        }
-        for code in [Code::ResourceExhausted, Code::Internal] {
-            let error = of(code);
-            assert!(matches!(error, Error::Refused { for_now: true, .. }), "{code}");
-            assert_eq!(error.to_string(), "node-1 refused: its words");
-        }
-        for code in [Code::FailedPrecondition, Code::InvalidArgument, Code::PermissionDenied] {
-            assert!(matches!(of(code), Error::Refused { for_now: false, .. }), "{code}");
-        }
     }
 }

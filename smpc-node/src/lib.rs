@@ -48,6 +48,7 @@
 //! | [`audit`] | a party's signed, hash-chained journal |
 //! | [`crosscheck`] | several parties' journals against one another |
 //! | [`keyfile`] | private keys on disk |
+//! | [`config_file`] | a party's configuration, read up to a length |
 //! | [`client`] | how sites, coordinator and other nodes talk to a node |
 //! | [`server`] | the service and its store (feature `server`) |
 //! | [`cli`] | the command line of the service (feature `server`) |
@@ -79,6 +80,7 @@ pub mod changes;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod client;
+pub mod config_file;
 pub mod crash;
 pub mod crosscheck;
 pub mod durable;

@@ -4,10 +4,12 @@
 //! order and spacing do not matter; every round is bound to it. `[schema]` and each task's
 //! `params` are opaque here (they belong to fl-core) but are part of the digest.
 
+mod checks;
+mod digest;
+mod names;
 mod title;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv6Addr;
 use std::path::Path;
 
 use haima_crypto::encode::{Digest, Encoder, from_hex};
@@ -15,6 +17,9 @@ use haima_crypto::identity::IdentityPublic;
 use haima_dp::ledger::Filter;
 use haima_dp::units::Order;
 use serde::{Deserialize, Serialize};
+
+pub use names::check_name;
+pub(crate) use names::{address_fits, name_fits, operator_fits};
 
 use crate::Error;
 use crate::masking::{Masking, Mode};
@@ -251,200 +256,6 @@ impl Manifest {
         manifest.checked()
     }
 
-    /// Checks that the manifest is sound in itself.
-    ///
-    /// # Errors
-    /// [`Error::Manifest`], naming the field.
-    pub fn checked(self) -> Result<Self, Error> {
-        if self.version != 1 {
-            return Err(fault(
-                Some("version"),
-                format!("{}; this program reads version 1", self.version),
-            ));
-        }
-        check_name("study", &self.study)?;
-        if (self.revision <= 1) != self.amends.is_none() || self.revision == 0 {
-            let problem = format!("revision {}; every one but the first amends one", self.revision);
-            return Err(fault(Some("amends"), problem));
-        }
-        if let Some(amends) = &self.amends {
-            from_hex::<32>(amends).map_err(|e| fault(Some("amends"), e.to_string()))?;
-        }
-        self.check_mode()?;
-        if self.sites.len() > MAX_SITES {
-            let problem = format!("{} sites; at most {MAX_SITES}", self.sites.len());
-            return Err(fault(Some("site"), problem));
-        }
-        let operators: BTreeSet<&str> = self.sites.iter().map(|s| s.operator.as_str()).collect();
-        let floor = self.min_sites as usize;
-        if floor < 2 || floor > operators.len() {
-            let problem = format!(
-                "{floor}; it must be at least 2 and at most the {} distinct operators of sites",
-                operators.len()
-            );
-            return Err(fault(Some("min_sites"), problem));
-        }
-        if self.max_dimension == 0 || self.max_dimension > 50_000_000 {
-            return Err(fault(Some("max_dimension"), "must be 1 to 50,000,000".into()));
-        }
-        for (field, value) in [("round_ms", self.round_ms), ("grace_ms", self.grace_ms)] {
-            if !(100..=86_400_000).contains(&value) {
-                return Err(fault(Some(field), format!("{value}; must be 100 to 86,400,000")));
-            }
-        }
-        if self.tick_ms == 0 || u64::from(self.tick_ms) > self.round_ms {
-            return Err(fault(Some("tick_ms"), "must be at least 1 and at most round_ms".into()));
-        }
-        if !(1..=100).contains(&self.hospitals_per_patient) {
-            return Err(fault(Some("hospitals_per_patient"), "must be 1 to 100".into()));
-        }
-        if self.mode == Mode::Masked && self.release_quorum.is_some() {
-            let problem = "masked mode has none: there are no nodes to release a sum";
-            return Err(fault(Some("release_quorum"), problem.into()));
-        }
-        if let Some(quorum) = self.release_quorum
-            && !(2..self.nodes.len()).contains(&(quorum as usize))
-        {
-            let most = self.nodes.len() - 1;
-            let problem = format!("{quorum}; must be at least 2 and at most {most} of the nodes");
-            return Err(fault(Some("release_quorum"), problem));
-        }
-        self.check_parties()?;
-        self.check_tasks()?;
-        self.check_plan()?;
-        Ok(self)
-    }
-
-    /// Nodes, or the terms of masks, and never both.
-    fn check_mode(&self) -> Result<(), Error> {
-        let nodes = self.nodes.len();
-        match (self.mode, self.masking) {
-            (Mode::Nodes, None) if (2..=haima_crypto::share::MAX_PARTIES).contains(&nodes) => {}
-            (Mode::Nodes, None) => {
-                let problem =
-                    format!("{nodes} nodes; a study needs 2 to 64, or none and mode = \"masked\"");
-                return Err(fault(Some("node"), problem));
-            }
-            (Mode::Nodes, Some(_)) => {
-                return Err(fault(Some("masking"), "it belongs to mode = \"masked\"".into()));
-            }
-            (Mode::Masked, None) => {
-                let problem = "missing; masked mode states threshold and corrupt".into();
-                return Err(fault(Some("masking"), problem));
-            }
-            (Mode::Masked, Some(_)) if nodes > 0 => {
-                return Err(fault(Some("node"), "masked mode has no nodes".into()));
-            }
-            (Mode::Masked, Some(masking)) => masking
-                .check(self.sites.len())
-                .map_err(|(field, problem)| fault(Some(field), problem))?,
-        }
-        Ok(())
-    }
-
-    fn check_parties(&self) -> Result<(), Error> {
-        let (mut names, mut keys, mut pins) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for (name, identity, tls) in self.parties() {
-            check_name(&format!("party {name}"), name)?;
-            let key = IdentityPublic::from_hex(identity)
-                .map_err(|e| fault(Some(&format!("identity of {name}")), e.to_string()))?;
-            let pin: [u8; 32] =
-                from_hex(tls).map_err(|e| fault(Some(&format!("tls of {name}")), e.to_string()))?;
-            if !names.insert(name) {
-                return Err(fault(Some("name"), format!("{name} stands twice")));
-            }
-            if !keys.insert(*key.as_bytes()) || !pins.insert(pin) {
-                return Err(fault(Some("identity or tls"), format!("{name} has another's key")));
-            }
-        }
-        let of = |field: &str, name: &str| {
-            let field = format!("{field} of {name}");
-            move |problem| fault(Some(&field), problem)
-        };
-        for party in self.nodes.iter().chain([&self.coordinator]) {
-            operator_fits(&party.operator).map_err(of("operator", &party.name))?;
-            address_fits(&party.address).map_err(of("address", &party.name))?;
-        }
-        for site in &self.sites {
-            operator_fits(&site.operator).map_err(of("operator", &site.name))?;
-            if site.max_patients == 0 || site.max_patients > 1_000_000_000 {
-                let field = format!("max_patients of {}", site.name);
-                return Err(fault(Some(&field), "must be 1 to 1,000,000,000".into()));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_tasks(&self) -> Result<(), Error> {
-        let mut ids = BTreeSet::new();
-        for task in &self.tasks {
-            check_name("task id", &task.id)?;
-            let field = |name: &str| format!("{name} of task {}", task.id);
-            if !ids.insert(task.id.as_str()) {
-                return Err(fault(Some("task id"), format!("{} stands twice", task.id)));
-            }
-            if task.max_steps == 0 || task.max_steps > 100_000 || task.spare_attempts > 100_000 {
-                return Err(fault(Some(&field("max_steps")), "must be 1 to 100,000".into()));
-            }
-            if let Some(title) = &task.title {
-                title::fits(title).map_err(|problem| fault(Some(&field("title")), problem))?;
-            }
-            if task.needs_bound && self.mode == Mode::Masked {
-                let problem = "no proof bounds a site in masked mode (rule M3); run it with nodes";
-                return Err(fault(Some(&field("needs_bound")), problem.into()));
-            }
-            match (task.class, task.noise) {
-                (Class::Exact, None) => {}
-                (Class::Exact, Some(_)) => {
-                    return Err(fault(Some(&field("noise")), "an exact task has no noise".into()));
-                }
-                (Class::Private, None) => {
-                    let problem = "missing; a private task states s and sensitivity".into();
-                    return Err(fault(Some(&field("noise")), problem));
-                }
-                (Class::Private, Some(noise)) => {
-                    let draws = self.masking.map_or(1, Masking::honest);
-                    if noise.draws != draws {
-                        let problem = format!("{}; this study's sums have {draws}", noise.draws);
-                        return Err(fault(Some(&field("noise.draws")), problem));
-                    }
-                    if !(noise.q > 0.0 && noise.q <= 1.0) {
-                        let problem = format!("{}; must be above 0 and at most 1", noise.q);
-                        return Err(fault(Some(&field("noise.q")), problem));
-                    }
-                    if noise.dimension == 0 || noise.dimension > u64::from(self.max_dimension) {
-                        let problem = format!(
-                            "{}; must be 1 to max_dimension = {}, which may have to be raised",
-                            noise.dimension, self.max_dimension
-                        );
-                        return Err(fault(Some(&field("noise.dimension")), problem));
-                    }
-                    haima_dp::noise::NoiseScale::new(noise.s)
-                        .map_err(|e| fault(Some(&field("noise.s")), e.to_string()))?;
-                    haima_dp::units::Sensitivity::new(noise.sensitivity)
-                        .map_err(|e| fault(Some(&field("noise.sensitivity")), e.to_string()))?;
-                    haima_dp::units::Delta::new(noise.delta)
-                        .map_err(|e| fault(Some(&field("noise.delta")), e.to_string()))?;
-                    noise
-                        .filter()
-                        .map_err(|e| fault(Some(&field("noise.order")), e.to_string()))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The plan's digest is what every round, and so every ledger entry, is bound to.
-    fn check_plan(&self) -> Result<(), Error> {
-        let named = from_hex(&self.plan).map_err(|e| fault(Some("plan"), e.to_string()))?;
-        let own = crate::plan::Plan::of(self).digest();
-        if Digest::from_bytes(named) != own {
-            let problem = format!("{}; the tasks' noise has the plan {own}", self.plan);
-            return Err(fault(Some("plan"), problem));
-        }
-        Ok(())
-    }
-
     /// Name, identity key and TLS pin of every party: coordinator, nodes, sites.
     pub fn parties(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         let nodes = std::iter::once(&self.coordinator)
@@ -532,155 +343,10 @@ impl Manifest {
         self.masking
             .map_or((1, self.nodes.len() as u32), |masking| (masking.honest(), masking.threshold))
     }
-
-    /// Digest of the roster: the names of all sites in the manifest's order.
-    #[must_use]
-    pub fn roster_digest(&self) -> Digest {
-        let mut to = Encoder::new("haima roster 1");
-        to.count(self.sites.len());
-        for site in &self.sites {
-            to.str(&site.name);
-        }
-        Digest::of(&to.finish())
-    }
-
-    /// Digest of the whole manifest.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        // Titles came later: without any the encoding is the one before, so what was signed stays so.
-        let titled = self.tasks.iter().any(|task| task.title.is_some());
-        let mut to = Encoder::new(if titled { "haima manifest 6" } else { "haima manifest 5" });
-        to.u32(self.version).str(&self.study).u32(self.revision);
-        to.str(&self.amends.as_deref().unwrap_or_default().to_lowercase());
-        to.u32(self.min_sites).u32(self.max_dimension);
-        to.u64(self.round_ms).u64(self.grace_ms).u32(self.tick_ms);
-        to.u32(self.hospitals_per_patient).u32(self.release_quorum.unwrap_or(0));
-        to.u8(u8::from(self.masking.is_some()));
-        if let Some(masking) = self.masking {
-            masking.encode(&mut to);
-        }
-        let party = |to: &mut Encoder, party: &Party| {
-            to.str(&party.name).str(&party.operator).str(&party.identity.to_lowercase());
-            to.str(&party.tls.to_lowercase()).str(&party.address);
-        };
-        party(&mut to, &self.coordinator);
-        to.count(self.nodes.len());
-        for node in &self.nodes {
-            party(&mut to, node);
-        }
-        to.count(self.sites.len());
-        for site in &self.sites {
-            to.str(&site.name).str(&site.operator).str(&site.identity.to_lowercase());
-            to.str(&site.tls.to_lowercase()).u64(site.max_patients);
-        }
-        to.str(&self.plan.to_lowercase()).count(self.tasks.len());
-        for task in &self.tasks {
-            to.str(&task.id).str(&task.task).u32(task.version);
-            to.u8(u8::from(task.class == Class::Private)).u32(task.max_steps);
-            to.u32(task.spare_attempts).u8(u8::from(task.needs_bound));
-            match task.noise {
-                None => to.u8(0),
-                Some(noise) => noise.encode(to.u8(1)),
-            };
-            encode_table(&mut to, &task.params);
-            if titled {
-                to.str(task.title.as_deref().unwrap_or_default());
-            }
-        }
-        encode_table(&mut to, &self.schema);
-        Digest::of(&to.finish())
-    }
-}
-
-/// Canonical encoding of a TOML table: keys in byte order, a tag before each value.
-fn encode_table(to: &mut Encoder, table: &toml::Table) {
-    let sorted: BTreeMap<&String, &toml::Value> = table.iter().collect();
-    to.count(sorted.len());
-    for (key, value) in sorted {
-        to.str(key);
-        encode_value(to, value);
-    }
-}
-
-fn encode_value(to: &mut Encoder, value: &toml::Value) {
-    match value {
-        toml::Value::String(text) => {
-            to.u8(0).str(text);
-        }
-        toml::Value::Integer(integer) => {
-            to.u8(1).u64(integer.cast_unsigned());
-        }
-        toml::Value::Float(float) => {
-            to.u8(2).u64(float.to_bits());
-        }
-        toml::Value::Boolean(boolean) => {
-            to.u8(3).u8(u8::from(*boolean));
-        }
-        toml::Value::Datetime(time) => {
-            to.u8(4).str(&time.to_string());
-        }
-        toml::Value::Array(items) => {
-            to.u8(5).count(items.len());
-            for item in items {
-                encode_value(to, item);
-            }
-        }
-        toml::Value::Table(table) => {
-            to.u8(6);
-            encode_table(to, table);
-        }
-    }
 }
 
 fn fault(field: Option<&str>, problem: String) -> Error {
     Error::Manifest { field: field.map(str::to_owned), problem }
-}
-
-/// Checks a name: 1 to 64 of a-z, 0-9, '.', '_' and '-'.
-///
-/// # Errors
-/// [`Error::Manifest`] naming the field.
-pub fn check_name(field: &str, name: &str) -> Result<(), Error> {
-    name_fits(name).map_err(|problem| fault(Some(field), problem))
-}
-
-/// [`check_name`] of what is not yet in a manifest; the problem.
-pub(crate) fn name_fits(name: &str) -> Result<(), String> {
-    let fits = !name.is_empty()
-        && name.len() <= 64
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
-    fits.then_some(()).ok_or_else(|| format!("{name:?}; use 1 to 64 of a-z, 0-9, '.', '_' and '-'"))
-}
-
-/// Checks that an address is `host:port`, an IPv6 host in brackets; the problem.
-pub(crate) fn address_fits(address: &str) -> Result<(), String> {
-    let host = |host: &str| match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
-        None => {
-            !host.is_empty()
-                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        }
-    };
-    // No sign, which a number may have to be parsed.
-    let port = |port: &str| {
-        port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
-    };
-    let fits = address.rsplit_once(':').is_some_and(|(before, after)| host(before) && port(after));
-    fits.then_some(()).ok_or_else(|| {
-        format!(
-            "{address:?}; give host:port, an IPv6 host in brackets, without scheme or path; the \
-             port is 1 to 65535"
-        )
-    })
-}
-
-/// Checks that an operator has a name, of one line: people read it before they sign; the problem.
-pub(crate) fn operator_fits(operator: &str) -> Result<(), String> {
-    let fits = !operator.trim().is_empty() && !operator.contains(char::is_control);
-    fits.then_some(())
-        .ok_or_else(|| format!("{operator:?}; give the organisation's name, one line"))
 }
 
 #[cfg(test)]

@@ -295,7 +295,8 @@ impl Canonical for Release {
 }
 
 /// That a node gave a round up for good without having committed to an answer: it never will, so
-/// nobody can release the round.
+/// nobody can release the round. A node signs it only where it knows that it signed an accepted set
+/// and no release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GivenUp {
     /// Round.

@@ -9,7 +9,7 @@
 //! machine stores what a step signed *before* it sends it (rules R3, N3), and rebuilds the state
 //! from what was stored after a restart.
 //!
-//! - `Collecting`: verified headers are registered, one a site.
+//! - `Collecting`: the store takes complete submissions in, one a site, whose headers were verified.
 //! - `Closed`: this node has signed what it holds and collects the others' held sets.
 //! - `Candidates`: the intersection is known; this node makes its preparation shares.
 //! - `Committed`: it has signed their digests and collects the others' commitments.
@@ -67,40 +67,11 @@ pub struct Collecting {
 }
 
 impl Collecting {
-    /// An open round, with the headers that were stored before a restart.
+    /// An open round with the headers of the complete submissions in the store, which takes one a
+    /// site (rule R2).
     #[must_use]
     pub fn new(context: Context, stored: Vec<(String, Digest)>) -> Self {
         Self { context, headers: stored.into_iter().collect() }
-    }
-
-    /// Registers a complete submission whose header was verified; `true` when it is new.
-    ///
-    /// # Errors
-    /// [`Error::Submission`] when the site already submitted another one for this round.
-    pub fn register(&mut self, site: &str, header: Digest) -> Result<bool, Error> {
-        match self.headers.get(site) {
-            None => {
-                self.headers.insert(site.to_owned(), header);
-                Ok(true)
-            }
-            Some(held) if *held == header => Ok(false),
-            Some(_) => Err(Error::Submission {
-                site: site.to_owned(),
-                problem: "it already submitted another contribution for this round".into(),
-            }),
-        }
-    }
-
-    /// Whether every site of the roster has submitted.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.headers.len() == self.context.manifest.sites.len()
-    }
-
-    /// Complete submissions so far.
-    #[must_use]
-    pub fn held(&self) -> usize {
-        self.headers.len()
     }
 
     /// Ends collection: this node's held set, signed. Store it before sending it.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use haima_smpc_node::client::Outcome;
+use haima_smpc_node::client::{CHUNK, Outcome};
 use haima_smpc_node::header::SignedHeader;
 use haima_smpc_node::spec::{Hiding, ShareSpec};
 use haima_smpc_node::{proto, unix_millis};
@@ -206,25 +206,12 @@ async fn a_sender_that_stops_is_let_go() {
     let spec = world.spec("exact", 1);
     world.open(&spec).await;
     let made = world.make(3, &spec, &[1, 2, 3, 4]);
-    let signed = SignedHeader::sign(&made.header, &world.sites[3].identity);
-    let header = proto::submit_part::Part::Header(proto::SubmitHeader {
-        header: signed.bytes.clone(),
-        signature: signed.signature.as_bytes().to_vec(),
-        public_share: made.public.clone(),
-        seal: made.sealed[0][..haima_crypto::seal::HEAD].to_vec(),
-        first: 0,
-    });
-    let party = &world.manifest.nodes[0];
-    let pin = world.manifest.pins()[&party.name];
-    let tls = &world.sites[3].tls;
-    let link = haima_smpc_node::tls::channel(&party.name, &party.address, pin, tls).unwrap();
+    let mut node = world.raw(0, 3);
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    sender.send(proto::SubmitPart { part: Some(header) }).await.unwrap();
+    sender.send(world.opening(0, 3, &made)).await.unwrap();
     let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
     let started = Instant::now();
-    let stalled = tokio::spawn(async move {
-        proto::node_client::NodeClient::new(link).submit(stream).await.unwrap_err()
-    });
+    let stalled = tokio::spawn(async move { node.submit(stream).await.unwrap_err() });
     for site in 0..3 {
         world.submit(site, &spec, &[1, 2, 3, 4]).await;
     }
@@ -240,8 +227,6 @@ async fn a_sender_that_stops_is_let_go() {
 /// taken afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reordered_repeated_and_truncated_chunks_are_refused() {
-    use haima_smpc_node::client::CHUNK;
-    use haima_smpc_node::proto::{SubmitHeader, SubmitPart, node_client, submit_part::Part};
     let world = World::running(2).await;
     let mut spec = world.spec("exact", 1);
     let len = 140_000;
@@ -249,27 +234,16 @@ async fn reordered_repeated_and_truncated_chunks_are_refused() {
     spec.hiding = Hiding::Shares(ShareSpec::new(len as usize, spec.bound, 2).unwrap());
     world.open(&spec).await;
     let made = world.make(0, &spec, &vec![1; len as usize]);
-    let signed = SignedHeader::sign(&made.header, &world.sites[0].identity);
-    let (head, body) = made.sealed[0].split_at(haima_crypto::seal::HEAD);
+    let body = &made.sealed[0][haima_crypto::seal::HEAD..];
     let chunks: Vec<&[u8]> = body.chunks(CHUNK).collect();
     let send = |order: Vec<usize>| {
-        let header = Part::Header(SubmitHeader {
-            header: signed.bytes.clone(),
-            signature: signed.signature.as_bytes().to_vec(),
-            public_share: made.public.clone(),
-            seal: head.to_vec(),
-            first: 0,
+        let chunks = order.into_iter().map(|at| {
+            let chunk = proto::submit_part::Part::Chunk(chunks[at].to_vec().into());
+            proto::SubmitPart { part: Some(chunk) }
         });
-        let chunks = order.into_iter().map(|at| Part::Chunk(chunks[at].to_vec().into()));
-        let parts: Vec<SubmitPart> = std::iter::once(header)
-            .chain(chunks)
-            .map(|part| SubmitPart { part: Some(part) })
-            .collect();
-        let party = &world.manifest.nodes[0];
-        let pin = world.manifest.pins()[&party.name];
-        let tls = &world.sites[0].tls;
-        let link = haima_smpc_node::tls::channel(&party.name, &party.address, pin, tls).unwrap();
-        async move { node_client::NodeClient::new(link).submit(tokio_stream::iter(parts)).await }
+        let parts: Vec<_> = std::iter::once(world.opening(0, 0, &made)).chain(chunks).collect();
+        let mut node = world.raw(0, 0);
+        async move { node.submit(tokio_stream::iter(parts)).await }
     };
     for order in [vec![1, 0], vec![0, 0], vec![0], vec![], vec![0, 1, 1]] {
         let error = send(order.clone()).await.unwrap_err();

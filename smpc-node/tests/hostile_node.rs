@@ -341,6 +341,12 @@ async fn another_accepted_set_is_refused() {
         matches!(&shown, Outcome::Failed(reason) if reason.contains("another set")),
         "{shown:?}"
     );
+    // It signed a set, upon which a peer may have committed: that peer gets its word.
+    let round = scene.spec.digest();
+    let said = scene.node.exchange(&round, 0, Duration::ZERO).await.unwrap().given_up.unwrap();
+    let key = scene.world.manifest.identity("node-1").unwrap();
+    let given_up: GivenUp = said.verify("node-1", &key, "given-up round").unwrap();
+    assert_eq!(given_up, GivenUp { round, node: "node-1".into() });
 }
 
 /// R3: preparation shares are shown to nobody before all nodes have committed to theirs.
@@ -374,6 +380,9 @@ async fn other_preparation_shares_than_committed_are_refused() {
         matches!(&shown, Outcome::Failed(reason) if reason.contains("committed to")),
         "{shown:?}"
     );
+    // It has signed no set, so nobody can have committed: nobody needs its word.
+    let said = scene.node.exchange(&scene.spec.digest(), 0, Duration::ZERO).await.unwrap();
+    assert!(said.failed.is_some() && said.given_up.is_none());
 }
 
 /// R3: a node that spoils one site's preparation share costs that site its place, on record and
@@ -441,4 +450,37 @@ async fn a_preparation_share_is_made_once() {
     scene.world.start(0).await;
     assert_eq!(ask(&scene).await, first);
     assert_eq!(scene.of_node().await, committed);
+}
+
+/// R6: the secret behind the verify keys is fixed once all have offered: another offer of a node, and
+/// the part that fits it, change nothing, also over a restart, and no round is opened under them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_offer_of_a_node_changes_no_epoch() {
+    let mut scene = Scene::new().await;
+    let manifest = scene.world.manifest.clone();
+    let (own, record) = scene.node.epoch().await.unwrap();
+    let fitted = Keys::new(&Seed::from_bytes([10; 32])).unwrap();
+    let offer = fitted.offer(&manifest.digest(), "node-2", &scene.key);
+    let other = Record(vec![own, offer.clone()]).verify(&manifest).unwrap();
+    {
+        let mut lines = scene.played.0.lock().unwrap();
+        lines.offer = wire(&offer);
+        lines.part = fitted.sealed_part(&other, "node-2", "node-1").unwrap();
+    }
+    for restarted in [false, true] {
+        if restarted {
+            scene.world.crash(0).await;
+            scene.world.start(0).await;
+            scene.world.settle().await;
+        }
+        assert_eq!(scene.node.epoch().await.unwrap().1, record, "restarted: {restarted}");
+        let spec = RoundSpec { epoch: other.digest, ..scene.world.spec("private", 2) };
+        let error = scene.world.open_at(0, &spec).await.unwrap_err().to_string();
+        assert!(error.contains("another epoch"), "{error}");
+    }
+    // Node 1 verifies with the key of the first offers: what was prepared under it still holds.
+    let accepted = scene.accept(scene.headers.clone()).await;
+    scene.release(accepted.digest());
+    let shown = scene.outcome(5000).await;
+    assert!(matches!(shown, Outcome::Released(_)), "{shown:?}");
 }

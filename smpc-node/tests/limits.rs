@@ -10,7 +10,7 @@ use std::time::Duration;
 use haima_crypto::encode::{Canonical as _, Digest, from_hex};
 use haima_smpc_node::client::NodeClient;
 use haima_smpc_node::manifest::Party;
-use haima_smpc_node::{PROTOCOL, proto, tls, unix_millis};
+use haima_smpc_node::{Error, PROTOCOL, proto, tls, unix_millis};
 use prost::Message as _;
 use prost::bytes::Bytes;
 use rand::Rng as _;
@@ -229,4 +229,78 @@ async fn a_proxy_is_gone_through() {
         let tls = tls::TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
         assert!(tls.through(Some(wrong)).is_err(), "{wrong}");
     }
+}
+
+/// A key that the manifest does not pin gets no connection, whatever name its certificate bears.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_impostor_with_the_coordinators_name_is_not_heard() {
+    let world = World::running(2).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (impostor, _) = world::keys(elsewhere.path(), "coordinator");
+    let error = world
+        .node_as(0, &impostor)
+        .check_status(&world.manifest.digest(), unix_millis())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    // And a node whose key is not the pinned one is not talked to.
+    let mut other = world.manifest.nodes[0].clone();
+    other.tls = world.manifest.nodes[1].tls.clone();
+    let client = NodeClient::new(&other, &world.coordinator.tls).unwrap();
+    let error = client.check_status(&world.manifest.digest(), unix_millis()).await.unwrap_err();
+    assert!(error.to_string().contains("node-1"), "{error}");
+}
+
+/// Garbage at every door: the node answers with errors and lives on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn random_bytes_at_every_endpoint_are_errors() {
+    let world = World::running(2).await;
+    let address = &world.manifest.nodes[0].address;
+    for _ in 0..50 {
+        let mut bytes = [0; 300];
+        rand::rng().fill_bytes(&mut bytes);
+        let mut raw = TcpStream::connect(address).await.unwrap();
+        let _ = raw.write_all(&bytes).await;
+    }
+    let pin = world.manifest.pins()["node-1"];
+    let home = world.home(1);
+    let of_node = tls::TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
+    let others = world.sites.iter().chain([&world.coordinator]).map(|keys| &keys.tls);
+    for tls in others.chain([&of_node]) {
+        let node = std::ptr::eq(tls, &of_node);
+        let channel = tls::channel("node-1", address, pin, tls).unwrap();
+        let mut client = proto::node_client::NodeClient::new(channel);
+        for length in 0..100 {
+            let mut bytes = vec![0; length * 3];
+            rand::rng().fill_bytes(&mut bytes);
+            let random = || bytes.clone();
+            let open = proto::OpenRequest { spec: random(), signature: random() };
+            assert!(client.open(open).await.is_err());
+            let part = proto::submit_part::Part::Header(proto::SubmitHeader {
+                header: random(),
+                signature: random(),
+                public_share: random(),
+                seal: random(),
+                first: u32::try_from(length).unwrap(),
+            });
+            let stream = tokio_stream::iter(vec![proto::SubmitPart { part: Some(part) }]);
+            assert!(client.submit(stream).await.is_err());
+            let exchange = proto::ExchangeRequest { round: random(), have: 1, wait_ms: u32::MAX };
+            assert!(client.exchange(exchange).await.is_err());
+            let release = proto::ReleaseRequest { round: random(), wait_ms: u32::MAX };
+            assert!(client.release(release).await.is_err());
+            let seen = client.seen(proto::SeenRequest {}).await;
+            assert_eq!(seen.is_ok(), node, "only nodes may ask");
+            let preps = proto::PrepsRequest { round: random(), wait_ms: u32::MAX };
+            assert!(client.preps(preps).await.is_err());
+            let part = proto::EpochPartRequest { epoch: random() };
+            assert!(client.epoch_part(part).await.is_err());
+            let progress = proto::ProgressRequest { round: random(), header: random() };
+            let _ = client.progress(progress).await;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let rounds = proto::RoundsRequest { task: text, run: 0, step: 0 };
+            let _ = client.rounds(rounds).await;
+        }
+    }
+    world.node(0).check_status(&world.manifest.digest(), unix_millis()).await.unwrap();
 }

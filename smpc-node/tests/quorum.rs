@@ -79,15 +79,7 @@ async fn a_node_that_has_released_tells_what_the_lost_one_signed() {
     world.crash(1).await;
     world.crash(2).await;
     // As if the third had not heard of the second's commitment before it went down.
-    let path = world.home(2).join("node.db");
-    let database = sqlx::SqlitePool::connect(path.to_str().unwrap()).await.unwrap();
-    for sql in [
-        "UPDATE rounds SET state = 'committed', released = NULL, ended_ms = 0",
-        "DELETE FROM releases",
-    ] {
-        sqlx::query(sql).execute(&database).await.unwrap();
-    }
-    database.close().await;
+    world.unrelease(2).await;
     world.start(2).await;
     reaches(&world, 2, &spec, "released").await;
     let (first, third) = (answer(&world, 0, &spec).await, answer(&world, 2, &spec).await);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use haima_smpc_node::config_file;
 use haima_smpc_node::manifest::{Manifest, TaskEntry};
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +79,7 @@ impl Config {
     /// # Errors
     /// When the file is missing or does not parse.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let text = config_file::read(path).map_err(|e| Error::file(path, e))?;
         let mut config: Self =
             toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -97,7 +98,7 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::About;
+    use super::{About, Config};
     use crate::coordinator::refusals::tests::manifest;
 
     #[test]
@@ -111,5 +112,14 @@ mod tests {
         manifest.tasks[0].title = None;
         assert_eq!(about.heading(&manifest, "who"), "who");
         assert_eq!(about.heading(&manifest, "other"), "other");
+    }
+
+    #[test]
+    fn a_configuration_that_is_longer_than_any_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("coordinator.toml");
+        std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(error.contains("coordinator.toml") && error.contains("so long"), "{error}");
     }
 }

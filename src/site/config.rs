@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use haima_smpc_node::config_file;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -40,7 +41,7 @@ impl Config {
     /// # Errors
     /// When the file is missing or does not parse.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
+        let text = config_file::read(path).map_err(|e| Error::file(path, e))?;
         let mut config: Self =
             toml::from_str(&text).map_err(|e| Error::config(path, e.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new("."));
@@ -56,5 +57,19 @@ impl Config {
             *path = folder.join(&*path);
         }
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn a_configuration_that_is_longer_than_any_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("site.toml");
+        std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(error.contains("site.toml") && error.contains("so long"), "{error}");
     }
 }

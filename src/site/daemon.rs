@@ -34,6 +34,7 @@ use super::nodes::Nodes;
 use super::outbox::Outbox;
 use super::policy::Policy;
 use super::replay::{Question, Replay};
+use super::tick::wait_for_tick;
 use crate::Error;
 use crate::proto::coordinator_client::CoordinatorClient;
 use crate::proto::fetch_request::What;
@@ -467,13 +468,4 @@ fn public_reason(error: &Error) -> String {
         }
         _ => "see the site's own log".into(),
     }
-}
-
-/// Rule S5: the moment of submission is a multiple of the tick after the notice.
-async fn wait_for_tick(heard: Instant, tick_ms: u32) {
-    let tick = u128::from(tick_ms.max(1));
-    let elapsed = heard.elapsed().as_millis();
-    let next = (elapsed / tick + 1) * tick;
-    let at = heard + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX));
-    tokio::time::sleep_until(at.into()).await;
 }

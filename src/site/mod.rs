@@ -6,8 +6,8 @@
 //! releases before it (rule X3); `answer` charges and computes in the order of rule R5. With nodes,
 //! `nodes` sends shares and `outbox` keeps them until the round has ended; without, `masked` takes a
 //! round through its steps and `masks` remembers. `memory` is what a task keeps between rounds.
-//! `coordinator` is whom the site calls, `daemon` the loop. `framework` is a program beside the site
-//! that makes the vectors of one task.
+//! `coordinator` is whom the site calls, `daemon` the loop, `tick` the moment at which it sends.
+//! `framework` is a program beside the site that makes the vectors of one task.
 //!
 //! What concerns the data stays in the site's own log: no message, and no moment at which one is
 //! sent, depends on them once policy has agreed (rule S5).
@@ -30,6 +30,7 @@ pub mod preview;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod tick;
 
 pub use config::Config;
 pub use consent::Consents;

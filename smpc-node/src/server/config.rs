@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::store::{Store, is_url};
-use crate::Error;
 use crate::tls::TlsIdentity;
+use crate::{Error, config_file};
 
 /// Configuration of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +88,7 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         settings: &[String],
     ) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        let text = config_file::read(path).map_err(|e| match e.kind() {
             ErrorKind::NotFound => {
                 Error::config(path, &"missing; give --config, or make one with `smpc-node init`")
             }
@@ -203,6 +203,9 @@ mod tests {
         std::fs::write(&path, text + "more = 1\n").unwrap();
         let error = Config::read(&path).unwrap_err().to_string();
         assert!(error.contains("node.toml") && error.contains("more"), "{error}");
+        std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
+        let error = Config::read(&path).unwrap_err().to_string();
+        assert!(error.contains("node.toml") && error.contains("so long"), "{error}");
         let error = Config::read(&path.with_file_name("none.toml")).unwrap_err().to_string();
         assert!(error.contains("none.toml: missing; give --config"), "{error}");
     }

@@ -25,9 +25,10 @@ use haima_crypto::share::Aggregate;
 use zeroize::Zeroizing;
 
 use super::deal::{deal, gather_deals, point};
-use super::engine::{Ended, Engine, Live, Public};
+use super::engine::{Engine, Live};
 use super::metrics;
 use super::peers::{RETRY, confirm_history, from_peers, gather_preps};
+use super::public::{Ended, Public};
 use super::release::release;
 use super::store::{Evidence, RENEW, StoredSubmission};
 use crate::record::{Release, Signed, sum_digest};

@@ -1,108 +1,31 @@
-//! Rounds in progress: what a node accepts, what it has published, and the checks that need its
-//! history. The course of a single round is in `drive`.
+//! A node: its keys, store and journal, and its rounds in progress. Which rounds it opens is in `open`;
+//! the course of a single one is in `drive`.
+
+mod open;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use haima_crypto::encode::{Canonical, Digest};
-use haima_crypto::identity::{IdentityKey, Signature};
+use haima_crypto::identity::IdentityKey;
 use haima_crypto::secret::Seed;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::config::Config;
+use super::public::Public;
 use super::rest::{RestKey, Wrapping};
 use super::store::{Store, StoredRound};
 use super::writer::Writer;
 use crate::audit::{Audit, Event};
-use crate::client::{CLOCK_MS, NodeClient, Stage};
+use crate::client::NodeClient;
 use crate::epoch::{Epoch, Keys, NodeSecret, Record};
 use crate::manifest::Manifest;
 use crate::proof::Proof;
 use crate::record::{GivenUp, Signed};
 use crate::round::Context;
-use crate::spec::RoundSpec;
 use crate::study::Study;
-use crate::{Error, keyfile, unix_millis};
-
-/// Rounds that may be open at a time; a coordinator works on one.
-const MAX_OPEN: usize = 4;
-/// Most by which a round's number may pass the last one.
-const MAX_JUMP: u64 = 1 << 20;
-
-/// What this node has made public of a round, in the order in which it does.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Public {
-    /// Its signed held set.
-    pub(super) held: Option<Signed>,
-    /// Its signed commitment to its preparation shares.
-    pub(super) prepared: Option<Signed>,
-    /// Whether it holds all nodes' commitments, and so may show its preparation shares.
-    pub(super) revealed: bool,
-    /// Its signed accepted set.
-    pub(super) accepted: Option<Signed>,
-    /// Its signed deal (Shamir release).
-    pub(super) dealt: Option<Signed>,
-    /// Whether it holds all nodes' deals, and so may show its sub-shares.
-    pub(super) all_dealt: bool,
-    /// Its signed release: the commitment to its sum.
-    pub(super) release: Option<Signed>,
-    /// How the round ended.
-    pub(super) outcome: Option<Ended>,
-}
-
-/// How a round ended at this node.
-#[derive(Clone, Debug)]
-pub(super) enum Ended {
-    /// The release is in the store.
-    Released,
-    /// For good, with the reason.
-    Failed(String),
-}
-
-impl Public {
-    /// The last that this node has published.
-    pub(super) fn stage(&self) -> Stage {
-        let published = [
-            (&self.release, Stage::Committed),
-            (&self.dealt, Stage::Dealt),
-            (&self.accepted, Stage::Accepted),
-            (&self.prepared, Stage::Prepared),
-            (&self.held, Stage::Held),
-        ];
-        let last = published.into_iter().find(|(signed, _)| signed.is_some());
-        last.map_or(Stage::Nothing, |(_, stage)| stage)
-    }
-
-    /// What a stored round has published.
-    pub(super) async fn of(
-        store: &Store,
-        nodes: usize,
-        stored: &StoredRound,
-    ) -> Result<Self, Error> {
-        let outcome = match stored.state.as_str() {
-            "released" => Some(Ended::Released),
-            "failed" => Some(Ended::Failed(stored.reason.clone().unwrap_or_default())),
-            _ => None,
-        };
-        let revealed = stored.accepted.is_some()
-            || stored.prepared.is_some()
-                && store.commitments(&stored.spec.digest(), "prepared").await? >= nodes as u64;
-        let all_dealt = stored.dealt.is_some()
-            && (stored.release.is_some()
-                || store.commitments(&stored.spec.digest(), "dealt").await? >= nodes as u64);
-        Ok(Self {
-            held: stored.held.clone(),
-            prepared: stored.prepared.clone(),
-            revealed,
-            accepted: stored.accepted.clone(),
-            dealt: stored.dealt.clone(),
-            all_dealt,
-            release: stored.release.clone(),
-            outcome,
-        })
-    }
-}
+use crate::{Error, keyfile};
 
 /// A round in progress.
 #[derive(Debug)]
@@ -401,7 +324,8 @@ impl Engine {
         self.audit.write_all(&self.key, events)
     }
 
-    /// This node's word that it gave a round up without having committed.
+    /// This node's word that it gave a round up without having committed; see
+    /// [`Public::may_vouch`].
     pub(super) fn given_up(&self, round: &Digest) -> Signed {
         Signed::new(&GivenUp { round: *round, node: self.name.clone() }, &self.key)
     }
@@ -424,109 +348,6 @@ impl Engine {
             });
         }
         self.epoch_keys.sealed_part(&own, &self.name, node)
-    }
-
-    /// Opens a round that the coordinator signed. Idempotent.
-    ///
-    /// # Errors
-    /// [`Error::Spec`] when it goes beyond the manifest or against this node's history; nothing
-    /// is changed then.
-    pub async fn open_round(
-        self: &Arc<Self>,
-        spec: RoundSpec,
-        signature: &Signature,
-    ) -> Result<(), Error> {
-        let refuse = |problem: String| Error::Spec { party: self.name.clone(), problem };
-        let coordinator = self.manifest.identity(&self.manifest.coordinator.name)?;
-        let round = spec.digest();
-        coordinator.verify(&round, signature, "round spec").map_err(|e| refuse(e.to_string()))?;
-        let _one_at_a_time = self.store.guard("opening").await?;
-        if let Some(stored) = self.store.round(&round).await? {
-            if !ended(&stored) && self.live(&round).is_none() {
-                self.start(stored).await?;
-            }
-            return Ok(());
-        }
-        spec.check(&self.manifest, &self.name)?;
-        let epoch = self.epoch.borrow().as_ref().map(|ready| ready.epoch.digest);
-        if epoch.ok_or_else(|| self.not_ready())? != spec.epoch {
-            return Err(refuse("it is of another epoch than the nodes agreed on".into()));
-        }
-        let now = unix_millis();
-        // Clocks may differ by what `check_status` allows.
-        let latest = now.saturating_add(self.manifest.round_ms).saturating_add(CLOCK_MS);
-        if spec.deadline_ms <= now || spec.deadline_ms > latest {
-            return Err(refuse(format!(
-                "its deadline is {} ms from now by this node's clock; 1 to {} are allowed",
-                i128::from(spec.deadline_ms) - i128::from(now),
-                latest - now
-            )));
-        }
-        self.check_history(&spec).await?;
-        let open = self.open_rounds();
-        if open >= MAX_OPEN {
-            return Err(refuse(format!("{open} rounds are open already")));
-        }
-        let wrapped = self.wrapping.draw(&round)?;
-        self.store.add_round(&spec, &wrapped).await?;
-        let text = format!(
-            "task {} run {} step {} attempt {}",
-            spec.task_id, spec.run, spec.step, spec.attempt
-        );
-        self.log("opened", &round, &self.manifest.coordinator.name, &round, &text)?;
-        let stored = StoredRound {
-            spec,
-            state: "open".into(),
-            rest_key: Some(wrapped),
-            held: None,
-            prepared: None,
-            accepted: None,
-            dealt: None,
-            release: None,
-            reason: None,
-        };
-        self.start(stored).await.map(|_| ())
-    }
-
-    async fn check_history(&self, spec: &RoundSpec) -> Result<(), Error> {
-        let refuse = |problem: String| Error::Spec { party: self.name.clone(), problem };
-        let last = self.store.last_number().await?;
-        if spec.number <= last {
-            let number = spec.number;
-            return Err(refuse(format!("number {number}; this node has seen {last}")));
-        }
-        if spec.number > last.saturating_add(MAX_JUMP) {
-            let number = spec.number;
-            return Err(refuse(format!("number {number}; this node has seen {last}: too far")));
-        }
-        let attempts = self.store.attempts(&spec.task_id, spec.run).await?;
-        if u64::from(spec.plan_index) < attempts {
-            return Err(refuse(format!(
-                "plan index {}; this node has opened {attempts} rounds of this run",
-                spec.plan_index
-            )));
-        }
-        for (attempt, _, state) in self.store.known(&spec.task_id, spec.run, spec.step).await? {
-            if state == "released" {
-                return Err(refuse(format!("attempt {attempt} of this step was released")));
-            }
-            if attempt >= spec.attempt {
-                let own = spec.attempt;
-                return Err(refuse(format!("attempt {own}, but {attempt} is known")));
-            }
-            if state != "failed" {
-                return Err(refuse(format!("attempt {attempt} of this step is still {state}")));
-            }
-        }
-        if let Some(step) = spec.step.checked_sub(1) {
-            let own = self.store.released(&spec.task_id, spec.run, step).await?;
-            if own != Some(spec.previous) {
-                return Err(refuse(format!(
-                    "it builds on another release of step {step} than this node made (rule X3)"
-                )));
-            }
-        }
-        Ok(())
     }
 
     /// Registers a site's submission in flight: its older one, perhaps over a line that broke

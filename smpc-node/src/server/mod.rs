@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `service` | translates calls: who may call what, and bounds |
 //! | `intake`, `writer` | takes shares in; stores them in groups |
-//! | `engine` | rounds in progress; what is accepted, by this node's history |
+//! | `engine` | the node and its rounds in progress; which rounds it opens, by its history |
+//! | `public` | what it has made public of a round |
 //! | `drive`, `peers`, `deal`, `release` | the course of one round, over the states of [`crate::round`] |
 //! | `epoch` | agrees on keys with the other nodes |
 //! | `store` | makes each step durable before it is answered |
@@ -22,6 +23,7 @@ mod mend;
 mod metrics;
 mod peers;
 pub mod preflight;
+mod public;
 mod release;
 mod rest;
 mod service;

@@ -1,5 +1,7 @@
 //! The gRPC face of a node: who may call what, bounds, translation. Decisions are the engine's.
 
+mod submit;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +12,8 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::engine::{Ended, Engine, Public};
-use super::intake::{Intake, Opening};
-use super::metrics;
-use crate::header::SignedHeader;
+use super::engine::Engine;
+use super::public::{Ended, Public};
 use crate::proto;
 use crate::record::{Prepared, Signed};
 use crate::spec::RoundSpec;
@@ -22,9 +22,6 @@ use crate::{Error, PROTOCOL, unix_millis};
 
 /// Longest pause between two chunks of a submission.
 const CHUNK_PAUSE: Duration = Duration::from_secs(30);
-
-/// How long a chunk may take to come before its sender's turn is another's too.
-const PROMPT: Duration = Duration::from_secs(2);
 
 /// Rounds of one page of the list.
 const PAGE: u32 = 1_000;
@@ -170,75 +167,6 @@ async fn give<T>(
     matches!(tokio::time::timeout(CHUNK_PAUSE, to.send(part)).await, Ok(Ok(())))
 }
 
-/// The status of a submission that failed; refusals are counted.
-fn refused(error: Error) -> Status {
-    if let Error::Submission { .. } = &error {
-        metrics::submission("refused");
-    }
-    status(error)
-}
-
-/// Takes a submission in, from its header to its last chunk.
-async fn take_in(
-    engine: Arc<Engine>,
-    site: String,
-    mut stream: Streaming<proto::SubmitPart>,
-) -> Result<Response<proto::SubmitReply>, Status> {
-    let mut next = async || {
-        tokio::time::timeout(CHUNK_PAUSE, stream.message())
-            .await
-            .map_err(|_| Status::deadline_exceeded("no chunk for 30 seconds"))?
-    };
-    let Some(proto::submit_part::Part::Header(head)) = next().await?.and_then(|p| p.part) else {
-        return Err(Status::invalid_argument("a submission begins with its header"));
-    };
-    let opening = Opening {
-        signed: SignedHeader { bytes: head.header, signature: signature(&head.signature)? },
-        public: head.public_share,
-        head: head.seal,
-        first: head.first,
-    };
-    let mut intake = Intake::begin(&engine, &site, opening).await.map_err(refused)?;
-    let mut prompt = true;
-    loop {
-        // With all chunks here only the end is to come: waiting for a turn would hold on to them.
-        let turn = if prompt && !intake.is_whole() {
-            Some(engine.writer.turn().await.map_err(status)?)
-        } else {
-            None
-        };
-        let mut coming = std::pin::pin!(next());
-        let part = match tokio::time::timeout(PROMPT, &mut coming).await {
-            Ok(part) => part,
-            // A slow sender goes on without turns, and holds no other up.
-            Err(_) => {
-                prompt = false;
-                drop(turn);
-                coming.await
-            }
-        };
-        let part = match part {
-            Ok(Some(part)) => part,
-            Ok(None) => break,
-            Err(broken) => {
-                // What has come stays, unless the round has closed meanwhile.
-                if let Err(error) = intake.keep().await {
-                    tracing::debug!(%error, "the beginning of a submission is not kept");
-                }
-                return Err(broken);
-            }
-        };
-        let Some(proto::submit_part::Part::Chunk(chunk)) = part.part else {
-            return Err(Status::invalid_argument("a submission has one header"));
-        };
-        intake.chunk(chunk).await.map_err(refused)?;
-    }
-    // With it goes what it has buffered.
-    drop(stream);
-    intake.finish().await.map_err(refused)?;
-    Ok(Response::new(proto::SubmitReply {}))
-}
-
 #[tonic::async_trait]
 impl proto::node_server::Node for Service {
     async fn status(
@@ -279,7 +207,7 @@ impl proto::node_server::Node for Service {
         let site = peer(&request)?;
         // In a task of its own: a caller that goes away leaves what has come durable, and nothing
         // half registered.
-        let taking = take_in(Arc::clone(&self.engine), site.clone(), request.into_inner());
+        let taking = submit::take_in(Arc::clone(&self.engine), site.clone(), request.into_inner());
         let taking = tokio::spawn(taking);
         self.engine.in_flight(&site, taking.abort_handle());
         taking.await.map_err(|e| {
@@ -359,14 +287,15 @@ impl proto::node_server::Node for Service {
         let Some(public) = self.public(&round).await? else {
             return Err(Status::not_found("this round is not known here"));
         };
+        let may_vouch = public.may_vouch();
         let (failed, released) = match public.outcome {
             Some(Ended::Failed(reason)) => (reason, false),
             Some(Ended::Released) => (String::new(), true),
             None => (String::new(), false),
         };
         let records = if released { self.records(&round).await? } else { Vec::new() };
-        let given_up =
-            (!failed.is_empty() && public.release.is_none()).then(|| self.engine.given_up(&round));
+        let vouches = !failed.is_empty() && may_vouch;
+        let given_up = vouches.then(|| self.engine.given_up(&round));
         Ok(Response::new(proto::ExchangeReply {
             held: public.held.as_ref().map(wire),
             prepared: public.prepared.as_ref().map(wire),

@@ -348,16 +348,11 @@ impl Study {
 
         let (mut closed, mut held) = (vec![], vec![]);
         for node in &self.nodes {
-            let mut collecting = Collecting::new(context(node), vec![]);
-            let mut stored = vec![];
-            for share in &node.store[&round].0 {
-                collecting.register(&share.site, share.header.digest())?;
-                stored.push((share.site.clone(), share.header.digest()));
-                if restarts {
-                    collecting = Collecting::new(context(node), stored.clone());
-                }
-            }
-            assert!(collecting.is_complete());
+            let shares = node.store[&round].0.iter();
+            let stored: Vec<_> =
+                shares.map(|share| (share.site.clone(), share.header.digest())).collect();
+            assert_eq!(stored.len(), self.manifest.sites.len());
+            let collecting = Collecting::new(context(node), stored);
             let (state, signed) = collecting.close(&node.identity);
             closed.push(if restarts { Closed::resume(context(node), &signed)? } else { state });
             held.push(signed);

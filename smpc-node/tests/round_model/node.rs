@@ -14,7 +14,7 @@ use haima_smpc_node::record::{AcceptedSet, GivenUp, HeaderSet, Release, Signed, 
 use haima_smpc_node::round::{Agreed, Closed, Collecting, Committed, Revealed};
 
 use super::message::{Kind, Message};
-use super::study::{Fault, SITES, Study, Submissions, header, headers};
+use super::study::{Fault, Study, Submissions, headers};
 
 /// A node. What is not marked as volatile is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -64,6 +64,8 @@ pub(crate) enum Event {
 
 /// The round fails at this node; with a peer's signed word where there is one.
 type Failed = Option<Message>;
+/// What the node sends, if anything.
+type Step = Result<Option<Message>, Failed>;
 
 impl Node {
     /// What it waits for from its peers.
@@ -101,26 +103,18 @@ fn own(stored: Option<&Message>) -> &Signed {
 impl Study {
     /// What an event makes of a node, and what the node sends.
     pub(crate) fn after(&self, at: usize, node: &Node, event: &Event) -> (Node, Vec<Message>) {
-        let (mut next, mut said) = (node.clone(), Vec::new());
-        match self.step(at, &mut next, event, &mut said) {
-            Ok(()) => (next, said),
+        let mut next = node.clone();
+        match self.step(at, &mut next, event) {
+            Ok(said) => (next, said.into_iter().collect()),
             Err(evidence) => self.failed(at, node.clone(), evidence),
         }
     }
 
-    fn step(
-        &self,
-        at: usize,
-        node: &mut Node,
-        event: &Event,
-        said: &mut Vec<Message>,
-    ) -> Result<(), Failed> {
+    fn step(&self, at: usize, node: &mut Node, event: &Event) -> Step {
         match event {
+            // One a site: the first, as the store's unique row has it.
             Event::Submit { site, version } => {
-                let mut state = Collecting::new(self.context(at), headers(&node.submissions));
-                if let Ok(true) = state.register(SITES[*site], header(*site, *version)) {
-                    node.submissions[*site] = Some(*version);
-                }
+                node.submissions[*site].get_or_insert(*version);
             }
             Event::Close => {
                 let state = Collecting::new(self.context(at), headers(&node.submissions));
@@ -131,7 +125,7 @@ impl Study {
                 } else {
                     node.held = Some(message.clone());
                 }
-                said.push(message);
+                return Ok(Some(message));
             }
             Event::Store => node.held = node.unsaved.take(),
             Event::TimeUp => return Err(None),
@@ -141,25 +135,19 @@ impl Study {
                 node.unsaved = None;
             }
             Event::Hear(message) => match message.kind {
-                Kind::Held => self.hears_held(at, node, message, said)?,
-                Kind::Prepared => self.hears_prepared(at, node, message, said)?,
-                Kind::Preps => self.hears_preps(at, node, message, said)?,
-                Kind::Accepted => self.hears_accepted(at, node, message, said)?,
-                Kind::Release => self.hears_release(at, node, message, said),
+                Kind::Held => return self.hears_held(at, node, message),
+                Kind::Prepared => return self.hears_prepared(at, node, message),
+                Kind::Preps => return self.hears_preps(at, node, message),
+                Kind::Accepted => return self.hears_accepted(at, node, message),
+                Kind::Release => return self.hears_release(at, node, message),
                 Kind::GivenUp | Kind::Word => self.hears_of_failure(node, message)?,
                 Kind::Sum => {}
             },
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn hears_held(
-        &self,
-        at: usize,
-        node: &mut Node,
-        message: &Message,
-        said: &mut Vec<Message>,
-    ) -> Result<(), Failed> {
+    fn hears_held(&self, at: usize, node: &mut Node, message: &Message) -> Step {
         let resumed = Closed::resume(self.context(at), own(node.held.as_ref()));
         let mut state = resumed.map_err(|_| None)?;
         for heard in node.heard.values().chain([message]) {
@@ -167,7 +155,7 @@ impl Study {
         }
         node.heard.insert(message.from, message.clone());
         if !state.missing().is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let candidates = state.candidates().map_err(|_| None)?;
         let preps = preps(at, candidates.headers(), true);
@@ -175,8 +163,7 @@ impl Study {
         let message = Message::signed(at, Kind::Prepared, signed);
         node.heard.clear();
         node.prepared = Some(message.clone());
-        said.push(message);
-        Ok(())
+        Ok(Some(message))
     }
 
     /// The state in which commitments come in, having heard some.
@@ -194,17 +181,11 @@ impl Study {
         Ok(state)
     }
 
-    fn hears_prepared(
-        &self,
-        at: usize,
-        node: &mut Node,
-        message: &Message,
-        said: &mut Vec<Message>,
-    ) -> Result<(), Failed> {
+    fn hears_prepared(&self, at: usize, node: &mut Node, message: &Message) -> Step {
         let state = self.committed(at, node, node.heard.values().chain([message]))?;
         node.heard.insert(message.from, message.clone());
         if !state.missing().is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let revealed = state.reveal().map_err(|_| None)?;
         let all = std::mem::take(&mut node.heard);
@@ -215,17 +196,10 @@ impl Study {
         node.commitments.clone_from(&all);
         node.shown_upon.insert(all);
         node.revealed = true;
-        said.push(Message::bytes(at, Kind::Preps, preps(at, revealed.candidates(), true)));
-        Ok(())
+        Ok(Some(Message::bytes(at, Kind::Preps, preps(at, revealed.candidates(), true))))
     }
 
-    fn hears_preps(
-        &self,
-        at: usize,
-        node: &mut Node,
-        message: &Message,
-        said: &mut Vec<Message>,
-    ) -> Result<(), Failed> {
+    fn hears_preps(&self, at: usize, node: &mut Node, message: &Message) -> Step {
         let state = self.committed(at, node, node.commitments.values())?;
         let revealed: Revealed = state.reveal().map_err(|_| None)?;
         node.heard.insert(message.from, message.clone());
@@ -236,7 +210,7 @@ impl Study {
             revealed.check(self.name(*node), preps).map_err(|_| None)?;
         }
         if all.len() < self.keys.len() {
-            return Ok(());
+            return Ok(None);
         }
         // What `Proof::decide` says: any node's share can break a proof.
         let breaks = |index: usize| all.iter().any(|(_, preps)| preps[index][0] != 0);
@@ -248,17 +222,10 @@ impl Study {
         node.heard.clear();
         node.revealed = false;
         node.accepted = Some(message.clone());
-        said.push(message);
-        Ok(())
+        Ok(Some(message))
     }
 
-    fn hears_accepted(
-        &self,
-        at: usize,
-        node: &mut Node,
-        message: &Message,
-        said: &mut Vec<Message>,
-    ) -> Result<(), Failed> {
+    fn hears_accepted(&self, at: usize, node: &mut Node, message: &Message) -> Step {
         let any = self.fault == Some(Fault::TakesAnySet);
         let resumed = Agreed::resume(self.context(at), own(node.accepted.as_ref()));
         let mut state = resumed.map_err(|_| None)?;
@@ -270,7 +237,7 @@ impl Study {
         }
         node.heard.insert(message.from, message.clone());
         if node.heard.len() + 1 < self.keys.len() {
-            return Ok(());
+            return Ok(None);
         }
         let set: AcceptedSet = if any {
             node.accepted.as_ref().expect("a set was accepted").said()
@@ -288,18 +255,11 @@ impl Study {
         let message = Message::signed(at, Kind::Release, Signed::new(&release, &self.keys[at]));
         node.heard.clear();
         node.release = Some(message.clone());
-        said.push(message);
-        Ok(())
+        Ok(Some(message))
     }
 
     /// A record that does not verify counts for nothing and fails nothing.
-    fn hears_release(
-        &self,
-        at: usize,
-        node: &mut Node,
-        message: &Message,
-        said: &mut Vec<Message>,
-    ) {
+    fn hears_release(&self, at: usize, node: &mut Node, message: &Message) -> Step {
         let own: Release = node.release.as_ref().expect("it has committed").said();
         let name = self.name(message.from);
         let key = self.manifest.identity(name).expect("a node of the study");
@@ -308,17 +268,17 @@ impl Study {
             (it.round, it.node.as_str(), it.accepted) == (self.round, name, own.accepted)
         });
         if !fits {
-            return;
+            return Ok(None);
         }
         node.heard.insert(message.from, message.clone());
         if node.heard.len() + 1 < self.keys.len() {
-            return;
+            return Ok(None);
         }
         let set: AcceptedSet = node.accepted.as_ref().expect("it has accepted").said();
         let answer = self.answer(at, &node.submissions, &set);
         node.heard.clear();
         node.ended = Some(Ended::Released);
-        said.push(Message::bytes(at, Kind::Sum, vec![answer]));
+        Ok(Some(Message::bytes(at, Kind::Sum, vec![answer])))
     }
 
     fn hears_of_failure(&self, node: &Node, message: &Message) -> Result<(), Failed> {
@@ -346,7 +306,8 @@ impl Study {
         node.revealed = false;
         node.unsaved = None;
         node.ended = Some(Ended::Failed { evidence });
-        let word = if node.release.is_none() {
+        // No peer has committed without this node's accepted set.
+        let word = if node.accepted.is_some() && node.release.is_none() {
             let given_up = GivenUp { round: self.round, node: self.name(at).to_owned() };
             Message::signed(at, Kind::GivenUp, Signed::new(&given_up, &self.keys[at]))
         } else {

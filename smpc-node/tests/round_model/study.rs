@@ -121,7 +121,7 @@ fn value(site: usize, version: u8) -> i64 {
 }
 
 /// The digest of its header.
-pub(crate) fn header(site: usize, version: u8) -> Digest {
+fn header(site: usize, version: u8) -> Digest {
     Digest::of(format!("header {version} of {}", SITES[site]).as_bytes())
 }
 

@@ -9,13 +9,15 @@ use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::pine::Sharding;
 use haima_dp::units::Rate;
-use haima_smpc_node::bundle::{Bundle, Part};
-use haima_smpc_node::client::{NodeClient, Outcome};
+use haima_smpc_node::bundle::{self, Bundle};
+use haima_smpc_node::client::{CHUNK, NodeClient, Outcome};
 use haima_smpc_node::epoch::Epoch;
 use haima_smpc_node::header::{Header, SignedHeader};
 use haima_smpc_node::manifest::{Class, Manifest, NoisePlan, Party, SiteParty, TaskEntry};
 use haima_smpc_node::plan::Plan;
 use haima_smpc_node::proof::Proof;
+use haima_smpc_node::proto::submit_part::Part;
+use haima_smpc_node::proto::{SubmitHeader, SubmitPart, node_client};
 use haima_smpc_node::server::{self, Config};
 use haima_smpc_node::spec::{BlockSpec, Hiding, RoundEvent, RoundSpec, ShareSpec};
 use haima_smpc_node::study::{Approvals, Study};
@@ -281,6 +283,19 @@ impl World {
         }
     }
 
+    /// Makes a node that is down one that stopped between its commitments and its releases: it has
+    /// heard of no other's.
+    pub(crate) async fn unrelease(&self, node: usize) {
+        let database = sqlx::SqlitePool::connect(&self.config(node).store).await.unwrap();
+        for sql in [
+            "UPDATE rounds SET state = 'committed', released = NULL, ended_ms = 0",
+            "DELETE FROM releases",
+        ] {
+            sqlx::query(sql).execute(&database).await.unwrap();
+        }
+        database.close().await;
+    }
+
     /// A node as the coordinator calls it.
     pub(crate) fn node(&self, node: usize) -> NodeClient {
         self.node_as(node, &self.coordinator)
@@ -390,27 +405,34 @@ impl World {
         client.submit(&signed, &made.public, &made.sealed[node]).await
     }
 
-    /// The header and the first chunk of a share, and no more: a line that breaks.
-    pub(crate) async fn break_off(&self, node: usize, site: usize, made: &Made) {
-        use haima_smpc_node::client::CHUNK;
-        use haima_smpc_node::proto::{SubmitHeader, SubmitPart, node_client, submit_part::Part};
+    /// What a submission to a node begins with.
+    pub(crate) fn opening(&self, node: usize, site: usize, made: &Made) -> SubmitPart {
         let signed = SignedHeader::sign(&made.header, &self.sites[site].identity);
-        let (head, body) = made.sealed[node].split_at(haima_crypto::seal::HEAD);
-        let header = Part::Header(SubmitHeader {
-            header: signed.bytes.clone(),
+        let header = SubmitHeader {
+            header: signed.bytes,
             signature: signed.signature.as_bytes().to_vec(),
             public_share: made.public.clone(),
-            seal: head.to_vec(),
+            seal: made.sealed[node][..haima_crypto::seal::HEAD].to_vec(),
             first: 0,
-        });
-        let chunk = Part::Chunk(Bytes::copy_from_slice(&body[..CHUNK]));
-        let parts = [header, chunk].map(|part| SubmitPart { part: Some(part) });
+        };
+        SubmitPart { part: Some(Part::Header(header)) }
+    }
+
+    /// A node as a site may call it that keeps to no order.
+    pub(crate) fn raw(&self, node: usize, site: usize) -> node_client::NodeClient<tls::Link> {
         let party = &self.manifest.nodes[node];
         let pin = self.manifest.pins()[&party.name];
         let tls = &self.sites[site].tls;
         let link = tls::channel(&party.name, &party.address, pin, tls).unwrap();
-        let stream = tokio_stream::iter(parts);
-        let _ = node_client::NodeClient::new(link).submit(stream).await;
+        node_client::NodeClient::new(link)
+    }
+
+    /// The header and the first chunk of a share, and no more: a line that breaks.
+    pub(crate) async fn break_off(&self, node: usize, site: usize, made: &Made) {
+        let body = &made.sealed[node][haima_crypto::seal::HEAD..];
+        let chunk = Part::Chunk(Bytes::copy_from_slice(&body[..CHUNK]));
+        let parts = [self.opening(node, site, made), SubmitPart { part: Some(chunk) }];
+        let _ = self.raw(node, site).submit(tokio_stream::iter(parts)).await;
     }
 
     pub(crate) async fn submit_made(&self, site: usize, made: &Made) {
@@ -435,7 +457,7 @@ impl World {
         panic!("no outcome at node {node}");
     }
 
-    pub(crate) async fn part(&self, node: usize, spec: &RoundSpec) -> Part {
+    pub(crate) async fn part(&self, node: usize, spec: &RoundSpec) -> bundle::Part {
         match self.outcome(node, spec).await {
             Outcome::Released(answer) => answer.part,
             other => panic!("node {node}: {other:?}"),

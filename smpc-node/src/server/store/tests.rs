@@ -5,6 +5,7 @@ use haima_crypto::identity::IdentityKey;
 use haima_crypto::identity::Signature;
 
 use super::*;
+use crate::epoch::Record;
 use crate::header::{Header, SignedHeader};
 use crate::record::{AcceptedSet, HeaderSet, HeldSet, NodeRecord};
 use crate::spec::RoundSpec;
@@ -352,5 +353,20 @@ fn one_replica_drives_a_round_and_another_takes_over_when_its_lease_ends() {
         assert!(!waiting.is_finished());
         drop(guard);
         waiting.await.unwrap().unwrap();
+    });
+}
+
+/// R6: the first record of a manifest's epoch holds, whatever comes after.
+#[test]
+fn the_first_record_of_an_epoch_holds() {
+    over_all(|fresh| async move {
+        let Fresh { store, url } = fresh;
+        let manifest = Digest::of(b"manifest");
+        let first = Record(vec![signed("an offer"), signed("another's")]);
+        let second = Record(vec![signed("an offer"), signed("another's second")]);
+        assert_eq!(store.fix_epoch_record(&manifest, &first).await.unwrap(), first);
+        assert_eq!(store.fix_epoch_record(&manifest, &second).await.unwrap(), first);
+        let again = Store::open(&url).await.unwrap();
+        assert_eq!(again.epoch_record(&manifest).await.unwrap(), Some(first));
     });
 }
