@@ -116,6 +116,8 @@ fn a_ledger_is_shown_with_what_is_used_and_left() {
     for expected in ["aml-2026", "study-one", "zCDP", "left"] {
         assert!(text.contains(expected), "{expected} is missing in {text}");
     }
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("Used: epsilon ") && first.contains(" (rho "), "{first}");
     assert_eq!(std::fs::read(&path).unwrap(), before, "it only reads");
 
     let mut changed = before.clone();

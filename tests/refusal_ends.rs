@@ -83,6 +83,16 @@ fn a_policys_refusal_ends_the_study_at_once_by_name_and_mended_the_same_round_go
     });
     // The attempt that was open, with all; `who` was told before.
     assert_eq!(released.collect::<Vec<_>>(), [("again", 0, 4)], "{}", running.logs());
+    // The no is on record, and the round that went on is no failed attempt.
+    let report = running.network.folder("coordinator").unwrap().join("out/report.json");
+    let report = std::fs::read_to_string(report).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let rounds = report["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 2, "{rounds:?}");
+    assert!(rounds[0].get("stops").is_none(), "{rounds:?}");
+    let stop = rounds[1]["stops"][0].as_str().unwrap();
+    assert!(stop.contains(SITE) && stop.contains("exact_tasks"), "{stop}");
+    assert_eq!(report["steps"][1]["attempts_failed"], 0);
 }
 
 #[test]

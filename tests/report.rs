@@ -269,6 +269,7 @@ fn a_private_study_shows_both_figures_and_says_what_no_figure_covers() {
         "one patient of one hospital, added or removed",
         "9.5×10⁻⁶",
         "3.01 of 4.00",
+        "3.01 of 4.00 used (rho 0.12 of 0.20)",
         "not itself a guarantee",
         "no ε covers the study as a whole",
         "unaudited prototype",
@@ -286,6 +287,16 @@ fn an_empty_report_renders() {
         assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>"));
         assert!(!page.contains("NaN") && !page.contains("inf"));
     }
+}
+
+#[test]
+fn a_round_at_which_the_coordinator_stopped_shows_who_had_said_no() {
+    let mut report = example();
+    assert!(!render(&report).contains("stopped before"));
+    report.rounds[2].stops = vec!["district-07 (a person's no)".to_owned()];
+    let page = render(&report);
+    assert!(page.contains("stopped before: no sum without district-07 (a person"), "the row");
+    assert!(page.contains(", 1 at which the coordinator stopped and went on"), "the summary");
 }
 
 #[test]

@@ -85,5 +85,17 @@ pub fn delta(plan: &Plan) -> Option<Delta> {
     deltas.reduce(f64::min).and_then(|delta| Delta::new(delta).ok())
 }
 
+/// What is used of a limit, as it is told to readers; `epsilon` at the limit's delta, and the cost in its
+/// filter's unit.
+#[cfg(any(feature = "cli", feature = "web"))]
+#[must_use]
+pub(crate) fn told(limit: &Limit, epsilon: f64, cost: f64) -> crate::report::numbers::Budget {
+    crate::report::numbers::Budget {
+        epsilon: [epsilon, limit.epsilon.get()],
+        filter: limit.filter.to_string(),
+        cost: [cost, limit.room().get()],
+    }
+}
+
 /// Which data sets are neighbours in every figure here.
 pub const ADJACENCY: Adjacency = Adjacency::AddRemove;

@@ -24,7 +24,9 @@ use crate::model_file::whole;
 pub const ENTRIES: &str = "entries";
 /// Files of entries that are read.
 pub const MOST_ENTRIES: usize = 100_000;
-/// Versions of entries that one party may have, so that none fills the registry for the others.
+/// Versions of entries that one party may have, so that none fills the registry for the others. Versions
+/// that take an entry back are counted by themselves, as many again: whoever has said all that it may
+/// can still take back each of it.
 pub const MOST_OF_PARTY: usize = 1_000;
 /// Bytes of a file.
 pub const MOST_BYTES: u64 = 1 << 20;
@@ -46,10 +48,43 @@ pub struct Fault {
 /// What a party has of the registry.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
-    /// Versions of its entries.
+    /// Versions of its entries that are no withdrawals.
     versions: usize,
+    /// Withdrawals.
+    withdrawals: usize,
     /// Bytes of those that are no withdrawals, as [`written`].
     bytes: u64,
+}
+
+impl Share {
+    /// The share with one version more, of so many bytes.
+    ///
+    /// # Errors
+    /// When that is more than a party may have.
+    fn with(self, withdrawal: bool, bytes: u64) -> Result<Self, String> {
+        if withdrawal {
+            if self.withdrawals >= MOST_OF_PARTY {
+                return Err(format!(
+                    "has taken back {MOST_OF_PARTY} versions already, the most of a party"
+                ));
+            }
+            return Ok(Self { withdrawals: self.withdrawals + 1, ..self });
+        }
+        if self.versions >= MOST_OF_PARTY {
+            return Err(format!(
+                "has {MOST_OF_PARTY} versions already, the most of a party; what it has can be taken \
+                 back"
+            ));
+        }
+        let bytes = self.bytes.saturating_add(bytes);
+        if bytes > MOST_BYTES_OF_PARTY {
+            return Err(format!(
+                "would have entries of {bytes} bytes; a party has at most {MOST_BYTES_OF_PARTY}, all \
+                 versions together"
+            ));
+        }
+        Ok(Self { versions: self.versions + 1, bytes, ..self })
+    }
 }
 
 /// A registry that was read: all that holds, and what does not.
@@ -146,23 +181,12 @@ impl Registry {
     /// Takes a version that follows on those that are there, of so many bytes as [`written`].
     fn append(&mut self, entry: Entry, bytes: u64) -> Result<(), String> {
         let own = self.of_party.entry(entry.party().to_owned()).or_default();
-        let party = entry.party();
-        if own.versions >= MOST_OF_PARTY {
-            return Err(format!(
-                "{party} has {MOST_OF_PARTY} versions already, the most of a party"
-            ));
-        }
-        let more = if entry.is_withdrawn() { 0 } else { bytes };
-        let bytes = own.bytes.saturating_add(more);
-        if bytes > MOST_BYTES_OF_PARTY {
-            return Err(format!(
-                "{party} would have entries of {bytes} bytes; a party has at most \
-                 {MOST_BYTES_OF_PARTY}, all versions together"
-            ));
-        }
+        let more = own
+            .with(entry.is_withdrawn(), bytes)
+            .map_err(|problem| format!("{} {problem}", entry.party()))?;
         let id = entry.id();
         entry.follows(self.chains.get(&id).and_then(|chain| chain.last()))?;
-        *own = Share { versions: own.versions + 1, bytes };
+        *own = more;
         self.chains.entry(id).or_default().push(entry);
         Ok(())
     }
@@ -310,4 +334,34 @@ fn names_in(folder: &Path) -> Result<Vec<String>, Error> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_party_that_has_said_all_that_it_may_can_still_take_back_each_of_it() {
+        let mut share = Share::default();
+        for _ in 0..MOST_OF_PARTY {
+            share = share.with(false, 1000).unwrap();
+        }
+        let said = share.with(false, 1000).unwrap_err();
+        assert!(said.contains("has 1000 versions already"), "{said}");
+        for _ in 0..MOST_OF_PARTY {
+            share = share.with(true, 1000).unwrap();
+        }
+        assert_eq!(share.bytes, 1_000_000, "taking back is free");
+        // Nor does it fill the registry by taking back without end.
+        let said = share.with(true, 1000).unwrap_err();
+        assert!(said.contains("has taken back 1000 versions already"), "{said}");
+    }
+
+    #[test]
+    fn bytes_of_a_party_are_bounded_and_taking_back_is_not() {
+        let full = Share::default().with(false, MOST_BYTES_OF_PARTY).unwrap();
+        let said = full.with(false, 1).unwrap_err();
+        assert!(said.contains("would have entries of 4194305 bytes"), "{said}");
+        assert!(full.with(true, 500).is_ok());
+    }
 }

@@ -11,9 +11,9 @@ use haima_fl_core::tasks::vector_sum;
 use serde_json::{Value, json};
 
 use crate::Error;
-use crate::budget::{Needed, Row, Setting};
+use crate::budget::{Needed, Row, Setting, told};
 use crate::model_file::whole;
-use crate::report::budget_figure;
+use crate::report::{budget_figure, numbers};
 
 /// Commands on budgets. Every epsilon is for one patient added or removed (of a task vector-sum: for one
 /// site's vector replaced by any other), against all nodes but one, the coordinator and all other
@@ -155,6 +155,8 @@ pub(super) fn run(command: &Budget) -> Result<(), Error> {
             Ok(())
         }
         Budget::Show { population, ledger, json: false } => {
+            let summary = ledger::summary(ledger, population)?;
+            println!("{}\n", in_short(&summary));
             print!("{}", ledger::export(ledger, population)?);
             println!(
                 "\nWhat a charge hides is one patient, but of a task vector-sum or a training by dp-fedavg \
@@ -165,6 +167,18 @@ pub(super) fn run(command: &Budget) -> Result<(), Error> {
         Budget::Simulate(command) => simulate(command),
         Budget::Plan(command) => plan(command),
     }
+}
+
+/// What is used of a ledger, as pages and reports tell it.
+fn in_short(summary: &Summary) -> String {
+    let limit = &summary.budget.overall;
+    let told = told(limit, summary.epsilon_spent, summary.spent.get());
+    format!(
+        "Used: epsilon {} at delta {} ({}).",
+        told.epsilons(),
+        numbers::scientific(limit.delta.get()),
+        told.costs()
+    )
 }
 
 /// A ledger in numbers.

@@ -12,29 +12,49 @@ use haima_smpc_node::spec::RoundSpec;
 pub(crate) const RELEASED: &str = "released";
 /// Kind of the journal's record of an attempt that failed.
 pub(crate) const FAILED: &str = "failed";
+/// Kind of the journal's record of a round at which the coordinator stopped, since hospitals refused it.
+/// The round is no failed attempt: whoever starts the coordinator again takes it up.
+pub(crate) const STOPPED: &str = "stopped";
 
 /// What stands in the coordinator's journal since before this start.
 #[derive(Clone, Debug, Default)]
-pub struct Before(BTreeMap<(String, Digest, String), u64>);
+pub struct Before {
+    /// When each kind of record of a round and a subject was written, unix milliseconds.
+    written: BTreeMap<(String, Digest, String), u64>,
+    /// Who refused a round at which it stopped, for each stop.
+    stops: BTreeMap<Digest, Vec<String>>,
+}
 
 impl Before {
     /// Of the records of a journal.
     #[must_use]
     pub fn new(records: Vec<AuditRecord>) -> Self {
-        let written = records.into_iter().map(|r| ((r.kind, r.round, r.subject), r.at_ms));
-        Self(written.collect())
+        let mut own = Self::default();
+        for AuditRecord { kind, round, subject, at_ms, text, .. } in records {
+            if kind == STOPPED {
+                own.stops.entry(round).or_default().push(text);
+            }
+            own.written.insert((kind, round, subject), at_ms);
+        }
+        own
+    }
+
+    /// Who refused a round at which the coordinator stopped before this start, for each stop.
+    #[must_use]
+    pub fn stops(&self, round: &Digest) -> &[String] {
+        self.stops.get(round).map_or(&[], Vec::as_slice)
     }
 
     /// Whether there is a record of this kind, round and subject.
     #[must_use]
     pub fn has(&self, kind: &str, round: &Digest, subject: &str) -> bool {
-        self.0.contains_key(&(kind.to_owned(), *round, subject.to_owned()))
+        self.written.contains_key(&(kind.to_owned(), *round, subject.to_owned()))
     }
 
     /// When a round came to an end of this kind, unix milliseconds.
     #[must_use]
     pub fn ended(&self, kind: &str, spec: &RoundSpec) -> Option<u64> {
-        self.0.get(&(kind.to_owned(), spec.digest(), spec.task_id.clone())).copied()
+        self.written.get(&(kind.to_owned(), spec.digest(), spec.task_id.clone())).copied()
     }
 
     /// When a round was released, or failed, unix milliseconds.
@@ -119,6 +139,17 @@ mod tests {
             digest: Digest::default(),
             text: String::new(),
         }
+    }
+
+    #[test]
+    fn a_stop_is_no_end_of_a_round_and_all_of_them_are_told() {
+        let spec = first_spec(&manifest());
+        let stop =
+            |text: &str, at_ms| AuditRecord { text: text.into(), ..record(STOPPED, &spec, at_ms) };
+        let before = Before::new(vec![stop("north (policy)", 1), stop("north (budget)", 2)]);
+        assert_eq!(before.stops(&spec.digest()), ["north (policy)", "north (budget)"]);
+        assert_eq!(before.end(&spec), None);
+        assert!(Before::default().stops(&spec.digest()).is_empty());
     }
 
     #[test]

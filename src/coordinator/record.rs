@@ -17,8 +17,8 @@ use crate::Error;
 use crate::budget;
 use crate::report::{
     Check, Class, Committed, Excluded, Floors, MaskedTerms, Party, Privacy, Promise, Role,
-    RoundClass, RoundRow, RoundStatus, SiteLedger, Step, StepResult, StudyReport, masked_mode,
-    node_mode, words,
+    RoundClass, RoundRow, RoundStatus, SiteLedger, Step, StepResult, StudyReport, labels,
+    masked_mode, node_mode, page, words,
 };
 
 use crate::sum::network::Network;
@@ -88,11 +88,14 @@ pub(crate) fn outline(
     (report.mode, report.promises) = mode(manifest, report.masked.as_ref());
     report.warnings.clone_from(&about.warnings);
     report.wording = about.wording.clone();
-    if report.wording.time_unit.is_empty()
-        && let Ok(schema) = Schema::from_toml(&manifest.schema)
-    {
-        let times = manifest.tasks.iter().filter_map(|task| task.params.get("time")?.as_str());
-        report.wording.time_unit = words::time_unit(&schema, times);
+    if let Ok(schema) = Schema::from_toml(&manifest.schema) {
+        let wording = &mut report.wording;
+        if wording.time_unit.is_empty() {
+            let times = manifest.tasks.iter().filter_map(|task| task.params.get("time")?.as_str());
+            wording.time_unit = words::time_unit(&schema, times);
+        }
+        labels::terms(wording, &schema);
+        labels::groups(wording, &schema);
     }
     report.data_note.clone_from(&about.data);
     report.assumptions = vec![
@@ -137,25 +140,13 @@ fn mode(manifest: &Manifest, masked: Option<&MaskedTerms>) -> (String, Vec<Promi
 }
 
 fn title(report: &StudyReport, subject: &str, hospitals: usize) -> String {
-    let counts = |step: &Step| step.result.as_ref()?.counts();
-    let patients = report.steps.iter().find_map(counts).map(|(n, _)| n);
     let subject = if subject.is_empty() { "patients" } else { subject };
-    match patients {
-        Some(n) => format!("{} {subject}, {hospitals} hospitals", thousands(n)),
+    match page::patients(report) {
+        Some(known) => {
+            format!("{} {subject}, {hospitals} hospitals", known.text(report.floors.min_cell))
+        }
         None => format!("{subject}, {hospitals} hospitals"),
     }
-}
-
-fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// The attempts of a task.
@@ -289,6 +280,12 @@ fn committed(manifest: &Manifest, plan: &Plan) -> Result<Option<Committed>, Erro
     }))
 }
 
+/// Who refused a round at which the coordinator stopped before this start.
+fn stops(network: &Network, round: &Round) -> Vec<String> {
+    from_hex(&round.digest)
+        .map_or_else(|_| Vec::new(), |own| network.before.stops(&Digest::from_bytes(own)).to_vec())
+}
+
 fn round_row(network: &Network, event: &Event) -> Option<RoundRow> {
     let sites_total = u32::try_from(network.manifest.sites.len()).unwrap_or(u32::MAX);
     let row = |round: &Round, seconds: f64, status| RoundRow {
@@ -308,6 +305,7 @@ fn round_row(network: &Network, event: &Event) -> Option<RoundRow> {
         bytes: bytes_of(network, round),
         digest: round.digest.clone(),
         status,
+        stops: stops(network, round),
     };
     match event {
         Event::Released { round, accepted, left_out, refused, seconds, .. } => Some(RoundRow {

@@ -10,7 +10,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::network::Plan;
 use super::virtual_patients::Drawn;
-use crate::card::rounded_up;
 use crate::coordinator::events::Event;
 use crate::model_file::Guarantee;
 use crate::report::words::Ratio;
@@ -148,9 +147,9 @@ impl Screen {
                 Class::Exact => "exact: no differential privacy".to_owned(),
                 Class::Private(p) => format!(
                     "patient-level eps {} ({}), {} (public), delta {:.0e}",
-                    rounded_up(p.epsilon_coalition),
+                    numbers::epsilon(p.epsilon_coalition),
                     against(report),
-                    rounded_up(p.best_public.epsilon),
+                    numbers::epsilon(p.best_public.epsilon),
                     p.delta
                 ),
             };
@@ -215,7 +214,7 @@ fn costs(report: &StudyReport) {
         let privacy = match &step.class {
             Class::Exact => "none (exact)".to_owned(),
             Class::Private(p) => {
-                format!("eps {}, delta {:.0e}", rounded_up(p.epsilon_coalition), p.delta)
+                format!("eps {}, delta {:.0e}", numbers::epsilon(p.epsilon_coalition), p.delta)
             }
         };
         println!(
@@ -231,15 +230,15 @@ fn costs(report: &StudyReport) {
         println!("No task of this study is private: no eps is spent, and none covers it.");
         return;
     }
-    let spent = report.ledger.iter().map(|site| site.epsilon_spent).fold(0.0, f64::max);
-    if let Some(site) = report.ledger.first() {
+    let most = report.ledger.iter().max_by(|a, b| a.epsilon_spent.total_cmp(&b.epsilon_spent));
+    if let Some(site) = most {
+        let told = site.told();
         println!(
-            "Each hospital's ledger: eps {} used of the limit {} (delta {:.0e}, by {}); \
-             {} exact releases, which no eps covers",
-            rounded_up(spent),
-            rounded_up(site.epsilon_limit),
+            "Each hospital's ledger: eps {} used at delta {:.0e} ({}); {} exact releases, which no eps \
+             covers",
+            told.epsilons(),
             site.delta,
-            site.filter,
+            told.costs(),
             site.exact_releases
         );
     }
@@ -247,10 +246,10 @@ fn costs(report: &StudyReport) {
         println!(
             "The plan, committed beforehand: eps {} against {} ({}), {} in public ({}), \
              delta {:.0e}, one patient added or removed",
-            rounded_up(plan.best_coalition.epsilon),
+            numbers::epsilon(plan.best_coalition.epsilon),
             against(report),
             plan.best_coalition.method,
-            rounded_up(plan.best_public.epsilon),
+            numbers::epsilon(plan.best_public.epsilon),
             plan.best_public.method,
             plan.delta
         );
@@ -261,7 +260,7 @@ fn virtual_patients(drawn: &Drawn, report: &StudyReport) {
     let privacy = match &drawn.privacy {
         Guarantee::Exact { .. } => "no differential privacy".to_owned(),
         Guarantee::Dp { epsilon, delta, .. } => {
-            format!("eps {} ({}), delta {delta:.0e}", rounded_up(*epsilon), against(report))
+            format!("eps {} ({}), delta {delta:.0e}", numbers::epsilon(*epsilon), against(report))
         }
     };
     let (path, rows) = (drawn.path.display(), numbers::counted(drawn.rows, "row", "rows"));

@@ -222,12 +222,13 @@ fn ledger(config: &Config, policy: &Policy, manifest: &Manifest) -> (Check, Opti
         let held = summary(&path, population)?;
         let limit = held.budget.overall;
         let head = Digest::from_bytes(held.head).short();
+        let told = crate::budget::told(&limit, held.epsilon_spent, held.spent.get());
         let text = format!(
-            "population {population}: entry {}, head {head}; epsilon {:.3} used of {} at delta {:e}",
+            "population {population}: entry {}, head {head}; epsilon {} used at delta {:e} ({})",
             held.last,
-            held.epsilon_spent,
-            limit.epsilon.get(),
-            limit.delta.get()
+            told.epsilons(),
+            limit.delta.get(),
+            told.costs()
         );
         Ok(Some((text, held.budget, held.left.get())))
     };

@@ -2,17 +2,23 @@
 //! of a schema and tasks.
 //!
 //! Without tasks the first question is a private one that any schema can be asked and any careful
-//! policy allows: who the patients are, every column described from one noised sum.
+//! policy allows: who the patients are, from one noised sum. Each column that is described makes all
+//! counts noisier, so there are as many as leave counts that say something of so many patients; which
+//! they are, and how far off a count may be, is said, and follows from public figures alone.
 
 use std::path::{Path, PathBuf};
 
-use haima_fl_core::schema::Schema;
+use haima_fl_core::results::noised::COUNT_BITS;
+use haima_fl_core::schema::{Column, Kind, Schema};
+use haima_fl_core::stat::Z_975;
 use serde::Deserialize;
 
 use super::{Ask, Options, State, Walk, files};
 use crate::Error;
 use crate::coordinator::About;
+use crate::data::guess::unit;
 use crate::provision::{Privacy, Study, TaskTemplate};
+use crate::report::numbers;
 
 /// Name of the template in the coordinator's folder.
 const FILE: &str = "study.toml";
@@ -22,6 +28,10 @@ const MOST: u64 = 4 << 20;
 /// below 1/(100 n) of up to 10,000 patients (rule L5).
 const FIRST: Privacy =
     Privacy { epsilon: 1.0, delta: 1e-6, accountant: crate::provision::Accountant::Zcdp };
+/// How far off 95 of 100 counts of the first table may be, of all patients that there may be.
+const OFF: f64 = 0.075;
+/// Nodes that add noise, as far as is known before they have sent requests.
+const NODES: f64 = 3.0;
 /// Most coordinates of a vector where no template says: enough for tables and curves.
 const MAX_DIMENSION: u32 = 100_000;
 
@@ -75,12 +85,14 @@ pub(super) fn template(
             .map(PathBuf::from),
         _ => None,
     };
+    let mut about = None;
     let text = match (&question.study, question.schema.as_ref().or(answer.as_ref())) {
         (Some(template), _) => read(template)?,
         (None, Some(file)) if answer.is_some() && table(file)?.contains_key("task") => read(file)?,
         (None, Some(schema)) => {
-            let study = of_schema(schema, question, &walk.name, ask)?;
+            let (study, said) = of_schema(schema, question, &walk.name, ask)?;
             let body = toml::to_string(&study).map_err(|e| Error::config(&path, e.to_string()))?;
+            about = said;
             format!("{HEAD}{body}")
         }
         (None, None) => {
@@ -96,7 +108,8 @@ pub(super) fn template(
     // What cannot be asked is told before others send anything.
     study.plan(study.min_sites.max(3) as usize)?;
     files::new(&options.folder, FILE, &text)?;
-    walk.note("question", State::Made, format!("{shown}: {}", in_short(&study)));
+    let about = about.map(|about| format!("; {about}")).unwrap_or_default();
+    walk.note("question", State::Made, format!("{shown}: {}{about}", in_short(&study)));
     Ok(Some(study))
 }
 
@@ -130,13 +143,13 @@ fn table(path: &Path) -> Result<toml::Table, Error> {
     read(path)?.parse().map_err(|e: toml::de::Error| Error::config(path, e.to_string()))
 }
 
-/// A study of a schema and tasks.
+/// A study of a schema and tasks, and what is to be said of tasks that nobody gave.
 fn of_schema(
     path: &Path,
     question: &Question,
     coordinator: &str,
     ask: &mut dyn Ask,
-) -> Result<Study, Error> {
+) -> Result<(Study, Option<String>), Error> {
     let mut file = table(path)?;
     let schema = match file.remove("schema") {
         Some(toml::Value::Table(schema)) => schema,
@@ -152,7 +165,7 @@ fn of_schema(
                 toml::from_str(&text).map_err(|e| Error::config(tasks, e.to_string()))?;
             tasks.task
         }
-        None => vec![who(columns.into_iter().map(|column| column.name))],
+        None => Vec::new(),
     };
     let cap = "Most patients of one hospital: public, rounded up, not counted";
     let max_patients = match question.max_patients {
@@ -164,7 +177,7 @@ fn of_schema(
         problem: format!("is needed, a whole number from 1: {cap}"),
     })?;
     let name = question.study_name.clone();
-    Ok(Study {
+    let study = Study {
         study: name.unwrap_or_else(|| format!("{coordinator}-first")),
         site_column: String::new(),
         site_prefix: String::new(),
@@ -178,7 +191,67 @@ fn of_schema(
         about: About::default(),
         schema,
         tasks,
-    })
+    };
+    if question.tasks.is_some() {
+        return Ok((study, None));
+    }
+    first(study, &columns).map(|(study, said)| (study, Some(said)))
+}
+
+/// The study with its first question: of the columns, in the order of what they tell of patients, as many
+/// as leave counts that are off by little; at least one.
+fn first(study: Study, columns: &[Column]) -> Result<(Study, String), Error> {
+    let most = study.max_patients.saturating_mul(study.min_sites.max(3).into());
+    let names = in_order(columns);
+    let asked = |count: usize| -> Result<(Study, f64), Error> {
+        let tasks = vec![who(names.iter().take(count).map(|name| (*name).to_owned()))];
+        let study = Study { tasks, ..study.clone() };
+        let off = off(&study)?;
+        Ok((study, off))
+    };
+    // More columns, more noise: the largest number that is good enough.
+    let (mut good, mut beyond) = (1, names.len() + 1);
+    while beyond - good > 1 {
+        let middle = good.midpoint(beyond);
+        if asked(middle)?.1 <= OFF * most as f64 { good = middle } else { beyond = middle }
+    }
+    let (study, own) = asked(good)?;
+    let in_words = |off: f64| numbers::count(off.ceil() as u64);
+    let mut said = format!(
+        "it describes {}, each count within ±{} in 95 of 100, of up to {} patients",
+        names.iter().take(good).copied().collect::<Vec<_>>().join(", "),
+        in_words(own),
+        numbers::count(most)
+    );
+    if good < names.len() {
+        let (_, all) = asked(names.len())?;
+        let left: Vec<&str> = names.iter().skip(good).copied().collect();
+        said.push_str(&format!(
+            "; with {} as well it would be ±{} (`columns` and `epsilon` are in the file)",
+            left.join(", "),
+            in_words(all)
+        ));
+    }
+    Ok((study, said))
+}
+
+/// Names of columns: flags and categories, of which a patient moves the least, then numbers, then times.
+fn in_order(columns: &[Column]) -> Vec<&str> {
+    let rank = |column: &&Column| match &column.kind {
+        Kind::Flag | Kind::Category { .. } => 0,
+        Kind::Numeric { .. } if unit(&column.name).is_none() => 1,
+        Kind::Numeric { .. } => 2,
+    };
+    let mut columns: Vec<&Column> = columns.iter().collect();
+    columns.sort_by_key(rank);
+    columns.into_iter().map(|column| column.name.as_str()).collect()
+}
+
+/// How far noise moves 95 of 100 counts of a study's first question.
+fn off(study: &Study) -> Result<f64, Error> {
+    let plan = study.plan(study.min_sites.max(3) as usize)?;
+    let each = plan.tasks.first().map_or(0.0, |task| task.noise.s as f64);
+    Ok(Z_975 * each * NODES.sqrt() / f64::from(1u32 << COUNT_BITS))
 }
 
 /// Who the patients are, with noise.

@@ -229,6 +229,51 @@ fn the_option_drafts_among_no_requests_but_those_that_an_earlier_call_showed() {
     assert!(manifest.exists(), "as shown in the call before");
 }
 
+/// What stands behind the mark is what holds without it, in the study that the comment names.
+#[test]
+fn the_delta_of_the_policy_s_comment_is_the_default_of_its_example() {
+    let text = Policy::EXAMPLE;
+    let line = text.lines().find(|line| line.starts_with("#delta = ")).unwrap();
+    let stated: f64 = line["#delta = ".len()..].parse().unwrap();
+    let default = haima_dp::units::Delta::for_cohort(3 * 400, None, false).unwrap().get();
+    assert!((stated - default).abs() < 0.01 * default, "{stated} for {default}");
+    assert!(text.contains("so 8.3e-6 for three hospitals of at most 400 each"));
+}
+
+#[test]
+fn the_first_question_has_the_columns_that_its_noise_leaves_something_of() {
+    let column = |name: &str| {
+        format!("[[column]]\nname = \"{name}\"\nkind = \"numeric\"\nrange = [0, 100]\n")
+    };
+    let all = ["time_days", "age", "wbc", "hb", "plt", "ldh"].map(column).concat();
+    let flag = "[[column]]\nname = \"dead\"\nkind = \"flag\"\n";
+    let asked = |max_patients: u64| {
+        let root = tempfile::tempdir().unwrap();
+        let schema = root.path().join("schema.toml");
+        std::fs::write(&schema, format!("patient = \"id\"\n{all}{flag}")).unwrap();
+        let question = Question {
+            schema: Some(schema),
+            max_patients: Some(max_patients),
+            ..Question::default()
+        };
+        let walk = go(&Options { question, ..options(root.path(), Role::Coordinator, "centre") });
+        let said = walk.steps.iter().find(|step| step.what == "question").unwrap().finding.clone();
+        let file = std::fs::read_to_string(root.path().join("centre/study.toml")).unwrap();
+        let file: toml::Table = file.parse().unwrap();
+        let columns = file["task"][0]["params"]["columns"].as_array().unwrap().len();
+        (columns, said)
+    };
+    // Of few patients a single flag is what can be said, and how far off it is.
+    let (columns, said) = asked(20);
+    assert!(columns == 1 && said.contains("it describes dead, each count within ±"), "{said}");
+    let (columns, said) = asked(400);
+    assert!((2..7).contains(&columns), "{columns}: {said}");
+    assert!(said.contains("it describes dead, age") && said.contains("of up to 1,200"), "{said}");
+    assert!(said.contains("time_days as well it would be ±"), "what is left out: {said}");
+    let (columns, said) = asked(100_000);
+    assert!(columns == 7 && said.contains("ldh, time_days") && !said.contains("as well"), "{said}");
+}
+
 #[test]
 fn nothing_is_signed_without_a_word_and_what_is_signed_was_shown() {
     let root = tempfile::tempdir().unwrap();

@@ -8,8 +8,6 @@
 
 use haima_fl_core::results::scan;
 use maud::{Markup, html};
-#[cfg(feature = "demo")]
-use serde_json::{Map, Value};
 
 use super::numbers;
 use super::plot::{self, Scale, Size, unit};
@@ -33,9 +31,6 @@ impl Area {
 
 /// Names that are written beside their points, at most.
 const NAMED: usize = 8;
-/// Median of chi-square with 1 degree of freedom (R: `qchisq(0.5, 1)`).
-#[cfg(feature = "demo")]
-const MEDIAN: f64 = 0.454_936_423_119_572_7;
 
 /// A variant with its p value.
 struct Variant {
@@ -57,7 +52,7 @@ pub(crate) struct Scan {
 impl Scan {
     /// The scan of a study, without variants of which the display rule hides the p value; `None` where
     /// none is left.
-    pub(super) fn new(result: &scan::Scan, min_cell: u64) -> Option<Self> {
+    pub(crate) fn new(result: &scan::Scan, min_cell: u64) -> Option<Self> {
         let tested = result.variants.iter().filter_map(|variant| Some((variant, variant.p?)));
         let (hidden, shown): (Vec<_>, Vec<_>) =
             tested.partition(|(variant, _)| is_hidden(variant, min_cell));
@@ -68,36 +63,6 @@ impl Scan {
         let hidden = hidden.len();
         let untested = result.variants.len() - variants.len() - hidden;
         (!variants.is_empty()).then_some(Self { variants, untested, hidden, lambda: result.lambda })
-    }
-
-    /// Reads the first list of objects with a name and a p value in a result.
-    #[cfg(feature = "demo")]
-    pub(crate) fn of(result: &Map<String, Value>) -> Option<Self> {
-        let name = |row: &Value| {
-            let keys = ["name", "variant", "term", "column"];
-            keys.iter().find_map(|key| row.get(key)?.as_str()).map(str::to_owned)
-        };
-        let rows = result.values().filter_map(Value::as_array).find(|rows| {
-            rows.first().is_some_and(|row| name(row).is_some() && row.get("p").is_some())
-        })?;
-        let mut scan = Self { variants: Vec::new(), untested: 0, hidden: 0, lambda: None };
-        for row in rows {
-            match (name(row), row.get("p").and_then(Value::as_f64)) {
-                (Some(name), Some(p)) if (0.0..=1.0).contains(&p) => {
-                    scan.variants.push(Variant { name, height: height(p) });
-                }
-                _ => scan.untested += 1,
-            }
-        }
-        scan.lambda = result.get("lambda").and_then(Value::as_f64).or_else(|| {
-            let mut squares: Vec<f64> = rows
-                .iter()
-                .filter_map(|row| row.get("chisq").or_else(|| row.get("chi2"))?.as_f64())
-                .collect();
-            squares.sort_by(f64::total_cmp);
-            squares.get(squares.len() / 2).map(|median| median / MEDIAN)
-        });
-        (!scan.variants.is_empty()).then_some(scan)
     }
 
     fn top(&self) -> f64 {
@@ -275,38 +240,43 @@ fn alternative(scan: &Scan) -> String {
 mod tests {
     use super::*;
 
-    #[cfg(feature = "demo")]
-    fn scan(rows: &Value) -> Option<Scan> {
-        let Value::Object(result) = serde_json::json!({ "n": 3, "variants": rows }) else {
-            return None;
-        };
-        Scan::of(&result)
+    fn scan(variants: Vec<scan::VariantTest>) -> scan::Scan {
+        scan::Scan {
+            schema: "haima.scan/1".into(),
+            family: "logistic".into(),
+            formula: "1".into(),
+            n: 100,
+            events: 40,
+            sites: 3,
+            variants,
+            lambda: Some(1.54),
+            iterations: 2,
+        }
     }
 
-    #[cfg(feature = "demo")]
     #[test]
     fn the_strongest_variant_is_named_and_the_untested_one_counted() {
-        let rows = serde_json::json!([
-            { "name": "mut_TP53", "p": 1e-12, "chisq": 50.0 },
-            { "name": "mut_NPM1", "p": 0.4, "chisq": 0.7 },
-            { "name": "t_8_21", "p": 0.5, "chisq": 0.454_936_423_119_572_7 },
-            { "name": "t_6_9", "p": null },
+        let untested = scan::VariantTest { p: None, ..variant("t_6_9", 40, 1.0) };
+        let result = scan(vec![
+            variant("mut_TP53", 40, 1e-12),
+            variant("mut_NPM1", 40, 0.4),
+            variant("t_8_21", 40, 0.5),
+            untested.clone(),
         ]);
-        let scan = scan(&rows).unwrap();
-        assert_eq!(groups(&scan), [0, 0, 1]);
-        let svg = draw(&scan, Size::Page).into_string();
+        let drawn = Scan::new(&result, 5).unwrap();
+        assert_eq!(groups(&drawn), [0, 0, 1]);
+        let svg = draw(&drawn, Size::Page).into_string();
         assert!(svg.contains(">mut_TP53<") && !svg.contains(">mut_NPM1<"), "{svg}");
         assert!(svg.contains("(1 not tested)") && svg.contains("λ = 1.54"), "{svg}");
         assert!(svg.matches("<circle").count() == 6 && !svg.contains("NaN"));
+        assert!(Scan::new(&scan(vec![untested]), 5).is_none(), "nothing to draw");
     }
 
-    #[cfg(feature = "demo")]
     #[test]
-    fn names_are_escaped_and_a_result_without_p_values_has_no_figure() {
-        let hostile = scan(&serde_json::json!([{ "name": "a<b", "p": 0.0 }])).unwrap();
+    fn names_are_escaped() {
+        let hostile = Scan::new(&scan(vec![variant("a<b", 40, 0.0)]), 5).unwrap();
         let svg = draw(&hostile, Size::Page).into_string();
         assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
-        assert!(scan(&serde_json::json!([{ "name": "a" }])).is_none());
     }
 
     fn variant(name: &str, carriers: u64, p: f64) -> scan::VariantTest {
@@ -329,23 +299,13 @@ mod tests {
 
     #[test]
     fn a_variant_with_few_carriers_is_in_neither_drawing() {
-        let result = scan::Scan {
-            schema: "haima.scan/1".into(),
-            family: "logistic".into(),
-            formula: "1".into(),
-            n: 100,
-            events: 40,
-            sites: 3,
-            // Two of 100 carry the one, all but two the other.
-            variants: vec![
-                variant("rare", 2, 1e-9),
-                variant("common", 40, 1e-7),
-                variant("usual", 98, 1e-8),
-                variant("plain", 50, 0.5),
-            ],
-            lambda: Some(1.0),
-            iterations: 2,
-        };
+        // Two of 100 carry the one, all but two the other.
+        let result = scan(vec![
+            variant("rare", 2, 1e-9),
+            variant("common", 40, 1e-7),
+            variant("usual", 98, 1e-8),
+            variant("plain", 50, 0.5),
+        ]);
         let drawing = |min_cell| {
             let scan = Scan::new(&result, min_cell).unwrap();
             draw(&scan, Size::Page).into_string()

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::cells::{Shown, suppress};
 use super::curves::TimeAxis;
-use super::incidence::{Groups, rows_shown};
+use super::incidence::{self, Groups, rows_shown};
 use super::model::{Floors, Step, Wording};
 use super::page::{class_badge, scroll};
 use super::{numbers, words};
@@ -65,8 +65,7 @@ pub(super) fn events(result: &Incidence, min_cell: u64) -> Vec<Vec<Shown>> {
 fn table(result: &Incidence, axis: &TimeAxis, wording: &Wording, min_cell: u64) -> Markup {
     let marks = axis.marks();
     let events = events(result, min_cell);
-    let sizes: Vec<u64> = result.curves.iter().map(|group| group.n).collect();
-    let sizes = suppress(&[sizes], false, min_cell).concat();
+    let sizes = incidence::sizes(result, min_cell);
     let body = html! {
         table {
             thead { tr {

@@ -94,7 +94,7 @@ pub(crate) fn drawn(curve: &Curve, min_cell: u64) -> impl Iterator<Item = Row> +
 }
 
 /// Patients at risk just before `time`, and censored earlier.
-pub(crate) fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
+fn at_risk(curve: &Curve, time: f64) -> (u64, u64) {
     let censored = rows(curve).take_while(|row| row.time < time).map(|row| row.censored).sum();
     let next = rows(curve).find(|row| row.time >= time);
     (next.map_or(0, |row| row.at_risk), censored)
@@ -138,10 +138,16 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The curves that are drawn. Groups add up to the patients and events of the result, which are
-/// printed: what is hidden of one, a group that is too small to be drawn among them, must not be what
-/// is left of the others.
+/// The curves that are drawn.
 pub(crate) fn seen(result: &Curves, min_cell: u64) -> Vec<Seen<'_>> {
+    let all = all_seen(result, min_cell).into_iter();
+    all.filter(|own| own.curve.n >= min_cell.max(1)).collect()
+}
+
+/// All curves, those that are too small to be drawn among them. Groups add up to the patients and
+/// events of the result, which are printed: what is hidden of one must not be what is left of the
+/// others.
+pub(crate) fn all_seen(result: &Curves, min_cell: u64) -> Vec<Seen<'_>> {
     let shown = |total: u64, of: fn(&Curve) -> u64| {
         let line = std::iter::once(total).chain(result.curves.iter().map(of)).collect();
         suppress(&[line], false, min_cell).concat()
@@ -149,18 +155,11 @@ pub(crate) fn seen(result: &Curves, min_cell: u64) -> Vec<Seen<'_>> {
     let (patients, events) = (shown(result.n, |curve| curve.n), shown(result.events, events));
     let groups = patients.into_iter().zip(events).skip(1);
     let all = result.curves.iter().zip(groups);
-    let all = all.map(|(curve, (patients, events))| Seen { curve, patients, events });
-    all.filter(|own| own.curve.n >= min_cell.max(1)).collect()
+    all.map(|(curve, (patients, events))| Seen { curve, patients, events }).collect()
 }
 
 fn events(curve: &Curve) -> u64 {
     curve.n_event.iter().sum()
-}
-
-/// Events of a curve, under the display rule.
-#[cfg(feature = "demo")]
-pub(crate) fn events_cell(curve: &Curve, min_cell: u64) -> String {
-    numbers::cell(events(curve), min_cell)
 }
 
 /// Survival at `time` with the ends of its interval, while the curve is drawn.

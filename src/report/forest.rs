@@ -10,7 +10,11 @@ use super::words::{self, Ratio};
 
 /// One row, ready to draw.
 struct Row {
+    /// Covariate, and the level that it is against.
     label: String,
+    /// Both apart.
+    name: String,
+    reference: Option<String>,
     ratio: f64,
     lo: f64,
     hi: f64,
@@ -18,8 +22,8 @@ struct Row {
     p: String,
 }
 
-/// Ratios are drawn inside these ends; an interval that leaves them ends in an arrow.
-const ENDS: (f64, f64) = (0.05, 20.0);
+/// Beyond these an interval ends in an arrow.
+const ENDS: (f64, f64) = plot::RATIOS;
 
 /// The figure, both sizes; nothing when no coefficient was estimated.
 pub(super) fn figure(fit: &Fit, wording: &Wording) -> Markup {
@@ -40,8 +44,12 @@ fn rows(fit: &Fit, wording: &Wording) -> Vec<Row> {
         .map(|term| {
             let (ratio, lo, hi) = words::scaled(term, wording);
             let (estimate, interval) = numbers::ratio(ratio, lo, hi);
+            let label = words::term(wording, &term.name);
+            let (name, reference) = against(&label);
             Row {
-                label: words::term(wording, &term.name),
+                label,
+                name,
+                reference,
                 ratio,
                 lo,
                 hi,
@@ -53,6 +61,15 @@ fn rows(fit: &Fit, wording: &Wording) -> Vec<Row> {
         .collect()
 }
 
+/// `Sex: M` and `F` of `Sex: M (vs F)`; what stands behind the bracket belongs to the former.
+fn against(label: &str) -> (String, Option<String>) {
+    let parts = label.split_once(" (vs ").and_then(|(name, rest)| {
+        let (reference, more) = rest.rsplit_once(')')?;
+        Some((format!("{name}{more}"), Some(reference.to_owned())))
+    });
+    parts.unwrap_or_else(|| (label.to_owned(), None))
+}
+
 fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
     let width = size.width();
     // On a telephone the text stands above its whisker, and the line at 1 stays out of it.
@@ -60,11 +77,12 @@ fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
         Size::Page => (210.0, 520.0, 34.0, 34.0, 17.0),
         Size::Phone => (12.0, width - 12.0, 4.0, 72.0, 11.0),
     };
-    let (lo, hi) = range(rows);
+    let ratios = rows.iter().flat_map(|row| [row.lo, row.ratio, row.hi]);
+    let ((lo, hi), ticks) = plot::ratio_axis(ratios, size.ticks(6, 5));
     let x = Scale::new((lo.ln(), hi.ln()), (left, right));
     let bottom = top + row_height * rows.len() as f64;
     html! {
-        svg class=(size.class()) data-figure="forest" viewBox=(format!("0 0 {width} {}", bottom + 52.0)) role="img"
+        svg class=(size.class()) data-figure="forest" viewBox=(format!("0 0 {width} {}", bottom + 70.0)) role="img"
             aria-label=(alternative(rows, name)) {
             @if size == Size::Page {
                 text.small x="0" y="16" { "Covariate" }
@@ -79,12 +97,16 @@ fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
                 (whisker(row, &x, y))
                 @match size {
                     Size::Page => {
-                        text.label x="0" y=(unit(at + 21.0)) { (words::shorten(&row.label, 32)) }
+                        @let down = if row.reference.is_some() { 15.0 } else { 21.0 };
+                        text.label x="0" y=(unit(at + down)) { (words::shorten(&row.name, 32)) }
+                        @if let Some(reference) = &row.reference {
+                            text.small x="0" y=(unit(at + 29.0)) { (words::shorten(&format!("vs {reference}"), 34)) }
+                        }
                         text.label x=(unit(width - 62.0)) y=(unit(at + 21.0)) text-anchor="end" { (row.text) }
                         text.label x=(unit(width)) y=(unit(at + 21.0)) text-anchor="end" { (row.p) }
                     },
                     Size::Phone => {
-                        text.label.strong x="0" y=(unit(at + 14.0)) { (words::shorten(&row.label, 40)) }
+                        text.label.strong x="0" y=(unit(at + 14.0)) { (words::shorten(&row.label, 46)) }
                         text.label x="0" y=(unit(at + 32.0)) {
                             (name.short) " " (row.text) ", p" @if row.p.starts_with(char::is_numeric) { "=" } (row.p)
                         }
@@ -92,13 +114,15 @@ fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
                 }
             }
             line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(bottom + 4.0)) y2=(unit(bottom + 4.0)) {}
-            @for tick in plot::log_ticks(lo, hi, size.ticks(6, 5)) {
+            @for tick in ticks {
                 line.axis x1=(x.text(tick.ln())) x2=(x.text(tick.ln())) y1=(unit(bottom + 4.0)) y2=(unit(bottom + 9.0)) {}
                 text.tick x=(x.text(tick.ln())) y=(unit(bottom + 23.0)) text-anchor="middle" { (plot::tick_text(tick)) }
             }
             text.label x=(unit((left + right) / 2.0)) y=(unit(bottom + 43.0)) text-anchor="middle" {
                 (name.long) " (log scale)"
             }
+            text.small x=(unit(left)) y=(unit(bottom + 61.0)) { "Below 1: lower " (name.of) }
+            text.small x=(unit(right)) y=(unit(bottom + 61.0)) text-anchor="end" { "above 1: higher " (name.of) }
         }
     }
 }
@@ -131,17 +155,6 @@ fn whisker(row: &Row, x: &Scale, y: f64) -> Markup {
     }
 }
 
-/// Ends of the axis: all intervals and 1, with a little room.
-fn range(rows: &[Row]) -> (f64, f64) {
-    let ends = rows.iter().flat_map(|row| [row.lo, row.ratio, row.hi]);
-    let (lo, hi) = ends
-        .filter(|value| value.is_finite() && *value > 0.0)
-        .map(|value| value.clamp(ENDS.0, ENDS.1))
-        .fold((1.0_f64, 1.0_f64), |(lo, hi), value| (lo.min(value), hi.max(value)));
-    let room = (hi / lo).powf(0.06).max(1.02);
-    (lo / room, hi * room)
-}
-
 /// What the drawing says, for readers who cannot see it.
 fn alternative(rows: &[Row], name: &Ratio) -> String {
     let each: Vec<String> = rows
@@ -153,4 +166,46 @@ fn alternative(rows: &[Row], name: &Ratio) -> String {
         name.long.to_lowercase(),
         each.join("; ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use haima_fl_core::schema::Schema;
+    use haima_fl_core::stat::wald;
+
+    use super::*;
+    use crate::report::labels;
+
+    #[test]
+    fn a_level_stands_against_its_reference_and_the_axis_has_ticks_around_all() {
+        let schema = r#"
+            one_row_per_patient = true
+            column = [{ name = "sex", kind = "category", label = "Geschlecht", levels = ["männlich", "weiblich"] }]
+        "#;
+        let mut wording = Wording::default();
+        labels::terms(&mut wording, &Schema::from_toml(&schema.parse().unwrap()).unwrap());
+        let fit = Fit {
+            model: "cox".into(),
+            terms: vec![wald("sexweiblich", -0.2, 0.36)],
+            ..Fit::default()
+        };
+        let drawn = figure(&fit, &wording).into_string();
+        assert!(
+            drawn.contains(">Geschlecht: weiblich<") && drawn.contains(">vs männlich<"),
+            "{drawn}"
+        );
+        assert!(!drawn.contains("sexweiblich"), "{drawn}");
+        // The interval is 0.40 to 1.66.
+        for tick in ["0.25", "0.5", "1", "2"] {
+            assert!(drawn.contains(&format!(">{tick}</text>")), "{tick}: {drawn}");
+        }
+        assert!(drawn.contains("lower hazard") && drawn.contains("higher hazard"), "{drawn}");
+    }
+
+    #[test]
+    fn what_stands_behind_the_reference_stays_with_the_covariate() {
+        let of = |label: &str| against(label);
+        assert_eq!(of("Sex: M (vs F), random"), ("Sex: M, random".into(), Some("F".into())));
+        assert_eq!(of("Age, per 10 years"), ("Age, per 10 years".into(), None));
+    }
 }

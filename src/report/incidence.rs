@@ -6,15 +6,17 @@ use haima_fl_core::results::competing::{Incidence, IncidenceGroup};
 #[cfg(feature = "demo")]
 use serde_json::{Map, Value};
 
+use super::cells::{Shown, suppress};
 use super::chart::{Axis, Chart, Line, Shape};
 use super::curves::TimeAxis;
 use super::model::Wording;
-use super::numbers;
 use super::words;
 
 /// All curves of a result that are drawn.
 pub(crate) struct Groups {
     groups: Vec<IncidenceGroup>,
+    /// Patients of each, as they may be told: all groups add up to a printed number.
+    sizes: Vec<Shown>,
     min_cell: u64,
 }
 
@@ -28,9 +30,11 @@ impl Groups {
     /// The curves that the display rule lets see; `None` when there is none.
     pub(crate) fn new(result: &Incidence, min_cell: u64) -> Option<Self> {
         let seen =
-            |group: &&IncidenceGroup| group.n >= min_cell.max(1) && rows_shown(group, min_cell) > 0;
-        let groups: Vec<IncidenceGroup> = result.curves.iter().filter(seen).cloned().collect();
-        (!groups.is_empty()).then_some(Self { groups, min_cell })
+            |group: &IncidenceGroup| group.n >= min_cell.max(1) && rows_shown(group, min_cell) > 0;
+        let all = result.curves.iter().zip(sizes(result, min_cell));
+        let (groups, sizes): (Vec<IncidenceGroup>, Vec<Shown>) =
+            all.filter(|(group, _)| seen(group)).map(|(group, size)| (group.clone(), size)).unzip();
+        (!groups.is_empty()).then_some(Self { groups, sizes, min_cell })
     }
 
     /// Last time drawn, in data units.
@@ -48,18 +52,20 @@ impl Groups {
         let lines: Vec<Line> = self
             .groups
             .iter()
-            .flat_map(|group| {
+            .zip(&self.sizes)
+            .flat_map(|(group, size)| {
                 let shown = rows_shown(group, self.min_cell);
-                group.causes.iter().map(move |cause| (group, cause, shown))
+                group.causes.iter().map(move |cause| (group, size, cause, shown))
             })
-            .map(|(group, cause, shown)| {
+            .map(|(group, size, cause, shown)| {
                 let times = group.time.iter().map(|time| time / axis.divisor).take(shown);
                 let ends = cause.lo.iter().copied().zip(cause.hi.iter().copied());
                 Line {
                     name: format!(
-                        "{}, n={}",
+                        "{}, n{}{}",
                         name(&cause.cause, &group.group, wording),
-                        numbers::count(group.n)
+                        if size.is_printed() { "=" } else { "" },
+                        size.text(self.min_cell, None)
                     ),
                     start: 0.0,
                     points: times.zip(cause.cif.iter().copied()).collect(),
@@ -90,6 +96,12 @@ impl Groups {
             guide: None,
         }
     }
+}
+
+/// Patients of each group as they may be told. They add up to those of the result, which are printed.
+pub(crate) fn sizes(result: &Incidence, min_cell: u64) -> Vec<Shown> {
+    let sizes: Vec<u64> = result.curves.iter().map(|group| group.n).collect();
+    suppress(&[sizes], false, min_cell).concat()
 }
 
 /// Name of a curve: its cause, and its group where there are several.
@@ -138,5 +150,28 @@ mod tests {
         let svg = chart.figure().into_string();
         assert!(svg.contains("relapse, n=40") && svg.contains("a&lt;b") && !svg.contains("NaN"));
         assert!(Groups::new(&result, 41).is_none(), "too few for the rule");
+    }
+
+    #[test]
+    fn no_small_group_is_what_the_others_leave_of_all() {
+        let group = |name: &str, n: u64| {
+            serde_json::json!({
+                "group": name, "n": n, "time": [1.0], "n_risk": [n], "n_censor": [0],
+                "causes": [{ "cause": "relapse", "cif": [0.1], "lo": [0.05], "hi": [0.2],
+                    "n_event": [1], "variance": [0], "se": [0] }],
+            })
+        };
+        let result = serde_json::json!({
+            "schema": "haima.cif/1", "formula": "", "grid": 1.0, "n": 123, "events": 3, "sites": 3,
+            "censored": "none", "tests": [],
+            "curves": [group("g=a", 3), group("g=b", 20), group("g=c", 100)],
+        });
+        let result: Incidence = serde_json::from_value(result).unwrap();
+        let chart = Groups::new(&result, 5).unwrap().chart(&Wording::default());
+        let names: Vec<&str> = chart.lines.iter().map(|line| line.name.as_str()).collect();
+        // 123 - 100 - 20 would be the 3.
+        assert_eq!(names, ["relapse, g=b, n≥5", "relapse, g=c, n=100"]);
+        let open = Groups::new(&result, 0).unwrap().chart(&Wording::default());
+        assert_eq!(open.lines[0].name, "relapse, g=a, n=3");
     }
 }

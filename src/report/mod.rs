@@ -25,6 +25,7 @@ mod fits;
 mod forest;
 mod hazard;
 pub(crate) mod incidence;
+pub(crate) mod labels;
 mod meta;
 mod model;
 mod network;
@@ -38,7 +39,7 @@ mod promises;
 pub mod read;
 mod record;
 mod result;
-mod scan;
+pub(crate) mod scan;
 #[cfg(feature = "cli")]
 pub(crate) mod standalone;
 mod states;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use haima_fl_core::results::Concordance;
 use serde::{Deserialize, Serialize};
 
+use super::numbers::Budget;
 use super::result::StepResult;
 
 /// Value of [`StudyReport::schema`].
@@ -325,6 +326,10 @@ pub struct RoundRow {
     pub digest: String,
     /// How it ended.
     pub status: RoundStatus,
+    /// Who refused it when the coordinator stopped at it and was started again, for each such stop. It
+    /// went on as the same attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<String>,
 }
 
 /// With noise or without, where the figures stand elsewhere.
@@ -371,6 +376,17 @@ pub struct SiteLedger {
     pub cost_limit: f64,
     /// Releases without noise, which no epsilon covers.
     pub exact_releases: u32,
+}
+
+impl SiteLedger {
+    /// What is used, as it is told to readers.
+    pub(crate) fn told(&self) -> Budget {
+        Budget {
+            epsilon: [self.epsilon_spent, self.epsilon_limit],
+            filter: self.filter.clone(),
+            cost: [self.cost_spent, self.cost_limit],
+        }
+    }
 }
 
 /// The same model with and without noise.

@@ -73,18 +73,57 @@ pub(crate) fn significant(value: f64) -> String {
     decimal(value, digits)
 }
 
-/// Epsilon or rho: two or three significant digits, and never 0 for what was spent.
+/// Epsilon or rho: two or three significant digits, up to the safe side, and never 0 for what was spent.
 pub(crate) fn epsilon(value: f64) -> String {
     match value {
         _ if value.is_nan() => NOT_ESTIMATED.to_owned(),
         _ if value.is_infinite() => "infinite".to_owned(),
-        _ if value >= 100.0 => decimal(value, 0),
-        _ if value >= 10.0 => decimal(value, 1),
-        _ if value >= 0.1 => decimal(value, 2),
-        _ if value >= 0.01 => decimal(value, 3),
-        _ if value >= 0.001 => decimal(value, 4),
+        _ if value >= 100.0 => upwards(value, 0),
+        _ if value >= 10.0 => upwards(value, 1),
+        _ if value >= 0.1 => upwards(value, 2),
+        _ if value >= 0.01 => upwards(value, 3),
+        _ if value >= 0.001 => upwards(value, 4),
         _ => scientific(value),
     }
+}
+
+/// Fixed decimals, not below the value; but for what arithmetic adds to a round figure.
+fn upwards(value: f64, digits: i32) -> String {
+    let steps = 10_f64.powi(digits);
+    decimal((value * steps * (1.0 - 1e-9)).ceil() / steps, digits.unsigned_abs() as usize)
+}
+
+/// A ledger's figures, used and limit, as they are told everywhere: in epsilon at the limit's delta, and
+/// beside it in the unit in which charges add up, which epsilons do not.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    /// Used, and the limit.
+    pub(crate) epsilon: [f64; 2],
+    /// By which theorem the limit is enforced.
+    pub(crate) filter: String,
+    /// Used, and the limit, in the theorem's own unit.
+    pub(crate) cost: [f64; 2],
+}
+
+impl Budget {
+    /// `0.69 of 1.00`.
+    pub(crate) fn epsilons(&self) -> String {
+        of(self.epsilon)
+    }
+
+    /// `rho 0.015 of 0.029`; under a Renyi limit `Renyi divergence of order 21: 0.40 of 1.20`.
+    pub(crate) fn costs(&self) -> String {
+        let unit =
+            if self.filter == "zCDP" { "rho".to_owned() } else { format!("{}:", self.filter) };
+        format!("{unit} {}", of(self.cost))
+    }
+}
+
+/// Used of the limit. Nothing is 0.
+fn of(figures: [f64; 2]) -> String {
+    let [used, limit] =
+        figures.map(|figure| if figure > 0.0 { epsilon(figure) } else { "0".to_owned() });
+    format!("{used} of {limit}")
 }
 
 /// `9.6e-7` as `9.6×10⁻⁷`.
@@ -280,8 +319,27 @@ mod tests {
 
     #[test]
     fn an_epsilon_is_never_rounded_to_nothing() {
-        assert_eq!([1.934, 0.5, 0.0004, 12.31].map(epsilon), ["1.93", "0.50", "4×10⁻⁴", "12.3"]);
+        assert_eq!([1.934, 0.5, 0.0004, 12.31].map(epsilon), ["1.94", "0.50", "4×10⁻⁴", "12.4"]);
+        // Up to the safe side, but not for the last bit.
+        assert_eq!([0.1 + 0.2, 3.0, 4.111, 2.87].map(epsilon), ["0.30", "3.00", "4.12", "2.87"]);
         assert_eq!([9.6e-7, 1e-6].map(scientific), ["9.6×10⁻⁷", "10⁻⁶"]);
+    }
+
+    #[test]
+    fn a_budget_is_told_in_epsilon_and_beside_it_in_the_unit_that_adds_up() {
+        let zcdp =
+            Budget { epsilon: [0.684, 1.0], filter: "zCDP".into(), cost: [0.014_21, 0.028_42] };
+        assert_eq!(
+            (zcdp.epsilons().as_str(), zcdp.costs().as_str()),
+            ("0.69 of 1.00", "rho 0.015 of 0.029")
+        );
+        let none = Budget {
+            epsilon: [0.0, 1.0],
+            filter: "Renyi divergence of order 21".into(),
+            cost: [0.0, 1.2],
+        };
+        assert_eq!(none.epsilons(), "0 of 1.00");
+        assert_eq!(none.costs(), "Renyi divergence of order 21: 0 of 1.20");
     }
 
     #[test]

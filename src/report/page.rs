@@ -1,6 +1,7 @@
 //! The page: head, cards, findings, and the order of the sections.
 
 use haima_fl_core::results::noised::COUNT_BITS;
+use haima_fl_core::stat::Z_975;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::model::{Class, Role, RoundStatus, Step, StudyReport};
@@ -57,19 +58,32 @@ fn of_whom(step: &Step) -> Markup {
     }
 }
 
-/// How far noise moves each count of a noised table or curve, where every node adds all of it.
+/// How far noise moves each count of a noised table or curve, where every party that adds noise adds all
+/// of its own.
 fn noise_in_words(report: &StudyReport, step: &Step) -> Markup {
-    let counts = matches!(step.result, Some(StepResult::Table1(_) | StepResult::Curves(_)));
-    let nodes = report.parties.iter().filter(|party| party.role == Role::Node).count();
     html! {
-        @if let (true, Class::Private(privacy)) = (counts && nodes > 0, &step.class) {
+        @if let Some(deviation) = count_noise(report, step) {
             p.note {
                 b { "Noise: " } "each count is off by noise of standard deviation "
-                (numbers::significant(privacy.noise_s * (nodes as f64).sqrt() / f64::from(1u32 << COUNT_BITS)))
-                ", and what was computed from several counts by that of all of them."
+                (numbers::significant(deviation)) ", which is up to ±"
+                (numbers::count((Z_975 * deviation).ceil() as u64))
+                " in 95 of 100 counts, and what was computed from several counts by that of all of them. "
+                "A level, a bin or a group of fewer patients than that says nothing; larger numbers, fewer "
+                "columns in one table and a larger ε make it less beside them."
             }
         }
     }
+}
+
+/// Standard deviation of the noise on each count of a noised table or curve; `None` of other steps. In
+/// masked mode it is that of a sum in which all hospitals are.
+fn count_noise(report: &StudyReport, step: &Step) -> Option<f64> {
+    let is_counts = matches!(step.result, Some(StepResult::Table1(_) | StepResult::Curves(_)));
+    let Class::Private(privacy) = &step.class else { return None };
+    let nodes = report.parties.iter().filter(|party| party.role == Role::Node).count();
+    let draws = report.masked.as_ref().map_or(nodes as f64, |masked| f64::from(masked.sites));
+    let deviation = privacy.noise_s * draws.sqrt() / f64::from(1u32 << COUNT_BITS);
+    (is_counts && deviation > 0.0).then_some(deviation)
 }
 
 /// A section with its anchor.
@@ -198,8 +212,9 @@ fn cards(report: &StudyReport) -> Markup {
     let released = report.rounds.iter().filter(|row| row.status == RoundStatus::Released).count();
     let sent: u64 = report.steps.iter().map(|step| step.bytes_sent_by_sites).sum();
     let out: u64 = report.steps.iter().map(|step| step.bytes_released).sum();
-    let patients = patients(report)
-        .map_or_else(|| "–".to_owned(), |n| numbers::cell(n, report.floors.min_cell));
+    let known = patients(report);
+    let patients = known.map_or_else(|| "–".to_owned(), |own| own.text(report.floors.min_cell));
+    let interval = known.and_then(Patients::interval);
     let took_part = sites.saturating_sub(report.excluded.len());
     let left_out = match report.excluded.len() {
         0 => "all of the study's took part".to_owned(),
@@ -211,7 +226,10 @@ fn cards(report: &StudyReport) -> Markup {
     };
     html! {
         dl.cards {
-            (card("Patients", &patients, html! { "whose rows stayed at their hospital" }))
+            (card("Patients", &patients, html! {
+                @if let Some(interval) = &interval { (interval) "; their" } @else { "whose" }
+                " rows stayed at their hospital"
+            }))
             (card("Hospitals", &numbers::count(took_part as u64), html! { (left_out) }))
             @if report.masked.is_none() {
                 (card("Nodes", &numbers::count(nodes as u64), html! {
@@ -228,15 +246,58 @@ fn cards(report: &StudyReport) -> Markup {
     }
 }
 
-/// Patients described: from the first result that counts them.
-fn patients(report: &StudyReport) -> Option<u64> {
-    let results = || report.steps.iter().filter_map(|step| step.result.as_ref());
-    let described = results().find_map(|result| match result {
+/// How many patients a report is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Patients {
+    n: u64,
+    /// Whether they were counted under noise.
+    noised: bool,
+    /// Standard deviation of the noise, where it is known.
+    deviation: Option<f64>,
+}
+
+impl Patients {
+    /// `1,043`; under noise `about 980`, with the digits that the noise leaves.
+    pub(crate) fn text(self, min_cell: u64) -> String {
+        match self.noised {
+            false => numbers::cell(self.n, min_cell),
+            true => format!("about {}", numbers::count(self.rounded())),
+        }
+    }
+
+    /// `95% interval 885 to 1,080 for the noise`.
+    fn interval(self) -> Option<String> {
+        let reach = Z_975 * self.deviation?;
+        let [lo, hi] = [self.n as f64 - reach, self.n as f64 + reach];
+        let [lo, hi] = [lo.max(0.0).floor(), hi.ceil()].map(|end| numbers::count(end as u64));
+        Some(format!("95% interval {lo} to {hi} for the noise"))
+    }
+
+    /// To the power of ten below the noise.
+    fn rounded(self) -> u64 {
+        let digits =
+            self.deviation.filter(|own| *own >= 10.0).map_or(0.0, |own| own.log10().floor());
+        let step = 10_f64.powf(digits.min(9.0)) as u64;
+        self.n.saturating_add(step / 2) / step * step
+    }
+}
+
+/// Patients described: from the first table of them, or else the most that a result counts.
+pub(crate) fn patients(report: &StudyReport) -> Option<Patients> {
+    let described = |step: &Step| match step.result.as_ref()? {
         StepResult::Table1(table) => table.n.first().copied(),
         _ => None,
-    });
-    let counted = results().filter_map(StepResult::counts).map(|(n, _)| n);
-    described.or(counted.max())
+    };
+    let counted = |step: &Step| step.result.as_ref()?.counts().map(|(n, _)| n);
+    let of = |step: &Step, n: u64| Patients {
+        n,
+        noised: step.class != Class::Exact,
+        deviation: count_noise(report, step),
+    };
+    let tables = || report.steps.iter().filter_map(|step| Some(of(step, described(step)?)));
+    let counts = report.steps.iter().filter_map(|step| Some(of(step, counted(step)?)));
+    let exact = tables().find(|own| !own.noised);
+    exact.or_else(|| tables().next()).or_else(|| counts.max_by_key(|own| own.n))
 }
 
 fn findings(report: &StudyReport) -> Markup {
@@ -284,4 +345,93 @@ pub(super) fn class_badge(class: &Class) -> Markup {
 /// A wide table that scrolls by itself, by keyboard too, so that the page never does.
 pub(crate) fn scroll(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use haima_fl_core::results::Table1;
+
+    use super::super::model::{Best, Party, Privacy};
+    use super::*;
+
+    /// A table of so many patients, under noise where each of three nodes adds so much to a count.
+    fn report(n: u64, noise: Option<f64>) -> StudyReport {
+        let best = || Best { epsilon: 1.0, method: "zCDP".into() };
+        let private = |deviation: f64| {
+            Class::Private(Privacy {
+                epsilon_coalition: 1.0,
+                best_coalition: best(),
+                best_public: best(),
+                delta: 1e-6,
+                cost: 0.02,
+                sampling_rate: 1.0,
+                noise_s: deviation * 1024.0,
+                sensitivity: 6000.0,
+                site_bound: None,
+                unit: "patient".into(),
+                adjacency: "add/remove".into(),
+                accountant: "zCDP".into(),
+            })
+        };
+        let table = Table1 {
+            schema: "haima.table1/1".into(),
+            sites: 3,
+            groups: vec!["all".into()],
+            n: vec![n],
+            rows: Vec::new(),
+        };
+        let node = |name: &str| Party {
+            name: name.into(),
+            role: Role::Node,
+            operator: name.into(),
+            fingerprint: String::new(),
+            note: String::new(),
+        };
+        let step = Step {
+            id: "who".into(),
+            title: "Who the patients are".into(),
+            task: "table1".into(),
+            class: noise.map_or(Class::Exact, private),
+            cohort: String::new(),
+            rounds: 1,
+            attempts_failed: 0,
+            seconds: 1.0,
+            bytes_sent_by_sites: 0,
+            bytes_received_by_nodes: 0,
+            bytes_released: 0,
+            result: Some(StepResult::Table1(table)),
+        };
+        let parties = ["a", "b", "c"].map(node).to_vec();
+        StudyReport { parties, steps: vec![step], ..StudyReport::new("first") }
+    }
+
+    #[test]
+    fn patients_that_were_counted_under_noise_are_told_with_about_and_an_interval() {
+        // 28.6 of each of three: 49.6 in all, the first question of a new network.
+        let page = page(&report(982, Some(28.636))).into_string();
+        assert!(page.contains(">about 980<"), "{page}");
+        assert!(page.contains("95% interval 884 to 1,080 for the noise; their rows"), "{page}");
+        assert!(page.contains("standard deviation 49.6, which is up to ±98"), "{page}");
+        let page = super::page(&report(982, None)).into_string();
+        assert!(page.contains(">982<") && page.contains("whose rows stayed"), "{page}");
+        assert!(!page.contains("about 98") && !page.contains("Noise: "), "{page}");
+    }
+
+    #[test]
+    fn an_exact_table_comes_before_a_noised_one() {
+        let mut both = report(982, Some(28.6));
+        both.steps.extend(report(1043, None).steps);
+        assert_eq!(patients(&both).unwrap().text(5), "1,043");
+    }
+
+    #[test]
+    fn digits_below_the_noise_are_left_out_and_no_interval_begins_below_nothing() {
+        let own = Patients { n: 12, noised: true, deviation: Some(49.6) };
+        assert_eq!(own.text(5), "about 10");
+        assert_eq!(own.interval().unwrap(), "95% interval 0 to 110 for the noise");
+        let fine = Patients { n: 3, noised: true, deviation: Some(0.5) };
+        assert_eq!(fine.text(5), "about 3", "noise hides it, no rule of display");
+        let unknown = Patients { deviation: None, ..fine };
+        assert_eq!(unknown.interval(), None);
+    }
 }

@@ -98,21 +98,37 @@ pub(crate) fn ticks(max: f64, most: usize) -> Vec<f64> {
     (0..=count).map(|index| index as f64 * step).collect()
 }
 
-/// Round values inside `lo..hi` for a log axis, always with 1.
-pub(super) fn log_ticks(lo: f64, hi: f64, most: usize) -> Vec<f64> {
-    let mut values: Vec<f64> = if hi / lo < 4.0 {
+/// Ratios are drawn inside these ends.
+pub(super) const RATIOS: (f64, f64) = (0.05, 20.0);
+
+/// The log axis of some ratios: its ends, around all of them and 1, and its ticks. A short axis has even
+/// steps and a little room; a longer one doubles from tick to tick, and the longest has 1, 2 and 5 of
+/// each decade. These begin and end with a tick, so that no ratio stands beyond the last one.
+pub(super) fn ratio_axis(ratios: impl Iterator<Item = f64>, most: usize) -> ((f64, f64), Vec<f64>) {
+    let (lo, hi) = ratios
+        .filter(|ratio| ratio.is_finite() && *ratio > 0.0)
+        .map(|ratio| ratio.clamp(RATIOS.0, RATIOS.1))
+        .fold((1.0_f64, 1.0_f64), |(lo, hi), ratio| (lo.min(ratio), hi.max(ratio)));
+    if hi / lo < 4.0 {
+        let room = (hi / lo).powf(0.06).max(1.02);
+        let (lo, hi) = (lo / room, hi * room);
         let step = nice_step((hi - lo) / most.max(1) as f64, &[1.0, 2.0, 5.0]);
         let (first, last) = ((lo / step).ceil() as i64, (hi / step).floor() as i64);
-        (first..=last).map(|index| index as f64 * step).collect()
-    } else {
-        let decade = |power: i32| [1.0, 2.0, 5.0].map(|digit| digit * 10_f64.powi(power));
-        (-4..5).flat_map(decade).filter(|value| (lo..=hi).contains(value)).collect()
-    };
-    if !values.iter().any(|value| (value - 1.0).abs() < 1e-9) {
-        values.push(1.0);
-        values.sort_by(f64::total_cmp);
+        let mut ticks: Vec<f64> = (first..=last).map(|index| index as f64 * step).collect();
+        if !ticks.iter().any(|tick| (tick - 1.0).abs() < 1e-9) {
+            ticks.push(1.0);
+            ticks.sort_by(f64::total_cmp);
+        }
+        return ((lo, hi), ticks);
     }
-    values
+    let mut ticks: Vec<f64> = match hi / lo <= 16.0 {
+        true => (-4..=4).map(|power| 2_f64.powi(power)).collect(),
+        false => vec![0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
+    };
+    let from = ticks.iter().copied().filter(|tick| *tick <= lo).fold(RATIOS.0, f64::max);
+    let to = ticks.iter().copied().filter(|tick| *tick >= hi).fold(RATIOS.1, f64::min);
+    ticks.retain(|tick| (from..=to).contains(tick));
+    ((from, to), ticks)
 }
 
 /// The least of the digits times a power of ten that is at least `raw`.
@@ -138,9 +154,24 @@ mod tests {
         assert_eq!(ticks(13.6, 8), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0]);
         assert_eq!(ticks(0.0, 8), [0.0]);
         assert_eq!(ticks(f64::NAN, 8), [0.0]);
-        let texts: Vec<String> = log_ticks(0.86, 1.52, 6).into_iter().map(tick_text).collect();
-        assert_eq!(texts, ["1", "1.2", "1.4"]);
-        assert_eq!(log_ticks(0.15, 6.0, 6), [0.2, 0.5, 1.0, 2.0, 5.0]);
+    }
+
+    #[test]
+    fn an_axis_of_ratios_holds_them_all_and_a_long_one_begins_and_ends_with_a_tick() {
+        let of = |ratios: &[f64]| {
+            let ((lo, hi), ticks) = ratio_axis(ratios.iter().copied(), 6);
+            let inside = |ratio: &f64| !ratio.is_finite() || (lo..=hi).contains(ratio);
+            assert!(ratios.iter().all(inside) && (lo..=hi).contains(&1.0), "{ratios:?}");
+            ticks.into_iter().map(tick_text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of(&[0.9, 1.45, f64::NAN]), "1 1.2 1.4");
+        assert_eq!(of(&[0.4, 1.7]), "0.25 0.5 1 2");
+        assert_eq!(of(&[0.5, 0.9, 2.0]), "0.5 1 2");
+        assert_eq!(of(&[1.1, 15.0]), "1 2 4 8 16");
+        assert_eq!(of(&[0.15, 6.0]), "0.1 0.2 0.5 1 2 5 10");
+        assert!(of(&[]).split(' ').any(|tick| tick == "1"));
+        let (ends, ticks) = ratio_axis([1e-9, 1e9].into_iter(), 6);
+        assert_eq!((ends, ticks.len()), (RATIOS, 9), "an interval without an end ends at the axis");
     }
 
     #[test]

@@ -280,7 +280,7 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
                 }
                 @if row.epsilon_spent > 0.0 {
                     td { (bar(row)) }
-                    td.num { (numbers::epsilon(row.cost_spent)) " / " (numbers::epsilon(row.cost_limit)) br; span.quiet { (row.filter) } }
+                    td.num { (row.told().costs()) }
                     td.num { (numbers::scientific(row.delta)) }
                 } @else {
                     td { span.quiet { "none charged" @if row.epsilon_limit > 1e-9 { ", limit " (numbers::epsilon(row.epsilon_limit)) } } }
@@ -302,11 +302,7 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
 fn bar(row: &SiteLedger) -> Markup {
     let share = (row.epsilon_spent / row.epsilon_limit).clamp(0.0, 1.0);
     let share = if share.is_finite() { share } else { 1.0 };
-    let text = format!(
-        "{} of {}",
-        numbers::epsilon(row.epsilon_spent),
-        numbers::epsilon(row.epsilon_limit)
-    );
+    let text = row.told().epsilons();
     html! {
         span.spent { (text) }
         svg.bar viewBox="0 0 200 10" preserveAspectRatio="none" role="img" aria-label=(format!("ε used: {text}")) {
@@ -335,9 +331,10 @@ pub(super) fn headline(report: &StudyReport) -> (String, String) {
         Some(row) => (
             format!("ε ≤ {}", numbers::epsilon(row.epsilon_limit)),
             format!(
-                "the limit of a hospital's private results, a patient, δ={}; {} of it used.{beside}",
+                "the limit of a hospital's private results, a patient, δ={}; {} used ({}).{beside}",
                 numbers::scientific(row.delta),
-                numbers::epsilon(row.epsilon_spent)
+                row.told().epsilons(),
+                row.told().costs()
             ),
         ),
         None if exact > 0 => (

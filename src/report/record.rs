@@ -73,6 +73,7 @@ fn role(role: Role) -> &'static str {
 /// What each step took, then every round.
 pub(super) fn rounds(report: &StudyReport) -> Markup {
     let failed = report.rounds.iter().filter(|row| row.status != RoundStatus::Released).count();
+    let stopped = report.rounds.iter().filter(|row| !row.stops.is_empty()).count();
     let steps = html! {
         table {
             thead { tr {
@@ -106,6 +107,9 @@ pub(super) fn rounds(report: &StudyReport) -> Markup {
                 summary {
                     "All " (numbers::counted(report.rounds.len() as u64, "attempt", "attempts"))
                     @if failed > 0 { ", " (numbers::count(failed as u64)) " failed" }
+                    @if stopped > 0 {
+                        ", " (numbers::count(stopped as u64)) " at which the coordinator stopped and went on"
+                    }
                 }
                 (scroll("Rounds", &round_table(&report.rounds)))
                 p.note { "Digests are shortened here; report.json holds them in full." }
@@ -142,7 +146,9 @@ fn round_table(rows: &[RoundRow]) -> Markup {
                 td { @match &row.status {
                     RoundStatus::Released => "released",
                     RoundStatus::Failed { reason } => { b { "failed: " } (reason) },
-                } }
+                }
+                    @for refusals in &row.stops { br; span.quiet { "stopped before: no sum without " (refusals) } }
+                }
             } } }
         }
     }

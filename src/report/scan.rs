@@ -118,12 +118,13 @@ fn table(result: &Scan, wording: &Wording, min_cell: u64) -> Markup {
 }
 
 /// Carriers and the others add up to the printed number of patients, so either may be small.
-pub(super) fn is_hidden(variant: &VariantTest, min_cell: u64) -> bool {
+pub(crate) fn is_hidden(variant: &VariantTest, min_cell: u64) -> bool {
     let others = variant.n.saturating_sub(variant.carriers);
     numbers::is_small(variant.carriers, min_cell) || numbers::is_small(others, min_cell)
 }
 
-fn carriers(variant: &VariantTest, min_cell: u64) -> String {
+/// Carriers under the display rule.
+pub(crate) fn carriers(variant: &VariantTest, min_cell: u64) -> String {
     match is_hidden(variant, min_cell) && !numbers::is_small(variant.carriers, min_cell) {
         true => format!("≥{min_cell}"),
         false => numbers::cell(variant.carriers, min_cell),

@@ -20,7 +20,11 @@ pub(super) fn section(step: &Step, table: &Table1, wording: &Wording, floors: &F
                 th scope="col" { "Characteristic" }
                 @for (group, size) in table.groups.iter().zip(&sizes) {
                     th.num scope="col" {
-                        (words::group(wording, group)) br; span.quiet { "n=" (size.text(min_cell, None)) }
+                        (words::group(wording, group)) br;
+                        span.quiet {
+                            @if step.class == Class::Exact { "n=" } @else { "n about " }
+                            (size.text(min_cell, None))
+                        }
                     }
                 }
             } }
@@ -204,10 +208,13 @@ fn hidden() -> Markup {
     html! { span.quiet { "not shown" } }
 }
 
-/// `Men` for `male=1` where the wording says so.
-fn level_label(column: &str, level: &str, wording: &Wording) -> String {
-    let key = format!("{column}={level}");
-    wording.labels.get(&key).cloned().unwrap_or_else(|| level.to_owned())
+/// `Men` for `male=1` where the wording says so; without the words of its column, which stand above.
+pub(super) fn level_label(column: &str, level: &str, wording: &Wording) -> String {
+    let Some(label) = wording.labels.get(&format!("{column}={level}")) else {
+        return level.to_owned();
+    };
+    let of_column = format!("{}: ", words::column(wording, column));
+    label.strip_prefix(&of_column).unwrap_or(label).to_owned()
 }
 
 /// Decimals that a standard deviation of this size deserves.
@@ -270,6 +277,18 @@ mod tests {
         let body = body_of(&own.rows[0], &own, &Wording::default(), 5).into_string();
         assert!(body.contains("30.5 (15.3 to 45.8)"), "{body}");
         assert_eq!(wide_bins(&wide(&own, 5)), None);
+    }
+
+    #[test]
+    fn a_level_does_not_repeat_its_column() {
+        let of = |wording: &Wording| level_label("sex", "w", wording);
+        let mut wording = Wording::default();
+        assert_eq!(of(&wording), "w");
+        wording.labels.insert("sex".into(), "Geschlecht".into());
+        wording.labels.insert("sex=w".into(), "Geschlecht: weiblich".into());
+        assert_eq!(of(&wording), "weiblich");
+        wording.labels.insert("sex=w".into(), "Women".into());
+        assert_eq!(of(&wording), "Women");
     }
 
     #[test]

@@ -51,9 +51,30 @@ pub(crate) fn group(wording: &Wording, key: &str) -> String {
     }
 }
 
-/// Label of a column or term.
-pub(super) fn term(wording: &Wording, key: &str) -> String {
-    wording.labels.get(key).cloned().unwrap_or_else(|| key.to_owned())
+/// Label of a column or term; of an interaction (`age:sexM`), those of both.
+pub(crate) fn term(wording: &Wording, key: &str) -> String {
+    if let Some(label) = wording.labels.get(key) {
+        return label.clone();
+    }
+    let both = key.split_once(':').and_then(|(one, other)| {
+        Some(format!("{} × {}", wording.labels.get(one)?, wording.labels.get(other)?))
+    });
+    both.unwrap_or_else(|| key.to_owned())
+}
+
+/// What groups are told apart by, where all names begin with it, and the rest of each name: `Risk`, and
+/// `low` and `high`, of `Risk: low` and `Risk: high`, or of `Risk=low` and `Risk=high`.
+pub(super) fn apart(names: &[String]) -> (Option<String>, Vec<String>) {
+    let by = |between: &str| {
+        let parts: Option<Vec<(&str, &str)>> =
+            names.iter().map(|name| name.split_once(between)).collect();
+        let parts = parts.filter(|parts| parts.len() > 1)?;
+        let (first, _) = *parts.first()?;
+        let is_split = parts.iter().all(|(own, rest)| *own == first && !rest.is_empty());
+        let rests = parts.iter().map(|(_, rest)| (*rest).to_owned()).collect();
+        (is_split && !first.is_empty()).then(|| (Some(first.to_owned()), rests))
+    };
+    by(": ").or_else(|| by("=")).unwrap_or_else(|| (None, names.to_vec()))
 }
 
 /// Label of a column itself: without the multiple in which its ratio is shown.
@@ -330,6 +351,20 @@ fn of_network(report: &StudyReport) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_all_groups_begin_with_is_said_once() {
+        let of = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let (by, rests) = apart(&names);
+            format!("{}|{}", by.unwrap_or_default(), rests.join(","))
+        };
+        assert_eq!(of(&["Risk: low", "Risk: high"]), "Risk|low,high");
+        assert_eq!(of(&["risk=low", "risk=high"]), "risk|low,high");
+        for names in [&["Women", "Men"][..], &["a=1", "b=1"], &["All patients"], &["a=1"], &[]] {
+            assert_eq!(of(names), format!("|{}", names.join(",")));
+        }
+    }
 
     #[test]
     fn the_unit_of_time_is_that_of_the_columns_of_times_if_they_agree() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Answer, Task, fault};
 use crate::Error;
 use crate::report::incidence::{self, Groups};
-use crate::report::{association, standalone};
+use crate::report::{association, standalone, words};
 
 /// The figure.
 ///
@@ -27,7 +27,10 @@ pub fn figure(answer: &Answer, task: &Task) -> Result<String, Error> {
         "haima.cif/1" => {
             Groups::of(&answer.result, min_cell).map(|groups| incidence::figure(&groups, wording))
         }
-        _ => association::Scan::of(&answer.result).map(|scan| association::figure(&scan)),
+        "haima.scan/1" => read(answer)
+            .and_then(|scan| association::Scan::new(&scan, min_cell))
+            .map(|scan| association::figure(&scan)),
+        _ => None,
     }
     .ok_or_else(|| fault(task, format!("there is no figure of a result {schema} like this one")))
 }
@@ -43,7 +46,8 @@ fn both_effects(answer: &Answer) -> Option<Fit> {
     for pair in answer.result.get("terms")?.as_array()? {
         for (key, effect) in [("random", "random effects"), ("fixed", "fixed effect")] {
             let term: Term = serde_json::from_value(pair.get(key)?.clone()).ok()?;
-            terms.push(Term { name: format!("{}, {effect}", term.name), ..term });
+            let name = words::term(&answer.wording, &term.name);
+            terms.push(Term { name: format!("{name}, {effect}"), ..term });
         }
     }
     let field = |key: &str| answer.result.get(key);

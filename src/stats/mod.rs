@@ -35,7 +35,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::pooled::Table;
-use crate::report::{Floors, Wording};
+use crate::report::{Floors, Wording, labels};
 pub use figure::figure;
 use hospitals::Hospitals;
 pub use show::show;
@@ -368,11 +368,13 @@ fn plain(
 
 /// Words that the schema and the names of columns give.
 fn wording(prepared: &Prepared) -> Wording {
-    let mut wording = Wording::default();
+    let (mut wording, schema) = (Wording::default(), &prepared.hospitals.schema);
     if let Some(time) = prepared.task.text("time")
-        && let Ok(column) = prepared.hospitals.schema.column(time)
+        && let Ok(column) = schema.column(time)
     {
         wording.time_unit = column.unit().to_owned();
     }
+    // Of groups the tables print what the JSON has.
+    labels::terms(&mut wording, schema);
     wording
 }

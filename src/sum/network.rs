@@ -13,7 +13,7 @@ use haima_smpc_node::unix_millis;
 use super::masked::Masked;
 use super::nodes::Nodes;
 use crate::Error;
-use crate::coordinator::before::{Before, opened_ms};
+use crate::coordinator::before::{Before, STOPPED, opened_ms};
 use crate::coordinator::events::{Event, Events};
 use crate::coordinator::hub::Hub;
 use crate::coordinator::refusals::withheld;
@@ -66,6 +66,14 @@ impl Network {
         if !self.before.has(kind, round, subject) {
             self.audit.write(&self.key, kind, round, subject, digest, text)?;
         }
+        Ok(())
+    }
+
+    /// Writes into the journal that the coordinator stops at a round, and who refused it: each time, for an
+    /// audit asks for every no.
+    pub(super) fn stopped(&self, spec: &RoundSpec, refusals: &str) -> Result<(), Error> {
+        let none = Digest::default();
+        self.audit.write(&self.key, STOPPED, &spec.digest(), &spec.task_id, &none, refusals)?;
         Ok(())
     }
 

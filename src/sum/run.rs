@@ -112,6 +112,7 @@ impl<'a> RunSum<'a> {
             let (took, _) = network.course(spec, FAILED, started);
             network.events.tell(Event::failed(spec, took, &format!("no sum without {refusals}")));
             network.hub.end_round();
+            network.stopped(spec, refusals)?;
             network.announced.refused.keep(spec, refusals)?;
             return Err(error);
         }

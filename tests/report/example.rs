@@ -286,6 +286,7 @@ fn rounds(steps: &[Step]) -> Vec<RoundRow> {
                 } else {
                     RoundStatus::Released
                 },
+                stops: Vec::new(),
             });
         }
     }

@@ -93,9 +93,12 @@ async fn a_site_with_charges_shows_budget_and_what_was_sent() {
 
     let browser = signed_in(&network).await;
     let overview = browser.get("/").await.page();
-    assert!(overview.contains("1 round") && overview.contains("100% left"), "{overview}");
+    assert!(overview.contains("1 round") && overview.contains("ε 0 of 3.00 used"), "{overview}");
+    assert!(overview.contains("rho 0 of "), "the unit that adds up stands beside: {overview}");
     let budget = browser.get("/budget").await.page();
-    for part in ["of 3", "without any privacy guarantee", "Privacy ledger of population", "zCDP"] {
+    for part in
+        ["0 of 3.00", "without any privacy guarantee", "Privacy ledger of population", "zCDP"]
+    {
         assert!(budget.contains(part), "{part}: {budget}");
     }
     let sent = browser.get("/sent").await.page();

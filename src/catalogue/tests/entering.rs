@@ -118,6 +118,7 @@ fn report(class: Class) -> StudyReport {
         bytes: 1,
         digest: digest.repeat(32),
         status,
+        stops: vec![],
     };
     StudyReport {
         title: "312 patients with leukaemia".into(),

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::data::dates::{self, Written};
 use crate::data::guess::{in_order, number, range, unit};
-use crate::data::look::{MOST_LEVELS, codes, is_missing};
+use crate::data::look::{MOST_LEVELS, codes, is_missing, may_be_missing, quoted};
+use crate::report::numbers::counted;
 
 /// Values of a whole number up to which it may be a code or a grade.
 const FEW: usize = 6;
@@ -168,6 +169,10 @@ impl Column {
         }
         let mut remarks = Vec::new();
         let guess = guess(&told, &known, texts.len(), &mut remarks);
+        if !matches!(guess, Guess::Left { .. }) {
+            let words = known.iter().filter(|(text, _)| may_be_missing(text));
+            remarks.extend(words.map(|(word, rows)| unknown(&told.name, word, *rows, &guess)));
+        }
         Self {
             rename: told.rename(&guess),
             header: told.header,
@@ -179,6 +184,22 @@ impl Column {
             odd: None,
         }
     }
+}
+
+/// What to say of a word that may mean a missing value and is read as a value.
+fn unknown(name: &str, word: &str, rows: usize, guess: &Guess) -> String {
+    let levels = match guess {
+        Guess::Category { .. } => {
+            ", and take it out of `levels`: as a level it is a finding to a model"
+        }
+        _ => "",
+    };
+    format!(
+        "{} in {} is taken for a value: if it means a missing one, empty the field, as `haima data clean \
+         --missing '{name}={word}'` does{levels}",
+        quoted(word),
+        counted(rows as u64, "row", "rows"),
+    )
 }
 
 /// What values with their counts look like, in so many rows.

@@ -54,6 +54,37 @@ fn kinds_units_ranges_and_keys_are_drafted() {
 }
 
 #[test]
+fn words_that_may_mean_a_missing_value_are_remarked_on_and_sure_ones_are_to_be_emptied() {
+    let rows: String = (0..20)
+        .map(|i| {
+            let risk = ["hoch", "mittel", "unbekannt", "niedrig"][i % 4];
+            let dead = if i == 7 { "Unknown".to_owned() } else { (i % 2).to_string() };
+            let stage = if i == 3 { "k.A." } else { ["I", "II"][i % 2] };
+            format!("{i},{risk},{dead},{stage}\n")
+        })
+        .collect();
+    let draft = draft(&format!("id,Risiko,tod,Stadium\n{rows}"), None).unwrap();
+    let remarks = |column: &str| {
+        let own = draft.columns.iter().find(|own| own.column == column).unwrap();
+        own.remarks.join("; ")
+    };
+    let risk = remarks("Risiko");
+    for expected in [
+        "`unbekannt` in 5 rows is taken for a value",
+        "`haima data clean --missing 'Risiko=unbekannt'`",
+        "take it out of `levels`",
+    ] {
+        assert!(risk.contains(expected), "{expected}: {risk}");
+    }
+    let dead = remarks("tod");
+    assert!(dead.contains("`Unknown` in 1 row is") && dead.ends_with("does"), "{dead}");
+    assert!(!remarks("Stadium").contains("taken for a value"));
+    let empty = "empty the fields of `Stadium` that say `k.A.`";
+    assert!(draft.to_do().iter().any(|own| own == empty), "{:?}", draft.to_do());
+    assert!(flat(&draft.toml().unwrap()).contains("Look: `unbekannt` in 5 rows"));
+}
+
+#[test]
 fn the_commonest_german_headers_of_a_key_are_keys() {
     let of = |header: &str, last: &str| {
         let text = format!("{header},sex,hb\nA1,m,7.5\nA2,w,8.5\n{last},m,9.5\n");

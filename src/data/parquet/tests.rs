@@ -131,7 +131,8 @@ fn texts_of_an_encoding_whose_decoder_has_no_bound_are_refused_by_their_column()
     assert_eq!(of(Encoding::PLAIN).unwrap(), "id\np1\np2\np3\n");
     for encoding in [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY] {
         let said = of(encoding).unwrap_err();
-        assert!(said.contains("column `id` has its texts delta-encoded"), "{encoding}: {said}");
+        let told = format!("column `id` is encoded by {encoding}, which is not read");
+        assert!(said.contains(&told), "{encoding}: {said}");
     }
 }
 
@@ -156,8 +157,34 @@ fn a_page_that_says_that_it_has_more_texts_than_bytes_is_refused_before_it_is_de
     // The page's header: four values, the encoding (0, plain), that of the levels twice.
     let header = [0x2c, 0x15, 0x08, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06];
     let at = bytes.windows(header.len()).position(|own| own == header).unwrap();
-    // Delta-encoded texts: 7, of which the format writes the double.
-    bytes[at + 4] = 0x0e;
-    let said = read(&bytes).unwrap_err();
-    assert!(said.contains("column `id` has its texts delta-encoded"), "{said}");
+    // Its number, of which the format writes the double: no other than the plain one is read here.
+    let others = [
+        (3, "RLE"),
+        (4, "BIT_PACKED"),
+        (5, "DELTA_BINARY_PACKED"),
+        (6, "DELTA_LENGTH_BYTE_ARRAY"),
+        (7, "DELTA_BYTE_ARRAY"),
+        (9, "BYTE_STREAM_SPLIT"),
+    ];
+    for (number, name) in others {
+        bytes[at + 4] = 2 * number;
+        let said = read(&bytes).unwrap_err();
+        assert!(said.contains(&format!("column `id` is encoded by {name}, which")), "{said}");
+    }
+}
+
+#[test]
+fn numbers_of_encodings_whose_decoders_are_bounded_are_read() {
+    let of = |physical| {
+        let field = Type::primitive_type_builder("n", physical);
+        field.with_repetition(Repetition::REQUIRED).build().unwrap()
+    };
+    for encoding in [Encoding::PLAIN, Encoding::DELTA_BINARY_PACKED, Encoding::BYTE_STREAM_SPLIT] {
+        let whole = encoded::<Int64Type>(of(Physical::INT64), encoding, &[-1, 0, 1 << 40]);
+        assert_eq!(read(&whole).unwrap(), "n\n-1\n0\n1099511627776\n", "{encoding}");
+    }
+    for encoding in [Encoding::PLAIN, Encoding::BYTE_STREAM_SPLIT] {
+        let number = encoded::<DoubleType>(of(Physical::DOUBLE), encoding, &[0.5, -2.25]);
+        assert_eq!(read(&number).unwrap(), "n\n0.5\n-2.25\n", "{encoding}");
+    }
 }

@@ -8,7 +8,7 @@ use crate::report::plot::{self, Scale, Size, stroke, unit};
 use crate::report::words::shorten;
 
 /// Ratios are drawn inside these ends.
-const ENDS: (f64, f64) = (0.05, 20.0);
+const ENDS: (f64, f64) = plot::RATIOS;
 /// Coefficients that are drawn; the table has the others.
 const MOST: usize = 40;
 
@@ -32,7 +32,9 @@ fn draw(rows: &[&TermRow], letters: &[char], name: &str, size: Size) -> Markup {
         Size::Phone => (12.0, size.width() - 12.0, 20.0),
     };
     let (legend, row_height) = (30.0, label + 12.0 + 14.0 * sides);
-    let (lo, hi) = range(rows);
+    let ratios = rows.iter().flat_map(|row| marks(row));
+    let ratios = ratios.flat_map(|(_, own)| [own.lo, own.ratio, own.hi]);
+    let ((lo, hi), ticks) = plot::ratio_axis(ratios, size.ticks(6, 5));
     let x = Scale::new((lo.ln(), hi.ln()), (left, right));
     let bottom = legend + row_height * rows.len() as f64;
     html! {
@@ -57,7 +59,7 @@ fn draw(rows: &[&TermRow], letters: &[char], name: &str, size: Size) -> Markup {
                 }
             }
             line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(bottom + 4.0)) y2=(unit(bottom + 4.0)) {}
-            @for tick in plot::log_ticks(lo, hi, size.ticks(6, 5)) {
+            @for tick in ticks {
                 line.axis x1=(x.text(tick.ln())) x2=(x.text(tick.ln())) y1=(unit(bottom + 4.0)) y2=(unit(bottom + 9.0)) {}
                 text.tick x=(x.text(tick.ln())) y=(unit(bottom + 23.0)) text-anchor="middle" { (plot::tick_text(tick)) }
             }
@@ -85,18 +87,6 @@ fn whisker(own: Estimate, side: usize, x: &Scale, y: f64) -> Markup {
         rect x=(unit(x.at(own.ratio.ln()) - 4.5)) y=(unit(y - 4.5)) width="9" height="9"
             fill=(fill(side)) stroke=(colour) stroke-width="1.8" {}
     }
-}
-
-/// Ends of the axis: all intervals and 1, with a little room.
-fn range(rows: &[&TermRow]) -> (f64, f64) {
-    let ends =
-        rows.iter().flat_map(|row| marks(row)).flat_map(|(_, own)| [own.lo, own.ratio, own.hi]);
-    let (lo, hi) = ends
-        .filter(|value| value.is_finite() && *value > 0.0)
-        .map(|value| value.clamp(ENDS.0, ENDS.1))
-        .fold((1.0_f64, 1.0_f64), |(lo, hi), value| (lo.min(value), hi.max(value)));
-    let room = (hi / lo).powf(0.06).max(1.02);
-    (lo / room, hi * room)
 }
 
 /// What the drawing says, for readers who cannot see it.

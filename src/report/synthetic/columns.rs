@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use super::super::page::scroll;
 use super::super::plot::{self, Scale, Size, stroke, unit};
+use super::super::table1::level_label;
 use super::super::{numbers, words};
 use super::hidden::{self, DASH};
 use crate::report::model::Wording;
@@ -110,7 +111,7 @@ fn parts(column: &Column, fidelity: &Fidelity, wording: &Wording) -> Vec<Part> {
         let (label, of) = match (column.scale, name.rsplit_once(", ")) {
             (Kind::Survival, Some((label, end))) => (label.to_owned(), ended(column, end, wording)),
             (Kind::Survival, None) => (name.clone(), name.clone()),
-            _ => (level(&column.name, name, wording), String::new()),
+            _ => (level_label(&column.name, name, wording), String::new()),
         };
         let bar = Bar {
             label,
@@ -137,15 +138,6 @@ fn ended(column: &Column, end: &str, wording: &Wording) -> String {
         Some(label) => label.clone(),
         None => format!("follow-up ended by {end}"),
     }
-}
-
-/// A level in the words of its group, without those of its column.
-fn level(column: &str, name: &str, wording: &Wording) -> String {
-    let Some(label) = wording.labels.get(&format!("{column}={name}")) else {
-        return name.to_owned();
-    };
-    let of_column = format!("{}: ", words::column(wording, column));
-    label.strip_prefix(&of_column).unwrap_or(label).to_owned()
 }
 
 fn draw(part: &Part, size: Size) -> Markup {

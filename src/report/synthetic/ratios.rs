@@ -12,7 +12,7 @@ use super::{RatioPair, SyntheticReport};
 use crate::report::model::{Class, Wording};
 
 /// Ratios are drawn inside these ends.
-const ENDS: (f64, f64) = (0.05, 20.0);
+const ENDS: (f64, f64) = plot::RATIOS;
 
 /// The section's body.
 pub(super) fn body(report: &SyntheticReport) -> Markup {
@@ -84,7 +84,9 @@ fn draw(rows: &[Row], ratio: &Ratio, size: Size) -> Markup {
         Size::Page => (220.0, size.width() - 20.0, 38.0),
         Size::Phone => (12.0, size.width() - 12.0, 58.0),
     };
-    let (lo, hi) = range(rows);
+    let marks = rows.iter().flat_map(|row| row.marks);
+    let ratios = marks.flat_map(|mark| [mark.lo, mark.ratio, mark.hi]);
+    let ((lo, hi), ticks) = plot::ratio_axis(ratios, size.ticks(6, 5));
     let x = Scale::new((lo.ln(), hi.ln()), (left, right));
     let bottom = 8.0 + row_height * rows.len() as f64;
     html! {
@@ -103,7 +105,7 @@ fn draw(rows: &[Row], ratio: &Ratio, size: Size) -> Markup {
                 }
             }
             line.axis x1=(unit(left)) x2=(unit(right)) y1=(unit(bottom + 4.0)) y2=(unit(bottom + 4.0)) {}
-            @for tick in plot::log_ticks(lo, hi, size.ticks(6, 5)) {
+            @for tick in ticks {
                 line.axis x1=(x.text(tick.ln())) x2=(x.text(tick.ln())) y1=(unit(bottom + 4.0)) y2=(unit(bottom + 9.0)) {}
                 text.tick x=(x.text(tick.ln())) y=(unit(bottom + 23.0)) text-anchor="middle" { (plot::tick_text(tick)) }
             }
@@ -126,18 +128,6 @@ fn whisker(mark: &Mark, which: usize, x: &Scale, y: f64) -> Markup {
         rect x=(unit(x.at(mark.ratio.ln()) - 4.5)) y=(unit(y - 4.5)) width="9" height="9"
             fill=(if which == 0 { colour } else { "#fff" }) stroke=(colour) stroke-width="1.8" {}
     }
-}
-
-/// Ends of the axis: all intervals and 1, with a little room.
-fn range(rows: &[Row]) -> (f64, f64) {
-    let marks = rows.iter().flat_map(|row| row.marks);
-    let (lo, hi) = marks
-        .flat_map(|mark| [mark.lo, mark.ratio, mark.hi])
-        .filter(|value| value.is_finite() && *value > 0.0)
-        .map(|value| value.clamp(ENDS.0, ENDS.1))
-        .fold((1.0_f64, 1.0_f64), |(lo, hi), value| (lo.min(value), hi.max(value)));
-    let room = (hi / lo).powf(0.06).max(1.02);
-    (lo / room, hi * room)
 }
 
 fn table(pairs: &[Pair<'_>], ratio: &Ratio, wording: &Wording) -> Markup {

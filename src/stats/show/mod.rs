@@ -27,7 +27,7 @@ pub fn show(answer: &Answer) -> String {
         Some("haima.meta/1") => outcomes::show(answer),
         Some("haima.pca/1") => outcomes::components(answer),
         Some("haima.cif/1") => outcomes::incidence(answer),
-        Some("haima.scan/1") => scan::show(answer),
+        Some("haima.scan/1") => read(answer).map(|scan| scan::show(&scan, answer)),
         Some("haima.table1/1") => read(answer).map(|table| table1::show(&table, answer)),
         _ => None,
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use haima_fl_core::results::Term;
 use serde_json::Value;
 
+use crate::report::cells::suppress;
 use crate::report::curves::TimeAxis;
 use crate::report::{numbers, plot, words};
 use crate::stats::Answer;
@@ -97,11 +98,15 @@ pub(super) fn incidence(answer: &Answer) -> Option<String> {
     let marks = axis.marks();
     let marks_text = marks.iter().map(|mark| plot::tick_text(*mark));
     let mut rows = vec![std::iter::once(String::new()).chain(marks_text).collect::<Vec<_>>()];
-    for curve in list(answer, "curves") {
+    let size = |curve: &Value| curve.get("n").and_then(Value::as_u64).unwrap_or(0);
+    let sizes: Vec<u64> = list(answer, "curves").map(size).collect();
+    // They add up to the patients above.
+    let sizes = suppress(&[sizes], false, answer.min_cell).concat();
+    for (curve, size) in list(answer, "curves").zip(sizes) {
         let group = curve.get("group").and_then(Value::as_str).unwrap_or_default();
-        let n = curve.get("n").and_then(Value::as_u64).unwrap_or(0);
         let name = words::group(&answer.wording, group);
-        rows.push(vec![format!("{name}, n={}", numbers::cell(n, answer.min_cell))]);
+        let is = if size.is_printed() { "=" } else { "" };
+        rows.push(vec![format!("{name}, n{is}{}", size.text(answer.min_cell, None))]);
         let until = last_shown(curve, answer.min_cell).unwrap_or(0.0);
         for cause in curve.get("causes").and_then(Value::as_array).into_iter().flatten() {
             let mut row = vec![format!("  {}", cause.get("cause").and_then(Value::as_str)?)];

@@ -8,6 +8,8 @@ use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
 
+use crate::coordinator::before::STOPPED;
+
 /// A round that was announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Round {
@@ -28,6 +30,8 @@ pub(super) struct Round {
     /// Unix milliseconds.
     pub(super) opened_ms: Option<u64>,
     pub(super) end: Option<End>,
+    /// When the coordinator stopped at it, unix milliseconds, and who had refused it.
+    pub(super) stops: Vec<(u64, String)>,
     /// What else the journal says of it: kind and whom.
     pub(super) remarks: Vec<(String, String)>,
 }
@@ -51,6 +55,8 @@ pub(super) struct Progress {
     pub(super) released: u32,
     /// Attempts that failed.
     pub(super) failed: u32,
+    /// Times at which the coordinator stopped at a round of it.
+    pub(super) stopped: u32,
     /// Most steps of the task.
     pub(super) most: u32,
     pub(super) state: State,
@@ -100,6 +106,7 @@ pub(super) fn rounds(specs: &[RoundSpec], records: &[AuditRecord]) -> Vec<Round>
             deadline_ms: spec.deadline_ms,
             opened_ms: None,
             end: None,
+            stops: Vec::new(),
             remarks: Vec::new(),
         };
         for record in of_round.get(&digest).into_iter().flatten() {
@@ -119,6 +126,7 @@ impl Round {
                 let (at_ms, text) = (record.at_ms, record.text.clone());
                 self.end = Some(End { at_ms, released, text });
             }
+            STOPPED => self.stops.push((record.at_ms, record.text.clone())),
             // Which sites a sum is over is told by the release.
             "accepted" => {}
             kind => self.remarks.push((kind.to_owned(), record.subject.clone())),
@@ -151,17 +159,48 @@ pub(super) fn progress(
             Some(_) if !ended && last == Some(task) => State::Runs,
             Some(_) => State::Over,
         };
-        (u32::try_from(count(true)), u32::try_from(count(false)), state)
+        let stopped = own().map(|round| round.stops.len()).sum();
+        ([count(true), count(false), stopped], state)
     };
     let tasks = manifest.tasks.iter().map(|entry| {
-        let (released, failed, state) = of_task(&entry.id);
-        Progress {
-            task: entry.id.clone(),
-            released: released.unwrap_or(u32::MAX),
-            failed: failed.unwrap_or(u32::MAX),
-            most: entry.max_steps,
-            state,
-        }
+        let (counts, state) = of_task(&entry.id);
+        let [released, failed, stopped] =
+            counts.map(|count: usize| u32::try_from(count).unwrap_or(u32::MAX));
+        Progress { task: entry.id.clone(), released, failed, stopped, most: entry.max_steps, state }
     });
     tasks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordinator::refusals::tests::{first_spec, manifest};
+
+    #[test]
+    fn a_round_that_was_taken_up_again_shows_the_stop_and_is_one_round() {
+        let manifest = manifest();
+        let spec = first_spec(&manifest);
+        let record = |kind: &str, at_ms: u64, text: &str| AuditRecord {
+            party: "coordinator".into(),
+            at_ms,
+            kind: kind.into(),
+            round: spec.digest(),
+            subject: spec.task_id.clone(),
+            digest: Digest::default(),
+            text: text.into(),
+        };
+        let records = [
+            record("opened", 1000, ""),
+            record(STOPPED, 3000, "north (manual_approval)"),
+            record("released", 9000, "4 sites"),
+        ];
+        let rounds = rounds(std::slice::from_ref(&spec), &records);
+        let [round] = rounds.as_slice() else { panic!("{rounds:?}") };
+        assert_eq!(round.stops, [(3000, "north (manual_approval)".to_owned())]);
+        assert!(round.end.as_ref().unwrap().released && round.remarks.is_empty());
+        assert_eq!(round.took(), Some(8.0));
+        let tasks = progress(&manifest, &rounds, true, |_| true);
+        let task = tasks.iter().find(|task| task.task == spec.task_id).unwrap();
+        assert_eq!((task.released, task.failed, task.stopped), (1, 0, 1));
+    }
 }

@@ -27,13 +27,17 @@ pub(super) fn overview(config: &Config, standing: &Standing, here: Option<&Prese
         .filter(|round| round.end.is_some())
         .partition(|round| round.end.as_ref().is_some_and(|end| end.released));
     let count = |rounds: &[&Round]| numbers::count(rounds.len() as u64);
+    let stops: u64 = standing.progress.iter().map(|task| u64::from(task.stopped)).sum();
     let all = standing.manifest.tasks.len();
     let done = standing.progress.iter().filter(|task| task.state == State::Done).count();
     html! {
         p #state role="status" data-live { (in_words(config, standing, open, here.is_some())) }
         dl.cards #figures data-live {
             (card("Tasks", &format!("{done} of {all}"), &html! { "have a result known here" }))
-            (card("Rounds", &count(&released), &html! { "released, " (count(&failed)) " failed" }))
+            (card("Rounds", &count(&released), &html! {
+                "released, " (count(&failed)) " failed"
+                @if stops > 0 { "; stopped and taken up again " (numbers::counted(stops, "time", "times")) }
+            }))
             (hospitals(standing, here))
             @if let Some(last) = standing.journal.records.last() {
                 (card("Last record", &ago(last.at_ms, now), &html! { (printable(&last.kind)) }))
@@ -114,7 +118,12 @@ fn tasks(config: &Config, standing: &Standing) -> Markup {
                 }
                 td { (task.state.words()) }
                 td { (far(task)) }
-                td.num { (numbers::count(task.failed.into())) }
+                td.num {
+                    (numbers::count(task.failed.into()))
+                    @if task.stopped > 0 {
+                        br; span.quiet { "stopped " (numbers::counted(task.stopped.into(), "time", "times")) }
+                    }
+                }
             } } }
         }
     }
@@ -343,6 +352,9 @@ fn end(round: &Round) -> Markup {
             None => "open",
             Some(end) if end.released => { "released over " (printable(&end.text)) }
             Some(end) => { b { "failed: " } (printable(&end.text)) }
+        }
+        @for (at, refusals) in &round.stops {
+            br; b { "stopped " } (moment(*at)) ": no sum without " (printable(refusals))
         }
         @for (kind, subject) in &round.remarks {
             br; span.badge.no { (printable(kind)) } " " (printable(subject))

@@ -83,10 +83,10 @@ fn budget_card(standing: &Standing) -> Markup {
         Err(_) => ("cannot be read".to_owned(), "see Privacy budget".to_owned()),
         Ok(None) => ("untouched".to_owned(), "nothing was charged yet".to_owned()),
         Ok(Some(spending)) => {
-            let (spent, limit) = epsilons(spending);
-            let share = (1.0 - spent / limit).clamp(0.0, 1.0);
-            let text = format!("{} of ε {} used", epsilon(spent), epsilon(limit));
-            (format!("{} left", numbers::percent(share)), text)
+            let delta = spending.standing.budget.overall.delta.get();
+            let told = told(spending);
+            let detail = format!("{} at δ={}", told.costs(), numbers::scientific(delta));
+            (format!("ε {} used", told.epsilons()), detail)
         }
     };
     card("Privacy budget", &value, &html! { a href="/budget" { (detail) } })
@@ -298,16 +298,11 @@ fn total(rounds: &[Sent]) -> Option<String> {
     (bytes > 0).then(|| format!("{} in {answers}.", numbers::bytes(bytes)))
 }
 
-/// An epsilon, which may be none at all.
-fn epsilon(value: f64) -> String {
-    if value > 0.0 { numbers::epsilon(value) } else { "0".to_owned() }
-}
-
-/// Used, and the limit, as epsilons at the limit's delta.
-fn epsilons(spending: &Spending) -> (f64, f64) {
+/// Used, and the limit, at the limit's delta.
+fn told(spending: &Spending) -> numbers::Budget {
     let (spent, limit) = (spending.standing.spent, spending.standing.budget.overall);
     let used = if spent.get() > 0.0 { spent.epsilon(limit.delta).get() } else { 0.0 };
-    (used, limit.epsilon.get())
+    crate::budget::told(&limit, used, spent.get())
 }
 
 /// The ledger of this hospital's population.
@@ -319,9 +314,8 @@ pub(super) fn budget(standing: &Standing, words: &Result<Option<String>, String>
         }
         Ok(Some(spending)) => spending,
     };
-    let (used, limit) = epsilons(spending);
-    let state = &spending.standing;
-    let text = format!("{} of {}", epsilon(used), epsilon(limit));
+    let (state, told) = (&spending.standing, told(spending));
+    let [used, limit] = told.epsilon;
     html! {
         p {
             "The limit is the promise to this hospital's patients, and what was charged against it counts \
@@ -329,10 +323,11 @@ pub(super) fn budget(standing: &Standing, words: &Result<Option<String>, String>
              never given back, also where a round failed."
         }
         (parts::facts("Budget", &[
-            ("Used of the limit, ε", bar("ε used of the limit", used / limit, &text)),
+            ("Used of the limit, ε", bar("ε used of the limit", used / limit, &told.epsilons())),
             ("At δ", html! { (numbers::scientific(state.budget.overall.delta.get())) }),
             ("Enforced by", html! { (state.budget.overall.filter.to_string()) }),
-            ("Left, in its unit", html! { (epsilon(state.left.get())) }),
+            // Epsilons of charges do not add up, so this is what a ledger adds.
+            ("Counted as", html! { (told.costs()) }),
             ("Exact releases", html! {
                 (numbers::count(state.exact))
                 @if state.exact > 0 { ", without any privacy guarantee; no figure above covers them" }

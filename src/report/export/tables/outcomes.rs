@@ -6,9 +6,8 @@ use haima_fl_core::results::{Curve, Curves};
 
 use super::cell::row;
 use super::{Cell, Of, Table};
-use crate::report::cells::suppress;
 use crate::report::curves::{TimeAxis, seen, survival_at};
-use crate::report::incidence::Groups;
+use crate::report::incidence::{self, Groups};
 use crate::report::{competing, plot, states, words};
 
 /// Header of what stands at round times.
@@ -96,8 +95,7 @@ pub(super) fn incidence(result: &Incidence, of: Of<'_>) -> Vec<Table> {
     let Some(groups) = Groups::new(result, min_cell) else { return vec![totals, at, tests] };
     let axis = TimeAxis::until(groups.end(), wording);
     let events = competing::events(result, min_cell);
-    let sizes: Vec<u64> = result.curves.iter().map(|group| group.n).collect();
-    let sizes = suppress(&[sizes], false, min_cell).concat();
+    let sizes = incidence::sizes(result, min_cell);
     let unit = words::or(&wording.time_unit, "time units");
     for (place, group) in result.curves.iter().enumerate() {
         for (index, cause) in group.causes.iter().enumerate() {
