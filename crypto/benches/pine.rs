@@ -1,4 +1,5 @@
-//! PINE on one thread, beside `prio`'s `Prio3SumVec` with 16-bit entries in the same run.
+//! PINE on one thread, beside `prio`'s `Prio3SumVec` with 16-bit entries and beside the keystream
+//! that is expanded at least, in the same run.
 //! `cargo bench -p haima-crypto --bench pine`; sizes are printed first. Quote the ratios.
 //!
 //! `Prio3SumVec` at d = 1,000,000 is left out: 256 MB of leader share, and seconds a shard.
@@ -10,7 +11,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 use haima_crypto::field::{Field, Field64, Field128};
 use haima_crypto::pine::{Params, Pine};
-use haima_crypto::xof::{Xof, XofHmacSha256Aes128, XofTurboShake128};
+use haima_crypto::xof::{ByteStream, Xof, XofHmacSha256Aes128, XofTurboShake128};
 use prio::vdaf::prio3::{Prio3SumVec, optimal_chunk_length};
 use prio::vdaf::{Aggregator, Client};
 use rand_chacha::ChaCha20Rng;
@@ -84,8 +85,24 @@ fn sum_vec(c: &mut Criterion, dimension: usize) {
     group.finish();
 }
 
+/// What a client and a helper expand: a share, and 100 rows of checks at two bits an entry.
+fn keystream(c: &mut Criterion, dimension: usize) {
+    let mut group = group(c, &format!("floor d={dimension}"));
+    let mut row = vec![0u8; dimension / 4];
+    group.bench_function("keystream of a share and of the checks", |b| {
+        b.iter(|| {
+            let mut stream = XofHmacSha256Aes128::init(&[7; 32], b"bench").finish();
+            for _ in 0..100 + 4 * Field64::BYTES {
+                stream.fill(black_box(&mut row));
+            }
+        });
+    });
+    group.finish();
+}
+
 fn all(c: &mut Criterion) {
     for dimension in [10_000, 100_000, 1_000_000] {
+        keystream(c, dimension);
         pine::<Field64, XofHmacSha256Aes128>(c, "Pine64 HmacSha256Aes128", dimension);
         pine::<Field64, XofTurboShake128>(c, "Pine64 TurboShake128", dimension);
     }

@@ -1,5 +1,6 @@
-//! Masks of a site with 100 neighbours, d = 1,000,000, beside the keystreams alone in the same run.
-//! One thread. `cargo bench -p haima-crypto --bench secagg`; quote the ratios at the end.
+//! Masks of a site with 100 neighbours, d = 1,000,000, beside the keystreams alone and, for ChaCha20,
+//! beside rand_chacha's generator with an addition, in the same run. One thread.
+//! `cargo bench -p haima-crypto --bench secagg`; quote the ratios at the end.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -8,9 +9,15 @@ use aes::Aes128;
 use chacha20::ChaCha20;
 use criterion::{Criterion, criterion_group};
 use ctr::Ctr64LE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
+use ctr::cipher::KeyIvInit;
 use haima_crypto::secagg::mask::{Accumulator, Prg, Ring};
 use haima_crypto::secret::Seed;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+mod floor;
+
+use floor::{ROOM, keystream};
 
 const MILLION: usize = 1_000_000;
 const NEIGHBOURS: u8 = 100;
@@ -30,31 +37,36 @@ fn mask(vector: &mut Accumulator, prg: Prg, seeds: &[Seed]) {
     vector.apply_masks(prg, add, subtract);
 }
 
-/// As many keystreams of as many bytes, written into 64 KiB again and again.
-fn floor(prg: Prg, bytes: usize, buffer: &mut [u8]) {
-    fn fill(mut cipher: impl StreamCipher, bytes: usize, buffer: &mut [u8]) {
-        let mut left = bytes;
-        while left > 0 {
-            let now = left.min(buffer.len());
-            cipher.write_keystream(black_box(&mut buffer[..now]));
-            left -= now;
-        }
-    }
+/// As many keystreams of as many bytes, written into `room` again and again.
+fn bare(prg: Prg, bytes: usize, room: &mut [u8]) {
     for at in 0..NEIGHBOURS {
         match prg {
             Prg::Aes128 => {
-                let cipher = Ctr64LE::<Aes128>::new(&[at; 16].into(), &[0; 16].into());
-                fill(cipher, bytes, buffer);
+                keystream(Ctr64LE::<Aes128>::new(&[at; 16].into(), &[0; 16].into()), bytes, room);
             }
             Prg::ChaCha20 => {
-                fill(ChaCha20::new(&[at; 32].into(), &[0; 12].into()), bytes, buffer);
+                keystream(ChaCha20::new(&[at; 32].into(), &[0; 12].into()), bytes, room);
+            }
+        }
+    }
+}
+
+/// The same masks in 32-bit words by a generator that is filled and added, 16 KiB at a time.
+fn peer(words: &mut [u32]) {
+    let mut bytes = vec![0u8; 16 * 1024];
+    for at in 0..NEIGHBOURS {
+        let mut rng = ChaCha20Rng::from_seed([at; 32]);
+        for piece in words.chunks_mut(bytes.len() / 4) {
+            rng.fill_bytes(&mut bytes);
+            for (word, mask) in piece.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *word = word.wrapping_add(u32::from_le_bytes(*mask));
             }
         }
     }
 }
 
 fn masks(c: &mut Criterion) {
-    let (seeds, mut buffer) = (seeds(), vec![0; 64 * 1024]);
+    let (seeds, mut room) = (seeds(), vec![0u8; ROOM]);
     let mut group = c.benchmark_group("100 masks, d = 1M");
     group.sample_size(10);
     for prg in [Prg::Aes128, Prg::ChaCha20] {
@@ -68,10 +80,12 @@ fn masks(c: &mut Criterion) {
             });
             let bytes = MILLION * usize::from(bits) / 8;
             group.bench_function(format!("floor: {prg:?} keystreams, {bits}-bit words"), |b| {
-                b.iter(|| floor(prg, bytes, &mut buffer));
+                b.iter(|| bare(prg, bytes, &mut room));
             });
         }
     }
+    let mut words = vec![0u32; MILLION];
+    group.bench_function("rand_chacha, 32-bit words", |b| b.iter(|| peer(black_box(&mut words))));
 }
 
 fn packing(c: &mut Criterion) {
@@ -105,17 +119,22 @@ fn race(mut ours: impl FnMut(), mut floor: impl FnMut()) -> [Duration; 2] {
 }
 
 fn print_ratios() {
-    let (seeds, mut buffer) = (seeds(), vec![0; 64 * 1024]);
+    let (seeds, mut room) = (seeds(), vec![0u8; ROOM]);
     println!("| 100 masks, d = 1M | ours | keystreams alone | ratio |\n|---|---|---|---|");
     for prg in [Prg::Aes128, Prg::ChaCha20] {
         for bits in [32, 64] {
             let (mut vector, bytes) = (zeros(bits), MILLION * usize::from(bits) / 8);
             let [ours, alone] =
-                race(|| mask(&mut vector, prg, &seeds), || floor(prg, bytes, &mut buffer));
+                race(|| mask(&mut vector, prg, &seeds), || bare(prg, bytes, &mut room));
             let ratio = ours.as_secs_f64() / alone.as_secs_f64();
             println!("| {prg:?}, {bits}-bit words | {ours:.1?} | {alone:.1?} | {ratio:.2} |");
         }
     }
+    let (mut vector, mut words) = (zeros(32), vec![0u32; MILLION]);
+    let ours = || mask(&mut vector, Prg::ChaCha20, &seeds);
+    let [ours, theirs] = race(ours, || peer(black_box(&mut words)));
+    let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
+    println!("ChaCha20, 32-bit words, beside rand_chacha: {ours:.1?}, {theirs:.1?} ({ratio:.2})");
 }
 
 criterion_group!(benches, masks, packing);

@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use aes::Aes128;
 use criterion::{Criterion, SamplingMode};
 use ctr::Ctr64LE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
+use ctr::cipher::KeyIvInit;
 use haima_crypto::encode::Canonical;
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::secagg::*;
 
+mod floor;
 #[path = "../tests/secagg/network.rs"]
 #[allow(dead_code, reason = "the bench uses a part of it")]
 mod network;
 
+use floor::{ROOM, keystream};
 use network::{Network, epoch, rng};
 
 const SITES: u32 = 100;
@@ -321,18 +323,13 @@ fn coordinator_lines<'a>(round: &'a Round<'_>, target: u64) -> Vec<Line<'a>> {
     lines
 }
 
-/// Keystreams of a million words, written into 64 KiB again and again.
-fn floor(masks: usize, bits: u8) -> Duration {
-    let mut buffer = vec![0; 64 * 1024];
+/// Keystreams of a million words, written into the same room again and again.
+fn bare(masks: usize, bits: u8) -> Duration {
+    let mut room = vec![0u8; ROOM];
     let keystreams = || {
         for at in 0..masks {
-            let mut cipher = Ctr64LE::<Aes128>::new(&[at as u8; 16].into(), &[0; 16].into());
-            let mut left = MILLION * usize::from(bits) / 8;
-            while left > 0 {
-                let now = left.min(buffer.len());
-                cipher.write_keystream(black_box(&mut buffer[..now]));
-                left -= now;
-            }
+            let cipher = Ctr64LE::<Aes128>::new(&[at as u8; 16].into(), &[0; 16].into());
+            keystream(cipher, MILLION * usize::from(bits) / 8, &mut room);
         }
     };
     time(keystreams).0
@@ -346,7 +343,7 @@ fn print_ratios(lines: &mut [Line<'_>]) {
         let (mut ours, mut alone) = (Duration::MAX, Duration::MAX);
         for _ in 0..*runs {
             ours = ours.min(run());
-            alone = masks.map_or(alone, |(masks, bits)| alone.min(floor(masks, bits)));
+            alone = masks.map_or(alone, |(masks, bits)| alone.min(bare(masks, bits)));
         }
         let target = target.map_or(String::new(), |target| {
             let kept = if ours < target { "kept" } else { "**missed**" };

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group};
 use haima_crypto::field::{Field, Field64};
 use haima_crypto::secret::Seed;
-use haima_crypto::shamir::{Basis, Share, Threshold, locate, share, share_seed};
+use haima_crypto::shamir::{Basis, LIMBS, Share, Threshold, locate, share, share_seed};
 use haima_crypto::vss::{self, Scalar, Scheme};
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use vsss_rs::{Gf256, IdentifierPrimeField, PrimeFieldShare, ReadableShareSet, shamir};
 
 type PeerShare = PrimeFieldShare<Scalar>;
@@ -49,6 +49,10 @@ fn seeds(c: &mut Criterion) {
         let indices = survivors(need, of);
         let shares = pick(&share_seed(&seed, threshold, &mut rng), &indices);
         group.bench_function("share", |b| b.iter(|| share_seed(&seed, threshold, &mut rng)));
+        let mut words = vec![0u8; (need as usize - 1) * LIMBS * Field64::BYTES];
+        group.bench_function("floor: random words of the polynomials", |b| {
+            b.iter(|| rng.fill_bytes(black_box(&mut words)));
+        });
         group.bench_function("reconstruct", |b| b.iter(|| reconstruct(need, &indices, &shares)));
         let basis = Basis::new(need, &indices).unwrap();
         group.bench_function("reconstruct, basis known", |b| {

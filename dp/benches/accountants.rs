@@ -1,4 +1,8 @@
-//! Accounting of DP-SGD: sigma 1.1, q 256/60000, 14,062 steps, delta 1e-5, a question at a time.
+//! Accounting of DP-SGD: sigma 1.1, q 256/60000, 14,062 steps, delta 1e-5, a question at a time; and
+//! zCDP's conversion beside opendp's. `cargo bench -p haima-dp --bench accountants`.
+//!
+//! No floor: nothing is drawn and next to nothing read. No peer of a Rust registry has a Renyi or a
+//! privacy loss accountant; `benches/python/accountants.py` times the ones that Python has.
 
 use std::hint::black_box;
 use std::num::NonZeroU64;
@@ -10,7 +14,10 @@ use haima_dp::event::Event;
 use haima_dp::ledger::Limit;
 use haima_dp::pld::PrivacyLoss;
 use haima_dp::renyi::Renyi;
-use haima_dp::units::{Adjacency, Delta, Epsilon, Rate, Sensitivity};
+use haima_dp::units::{Adjacency, Delta, Epsilon, Rate, Rho, Sensitivity};
+use haima_dp::zcdp;
+use opendp::combinators::ConcentratedMeasure;
+use opendp::measures::ZeroConcentratedDivergence;
 
 const RATE: f64 = 256.0 / 60_000.0;
 const STEPS: u64 = 14_062;
@@ -54,5 +61,21 @@ fn accountants(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, accountants);
+/// epsilon of rho = 2.63 at delta = 1e-10.
+fn conversions(c: &mut Criterion) {
+    const RHO: f64 = 2.63;
+    const DELTA: f64 = 1e-10;
+    let mut group = c.benchmark_group("zcdp to epsilon");
+    let (rho, delta) = (Rho::new(RHO).unwrap(), Delta::new(DELTA).unwrap());
+    group.bench_function("haima", |b| b.iter(|| zcdp::epsilon(black_box(rho), delta)));
+    group.bench_function("opendp", |b| {
+        b.iter(|| {
+            let profile = ZeroConcentratedDivergence::convert(black_box(RHO));
+            profile.and_then(|profile| profile.epsilon(DELTA)).ok()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, accountants, conversions);
 criterion_main!(benches);

@@ -3,25 +3,20 @@
 //!
 //! `cargo bench -p haima-smpc-node --bench ingest`
 
+mod sink;
 #[path = "../tests/world/mod.rs"]
 mod world;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use haima_crypto::encode::{Canonical as _, Digest};
-use haima_smpc_node::client::CHUNK;
 use haima_smpc_node::header::{Header, public_digest, sealed_digest};
 use haima_smpc_node::proof::Proof;
 use haima_smpc_node::spec::{Hiding, RoundSpec, ShareSpec};
 use haima_smpc_node::submission::associated;
-use haima_smpc_node::{proto, tls, unix_millis};
-use prost::bytes::Bytes;
-use tonic::codegen::http::{Request, Response};
-use tonic::server::NamedService;
+use haima_smpc_node::unix_millis;
 use world::{Made, SITES, World};
 
 /// Coordinates of the shared vector: 32 MiB.
@@ -65,73 +60,6 @@ fn submission(world: &World, proof: &Proof, spec: &RoundSpec, site: usize) -> Ma
     Made { header, public, sealed }
 }
 
-/// Takes a stream of parts and drops them.
-#[derive(Clone)]
-struct Sink;
-
-impl NamedService for Sink {
-    const NAME: &'static str = "haima.node.v1.Node";
-}
-
-struct Drain;
-
-impl tonic::server::ClientStreamingService<proto::SubmitPart> for Drain {
-    type Response = proto::SubmitReply;
-    type Future = Pin<
-        Box<dyn Future<Output = Result<tonic::Response<Self::Response>, tonic::Status>> + Send>,
-    >;
-
-    fn call(
-        &mut self,
-        request: tonic::Request<tonic::Streaming<proto::SubmitPart>>,
-    ) -> Self::Future {
-        Box::pin(async move {
-            let mut parts = request.into_inner();
-            while parts.message().await?.is_some() {}
-            Ok(tonic::Response::new(proto::SubmitReply {}))
-        })
-    }
-}
-
-impl tower::Service<Request<tonic::body::Body>> for Sink {
-    type Response = Response<tonic::body::Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn poll_ready(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Result<(), Infallible>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
-        Box::pin(async move {
-            let codec = tonic_prost::ProstCodec::default();
-            let mut grpc = tonic::server::Grpc::new(codec)
-                .apply_max_message_size_config(Some(2 * CHUNK), None);
-            Ok(grpc.client_streaming(Drain, request).await)
-        })
-    }
-}
-
-/// The address of a sink behind the same TLS, with windows of 16 MiB.
-async fn sink(world: &World) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let home = world.folder.path().join("node-1");
-    let own = tls::TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
-    let incoming = tls::incoming(listener, &own, &world.manifest.pins()).unwrap();
-    tokio::spawn(
-        tonic::transport::Server::builder()
-            .initial_stream_window_size(16 << 20)
-            .initial_connection_window_size(16 << 20)
-            .add_service(Sink)
-            .serve_with_incoming(incoming),
-    );
-    address
-}
-
 fn ingest(c: &mut Criterion) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -145,34 +73,20 @@ fn ingest(c: &mut Criterion) {
             world.start(node).await;
         }
         world.settle().await;
-        let address = sink(&world).await;
-        (world, address)
+        let sink = sink::Link::new(&world).await;
+        (world, sink)
     });
     let proof = Proof::new(&round(&world, 1), 2).unwrap();
     let mut group = c.benchmark_group("ingest of 32 MiB");
     let bytes = proof.share_len(0) as u64;
     group.throughput(Throughput::Bytes(bytes)).sample_size(10);
     group.sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(500));
-    let party = &world.manifest.nodes[0];
-    let pin = world.manifest.pins()[&party.name];
-
-    let link = {
-        let _context = runtime.enter();
-        tls::channel(&party.name, &to_sink, pin, &world.sites[0].tls).unwrap()
-    };
-    let chunk = Bytes::from(vec![7; CHUNK]);
     group.bench_function("tonic streaming, dropped", |bencher| {
         bencher.iter_custom(|iterations| {
             runtime.block_on(async {
                 let started = Instant::now();
                 for _ in 0..iterations {
-                    let part = proto::submit_part::Part::Chunk(chunk.clone());
-                    let parts = std::iter::repeat_n(
-                        proto::SubmitPart { part: Some(part) },
-                        (bytes as usize).div_ceil(CHUNK),
-                    );
-                    let stream = tokio_stream::iter(parts);
-                    proto::node_client::NodeClient::new(link.clone()).submit(stream).await.unwrap();
+                    to_sink.send(bytes as usize).await;
                 }
                 started.elapsed()
             })
