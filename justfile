@@ -19,15 +19,36 @@ demo *options:
 bench:
     cargo bench --workspace
 
-# Measures everything of crypto, then prints the ratio table of benches/README.md.
+# Measures every hot path beside its floor and peer, then prints the ratios of benches/README.md.
 ratios:
-    cargo bench -p haima-crypto --bench kernels --bench pine --bench secagg --bench secagg_round --bench shamir
+    cargo bench -p haima-crypto --bench kernels --bench pine --bench sealing --bench secagg --bench secagg_round --bench shamir --bench xof
+    cargo bench -p haima-dp --bench accountants --bench mechanisms
+    cargo bench -p haima-fl-core --bench ghost
+    cargo bench -p haima-smpc-node --bench ingest --bench round
     cargo bench -p haima-crypto --bench ratios
+
+# Instruction counts of hot paths against benches/instructions.txt; `just instructions --bless` renews them.
+instructions *options:
+    benches/instructions.sh {{options}}
+
+# Evidence that CI reruns, with its broken twins; kinds may be named.
+proofs *kinds:
+    proofs/run.sh {{kinds}}
+
+# Valid inputs of every fuzz target, written out: `just seeds DIR`.
+seeds folder:
+    cargo run --manifest-path fuzz/Cargo.toml --example seed -- {{folder}}
 
 # Every test, the slow ignored ones too, optimised.
 deep:
     cargo test --workspace --release -- --include-ignored
     cargo test -p haima-crypto --features rayon
+    DEEP=1 proofs/tla/run.sh
+    DEEP=1 proofs/supply/run.sh features minimal
+    FUZZ_SECONDS=300 proofs/fuzz/run.sh
+    FUZZ_SECONDS=120 proofs/fuzz/run.sh fuzz/whole
+    proofs/miri/run.sh
+    proofs/mutants/run.sh
 
 # The book, in target/book.
 book:

@@ -207,7 +207,7 @@ mod tests {
     fn a_move_copies_no_byte_of_a_private_key() {
         let key = IdentityKey::from_secret(&[9; 32]);
         let place = key.0.as_bytes().as_ptr();
-        let moved = vec![key];
+        let moved = Box::new([key]);
         assert_eq!(moved[0].0.as_bytes().as_ptr(), place);
     }
 

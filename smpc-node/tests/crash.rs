@@ -164,7 +164,7 @@ async fn over_two_chunks(world: &World) {
     for site in 0..3 {
         let made = world.make(site, &spec, &vec![i64::from(site == 2); 140_000]);
         world.break_off(NODE, site, &made).await;
-        assert!(submit(&world, site, &made).await, "site {site}");
+        assert!(submit(world, site, &made).await, "site {site}");
     }
     let bundle = end(world, &spec).await.unwrap();
     assert_eq!(bundle.verify(&world.manifest).unwrap().integers, vec![1; 140_000]);

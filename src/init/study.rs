@@ -195,12 +195,12 @@ fn of_schema(
     if question.tasks.is_some() {
         return Ok((study, None));
     }
-    first(study, &columns).map(|(study, said)| (study, Some(said)))
+    first(&study, &columns).map(|(study, said)| (study, Some(said)))
 }
 
 /// The study with its first question: of the columns, in the order of what they tell of patients, as many
 /// as leave counts that are off by little; at least one.
-fn first(study: Study, columns: &[Column]) -> Result<(Study, String), Error> {
+fn first(study: &Study, columns: &[Column]) -> Result<(Study, String), Error> {
     let most = study.max_patients.saturating_mul(study.min_sites.max(3).into());
     let names = in_order(columns);
     let asked = |count: usize| -> Result<(Study, f64), Error> {

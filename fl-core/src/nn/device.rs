@@ -49,7 +49,10 @@ fn open(name: &str) -> Result<Device, String> {
         "wgpu" => works(|| Device::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
         #[cfg(feature = "cuda")]
         "cuda" => works(|| Device::cuda(burn::tensor::DeviceIndex::Default)),
-        "wgpu" | "cuda" => Err(format!("built without the cargo feature `{name}`")),
+        #[cfg(not(feature = "wgpu"))]
+        "wgpu" => Err("built without the cargo feature `wgpu`".into()),
+        #[cfg(not(feature = "cuda"))]
+        "cuda" => Err("built without the cargo feature `cuda`".into()),
         _ => Err("no such device; there are cpu, wgpu and cuda".into()),
     }
 }
