@@ -17,6 +17,8 @@ mod ids;
 mod page;
 #[path = "claims/rows.rs"]
 mod rows;
+#[path = "claims/scripts.rs"]
+mod scripts;
 
 use std::path::{Path, PathBuf};
 

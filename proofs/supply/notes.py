@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Holds docs/security/dependencies.md against `cargo metadata`: notes.py METADATA.json PAGE.md
 
+`proofs/supply/run.sh notes` makes the one and names the other.
 Prints a line for each fault and ends with status 1 if there is one:
 - a direct dependency of the workspace without a row, or a row without one;
 - a crate named in a row, in brackets or under "Cryptographic crates", that is not in Cargo.lock;
@@ -108,4 +109,6 @@ def main(metadata, page):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: notes.py METADATA.json PAGE.md; or proofs/supply/run.sh notes")
     sys.exit(main(*sys.argv[1:]))

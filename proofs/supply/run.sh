@@ -3,7 +3,8 @@
 # (accepted.txt), what the programs may not link (shipped.txt), the notes on each crate
 # (docs/security/dependencies.md), and that crypto and dp compile with every set of features. Each
 # check has twins that must fail. Prints "ok supply NAME", "FAILED supply NAME: why" or "SKIPPED
-# supply ...: why"; status 0 unless a check failed. Names as arguments: only those checks.
+# supply ...: why"; status 0 unless a check failed. Arguments: only those of the checks deny, shipped,
+# advisories, notes, features, minimal.
 # DEEP=1: every set of features of the workspace, and the oldest versions that Cargo.toml allows.
 #
 # Not shown: that a dependency does what its authors say, that an archive on crates.io comes from the
@@ -29,9 +30,20 @@ fail() {
 }
 only=" $* "
 wanted() { [ "$only" = "  " ] || [[ $only == *" $1 "* ]]; }
+for name in "$@"; do
+    case $name in
+        deny | shipped | advisories | notes | features) ;;
+        minimal) [ -n "${DEEP:-}" ] || fail minimal "it takes long and needs DEEP=1" ;;
+        licenses | bans | sources) fail "$name" "it is a part of the argument deny" ;;
+        advisories-fresh) fail "$name" "it is a part of the argument advisories" ;;
+        features-all) fail "$name" "it is a part of the argument features, with DEEP=1" ;;
+        *) fail "$name" "there is no such check, only deny, shipped, advisories, notes, features, minimal" ;;
+    esac
+done
+[ "$bad" = 0 ] || exit 1
 have() { # tool, name of the check
     command -v "$1" >/dev/null && return
-    echo "SKIPPED supply $2: tool absent (pip install --require-hashes -r proofs/supply/requirements.txt)"
+    echo "SKIPPED supply $2: tool absent (proofs/supply/README.md has the two commands)"
     return 1
 }
 have python3 all || exit 0
@@ -130,6 +142,14 @@ audit() { # database, accepted -> findings in $work/found
     "$here/advisories.py" "$1" "$2" "$work/shipped" <"$work/audit.json" >"$work/found" 2>&1
 }
 unaccepted() { grep -v '^accepted ' "$work/found" | head -1; }
+day_of() { # database: the day of its newest commit; of a copy that is no clone, what its README says
+    # A clone's README.md has dates of other things in it.
+    if [ -e "$1/.git" ]; then
+        git -C "$1" log -1 --format=%cs 2>/dev/null
+    else
+        grep -m 1 -oE '20[0-9]{2}-[0-9]{2}-[0-9]{2}' "$1/README.md" 2>/dev/null
+    fi
+}
 must_find() { # name, what, database, accepted
     if audit "$3" "$4"; then
         fail "$1" "the twin was not found"
@@ -141,9 +161,10 @@ must_find() { # name, what, database, accepted
 }
 if wanted advisories && have cargo-audit advisories; then
     if ! [ -d "$db/crates" ]; then
-        echo "SKIPPED supply advisories: no database (ADVISORY_DB=DIR, a copy of RustSec's with its crates/)"
-    elif ! dated=$(grep -m 1 -oE '20[0-9]{2}-[0-9]{2}-[0-9]{2}' "$db/README.md" 2>/dev/null); then
-        fail advisories "its README.md does not say of which day the database is"
+        echo "SKIPPED supply advisories: no database (git clone https://github.com/rustsec/advisory-db $db," \
+            "or ADVISORY_DB=DIR)"
+    elif ! dated=$(day_of "$db"); then
+        fail advisories "neither a commit nor its README.md says of which day the database is"
     else
         age=$((($(date +%s) - $(date -d "$dated" +%s)) / 86400))
         if audit "$db" "$here/accepted.txt"; then

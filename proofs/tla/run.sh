@@ -1,26 +1,38 @@
 #!/usr/bin/env bash
 # Runs Round.tla under every configuration in expected.txt and compares the outcome. One line a
 # check: "ok tla NAME", "FAILED tla NAME: why", or "SKIPPED tla: why". Status 0 unless a check
-# failed. DEEP=1 adds the long ones; with a configuration's name as argument only that one runs.
+# failed. DEEP=1 adds the long ones; with names of configurations as arguments only those run.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 limit=${TLA_SECONDS:-300}
 [ -z "${DEEP:-}" ] || limit=${TLA_SECONDS:-3600}
 
-tool=${TLA:-$(command -v tla || true)}
-[ -n "$tool" ] || tool="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs/bin/tla"
-if [ ! -x "$tool" ]; then
-    echo "SKIPPED tla: tool absent (cargo install tla-checker --version =0.24.11 --locked --debug)"
-    exit 0
-fi
-
-said=$(mktemp)
-trap 'rm -f "$said"' EXIT
 bad=0
 fail() {
     echo "FAILED tla $1: $2"
     bad=1
 }
+only=" $* "
+wanted() { [ "$only" = "  " ] || [[ $only == *" $1 "* ]]; }
+for name in "$@"; do
+    line=$(awk -v name="$name" '$1 == name && $2 ~ /^(holds|refuted|loops)$/' "$here/expected.txt")
+    case $line in
+        '') fail "$name" "there is no such configuration in expected.txt" ;;
+        *' deep') [ -n "${DEEP:-}" ] || fail "$name" "it takes long and needs DEEP=1" ;;
+    esac
+done
+[ "$bad" = 0 ] || exit 1
+
+tool=${TLA:-$(command -v tla || true)}
+[ -n "$tool" ] || tool="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs/bin/tla"
+if [ ! -x "$tool" ]; then
+    echo "SKIPPED tla: tool absent (cargo install tla-checker --version =0.24.11 --locked --debug" \
+        "--root ~/.cache/haima/proofs)"
+    exit 0
+fi
+
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 
 listed=" "
 while read -r name outcome property deep; do
@@ -29,7 +41,7 @@ while read -r name outcome property deep; do
     if [ "$outcome" = holds ]; then
         deep=$property
     fi
-    [ $# -eq 0 ] || [ "$1" = "$name" ] || continue
+    wanted "$name" || continue
     [ -z "$deep" ] || [ -n "${DEEP:-}" ] || continue
     live=()
     if grep -q '^PROPERTY' "$here/$name.cfg"; then

@@ -1,27 +1,35 @@
 #!/usr/bin/env bash
 # Runs the Verifpal models and their twins, and compares the verdicts with expected.txt. One line a
 # check: "ok verifpal NAME", "FAILED verifpal NAME: why", or "SKIPPED verifpal: why". Status 0 unless
-# a check failed. A model's name may be given as argument, then only that one runs; with REPORTS=DIR
-# an HTML report of every run is written there.
+# a check failed. With names of models as arguments only those run, with their twins; with
+# REPORTS=DIR an HTML report of every run is written there.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 limit=${VERIFPAL_SECONDS:-120}
 
-tool=${VERIFPAL:-$(command -v verifpal || true)}
-[ -n "$tool" ] || tool="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs/bin/verifpal"
-if [ ! -x "$tool" ]; then
-    echo "SKIPPED verifpal: tool absent (cargo install verifpal --version =1.6.7 --locked" \
-        "--ignore-rust-version --debug)"
-    exit 0
-fi
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 bad=0
 fail() {
     echo "FAILED verifpal $1: $2"
     bad=1
 }
+only=" $* "
+wanted() { [ "$only" = "  " ] || [[ $only == *" $1 "* ]]; }
+models=$(awk '!/^#/ && $2 == "-" { print $1 }' "$here/expected.txt")
+for name in "$@"; do
+    grep -qxF -- "$name" <<<"$models" || fail "$name" "there is no such model, only $(xargs <<<"$models")"
+done
+[ "$bad" = 0 ] || exit 1
+
+tool=${VERIFPAL:-$(command -v verifpal || true)}
+[ -n "$tool" ] || tool="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs/bin/verifpal"
+if [ ! -x "$tool" ]; then
+    echo "SKIPPED verifpal: tool absent (cargo install verifpal --version =1.6.7 --locked" \
+        "--ignore-rust-version --debug --root ~/.cache/haima/proofs)"
+    exit 0
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
 declare -A model_code broken_in
 listed=" "
@@ -30,7 +38,7 @@ while read -r model twin sessions code; do
     name=$model
     [ "$twin" = - ] || name=$model/$twin
     listed+="$name "
-    [ $# -eq 0 ] || [ "$1" = "$model" ] || continue
+    wanted "$model" || continue
 
     # What is written down makes sense: a twin breaks a query that holds in its model.
     if [ "$twin" = - ]; then
@@ -75,7 +83,6 @@ done <"$here/expected.txt"
 
 # Each query that holds in a model is broken in a twin: else nothing shows that it can be.
 for model in "${!model_code[@]}"; do
-    [ $# -eq 0 ] || [ "$1" = "$model" ] || continue
     code=${model_code[$model]}
     for ((at = 1; at < ${#code}; at += 2)); do
         case "${code:at:1}${broken_in[$model]-}" in

@@ -1,5 +1,6 @@
 //! The checker itself: a small tree that is right, and every way in which it can be wrong.
 
+use crate::rows::{Artefact, Kind};
 use crate::{ROWS, ids, problems, rendered};
 
 const RIGHT: &[(&str, &str)] = &[
@@ -9,7 +10,7 @@ const RIGHT: &[(&str, &str)] = &[
 [kinds.test]
 tool = "cargo test"
 version = "1"
-command = "cargo test -p {package} -- {names}"
+command = "cargo test -p {package} {target} -- {names}"
 shows = "examples"
 [kinds.coq]
 tool = "Coq"
@@ -48,7 +49,10 @@ holds = "partly"
 statement = "Once."
 assumes = []
 not_shown = "Twice."
-artefacts = ["verifpal proofs/verifpal/round.vp round round/replay"]
+artefacts = [
+    "verifpal proofs/verifpal/round.vp round round/replay",
+    "test crypto/tests/rounds/sums.rs it_adds_up",
+]
 "#,
     ),
     ("docs/security/rules.md", "| id | says |\n|---|---|\n| P1 | it is so |\n| R4 | once |\n"),
@@ -57,6 +61,9 @@ artefacts = ["verifpal proofs/verifpal/round.vp round round/replay"]
         "//! Stored once (rule\n//! R4), promise P1n.\n#[test]\nfn it_is_so() {}\n\n/// No.\n\
          #[tokio::test(flavor = \"x\")]\nasync fn it_is_not() {}\nfn helper() {}\n",
     ),
+    ("crypto/tests/rounds.rs", "#[path = \"rounds/sums.rs\"]\nmod sums;\n"),
+    ("crypto/tests/rounds/sums.rs", "#[test]\nfn it_adds_up() {}\n"),
+    ("crypto/tests/stray/sums.rs", "#[test]\nfn it_adds_up() {}\n"),
     ("proofs/coq/run.sh", ""),
     ("proofs/coq/Mask.v", "(* One-time pad. *)\nTheorem secrecy n : n = n.\nProof. by []. Qed.\n"),
     ("proofs/verifpal/run.sh", ""),
@@ -122,6 +129,12 @@ fn every_broken_row_is_named_with_what_is_wrong() {
         (ROWS, "\"coq proofs", "\"agda proofs", "`agda` is no kind of evidence"),
         (ROWS, "proofs/coq/run.sh", "proofs/coq/go.sh", "proofs/coq/go.sh, which runs coq"),
         (ROWS, "test src/lib.rs it_is_so", "test src/lib.rs", "is not KIND FILE NAME"),
+        (
+            ROWS,
+            "tests/rounds/sums.rs",
+            "tests/stray/sums.rs",
+            "R4: crypto/tests/stray/sums.rs is of no test program and no library",
+        ),
         // Ids.
         (ROWS, "id = \"R4\"", "id = \"R5\"", "R4 has no row"),
         (ROWS, "id = \"R4\"", "id = \"R5\"", "R5 has a row and does not stand in"),
@@ -149,7 +162,10 @@ fn every_broken_row_is_named_with_what_is_wrong() {
 fn a_change_of_any_field_changes_the_page() {
     let page = rendered(tree("", "", "").path());
     assert!(page.contains("| it is so | [P1n](#p1n): yes | [P1m](#p1m): no |\n"), "{page}");
-    assert!(page.contains("\ncargo test -p haima -- it_is_so\nproofs/coq/run.sh\n"), "{page}");
+    assert!(
+        page.contains("\ncargo test -p haima --lib -- it_is_so\nproofs/coq/run.sh\n"),
+        "{page}"
+    );
     assert!(!page.contains("criterion"), "no row uses it: {page}");
     for (from, to) in [
         ("It is so.", "It may be so."),
@@ -164,6 +180,31 @@ fn a_change_of_any_field_changes_the_page() {
         assert_ne!(page, rendered(tree(ROWS, from, to).path()), "{from}");
     }
     assert_ne!(page, rendered(tree("docs/security/rules.md", "it is so", "so").path()));
+}
+
+/// A file's command builds the one program that has its tests.
+#[test]
+fn a_command_names_the_program_of_its_file() {
+    let kind = |command: &str| Kind {
+        tool: String::new(),
+        version: String::new(),
+        command: command.to_owned(),
+        shows: String::new(),
+    };
+    for (file, command) in [
+        ("src/site/tests/policy.rs", "haima --lib a b"),
+        ("tests/masked.rs", "haima --test masked a b"),
+        ("tests/lying_masked/sums.rs", "haima --test lying_masked a b"),
+        ("tests/train_cli/main.rs", "haima --test train_cli a b"),
+        ("crypto/src/seal/tests.rs", "haima-crypto --lib a b"),
+        ("dp/tests/ledger.rs", "haima-dp --test ledger a b"),
+        ("fl-core/tests/hazard/rules.rs", "haima-fl-core --test hazard a b"),
+        ("smpc-node/tests/round_model/main.rs", "haima-smpc-node --test round_model a b"),
+    ] {
+        let artefact = Artefact::try_from(format!("test {file} a b")).unwrap();
+        assert_eq!(artefact.command(&kind("{package} {target} {names}")), command, "{file}");
+        assert_eq!(artefact.command(&kind("proofs/run.sh")), "proofs/run.sh");
+    }
 }
 
 #[test]

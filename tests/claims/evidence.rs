@@ -19,6 +19,11 @@ pub(crate) fn problems(root: &Path, claims: &Claims) -> Vec<String> {
             };
             let found = names.iter().filter_map(|name| wrong(root, kind, file, &text, name));
             problems.extend(found.map(|problem| format!("{}: {problem}", claim.id)));
+            let builds =
+                claims.kinds.get(kind).is_some_and(|kind| kind.command.contains("{target}"));
+            if builds && !artefact.has_target(root) {
+                problems.push(format!("{}: {file} is of no test program and no library", claim.id));
+            }
         }
     }
     for name in kinds {

@@ -9,10 +9,12 @@ use crate::rows::{Claim, Claims, Kind};
 const HEAD: &str = "# Claims
 
 Rendered from `proofs/claims.toml` by `tests/claims.rs`; not to be edited by hand. A row is a \
-promise of the [design](design.md) or a [rule](rules.md): what is claimed, whether the code does \
-all of it, what it rests on, what backs it, and what that does not show. Commands are run in the \
-repository's root. `proofs/run.sh` runs all kinds that have a script of their own, each artefact \
-with its broken twins, which have to fail.
+cell of the [table of promises](rules.md#promises) or a [rule](rules.md): what is claimed, whether \
+the code does all of it, what it rests on, what backs it, and what that does not show. That the \
+code does all of it is no word on how far it is shown. Commands are run in the repository's root. \
+`proofs/run.sh` runs all kinds that have a script of their own, each artefact with its broken \
+twins, which have to fail. `cargo test` succeeds as well where a name is of no test: look for as \
+many `passed` as it was given names.
 
 ";
 
@@ -72,7 +74,7 @@ fn one(page: &mut String, claims: &Claims, claim: &Claim) {
     let Claim { id, holds, statement, assumes, not_shown, artefacts } = claim;
     let assumes =
         if assumes.is_empty() { "nothing further".to_owned() } else { assumes.join(", ") };
-    let _ = writeln!(page, "\n### {id}\n\n{statement}\n\n- Holds: {holds}.");
+    let _ = writeln!(page, "\n### {id}\n\n{statement}\n\n- The code does all of it: {holds}.");
     let _ = writeln!(page, "- Assumes: {assumes}.");
     let _ = writeln!(page, "- Not shown: {not_shown}");
     for artefact in artefacts {

@@ -7,6 +7,14 @@ use serde::Deserialize;
 
 use crate::ROWS;
 
+/// Packages beside `haima`, which is the rest of the tree, and their folders.
+const PACKAGES: [(&str, &str); 4] = [
+    ("haima-crypto", "crypto/"),
+    ("haima-dp", "dp/"),
+    ("haima-fl-core", "fl-core/"),
+    ("haima-smpc-node", "smpc-node/"),
+];
+
 /// The whole file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +34,7 @@ pub(crate) struct Claims {
 pub(crate) struct Kind {
     pub(crate) tool: String,
     pub(crate) version: String,
-    /// With `{package}` and `{names}` in place of an artefact's.
+    /// With `{package}`, `{target}` and `{names}` in place of an artefact's.
     pub(crate) command: String,
     /// What such an artefact shows, and what it does not.
     pub(crate) shows: String,
@@ -68,21 +76,38 @@ impl TryFrom<String> for Artefact {
 }
 
 impl Artefact {
-    /// The package that cargo tests it in.
-    pub(crate) fn package(&self) -> &'static str {
-        match self.file.split('/').next() {
-            Some("crypto") => "haima-crypto",
-            Some("dp") => "haima-dp",
-            Some("fl-core") => "haima-fl-core",
-            Some("smpc-node") => "haima-smpc-node",
-            _ => "haima",
+    /// The package that cargo tests it in, that package's folder, and the file's path in there.
+    fn place(&self) -> (&'static str, &'static str, &str) {
+        let found = PACKAGES.into_iter().find_map(|(package, folder)| {
+            self.file.strip_prefix(folder).map(|rest| (package, folder, rest))
+        });
+        found.unwrap_or(("haima", "", self.file.as_str()))
+    }
+
+    /// The test program that has it, by cargo's layout: `tests/NAME.rs` and what lies in
+    /// `tests/NAME/` are of NAME. Nothing for a test of the library itself.
+    fn program(&self) -> Option<&str> {
+        let name = self.place().2.strip_prefix("tests/")?.split('/').next()?;
+        Some(name.strip_suffix(".rs").unwrap_or(name))
+    }
+
+    /// Whether cargo has a test program or a library for it.
+    pub(crate) fn has_target(&self, root: &Path) -> bool {
+        let (_, folder, file) = self.place();
+        let there = |path: &str| root.join(folder).join(path).is_file();
+        match self.program() {
+            Some(name) => {
+                there(&format!("tests/{name}.rs")) || there(&format!("tests/{name}/main.rs"))
+            }
+            None => file.starts_with("src/") && file != "src/main.rs" && there("src/lib.rs"),
         }
     }
 
     /// The command that runs it.
     pub(crate) fn command(&self, kind: &Kind) -> String {
-        let command = kind.command.replace("{package}", self.package());
-        command.replace("{names}", &self.names.join(" "))
+        let target = self.program().map_or("--lib".to_owned(), |name| format!("--test {name}"));
+        let command = kind.command.replace("{package}", self.place().0);
+        command.replace("{target}", &target).replace("{names}", &self.names.join(" "))
     }
 }
 

@@ -1,0 +1,28 @@
+//! A script of `proofs/` that is told to run what is not there has shown nothing, and says so.
+
+use std::process::Command;
+
+use crate::repository;
+
+/// Names that a kind has not, those that are parts of others, and what takes `DEEP=1`.
+#[test]
+fn a_mistyped_name_fails() {
+    for (kind, name, why) in [
+        ("verifpal", "nosuch", "there is no such model, only submit "),
+        ("verifpal", "submit/replay", "there is no such model"),
+        ("tla", "nosuch", "there is no such configuration"),
+        ("tla", "#", "there is no such configuration"),
+        ("tla", "RoundDeep", "needs DEEP=1"),
+        ("supply", "nosuch", "there is no such check, only deny, "),
+        ("supply", "licenses", "a part of the argument deny"),
+        ("supply", "advisories-fresh", "a part of the argument advisories"),
+        ("supply", "minimal", "needs DEEP=1"),
+    ] {
+        let script = repository().join(format!("proofs/{kind}/run.sh"));
+        let run = Command::new(script).arg(name).env_remove("DEEP").output().unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert_eq!(run.status.code(), Some(1), "{kind} {name}: {said}");
+        assert!(said.starts_with(&format!("FAILED {kind} {name}: ")), "{kind} {name}: {said}");
+        assert!(said.contains(why), "{kind} {name}: {said}");
+    }
+}
