@@ -118,6 +118,8 @@ fn a_ledger_is_shown_with_what_is_used_and_left() {
     }
     let first = text.lines().next().unwrap();
     assert!(first.starts_with("Used: epsilon ") && first.contains(" (rho "), "{first}");
+    assert!(first.contains("% of the budget (rho "), "{first}");
+    assert!(first.ends_with(" used) is left for further questions."), "{first}");
     assert_eq!(std::fs::read(&path).unwrap(), before, "it only reads");
 
     let mut changed = before.clone();

@@ -259,7 +259,7 @@ fn a_private_study_shows_both_figures_and_says_what_no_figure_covers() {
     for expected in [
         "any 2 of the 3 nodes, the coordinator and all other hospitals",
         "2.87",
-        "1.49",
+        "1.50",
         "2.79",
         "1.55",
         "privacy loss distribution",
@@ -269,7 +269,11 @@ fn a_private_study_shows_both_figures_and_says_what_no_figure_covers() {
         "one patient of one hospital, added or removed",
         "9.5×10⁻⁶",
         "3.01 of 4.00",
-        "3.01 of 4.00 used (rho 0.12 of 0.20)",
+        "limit for one patient in all private results of a hospital (δ=9.5×10⁻⁶); used: 3.01 of 4.00; \
+         40% of the budget (rho 0.12 of 0.19 used) is left.",
+        "rho 0.12 of 0.19; 40% left",
+        // 0.116 of 0.196, and not 3.01 of 4.00.
+        "width=\"118.4\"",
         "not itself a guarantee",
         "no ε covers the study as a whole",
         "unaudited prototype",
@@ -292,11 +296,11 @@ fn an_empty_report_renders() {
 #[test]
 fn a_round_at_which_the_coordinator_stopped_shows_who_had_said_no() {
     let mut report = example();
-    assert!(!render(&report).contains("stopped before"));
+    assert!(!render(&report).contains("paused"));
     report.rounds[2].stops = vec!["district-07 (a person's no)".to_owned()];
     let page = render(&report);
-    assert!(page.contains("stopped before: no sum without district-07 (a person"), "the row");
-    assert!(page.contains(", 1 at which the coordinator stopped and went on"), "the summary");
+    assert!(page.contains("paused earlier, refused by district-07 (a person"), "the row");
+    assert!(page.contains(", 1 paused because a hospital refused"), "the summary");
 }
 
 #[test]

@@ -174,10 +174,10 @@ fn in_short(summary: &Summary) -> String {
     let limit = &summary.budget.overall;
     let told = told(limit, summary.epsilon_spent, summary.spent.get());
     format!(
-        "Used: epsilon {} at delta {} ({}).",
+        "Used: epsilon {} at delta {}; {} for further questions.",
         told.epsilons(),
         numbers::scientific(limit.delta.get()),
-        told.costs()
+        told.left()
     )
 }
 

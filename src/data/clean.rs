@@ -369,7 +369,7 @@ impl Export {
             for word in values.iter().filter(|text| look::may_be_missing(text)) {
                 let fields = column.fields.iter().filter(|field| field.as_str() == *word).count();
                 notes.push(format!(
-                    "`{name}` has `{word}` in {}, which stays a value: if it means a missing one, \
+                    "`{name}` has `{word}` in {}, which stays as it is: if it means *not recorded*, \
                      --missing '{name}={word}' empties it",
                     counted(fields as u64, "field", "fields"),
                     name = column.name

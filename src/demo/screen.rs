@@ -234,12 +234,11 @@ fn costs(report: &StudyReport) {
     if let Some(site) = most {
         let told = site.told();
         println!(
-            "Each hospital's ledger: eps {} used at delta {:.0e} ({}); {} exact releases, which no eps \
-             covers",
+            "Each hospital's ledger: eps {} used at delta {:.0e}; {}; {} without any privacy guarantee",
             told.epsilons(),
             site.delta,
-            told.costs(),
-            site.exact_releases
+            told.left(),
+            numbers::counted(site.exact_releases.into(), "exact result", "exact results")
         );
     }
     if let Some(plan) = &report.plan {

@@ -224,11 +224,11 @@ fn ledger(config: &Config, policy: &Policy, manifest: &Manifest) -> (Check, Opti
         let head = Digest::from_bytes(held.head).short();
         let told = crate::budget::told(&limit, held.epsilon_spent, held.spent.get());
         let text = format!(
-            "population {population}: entry {}, head {head}; epsilon {} used at delta {:e} ({})",
+            "population {population}: entry {}, head {head}; epsilon {} used at delta {:e}; {}",
             held.last,
             told.epsilons(),
             limit.delta.get(),
-            told.costs()
+            told.left()
         );
         Ok(Some((text, held.budget, held.left.get())))
     };

@@ -217,21 +217,23 @@ fn first(study: &Study, columns: &[Column]) -> Result<(Study, String), Error> {
     }
     let (study, own) = asked(good)?;
     let in_words = |off: f64| numbers::count(off.ceil() as u64);
+    let named = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    };
+    let (these, left) = names.split_at(good.min(names.len()));
     let mut said = format!(
-        "it describes {}, each count within ±{} in 95 of 100, of up to {} patients",
-        names.iter().take(good).copied().collect::<Vec<_>>().join(", "),
+        "the first question counts patients by {}. 95 of 100 counts will be within ±{} of the true number \
+         (at most {} patients)",
+        named(these),
         in_words(own),
         numbers::count(most)
     );
     if good < names.len() {
         let (_, all) = asked(names.len())?;
-        let left: Vec<&str> = names.iter().skip(good).copied().collect();
-        said.push_str(&format!(
-            "; with {} as well it would be ±{} (`columns` and `epsilon` are in the file)",
-            left.join(", "),
-            in_words(all)
-        ));
+        said.push_str(&format!("; asking {} too would make it ±{}", named(left), in_words(all)));
     }
+    said.push_str(&format!(". To change: `columns` and `epsilon` in {FILE}"));
     Ok((study, said))
 }
 

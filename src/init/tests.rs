@@ -265,13 +265,20 @@ fn the_first_question_has_the_columns_that_its_noise_leaves_something_of() {
     };
     // Of few patients a single flag is what can be said, and how far off it is.
     let (columns, said) = asked(20);
-    assert!(columns == 1 && said.contains("it describes dead, each count within ±"), "{said}");
+    assert!(columns == 1 && said.contains("counts patients by `dead`. 95 of 100 counts"), "{said}");
     let (columns, said) = asked(400);
     assert!((2..7).contains(&columns), "{columns}: {said}");
-    assert!(said.contains("it describes dead, age") && said.contains("of up to 1,200"), "{said}");
-    assert!(said.contains("time_days as well it would be ±"), "what is left out: {said}");
+    assert!(
+        said.contains("by `dead`, `age`") && said.contains("(at most 1,200 patients)"),
+        "{said}"
+    );
+    assert!(said.contains("`time_days` too would make it ±"), "what is left out: {said}");
+    assert!(said.ends_with(". To change: `columns` and `epsilon` in study.toml"), "{said}");
     let (columns, said) = asked(100_000);
-    assert!(columns == 7 && said.contains("ldh, time_days") && !said.contains("as well"), "{said}");
+    assert!(
+        columns == 7 && said.contains("`ldh`, `time_days`") && !said.contains(" too "),
+        "{said}"
+    );
 }
 
 #[test]

@@ -29,14 +29,14 @@ const ENDS: (f64, f64) = plot::RATIOS;
 pub(super) fn figure(fit: &Fit, wording: &Wording) -> Markup {
     let rows = rows(fit, wording);
     let name = Ratio::of(fit);
-    html! { @if !rows.is_empty() { (plot::both(|size| draw(&rows, &name, size))) } }
+    html! { @if !rows.is_empty() { (plot::both(|size| draw(&rows, &name, wording, size))) } }
 }
 
 /// The figure for a page; `None` when no coefficient was estimated.
 #[cfg(feature = "demo")]
 pub(super) fn page(fit: &Fit, wording: &Wording) -> Option<Markup> {
     let rows = rows(fit, wording);
-    (!rows.is_empty()).then(|| draw(&rows, &Ratio::of(fit), Size::Page))
+    (!rows.is_empty()).then(|| draw(&rows, &Ratio::of(fit), wording, Size::Page))
 }
 
 fn rows(fit: &Fit, wording: &Wording) -> Vec<Row> {
@@ -70,7 +70,10 @@ fn against(label: &str) -> (String, Option<String>) {
     parts.unwrap_or_else(|| (label.to_owned(), None))
 }
 
-fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
+/// Letters of what goes up or down that have room below the axis, on a telephone too.
+const OF_WHAT: usize = 34;
+
+fn draw(rows: &[Row], name: &Ratio, wording: &Wording, size: Size) -> Markup {
     let width = size.width();
     // On a telephone the text stands above its whisker, and the line at 1 stays out of it.
     let (left, right, top, row_height, half) = match size {
@@ -81,8 +84,9 @@ fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
     let ((lo, hi), ticks) = plot::ratio_axis(ratios, size.ticks(6, 5));
     let x = Scale::new((lo.ln(), hi.ln()), (left, right));
     let bottom = top + row_height * rows.len() as f64;
+    let of_what = words::shorten(&name.of_what(wording), OF_WHAT);
     html! {
-        svg class=(size.class()) data-figure="forest" viewBox=(format!("0 0 {width} {}", bottom + 70.0)) role="img"
+        svg class=(size.class()) data-figure="forest" viewBox=(format!("0 0 {width} {}", bottom + 86.0)) role="img"
             aria-label=(alternative(rows, name)) {
             @if size == Size::Page {
                 text.small x="0" y="16" { "Covariate" }
@@ -121,8 +125,8 @@ fn draw(rows: &[Row], name: &Ratio, size: Size) -> Markup {
             text.label x=(unit((left + right) / 2.0)) y=(unit(bottom + 43.0)) text-anchor="middle" {
                 (name.long) " (log scale)"
             }
-            text.small x=(unit(left)) y=(unit(bottom + 61.0)) { "Below 1: lower " (name.of) }
-            text.small x=(unit(right)) y=(unit(bottom + 61.0)) text-anchor="end" { "above 1: higher " (name.of) }
+            text.small x=(unit(left)) y=(unit(bottom + 61.0)) { "Below 1: lower " (of_what) }
+            text.small x=(unit(right)) y=(unit(bottom + 77.0)) text-anchor="end" { "Above 1: higher " (of_what) }
         }
     }
 }
@@ -199,7 +203,14 @@ mod tests {
         for tick in ["0.25", "0.5", "1", "2"] {
             assert!(drawn.contains(&format!(">{tick}</text>")), "{tick}: {drawn}");
         }
-        assert!(drawn.contains("lower hazard") && drawn.contains("higher hazard"), "{drawn}");
+        assert!(drawn.contains(">Below 1: lower hazard of the event<"), "{drawn}");
+        wording.event = "death".into();
+        let drawn = figure(&fit, &wording).into_string();
+        assert!(drawn.contains(">Below 1: lower hazard of death<"), "{drawn}");
+        assert!(drawn.contains(">Above 1: higher hazard of death<"), "{drawn}");
+        let odds = Fit { model: "logistic".into(), ..fit };
+        let drawn = figure(&odds, &wording).into_string();
+        assert!(drawn.contains(">Above 1: higher odds<"), "its event may be another: {drawn}");
     }
 
     #[test]

@@ -73,24 +73,61 @@ pub(crate) fn significant(value: f64) -> String {
     decimal(value, digits)
 }
 
-/// Epsilon or rho: two or three significant digits, up to the safe side, and never 0 for what was spent.
-pub(crate) fn epsilon(value: f64) -> String {
-    match value {
-        _ if value.is_nan() => NOT_ESTIMATED.to_owned(),
-        _ if value.is_infinite() => "infinite".to_owned(),
-        _ if value >= 100.0 => upwards(value, 0),
-        _ if value >= 10.0 => upwards(value, 1),
-        _ if value >= 0.1 => upwards(value, 2),
-        _ if value >= 0.01 => upwards(value, 3),
-        _ if value >= 0.001 => upwards(value, 4),
-        _ => scientific(value),
-    }
+/// To which side of a value its figure may err.
+#[derive(Clone, Copy)]
+enum Side {
+    /// Of what was spent, or is promised: not below the value.
+    Up,
+    /// Of what may be spent: not above it.
+    Down,
 }
 
-/// Fixed decimals, not below the value; but for what arithmetic adds to a round figure.
-fn upwards(value: f64, digits: i32) -> String {
+/// Epsilon or rho: two or three significant digits, up to the safe side, and never 0 for what was spent.
+pub(crate) fn epsilon(value: f64) -> String {
+    sided(value, 0, Side::Up).1
+}
+
+/// The same of what may be spent: no more than there is.
+pub(crate) fn allowance(value: f64) -> String {
+    sided(value, 0, Side::Down).1
+}
+
+/// Most decimals, however little is spent: with [`MORE`], ten to their power is a double still.
+const MOST: i32 = 300;
+
+/// An epsilon or a rho that erred to a side, and its text, with so many digits `more` than usual.
+fn sided(value: f64, more: i32, side: Side) -> (f64, String) {
+    if value.is_nan() {
+        return (value, NOT_ESTIMATED.to_owned());
+    }
+    if value.is_infinite() {
+        return (value, "infinite".to_owned());
+    }
+    if value <= 0.0 {
+        return (0.0, "0".to_owned());
+    }
+    let usual = match value {
+        _ if value >= 100.0 => 0,
+        _ if value >= 10.0 => 1,
+        _ if value >= 0.1 => 2,
+        _ if value >= 0.01 => 3,
+        _ if value >= 0.001 => 4,
+        // Two significant ones.
+        _ => (1 - value.log10().floor() as i32).min(MOST),
+    };
+    let digits = usual + more;
     let steps = 10_f64.powi(digits);
-    decimal((value * steps * (1.0 - 1e-9)).ceil() / steps, digits.unsigned_abs() as usize)
+    // But for what arithmetic adds to a round figure.
+    let own = match side {
+        Side::Up => (value * steps * (1.0 - 1e-9)).ceil() / steps,
+        Side::Down => (value * steps * (1.0 + 1e-9)).floor() / steps,
+    };
+    let text = match value {
+        _ if own <= 0.0 => "0".to_owned(),
+        _ if value >= 0.001 => decimal(own, digits.unsigned_abs() as usize),
+        _ => raised(own, 1 + more.unsigned_abs() as usize),
+    };
+    (own, text)
 }
 
 /// A ledger's figures, used and limit, as they are told everywhere: in epsilon at the limit's delta, and
@@ -111,24 +148,68 @@ impl Budget {
         of(self.epsilon)
     }
 
-    /// `rho 0.015 of 0.029`; under a Renyi limit `Renyi divergence of order 21: 0.40 of 1.20`.
+    /// `rho 0.015 of 0.028`; under a Renyi limit `budget units 0.40 of 1.20, Renyi divergence of order 21`.
     pub(crate) fn costs(&self) -> String {
-        let unit =
-            if self.filter == "zCDP" { "rho".to_owned() } else { format!("{}:", self.filter) };
-        format!("{unit} {}", of(self.cost))
+        match self.filter.as_str() {
+            "zCDP" => format!("rho {}", of(self.cost)),
+            other => format!("budget units {}, {other}", of(self.cost)),
+        }
+    }
+
+    /// Which part is used, from 0 to 1, of what adds up: half of it is 0.5, where the epsilons are 0.69 of
+    /// 1.00.
+    pub(crate) fn share(&self) -> f64 {
+        let [used, limit] = self.cost;
+        let share = used / limit;
+        if share.is_finite() { share.clamp(0.0, 1.0) } else { 1.0 }
+    }
+
+    /// Which part is left, and no more than that: `50%`.
+    pub(crate) fn rest(&self) -> String {
+        // But for what arithmetic takes from a round figure.
+        let percent = ((1.0 - self.share()) * 100.0 + 1e-7).floor();
+        match self.share() {
+            share if share <= 0.0 => "all".to_owned(),
+            share if share >= 1.0 => "nothing".to_owned(),
+            _ if percent < 1.0 => "less than 1%".to_owned(),
+            _ => format!("{}%", decimal(percent.min(99.0), 0)),
+        }
+    }
+
+    /// `50% of the budget (rho 0.015 of 0.028 used) is left`.
+    pub(crate) fn left(&self) -> String {
+        format!("{} of the budget ({} used) is left", self.rest(), self.costs())
     }
 }
 
-/// Used of the limit. Nothing is 0.
-fn of(figures: [f64; 2]) -> String {
-    let [used, limit] =
-        figures.map(|figure| if figure > 0.0 { epsilon(figure) } else { "0".to_owned() });
-    format!("{used} of {limit}")
+/// Most digits beyond the usual ones.
+const MORE: i32 = 4;
+
+/// Used, not below what it is, of the limit, not above it. Where the usual digits would show more used
+/// than there is, and it is less, there are more of them.
+fn of([used, limit]: [f64; 2]) -> String {
+    let at = |more: i32| [sided(used, more, Side::Up), sided(limit, more, Side::Down)];
+    let fits = |[used, limit]: &[(f64, String); 2]| used.0 <= limit.0;
+    // More than the limit may be used, of one that was lowered.
+    let shown = if used <= limit { (0..=MORE).map(at).find(fits) } else { Some(at(0)) };
+    match shown {
+        Some([(_, used), (_, limit)]) => format!("{used} of {limit}"),
+        // All of it, but for a rounding.
+        None => {
+            let limit = allowance(limit);
+            format!("{limit} of {limit}")
+        }
+    }
 }
 
 /// `9.6e-7` as `9.6×10⁻⁷`.
 pub(crate) fn scientific(value: f64) -> String {
-    let text = format!("{value:.1e}");
+    raised(value, 1)
+}
+
+/// The same with so many digits behind the point.
+fn raised(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$e}");
     let Some((mantissa, exponent)) = text.split_once('e') else {
         return NOT_ESTIMATED.to_owned();
     };
@@ -331,15 +412,48 @@ mod tests {
             Budget { epsilon: [0.684, 1.0], filter: "zCDP".into(), cost: [0.014_21, 0.028_42] };
         assert_eq!(
             (zcdp.epsilons().as_str(), zcdp.costs().as_str()),
-            ("0.69 of 1.00", "rho 0.015 of 0.029")
+            ("0.69 of 1.00", "rho 0.015 of 0.028")
         );
+        // Not 69 %: epsilons do not add up.
+        assert_eq!(zcdp.left(), "50% of the budget (rho 0.015 of 0.028 used) is left");
+        assert!((zcdp.share() - 0.5).abs() < 1e-12);
         let none = Budget {
             epsilon: [0.0, 1.0],
             filter: "Renyi divergence of order 21".into(),
             cost: [0.0, 1.2],
         };
         assert_eq!(none.epsilons(), "0 of 1.00");
-        assert_eq!(none.costs(), "Renyi divergence of order 21: 0 of 1.20");
+        assert_eq!(none.costs(), "budget units 0 of 1.20, Renyi divergence of order 21");
+        assert!(none.left().starts_with("all of the budget (budget units 0 of 1.20, "));
+    }
+
+    #[test]
+    fn no_more_is_told_to_be_there_than_is_and_no_less_to_be_used() {
+        // A limit of a third is no 0.34.
+        assert_eq!(of([0.1001, 1.0 / 3.0]), "0.11 of 0.33");
+        assert_eq!(
+            [1.0 / 3.0, 0.1 + 0.2, 3.0, 4.4e-4].map(allowance),
+            ["0.33", "0.30", "3.00", "4.4×10⁻⁴"]
+        );
+        assert_eq!(
+            (epsilon(0.000_441), allowance(0.000_449)),
+            ("4.5×10⁻⁴".into(), "4.4×10⁻⁴".into())
+        );
+        assert_eq!((epsilon(0.0), allowance(0.0)), ("0".into(), "0".into()));
+        // What underflows costs something still.
+        let least = f64::MIN_POSITIVE;
+        assert_eq!((epsilon(least), allowance(least)), ("10⁻³⁰⁰".into(), "0".into()));
+        // Nothing is over, so nothing over is shown; and what is over is.
+        assert_eq!(of([0.3331, 0.3339]), "0.3331 of 0.3339");
+        assert_eq!(of([4.41e-4, 4.49e-4]), "4.41×10⁻⁴ of 4.49×10⁻⁴");
+        assert_eq!(of([1.0 / 3.0, 1.0 / 3.0]), "0.33 of 0.33");
+        assert_eq!(of([0.5, 0.3]), "0.50 of 0.30");
+        let rest = |used: f64| {
+            let cost = [used, 1.0];
+            Budget { epsilon: [used, 1.0], filter: "zCDP".into(), cost }.rest()
+        };
+        let shares = [0.0, 1e-9, 0.011, 0.7, 0.999, 1.0, 1.5].map(rest);
+        assert_eq!(shares, ["all", "99%", "98%", "30%", "less than 1%", "nothing", "nothing"]);
     }
 
     #[test]

@@ -64,12 +64,14 @@ fn noise_in_words(report: &StudyReport, step: &Step) -> Markup {
     html! {
         @if let Some(deviation) = count_noise(report, step) {
             p.note {
-                b { "Noise: " } "each count is off by noise of standard deviation "
-                (numbers::significant(deviation)) ", which is up to ±"
-                (numbers::count((Z_975 * deviation).ceil() as u64))
-                " in 95 of 100 counts, and what was computed from several counts by that of all of them. "
-                "A level, a bin or a group of fewer patients than that says nothing; larger numbers, fewer "
-                "columns in one table and a larger ε make it less beside them."
+                @let reach = (Z_975 * deviation).ceil() as u64;
+                b { "Noise: " } "to protect patients, a random number was added to every count. "
+                "95 of 100 counts are within ±" (numbers::count(reach)) " of the true one (standard deviation "
+                (numbers::significant(deviation)) "). Percentages and curves carry the error of every count in them. "
+                @if reach > 1 {
+                    "A group of fewer than about " (numbers::count(reach)) " patients cannot be told from none. "
+                }
+                "More patients, fewer columns or a larger ε make the error smaller in comparison."
             }
         }
     }
@@ -227,7 +229,7 @@ fn cards(report: &StudyReport) -> Markup {
     html! {
         dl.cards {
             (card("Patients", &patients, html! {
-                @if let Some(interval) = &interval { (interval) "; their" } @else { "whose" }
+                @if let Some(interval) = &interval { (interval) "; patients'" } @else { "whose" }
                 " rows stayed at their hospital"
             }))
             (card("Hospitals", &numbers::count(took_part as u64), html! { (left_out) }))
@@ -265,12 +267,15 @@ impl Patients {
         }
     }
 
-    /// `95% interval 885 to 1,080 for the noise`.
+    /// `the true number is between 884 and 1,080 with 95% certainty (random noise was added)`: it is of the
+    /// noise, and no interval of a population.
     fn interval(self) -> Option<String> {
         let reach = Z_975 * self.deviation?;
         let [lo, hi] = [self.n as f64 - reach, self.n as f64 + reach];
         let [lo, hi] = [lo.max(0.0).floor(), hi.ceil()].map(|end| numbers::count(end as u64));
-        Some(format!("95% interval {lo} to {hi} for the noise"))
+        Some(format!(
+            "the true number is between {lo} and {hi} with 95% certainty (random noise was added)"
+        ))
     }
 
     /// To the power of ten below the noise.
@@ -410,8 +415,13 @@ mod tests {
         // 28.6 of each of three: 49.6 in all, the first question of a new network.
         let page = page(&report(982, Some(28.636))).into_string();
         assert!(page.contains(">about 980<"), "{page}");
-        assert!(page.contains("95% interval 884 to 1,080 for the noise; their rows"), "{page}");
-        assert!(page.contains("standard deviation 49.6, which is up to ±98"), "{page}");
+        for said in [
+            "the true number is between 884 and 1,080 with 95% certainty (random noise was added); patients",
+            "95 of 100 counts are within ±98 of the true one (standard deviation 49.6)",
+            "A group of fewer than about 98 patients cannot be told from none",
+        ] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
         let page = super::page(&report(982, None)).into_string();
         assert!(page.contains(">982<") && page.contains("whose rows stayed"), "{page}");
         assert!(!page.contains("about 98") && !page.contains("Noise: "), "{page}");
@@ -428,7 +438,11 @@ mod tests {
     fn digits_below_the_noise_are_left_out_and_no_interval_begins_below_nothing() {
         let own = Patients { n: 12, noised: true, deviation: Some(49.6) };
         assert_eq!(own.text(5), "about 10");
-        assert_eq!(own.interval().unwrap(), "95% interval 0 to 110 for the noise");
+        let interval = own.interval().unwrap();
+        assert!(
+            interval.starts_with("the true number is between 0 and 110 with 95%"),
+            "{interval}"
+        );
         let fine = Patients { n: 3, noised: true, deviation: Some(0.5) };
         assert_eq!(fine.text(5), "about 3", "noise hides it, no rule of display");
         let unknown = Patients { deviation: None, ..fine };

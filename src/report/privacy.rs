@@ -268,8 +268,8 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
         table.ledger {
             thead { tr {
                 th scope="col" { "Hospital" }
-                th scope="col" { "ε used of the limit" }
-                th.num scope="col" { "Counted as" }
+                th scope="col" { "Used of the budget, in the unit that adds up" }
+                th.num scope="col" { "ε used of the limit" }
                 th.num scope="col" { "δ" }
                 th.num scope="col" { "Exact releases" }
             } }
@@ -280,10 +280,10 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
                 }
                 @if row.epsilon_spent > 0.0 {
                     td { (bar(row)) }
-                    td.num { (row.told().costs()) }
+                    td.num { (row.told().epsilons()) }
                     td.num { (numbers::scientific(row.delta)) }
                 } @else {
-                    td { span.quiet { "none charged" @if row.epsilon_limit > 1e-9 { ", limit " (numbers::epsilon(row.epsilon_limit)) } } }
+                    td { span.quiet { "none charged" @if row.epsilon_limit > 1e-9 { ", limit ε=" (numbers::allowance(row.epsilon_limit)) } } }
                     td.num { "–" }
                     td.num { "–" }
                 }
@@ -298,16 +298,15 @@ fn bars(rows: &[SiteLedger], name: Option<&str>) -> Markup {
     scroll("Ledgers of the hospitals", &body)
 }
 
-/// Spent of the limit, as a bar with its numbers.
+/// Spent of the limit, as a bar with its numbers: of what adds up, for a share of an epsilon misleads.
 fn bar(row: &SiteLedger) -> Markup {
-    let share = (row.epsilon_spent / row.epsilon_limit).clamp(0.0, 1.0);
-    let share = if share.is_finite() { share } else { 1.0 };
-    let text = row.told().epsilons();
+    let told = row.told();
+    let text = format!("{}; {} left", told.costs(), told.rest());
     html! {
         span.spent { (text) }
-        svg.bar viewBox="0 0 200 10" preserveAspectRatio="none" role="img" aria-label=(format!("ε used: {text}")) {
+        svg.bar viewBox="0 0 200 10" preserveAspectRatio="none" role="img" aria-label=(format!("used of the budget: {text}")) {
             rect.rail x="0" y="0" width="200" height="10" rx="3" {}
-            rect.used x="0" y="0" width=(numbers::decimal(share * 200.0, 1)) height="10" rx="3" {}
+            rect.used x="0" y="0" width=(numbers::decimal(told.share() * 200.0, 1)) height="10" rx="3" {}
         }
     }
 }
@@ -331,10 +330,10 @@ pub(super) fn headline(report: &StudyReport) -> (String, String) {
         Some(row) => (
             format!("ε ≤ {}", numbers::epsilon(row.epsilon_limit)),
             format!(
-                "the limit of a hospital's private results, a patient, δ={}; {} used ({}).{beside}",
+                "limit for one patient in all private results of a hospital (δ={}); used: {}; {}.{beside}",
                 numbers::scientific(row.delta),
                 row.told().epsilons(),
-                row.told().costs()
+                row.told().left()
             ),
         ),
         None if exact > 0 => (

@@ -108,7 +108,7 @@ pub(super) fn rounds(report: &StudyReport) -> Markup {
                     "All " (numbers::counted(report.rounds.len() as u64, "attempt", "attempts"))
                     @if failed > 0 { ", " (numbers::count(failed as u64)) " failed" }
                     @if stopped > 0 {
-                        ", " (numbers::count(stopped as u64)) " at which the coordinator stopped and went on"
+                        ", " (numbers::count(stopped as u64)) " paused because a hospital refused"
                     }
                 }
                 (scroll("Rounds", &round_table(&report.rounds)))
@@ -147,7 +147,7 @@ fn round_table(rows: &[RoundRow]) -> Markup {
                     RoundStatus::Released => "released",
                     RoundStatus::Failed { reason } => { b { "failed: " } (reason) },
                 }
-                    @for refusals in &row.stops { br; span.quiet { "stopped before: no sum without " (refusals) } }
+                    @for refusals in &row.stops { br; span.quiet { "paused earlier, refused by " (refusals) } }
                 }
             } } }
         }

@@ -147,8 +147,8 @@ fn edge(value: f64) -> String {
     numbers::decimal(value, (0..9).find(is_enough).unwrap_or(9))
 }
 
-/// Columns of which a quartile is printed as the bounds of its bin.
-pub(crate) fn wide(table: &Table1, min_cell: u64) -> Vec<&str> {
+/// Rows of which a quartile is printed as the bounds of its bin.
+pub(crate) fn wide(table: &Table1, min_cell: u64) -> Vec<&TableRow> {
     let is_wide = |row: &&TableRow| {
         let shown = known_and_missing(row, table, min_cell);
         let known: &[Shown] = shown.first().map_or(&[], Vec::as_slice);
@@ -158,28 +158,33 @@ pub(crate) fn wide(table: &Table1, min_cell: u64) -> Vec<&str> {
             .flatten()
             .any(|own| matches!(own, Quartile::Within(_)))
     };
-    table.rows.iter().filter(is_wide).map(|row| row.column.as_str()).collect()
+    table.rows.iter().filter(is_wide).collect()
 }
 
 /// Columns that the footnote names.
 const MOST_NAMED: usize = 8;
 
 /// The footnote under bounds: which columns' bins to set, and how; `None` without such columns.
-pub(crate) fn wide_bins(columns: &[&str]) -> Option<String> {
-    if columns.is_empty() {
+pub(crate) fn wide_bins(rows: &[&TableRow]) -> Option<String> {
+    if rows.is_empty() {
         return None;
     }
-    let mut names: Vec<String> =
-        columns.iter().take(MOST_NAMED).map(|name| format!("`{name}`")).collect();
-    let more = columns.len().saturating_sub(MOST_NAMED);
+    // By the label that the table has, and by the name that the schema has.
+    let named = |row: &&TableRow| match row.label.as_str() {
+        label if label.is_empty() || label == row.column => format!("`{}`", row.column),
+        label => format!("{label} (`{}`)", row.column),
+    };
+    let mut names: Vec<String> = rows.iter().take(MOST_NAMED).map(named).collect();
+    let more = rows.len().saturating_sub(MOST_NAMED);
     if more > 0 {
         names.push(format!("{more} more"));
     }
     let names = names.join(", ");
     Some(format!(
-        "The histogram's bins are too wide for quartiles of {names}: in the place of such a quartile \
-         stand the bounds of its bin. For figures, set `bins` of the column in the schema: ascending \
-         edges from the low to the high end of its `range`, close together where most patients are."
+        "A median or quartile that is printed as two bounds, as 0 to 50, lies somewhere between them: the \
+         histogram is too coarse to say more of {names}. For figures, set `bins` of the column in the \
+         schema: ascending edges from the low to the high end of its `range`, close together where most \
+         patients are."
     ))
 }
 
@@ -267,7 +272,8 @@ mod tests {
         let body = body_of(row, &own, &Wording::default(), 5).into_string();
         assert!(body.contains("0 to 50 (0 to 50; 0 to 50)") && !body.contains("30.5"), "{body}");
         let note = wide_bins(&wide(&own, 5)).unwrap();
-        assert!(note.contains("quartiles of `wbc`") && note.contains("ascending"), "{note}");
+        assert!(note.contains("too coarse to say more of White cells (`wbc`)."), "{note}");
+        assert!(note.contains("lies somewhere between") && note.contains("ascending"), "{note}");
         assert!(wide(&own, 500).is_empty(), "what is not printed has no footnote");
     }
 

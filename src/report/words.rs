@@ -156,6 +156,14 @@ impl Ratio {
         }
     }
 
+    /// What goes up, and of what: `hazard of death`.
+    pub(super) fn of_what(&self, wording: &Wording) -> String {
+        match self.short {
+            "HR" => format!("{} of {}", self.of, or(&wording.event, "the event")),
+            _ => self.of.to_owned(),
+        }
+    }
+
     /// The estimate and its interval, as text.
     pub(super) fn text(&self, estimate: f64, lo: f64, hi: f64) -> (String, String) {
         match self.short {

@@ -94,11 +94,15 @@ async fn a_site_with_charges_shows_budget_and_what_was_sent() {
     let browser = signed_in(&network).await;
     let overview = browser.get("/").await.page();
     assert!(overview.contains("1 round") && overview.contains("ε 0 of 3.00 used"), "{overview}");
-    assert!(overview.contains("rho 0 of "), "the unit that adds up stands beside: {overview}");
+    assert!(overview.contains("all of the budget (rho 0 of "), "what is left: {overview}");
     let budget = browser.get("/budget").await.page();
-    for part in
-        ["0 of 3.00", "without any privacy guarantee", "Privacy ledger of population", "zCDP"]
-    {
+    for part in [
+        "0 of 3.00",
+        "all of the budget",
+        "without any privacy guarantee",
+        "Privacy ledger of population",
+        "zCDP",
+    ] {
         assert!(budget.contains(part), "{part}: {budget}");
     }
     let sent = browser.get("/sent").await.page();

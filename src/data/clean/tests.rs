@@ -99,7 +99,7 @@ fn a_point_that_may_stand_between_thousands_is_told_until_somebody_says() {
 fn words_that_may_mean_a_missing_value_are_noted_and_stay() {
     let text = "id;Risiko;tod;Krea\n1;Unbekannt;ja;5\n2;hoch;nein;7\n3;Unbekannt;ja;-99\n";
     let said = cleaned(text.as_bytes(), &Plan::default()).unwrap_err();
-    let note = "`Risiko` has `Unbekannt` in 2 fields, which stays a value: if it means a missing one, \
+    let note = "`Risiko` has `Unbekannt` in 2 fields, which stays as it is: if it means *not recorded*, \
                 --missing 'Risiko=Unbekannt' empties it";
     // What is no decision shows with the decisions, and these may not be all.
     for expected in [note, "--flag tod=ja/nein", "more may show after these", "`-99`"] {

@@ -188,18 +188,15 @@ impl Column {
 
 /// What to say of a word that may mean a missing value and is read as a value.
 fn unknown(name: &str, word: &str, rows: usize, guess: &Guess) -> String {
-    let levels = match guess {
-        Guess::Category { .. } => {
-            ", and take it out of `levels`: as a level it is a finding to a model"
-        }
-        _ => "",
-    };
-    format!(
-        "{} in {} is taken for a value: if it means a missing one, empty the field, as `haima data clean \
-         --missing '{name}={word}'` does{levels}",
-        quoted(word),
-        counted(rows as u64, "row", "rows"),
-    )
+    let clean = format!("run `haima data clean --missing '{name}={word}'`");
+    let rows = format!("{} {}", counted(rows as u64, "row says", "rows say"), quoted(word));
+    match guess {
+        Guess::Category { .. } => format!(
+            "{rows}. This is kept as a category of its own. If it means *not recorded*, {clean} and delete it \
+             from `levels`; otherwise models compare it with the other categories"
+        ),
+        _ => format!("{rows}, which is no number. If it means *not recorded*, {clean}"),
+    }
 }
 
 /// What values with their counts look like, in so many rows.

@@ -70,18 +70,19 @@ fn words_that_may_mean_a_missing_value_are_remarked_on_and_sure_ones_are_to_be_e
     };
     let risk = remarks("Risiko");
     for expected in [
-        "`unbekannt` in 5 rows is taken for a value",
-        "`haima data clean --missing 'Risiko=unbekannt'`",
-        "take it out of `levels`",
+        "5 rows say `unbekannt`. This is kept as a category of its own",
+        "If it means *not recorded*, run `haima data clean --missing 'Risiko=unbekannt'`",
+        "delete it from `levels`",
     ] {
         assert!(risk.contains(expected), "{expected}: {risk}");
     }
     let dead = remarks("tod");
-    assert!(dead.contains("`Unknown` in 1 row is") && dead.ends_with("does"), "{dead}");
-    assert!(!remarks("Stadium").contains("taken for a value"));
+    assert!(dead.contains("1 row says `Unknown`, which is no number. If it means"), "{dead}");
+    assert!(dead.ends_with("run `haima data clean --missing 'tod=Unknown'`"), "{dead}");
+    assert!(!remarks("Stadium").contains("not recorded"));
     let empty = "empty the fields of `Stadium` that say `k.A.`";
     assert!(draft.to_do().iter().any(|own| own == empty), "{:?}", draft.to_do());
-    assert!(flat(&draft.toml().unwrap()).contains("Look: `unbekannt` in 5 rows"));
+    assert!(flat(&draft.toml().unwrap()).contains("Look: 5 rows say `unbekannt`."));
 }
 
 #[test]

@@ -36,7 +36,9 @@ pub(super) fn overview(config: &Config, standing: &Standing, here: Option<&Prese
             (card("Tasks", &format!("{done} of {all}"), &html! { "have a result known here" }))
             (card("Rounds", &count(&released), &html! {
                 "released, " (count(&failed)) " failed"
-                @if stops > 0 { "; stopped and taken up again " (numbers::counted(stops, "time", "times")) }
+                @if stops > 0 {
+                    "; paused " (numbers::counted(stops, "time", "times")) " because a hospital refused"
+                }
             }))
             (hospitals(standing, here))
             @if let Some(last) = standing.journal.records.last() {
@@ -354,7 +356,7 @@ fn end(round: &Round) -> Markup {
             Some(end) => { b { "failed: " } (printable(&end.text)) }
         }
         @for (at, refusals) in &round.stops {
-            br; b { "stopped " } (moment(*at)) ": no sum without " (printable(refusals))
+            br; b { "paused " } (moment(*at)) ", refused by " (printable(refusals))
         }
         @for (kind, subject) in &round.remarks {
             br; span.badge.no { (printable(kind)) } " " (printable(subject))

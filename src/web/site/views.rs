@@ -85,7 +85,7 @@ fn budget_card(standing: &Standing) -> Markup {
         Ok(Some(spending)) => {
             let delta = spending.standing.budget.overall.delta.get();
             let told = told(spending);
-            let detail = format!("{} at δ={}", told.costs(), numbers::scientific(delta));
+            let detail = format!("{}; δ={}", told.left(), numbers::scientific(delta));
             (format!("ε {} used", told.epsilons()), detail)
         }
     };
@@ -315,7 +315,6 @@ pub(super) fn budget(standing: &Standing, words: &Result<Option<String>, String>
         Ok(Some(spending)) => spending,
     };
     let (state, told) = (&spending.standing, told(spending));
-    let [used, limit] = told.epsilon;
     html! {
         p {
             "The limit is the promise to this hospital's patients, and what was charged against it counts \
@@ -323,11 +322,14 @@ pub(super) fn budget(standing: &Standing, words: &Result<Option<String>, String>
              never given back, also where a round failed."
         }
         (parts::facts("Budget", &[
-            ("Used of the limit, ε", bar("ε used of the limit", used / limit, &told.epsilons())),
+            // Epsilons of charges do not add up, so the bar is of what a ledger adds.
+            ("Used of the budget", bar("used of the budget", told.share(), &told.costs())),
+            ("Left for further questions", html! { (told.rest()) " of the budget" }),
+            ("Used of the limit, ε", html! {
+                (told.epsilons()) "; epsilons of questions do not add up, so this is no share of the budget"
+            }),
             ("At δ", html! { (numbers::scientific(state.budget.overall.delta.get())) }),
             ("Enforced by", html! { (state.budget.overall.filter.to_string()) }),
-            // Epsilons of charges do not add up, so this is what a ledger adds.
-            ("Counted as", html! { (told.costs()) }),
             ("Exact releases", html! {
                 (numbers::count(state.exact))
                 @if state.exact > 0 { ", without any privacy guarantee; no figure above covers them" }

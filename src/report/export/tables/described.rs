@@ -33,8 +33,8 @@ pub(super) fn table1(result: &Table1, of: Of<'_>) -> Table {
     for own in &result.rows {
         match &own.cells {
             Cells::Numeric { .. } => {
-                let note = wide.contains(&own.column.as_str());
-                let note = note.then(|| wide_bins(&[own.column.as_str()])).flatten();
+                let note = wide.iter().any(|row| row.column == own.column);
+                let note = note.then(|| wide_bins(&[own])).flatten();
                 numeric(own, note.as_deref(), (result, sizes.as_slice()), of, &mut table);
             }
             Cells::Categorical { levels, counts } => {
