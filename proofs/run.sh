@@ -14,9 +14,12 @@ trap 'rm -rf "$out"' EXIT
 
 run() { # kind: its lines are printed together, when it has ended
     local kind=$1 started=$SECONDS
-    # A script that ends badly without a FAILED line still counts.
+    # A script that ends badly without a FAILED line still counts, and one that says nothing.
     if ! "proofs/$kind/run.sh" >"$out/$kind" 2>&1 && ! grep -q '^FAILED ' "$out/$kind"; then
         echo "FAILED $kind: its script ended badly" >>"$out/$kind"
+    fi
+    if ! grep -qE '^(ok|FAILED|SKIPPED) ' "$out/$kind"; then
+        echo "FAILED $kind: no check has said anything" >>"$out/$kind"
     fi
     echo "-- $kind: $((SECONDS - started)) s" >>"$out/$kind"
     flock "$out" cat "$out/$kind"
