@@ -148,7 +148,8 @@ found() { if [ "$1" = 0 ]; then echo clean; else echo left; fi; }
 while read -r case there heap stack; do
     for level in "${wiping[@]}"; do
         zeroise="$target/ct$level/zeroise"
-        if ! read -r alive after on_stack < <("$zeroise" scan "$case" "$("$zeroise" needle "$case")"); then
+        if ! read -r alive after on_stack \
+            < <("$zeroise" scan "$case" "$("$zeroise" needle "$case")" 2>"$work/where"); then
             fail "$case@$level: does not run"
             continue
         fi
@@ -158,7 +159,7 @@ while read -r case there heap stack; do
         elif [ "$there" = there ] && [ "$alive" = 0 ]; then
             fail "$case@$level: the secret was not found before the drop either"
         elif [ "$heap" != any ] && [ "$(found "$after")" != "$heap" ]; then
-            fail "$case@$level: expected $heap, found in $after places outside the stack"
+            fail "$case@$level: expected $heap, found in $after places outside the stack, $(tail -n 1 "$work/where")"
         elif [ "$stack" != any ] && [ "$(found "$on_stack")" != "$stack" ]; then
             fail "$case@$level: expected $stack, found in $on_stack places on the stack"
         else

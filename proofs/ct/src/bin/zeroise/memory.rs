@@ -33,7 +33,8 @@ pub(crate) struct Found {
     pub(crate) stack: usize,
 }
 
-/// Searches all readable and writable memory for a masked needle.
+/// Searches all readable and writable memory for a masked needle. Says on standard error where the
+/// places outside the stack are.
 pub(crate) fn count(masked: &[u8]) -> Found {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc/self/maps");
     let mut found = Found::default();
@@ -47,9 +48,10 @@ pub(crate) fn count(masked: &[u8]) -> Found {
         let address = |text| usize::from_str_radix(text, 16).expect("an address");
         let places = search(address(start), address(end), masked);
         if line.ends_with("[stack]") {
-            found.stack += places;
+            found.stack += places.len();
         } else {
-            found.heap += places;
+            places.iter().for_each(|at| eprintln!("{at:#x} of {line}"));
+            found.heap += places.len();
         }
     }
     found
@@ -57,12 +59,13 @@ pub(crate) fn count(masked: &[u8]) -> Found {
 
 /// Places in [start, end) that hold the needle. No byte of it is kept unmasked.
 #[inline(never)]
-fn search(start: usize, end: usize, masked: &[u8]) -> usize {
-    let Some(last) = (end - start).checked_sub(masked.len()) else { return 0 };
+fn search(start: usize, end: usize, masked: &[u8]) -> Vec<usize> {
+    let Some(last) = (end - start).checked_sub(masked.len()) else { return Vec::new() };
     // SAFETY: the kernel says that all of [start, end) is mapped and readable, and this process has
     // one thread, which unmaps nothing meanwhile. Memory of live objects is read as bytes, volatile.
     let byte = |at: usize| unsafe { read_volatile(with_exposed_provenance::<u8>(start + at)) };
     (0..=last)
         .filter(|at| masked.iter().enumerate().all(|(i, masked)| byte(at + i) ^ KEY == *masked))
-        .count()
+        .map(|at| start + at)
+        .collect()
 }
