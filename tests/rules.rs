@@ -2,9 +2,10 @@
 //! of real processes leaves in its journals.
 
 mod common;
+#[path = "rules/paths.rs"]
+mod paths;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{BMT, Setup, Timing, bmt_hazard, repository};
 use haima_crypto::encode::Digest;
@@ -13,36 +14,111 @@ use haima_smpc_node::audit;
 /// Folders whose sources ship.
 const SHIPPED: [&str; 5] = ["src", "smpc-node/src", "fl-core/src", "dp/src", "crypto/src"];
 
-/// Sources below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-    found
+/// Of all sources that ship, those with a path that is looked for, as they stand in the repository.
+fn that_name(wanted: impl Fn(&[String]) -> bool) -> BTreeSet<String> {
+    let all = paths::of_sources(&SHIPPED.map(repository));
+    assert!(all.len() > 500, "{} sources", all.len());
+    let with = all.iter().filter(|(_, paths)| paths.iter().any(|path| wanted(path)));
+    let root = repository("");
+    with.map(|(file, _)| file.strip_prefix(&root).unwrap().display().to_string()).collect()
 }
 
-fn calls_the_encoder(path: &Path) -> bool {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.contains("float::") || text.contains("pine::float")
+/// Whether a text has such a path.
+fn has(text: &str, wanted: impl Fn(&[String]) -> bool) -> bool {
+    paths::of_text(text).iter().any(|path| wanted(path))
+}
+
+/// The module of the draft's encoder, by whatever way it is reached.
+fn is_of_floats(path: &[String]) -> bool {
+    path.iter().any(|segment| segment == "float")
 }
 
 /// S3: the draft's encoder of floats is for its vectors: nothing that ships calls it.
 #[test]
 fn nothing_that_ships_calls_the_drafts_encoder_of_floats() {
-    let all: Vec<PathBuf> =
-        SHIPPED.iter().flat_map(|folder| sources(&repository(folder))).collect();
-    assert!(all.len() > 100, "{} sources", all.len());
-    for path in &all {
-        assert!(!calls_the_encoder(path), "{}", path.display());
+    assert_eq!(that_name(is_of_floats), BTreeSet::new());
+    for text in [
+        "pine::float::encode(x)",
+        "use haima_crypto::pine::{Params, float as f}; f::encode(x)",
+        "use haima_crypto::pine::{float}; let e = float ::encode;",
+        "use haima_crypto::pine as p; p\n::float::encode(x)",
+        "use haima_crypto::pine::float::*;",
+        "use haima_crypto::pine::*; float::encode(x)",
+    ] {
+        assert!(has(text, is_of_floats), "{text}");
     }
+    assert!(!has("let float = 1; Value::Float(float.to_bits())", is_of_floats));
     // What tests the vectors does, so it would be found.
-    assert!(calls_the_encoder(&repository("crypto/tests/pine_vectors.rs")));
+    let vectors = std::fs::read_to_string(repository("crypto/tests/pine_vectors.rs")).unwrap();
+    assert!(has(&vectors, is_of_floats));
+}
+
+/// Where a generator may be seeded, or a process's own one be asked, and for what.
+const NOT_FROM_THE_SYSTEM: [(&str, &str); 5] = [
+    ("dp/src/noise.rs", "noise from a key that came from the system (rule N3)"),
+    ("fl-core/src/results/generator.rs", "synthetic rows, from the seed that asks for them"),
+    (
+        "fl-core/src/synth/domain/decode.rs",
+        "places within cells of synthetic rows, from their seed",
+    ),
+    ("src/reproduce/cells.rs", "a training of which no sum draws anything"),
+    ("src/demo/network.rs", "where to look for a free port"),
+];
+
+/// A generator with a seed, or the thread's own: anything but the operating system's randomness.
+fn is_another_generator(path: &[String]) -> bool {
+    const NAMES: [&str; 14] = [
+        "SeedableRng",
+        "StdRng",
+        "SmallRng",
+        "ThreadRng",
+        "ChaCha8Rng",
+        "ChaCha12Rng",
+        "ChaCha20Rng",
+        "Xoshiro128PlusPlus",
+        "Xoshiro256PlusPlus",
+        "rand_chacha",
+        "rand_pcg",
+        "rand_xoshiro",
+        "fastrand",
+        "oorandom",
+    ];
+    let of_rand = path.first().is_some_and(|first| first == "rand");
+    let by_rand = match path.get(1).map(String::as_str) {
+        // Under another name, or all of it at once.
+        None | Some("self" | "*" | "prelude") => true,
+        Some(second) => second == "rng" || second.starts_with("random"),
+    };
+    path.iter().any(|segment| NAMES.contains(&segment.as_str())) || of_rand && by_rand
+}
+
+/// N4: keys, seeds, nonces, shares and samples are drawn from the operating system's randomness
+/// (`haima_smpc_node::randomness::system`, or `SysRng` itself), and a generator that is seeded stands
+/// in few places.
+#[test]
+fn what_ships_draws_from_the_operating_system_but_in_the_listed_places() {
+    let listed = NOT_FROM_THE_SYSTEM.map(|(file, _)| file.to_owned());
+    assert_eq!(that_name(is_another_generator), BTreeSet::from(listed));
+    for text in [
+        "Seed::random(&mut rand::rng())",
+        "use rand::{Rng, rng}; rng()",
+        "use rand as r; r::rng()",
+        "use rand::{self}; rand::Rng::next_u64(x)",
+        "use rand::prelude::*;",
+        "rand::random::<u64>()",
+        "rand::rngs::StdRng::from_seed([0; 32])",
+        "use rand_core::SeedableRng as _;",
+        "use rand_chacha as c; c::ChaChaRng::from_seed(x)",
+    ] {
+        assert!(has(text, is_another_generator), "{text}");
+    }
+    for text in [
+        "use rand::rngs::SysRng; UnwrapErr(SysRng).fill_bytes(&mut bytes)",
+        "Seed::random(&mut crate::randomness::system())",
+        "use rand_core::{CryptoRng, Rng};",
+    ] {
+        assert!(!has(text, is_another_generator), "{text}");
+    }
 }
 
 /// S5: whatever a site's data are, nothing of it is at a node before the tick after the round was

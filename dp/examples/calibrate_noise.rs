@@ -35,7 +35,8 @@ fn main() -> Result<()> {
 
     // Exact discrete noise, from a seed that nobody knows and that is used once.
     let noise = scale.draw(&rand::random(), 2);
-    let noised = sum.finish().into_iter().zip(noise.iter()).map(|(sum, noise)| sum + noise);
+    let sum = sum.finish();
+    let noised = sum.iter().zip(noise.iter()).map(|(sum, noise)| sum + noise);
     let mean: Vec<f64> = noised.map(|steps| grid.decode(steps.into()) / EXPECTED).collect();
     println!("means with noise: {mean:.3?}");
 

@@ -147,7 +147,7 @@ impl AdaptiveSum {
     }
 
     /// The sum `[len + 1]`, in grid steps, the count last.
-    pub fn finish(self) -> Vec<i64> {
+    pub fn finish(self) -> Zeroizing<Vec<i64>> {
         let mut sum = self.vectors.finish_with_room(1);
         sum.push(clamped(*self.count));
         sum

@@ -89,8 +89,8 @@ const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
 /// `i64::MAX / D` patients nothing is clamped.
 ///
 /// # Security
-/// Holds the last patient's own vector beside the sum. Zeroised on drop, redacted in `Debug`; what
-/// [`ClippedSum::finish`] gives is the caller's to wipe.
+/// Holds the last patient's own vector beside the sum. Zeroised on drop, as is what
+/// [`ClippedSum::finish`] gives; redacted in `Debug`.
 #[derive(Clone)]
 pub struct ClippedSum {
     norm: Norm,
@@ -157,13 +157,13 @@ impl ClippedSum {
     }
 
     /// The sum `[len]`, in grid steps: the integers that are secret-shared as they are (rule S3).
-    pub fn finish(self) -> Vec<i64> {
+    pub fn finish(self) -> Zeroizing<Vec<i64>> {
         self.finish_with_room(0)
     }
 
     /// The same with room for `more` coordinates: what a vector outgrows is not wiped.
-    pub(crate) fn finish_with_room(self, more: usize) -> Vec<i64> {
-        let mut sum = Vec::with_capacity(self.sums.len() + more);
+    pub(crate) fn finish_with_room(self, more: usize) -> Zeroizing<Vec<i64>> {
+        let mut sum = Zeroizing::new(Vec::with_capacity(self.sums.len() + more));
         sum.extend(self.sums.iter().map(|&x| clamped(x)));
         sum
     }
@@ -255,7 +255,7 @@ mod tests {
         sum.add(&[33.25, -7.5]);
         sum.add(&[f64::NAN, 0.0]);
         assert_eq!(format!("{sum:?}"), "ClippedSum { len: 2, values: <redacted> }");
-        assert_eq!(sum.finish(), [532, -120]);
+        assert_eq!(*sum.finish(), [532, -120]);
     }
 
     /// An outgrown vector is freed as it is.

@@ -20,7 +20,6 @@ use opendp::measurements::make_private_quantile;
 use opendp::measures::ZeroConcentratedDivergence;
 use opendp::metrics::SymmetricDistance;
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 use std::num::NonZeroU64;
 
@@ -166,7 +165,7 @@ impl Mean {
             sum.add(&[(value - middle) / half]);
         }
         let noise = DiscreteGaussian::new(self.noise.get())?.sample(rng);
-        let sum = Zeroizing::new(sum.finish());
+        let sum = sum.finish();
         let sum = sum.iter().copied().map(i128::from).sum::<i128>() + i128::from(noise);
         let mean = middle + half * (self.grid.decode(sum) / self.expected);
         Ok(mean.clamp(self.lower, self.upper))

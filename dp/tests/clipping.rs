@@ -99,7 +99,7 @@ proptest! {
         let sum = |patients: &[&Vec<f64>]| {
             let mut sum = clip.sum(3).unwrap();
             patients.iter().for_each(|patient| sum.add(patient));
-            sum.finish()
+            sum.finish().to_vec()
         };
         let without: Vec<&Vec<f64>> = others.iter().collect();
         let with: Vec<&Vec<f64>> = others.iter().chain([&patient]).collect();

@@ -133,7 +133,8 @@ impl Bundle {
         let points: Vec<(u32, &[u8])> =
             numbered.filter_map(|(i, part)| Some((i, part.sum.as_deref()?))).collect();
         let threshold = Threshold::new(quorum, nodes)?;
-        let (sum, wrong) = reshare::combine::<F, _>(&points, threshold, len, &mut rand::rng())?;
+        let (sum, wrong) =
+            reshare::combine::<F, _>(&points, threshold, len, &mut crate::randomness::system())?;
         let name = |i: u32| manifest.nodes.get(i as usize - 1).map(|node| node.name.clone());
         Ok((sum, wrong.into_iter().filter_map(name).collect()))
     }

@@ -99,7 +99,7 @@ impl Keys {
     pub fn sealed_part(&self, epoch: &Epoch, from: &str, to: &str) -> Result<Vec<u8>, Error> {
         let aad = part_aad(&epoch.digest, from, to);
         let offer = epoch.offer(to)?;
-        Ok(offer.sealing.seal(&aad, self.part.expose(), &mut rand::rng())?)
+        Ok(offer.sealing.seal(&aad, self.part.expose(), &mut crate::randomness::system())?)
     }
 
     /// Opens the part that another node sealed to this one, and checks it against its commitment.

@@ -122,7 +122,7 @@ pub fn erase(path: &Path) -> Result<(), Error> {
 
 fn seed_or_new(path: &Path, version: &str) -> Result<Seed, Error> {
     if !path.exists() {
-        let seed = Seed::random(&mut rand::rng());
+        let seed = Seed::random(&mut crate::randomness::system());
         write(path, version, seed.expose())?;
         return Ok(seed);
     }

@@ -10,7 +10,7 @@
 //! # let folder = tempfile::tempdir().expect("a folder");
 //! # let path = folder.path().join("audit.log");
 //!
-//! let key = IdentityKey::generate(&mut rand::rng());
+//! let key = IdentityKey::generate(&mut haima_smpc_node::randomness::system());
 //! let (journal, _) = Audit::open(&path, "north", &key.public())?;
 //! let round = Digest::of(b"the canonical bytes of a round's spec");
 //! journal.write(&key, "opened", &round, "cox", &Digest::default(), "")?; // on disk from here on
@@ -40,6 +40,7 @@
 //! | [`record`] | what nodes sign: held sets, accepted sets, releases (rules R3, N3) |
 //! | [`bundle`] | all nodes' releases of a round, verified and combined |
 //! | [`round`] | the round as a state machine without I/O |
+//! | [`randomness`] | the operating system's, for all keys, seeds and nonces (rule N4) |
 //! | [`noise`] | noise from the epoch key, the round and the accepted set (rules N1, N3) |
 //! | [`tls`] | mutual TLS by keys pinned in the manifest; no certificate authority |
 //! | [`durable`] | durable writes, counted |
@@ -94,6 +95,7 @@ pub mod noise;
 pub mod plan;
 pub mod proof;
 pub mod provision;
+pub mod randomness;
 pub mod record;
 pub mod round;
 #[cfg(feature = "server")]

@@ -74,7 +74,7 @@ pub fn seal(
     let mut sealed = Vec::with_capacity(sharding.shares.len());
     for ((position, offer), share) in epoch.offers.iter().enumerate().zip(&sharding.shares) {
         let aad = associated(spec, &round, site.0, (position, &offer.node), nonce, &public);
-        sealed.push(offer.sealing.seal(&aad, share, &mut rand::rng())?);
+        sealed.push(offer.sealing.seal(&aad, share, &mut crate::randomness::system())?);
     }
     let header = Header {
         round,

@@ -304,8 +304,9 @@ impl SimulatedSite {
         let (values, made) = tokio::task::block_in_place(|| {
             let values = gradient(spec.dimension(), self.seed, spec.step);
             let mut nonce = [0; 16];
-            rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
-            let sharding = proof.shard(&values, &nonce, &mut rand::rng())?;
+            rand::Rng::fill_bytes(&mut haima_smpc_node::randomness::system(), &mut nonce);
+            let sharding =
+                proof.shard(&values, &nonce, &mut haima_smpc_node::randomness::system())?;
             let ledger =
                 LedgerState { len: spec.number, head: Digest::of(&spec.number.to_le_bytes()) };
             let site = (self.name.as_str(), &self.key);

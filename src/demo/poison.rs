@@ -75,10 +75,10 @@ async fn poison(
     let Some(record) = record else { return Ok(()) };
     let epoch = record.verify(manifest)?;
     let mut nonce = [0; 16];
-    rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
+    rand::Rng::fill_bytes(&mut haima_smpc_node::randomness::system(), &mut nonce);
     let proof = Proof::new(spec, nodes.len())?;
     let zeros = vec![0; spec.dimension()];
-    let mut sharding = proof.shard(&zeros, &nonce, &mut rand::rng())?;
+    let mut sharding = proof.shard(&zeros, &nonce, &mut haima_smpc_node::randomness::system())?;
     match spec.shares()?.field {
         FieldKind::Bits64 => bend::<Field64>(&mut sharding, spec.bound),
         FieldKind::Bits128 => bend::<Field128>(&mut sharding, spec.bound),

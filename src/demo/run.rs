@@ -302,7 +302,8 @@ fn compare(
         };
         let (limit, floor) = (plan.study.max_patients, plan.policy.min_local_rows);
         let mut run = open()?;
-        let mut sums = PlainSum::new(cohorts, limit, floor, rand::rng(), open)?;
+        let mut sums =
+            PlainSum::new(cohorts, limit, floor, haima_smpc_node::randomness::system(), open)?;
         let result = drive(run.as_mut(), &mut sums)?;
         drop(sums);
         finished.insert(task.id.clone(), result);

@@ -374,8 +374,8 @@ impl Hospital {
         let values = self.contribution(spec, run, sampler)?;
         let proof = Proof::new(spec, self.manifest.nodes.len())?;
         let mut nonce = [0; 16];
-        rand::Rng::fill_bytes(&mut rand::rng(), &mut nonce);
-        let sharding = proof.shard(&values, &nonce, &mut rand::rng())?;
+        rand::Rng::fill_bytes(&mut haima_smpc_node::randomness::system(), &mut nonce);
+        let sharding = proof.shard(&values, &nonce, &mut haima_smpc_node::randomness::system())?;
         let ledger =
             LedgerState { len: charged.sequence + 1, head: Digest::from_bytes(charged.head) };
         Ok(submission::seal(spec, epoch, (&self.name, &self.key), nonce, &sharding, ledger)?)
@@ -413,7 +413,8 @@ impl Hospital {
         if let Some(vector) = offered.as_ref().and_then(|offered| offered.vector.as_ref()) {
             vector_sum::offer(&mut state, vector);
         }
-        let contribution = run.contribute(&view, &mut state, &mut rand::rng())?;
+        let contribution =
+            run.contribute(&view, &mut state, &mut haima_smpc_node::randomness::system())?;
         vector_sum::withdraw(&mut state);
         self.memory.keep(owner, spec.step, before, state)?;
         if let (Some(note), None) = (&contribution.note, &sampled) {

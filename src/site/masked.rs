@@ -71,7 +71,8 @@ pub(super) async fn agree(
         heard(coordinator.put(at(Step::Keys), &advertisement.to_bytes()).await)?;
         let all = coordinator.take(at(Step::Keys), CONTROL).await?;
         let all = read_list(ADVERTISEMENTS, &all)?;
-        let (agreeing, own) = advertising.agree(&all, &hospital.key, &mut rand::rng())?;
+        let (agreeing, own) =
+            advertising.agree(&all, &hospital.key, &mut haima_smpc_node::randomness::system())?;
         heard(coordinator.put(at(Step::Pairs), &write_list(AGREEMENTS, &own)).await)?;
         let others = coordinator.take(at(Step::Pairs), CONTROL).await?;
         let keys = match read_list(AGREEMENTS, &others).and_then(|all| Ok(agreeing.finish(&all)?)) {

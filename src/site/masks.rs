@@ -208,7 +208,8 @@ impl Masks {
         if let Some(kept) = kept.filter(|kept| kept.number == number) {
             return Ok(Advertising::resume(context, identity, &kept.secret)?);
         }
-        let (advertising, advertisement) = Advertising::start(context, identity, &mut rand::rng())?;
+        let (advertising, advertisement) =
+            Advertising::start(context, identity, &mut haima_smpc_node::randomness::system())?;
         durable::write_now("site.masked.advertising", || {
             self.write("advertising", number, &*advertising.to_bytes())
         })?;
@@ -264,7 +265,8 @@ impl Masks {
         let Some((number, keys)) = &mut self.keys else {
             return Err(haima_crypto::secagg::Error::AnotherKeys.into());
         };
-        let begun = Shared::start(context, keys, identity, &mut rand::rng())?;
+        let begun =
+            Shared::start(context, keys, identity, &mut haima_smpc_node::randomness::system())?;
         let (number, bytes) = (*number, keys.to_bytes());
         durable::write_now("site.masked.begun", || self.write("keys", number, &bytes))?;
         self.begun.add(spec.manifest, place(spec), spec.number, spec.digest());

@@ -185,7 +185,11 @@ impl Hospitals {
                 max_patients: self.max_patients,
                 min_local_rows: floors.min_local_rows,
             };
-            let answer = run.contribute(&site, &mut SiteState::default(), &mut rand::rng())?;
+            let answer = run.contribute(
+                &site,
+                &mut SiteState::default(),
+                &mut haima_smpc_node::randomness::system(),
+            )?;
             match &answer.note {
                 None => taken.push(name.clone()),
                 // Not how many rows it has: a reason stands in files and on pages.
@@ -256,5 +260,11 @@ pub(crate) fn plain_sums<'a>(
     floors: &Floors,
     open: impl FnMut() -> Result<Box<dyn Run>, haima_fl_core::Error>,
 ) -> Result<PlainSum<'a>, Error> {
-    Ok(PlainSum::new(cohorts, max_patients, floors.min_local_rows, rand::rng(), open)?)
+    Ok(PlainSum::new(
+        cohorts,
+        max_patients,
+        floors.min_local_rows,
+        haima_smpc_node::randomness::system(),
+        open,
+    )?)
 }

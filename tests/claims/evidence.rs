@@ -70,14 +70,20 @@ fn test(text: &str, name: &str) -> Option<String> {
     };
     let above = lines[..at].iter().rev();
     let above = above.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
-    let attributes: Vec<&str> = above
-        .filter_map(|line| line.strip_prefix("#["))
-        .filter_map(|line| line.split(['(', ']', ' ']).next())
-        .collect();
-    if !attributes.iter().any(|name| *name == "test" || name.ends_with("::test")) {
+    let attributes: Vec<&str> = above.filter_map(|line| line.strip_prefix("#[")).collect();
+    let names = attributes.iter().filter_map(|line| line.split(['(', ']', ' ']).next());
+    let names: Vec<&str> = names.collect();
+    if !names.iter().any(|name| *name == "test" || name.ends_with("::test")) {
         return Some(format!("`{name}`, which is no test"));
     }
-    attributes.contains(&"ignore").then(|| format!("`{name}`, which is ignored"))
+    // Also where it is under a condition: nobody runs the command under that one alone.
+    let mut both = attributes.iter().zip(&names);
+    if both
+        .any(|(line, name)| *name == "ignore" || (*name == "cfg_attr" && has_word(line, "ignore")))
+    {
+        return Some(format!("`{name}`, which is ignored"));
+    }
+    names.contains(&"cfg").then(|| format!("`{name}`, which is not always compiled"))
 }
 
 /// A theorem of this name, in a file that admits nothing.

@@ -12,6 +12,8 @@ pub const MAX_CHECKS: usize = 1 << 10;
 /// A check of an honest vector fails with probability at most 2 exp(-alpha^2) = 2^-108 (PINE,
 /// section 3); the draft fixes it.
 pub const ALPHA: f64 = 8.7;
+/// [`ALPHA`] times 10, for integers.
+const ALPHA_TENTHS: u128 = 87;
 
 /// What client and nodes must agree on.
 ///
@@ -86,8 +88,8 @@ impl Params {
         Ok(params)
     }
 
-    /// The largest bound that proofs over a field hold a client to: 30,854,650 over `Field64`,
-    /// 132,519,713,173,200,808 over `Field128`.
+    /// The largest bound that proofs over a field hold a client to, with ceil(8.7 B) in integers:
+    /// 30,854,650 over `Field64`, 132,519,713,173,200,801 over `Field128`.
     #[must_use]
     pub fn largest_bound<F: Field>() -> u64 {
         largest(fits_soundly::<F>)
@@ -144,11 +146,12 @@ impl Params {
     ///
     /// The randomness of the last two hangs on hashes of the measurement that a client may try
     /// again. Q of them multiply what the wrap-around checks let through by Q: with 100 checks that
-    /// is Q 2^-100, so 2^-48 at 2^52. The n validity proofs are separate conditions: with 1/joint
-    /// hashes it can make one of them hold for a false statement by its joint randomness, and needs
-    /// luck at the other n-1 query points, which it does not know. Over `Field64` with two proofs
-    /// that is 2^52 hashes for 2^-53 a report, less than the checks give for as many. Take more
-    /// checks and three proofs where that is too little.
+    /// is Q 2^-100, so 2^-48 at 2^52, by the 1/2 a check that PINE's lemma has. By the 7/10 that
+    /// is proved by machine it is Q 2^-51, which bounds nothing from 2^51 on. The n validity proofs
+    /// are separate conditions: with joint randomness of probability j and a query point of
+    /// probability e for each, Q hashes of two proofs have Q j^2 + 2 Q j e + e^2. Over `Field64`,
+    /// j = 2^-52 and e = 2^-57, that is 2^-52 at 2^52, less than the checks give for as many. Take
+    /// more checks and three proofs where that is too little.
     ///
     /// * norm equality: (2(P-1) / (q-P))^n (Boneh et al. 2019, Theorem 4.3);
     /// * validity: (2(P-1) / (q-P) + (bits + checks + 3) / q)^n, the second term being the degree
@@ -206,8 +209,12 @@ fn fits_the_draft<F: Field>(bound: u64) -> bool {
 
 /// What the proof of soundness asks beside that: 80 W^2 <= q. The paper's lemma and an earlier text of
 /// the draft ask for 81; W is a power of two, and for our fields both allow the same.
+///
+/// Past 2^53 [`wrap_bound`]'s double may be below ceil(8.7 B), so the condition is asked of the
+/// exact integer as well: the 7 bounds over `Field128` between the two are refused.
 fn fits_soundly<F: Field>(bound: u64) -> bool {
-    let w = wrap_bound(bound);
+    let exact = (u128::from(bound) * ALPHA_TENTHS).div_ceil(10) + 1;
+    let w = wrap_bound(bound).max(exact.next_power_of_two());
     let wide = w.checked_mul(w).and_then(|square| square.checked_mul(81));
     fits_the_draft::<F>(bound) && wide.is_some_and(|wide| wide <= F::MODULUS)
 }

@@ -219,7 +219,22 @@ fn the_largest_bound_of_each_field_is_as_documented() {
         Params::largest_bound::<Field64>(),
         Params::largest_bound::<Field128>(),
     ];
-    assert_eq!(bounds, [470, 7532, 30_854_650, 132_519_713_173_200_808]);
+    assert_eq!(bounds, [470, 7532, 30_854_650, 132_519_713_173_200_801]);
+}
+
+/// Past 2^53 a double rounds 8.7 B down; a bound that fits by that alone is refused.
+#[test]
+fn no_bound_fits_by_the_rounding_of_a_double_alone() {
+    let largest = Params::largest_bound::<Field128>();
+    let ceiling = |bound: u64| (u128::from(bound) * 87).div_ceil(10);
+    assert!(ceiling(largest) < 1 << 60 && ceiling(largest + 1) >= 1 << 60);
+    for bound in [largest + 1, largest + 7] {
+        // As a double it still fits.
+        let ceiling = (ALPHA * bound as f64).ceil() as u128;
+        assert!(ceiling < 1 << 60);
+        let refused = Params::new::<Field128>(1, bound, 2).unwrap_err();
+        assert!(matches!(refused, Error::Parameter { what: "norm bound in this field", .. }));
+    }
 }
 
 /// The documented figures of [`Params`], and rule R7.

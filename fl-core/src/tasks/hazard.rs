@@ -164,7 +164,7 @@ impl Hazard {
         baseline_alone: bool,
         site: &Site<'_>,
         state: &mut SiteState,
-    ) -> Result<Vec<i64>, String> {
+    ) -> Result<Zeroizing<Vec<i64>>, String> {
         if site.cohort.len() as u64 > site.max_patients {
             return Err("more patients than the manifest's cap".to_owned());
         }
@@ -252,7 +252,7 @@ impl Task for Hazard {
         let iterate = layout::from_bytes(query, self.dimension() + 1)?;
         let (weights, stage) = iterate.split_at(self.dimension());
         Ok(match self.sum(weights, *stage != [0.0], site, state) {
-            Ok(values) => Contribution { values: Zeroizing::new(values), note: None },
+            Ok(values) => Contribution { values, note: None },
             Err(note) => Contribution::zero(query, note),
         })
     }

@@ -221,7 +221,11 @@ impl VectorSum {
     }
 
     /// A vector on the grid, or why it enters as zeros.
-    fn encode(&self, site: &Site<'_>, offered: Option<&[u8]>) -> Result<Vec<i64>, String> {
+    fn encode(
+        &self,
+        site: &Site<'_>,
+        offered: Option<&[u8]>,
+    ) -> Result<Zeroizing<Vec<i64>>, String> {
         let bytes = offered.ok_or("no vector came in time")?;
         let (chunks, rest) = bytes.as_chunks::<8>();
         if chunks.len() != self.dimension as usize || !rest.is_empty() {
@@ -301,7 +305,7 @@ impl Task for VectorSum {
             return Ok(zero);
         }
         Ok(match self.encode(site, offered.as_deref().map(Vec::as_slice)) {
-            Ok(values) => Contribution { values: Zeroizing::new(values), note: None },
+            Ok(values) => Contribution { values, note: None },
             Err(note) => Contribution::zero(query, note),
         })
     }

@@ -43,7 +43,7 @@ pub fn make_keys(path: &Path, name: &str) -> Result<Keys, Error> {
         }
         _ => Error::file(path, e),
     })?;
-    let key = IdentityKey::generate(&mut rand::rng());
+    let key = IdentityKey::generate(&mut crate::randomness::system());
     keyfile::write_identity(&path.join("identity.key"), &key)?;
     let (certificate, private) = tls::TlsIdentity::generate(name)?;
     let certificate_path = path.join("tls.crt");

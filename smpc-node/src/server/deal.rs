@@ -53,7 +53,9 @@ async fn sub_shares<F: Field>(
     let sum = noised_sum::<F>(engine, live, ready).await?;
     let nodes = u32::try_from(engine.manifest.nodes.len()).unwrap_or(u32::MAX);
     let threshold = Threshold::new(engine.manifest.release_quorum.unwrap_or(nodes), nodes)?;
-    Ok(tokio::task::block_in_place(|| reshare::deal(&sum, threshold, &mut rand::rng())))
+    Ok(tokio::task::block_in_place(|| {
+        reshare::deal(&sum, threshold, &mut crate::randomness::system())
+    }))
 }
 
 /// All nodes' deals in the manifest's order, over this node's accepted set. From here it may show

@@ -154,7 +154,11 @@ impl Engine {
             store,
             audit,
             peers,
-            replica: format!("{}-{:016x}", config.name, rand::random::<u64>()),
+            replica: format!(
+                "{}-{:016x}",
+                config.name,
+                rand::Rng::next_u64(&mut crate::randomness::system())
+            ),
             wrapping,
             key_files: [noise_key, epoch_key],
             writer,

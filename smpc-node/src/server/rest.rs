@@ -35,7 +35,7 @@ impl Wrapping {
 
     /// Draws a round's key; returns it wrapped.
     pub(super) fn draw(&self, round: &Digest) -> Result<Vec<u8>, Error> {
-        wrapped(&self.of(round), round, &Seed::random(&mut rand::rng()))
+        wrapped(&self.of(round), round, &Seed::random(&mut crate::randomness::system()))
     }
 
     /// Opens a round's key.

@@ -22,7 +22,7 @@ pub(crate) fn shipped(patients: &[Vec<f64>], frac_bits: u8) -> Vec<i64> {
     let mut sum = ClippedSum::new(CLIP, Grid::new(frac_bits).unwrap(), BLOCK).unwrap();
     assert_eq!(sum.sensitivity().get(), 1 << frac_bits);
     patients.iter().for_each(|patient| sum.add(patient));
-    sum.finish()
+    sum.finish().to_vec()
 }
 
 /// Planted: clipping left out.

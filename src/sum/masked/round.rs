@@ -250,7 +250,7 @@ impl<'a> Course<'a> {
             let came = came.await;
             let answered: BTreeSet<u32> = unmasking.answered().collect();
             // More answers than t let wrong shares be found.
-            match unmasking.seeds(&mut rand::rng()) {
+            match unmasking.seeds(&mut haima_smpc_node::randomness::system()) {
                 Ok(seeds) => break seeds,
                 Err(error) if came.is_empty() || answered.len() >= survivors.len() => {
                     return Err(self.too_few(&error, &survivors, &answered));

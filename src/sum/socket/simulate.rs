@@ -48,7 +48,8 @@ pub async fn run(
             if let Some(vector) = &vector {
                 offer(&mut state, vector);
             }
-            let own = run.contribute(&view, &mut state, &mut rand::rng())?;
+            let own =
+                run.contribute(&view, &mut state, &mut haima_smpc_node::randomness::system())?;
             standings.push(mailbox.standing(vector.as_ref(), own.note.is_some()));
             for (total, own) in total.iter_mut().zip(own.values.iter()) {
                 *total += i128::from(*own);

@@ -151,7 +151,7 @@ impl DpNewton {
 
     /// Grid steps as the reals that a block is read from.
     fn reals(&self, sum: ClippedSum) -> Vec<f64> {
-        let steps = Zeroizing::new(sum.finish());
+        let steps = sum.finish();
         steps.iter().map(|&steps| steps as f64 * self.grid.step()).collect()
     }
 

@@ -202,7 +202,7 @@ impl Plan {
                 sum.add(&self.vector(&x, &beta, known.y));
             }
         }
-        Ok(Contribution { values: Zeroizing::new(sum.finish()), note: None })
+        Ok(Contribution { values: sum.finish(), note: None })
     }
 
     /// A patient's vector before clipping: a function of this patient and the iterate alone.

@@ -470,7 +470,7 @@ fn clipped_sum() -> ClippedSum {
 
 /// The sum, in steps, as it lies in memory.
 fn steps() -> Vec<u8> {
-    clipped_sum().finish().into_iter().flat_map(|sum| i128::from(sum).to_le_bytes()).collect()
+    clipped_sum().finish().iter().flat_map(|sum| i128::from(*sum).to_le_bytes()).collect()
 }
 
 /// The same two patients under a clip norm that adapts.
@@ -496,7 +496,7 @@ fn adaptive_steps() -> Vec<u8> {
     little_endian(&clipped_sum().finish())
 }
 
-/// The answer, which the caller wipes: a vector that grew for the count would be left.
+/// The answer, which wipes itself: a vector that grew for the count would be left.
 fn adaptive_finish() -> Value {
-    Some(Box::new(Zeroizing::new(adaptive_sum().finish())))
+    Some(Box::new(adaptive_sum().finish()))
 }
