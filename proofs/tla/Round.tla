@@ -23,7 +23,10 @@ CONSTANTS
   SeenChecked,      \* N3: no work on what a peer has seen this node sign
   LateFails,        \* R9: a node that starts after the deadline fails the round
   WaitsOnceSigned,  \* a node that has signed the accepted set ignores the clock
-  VouchesSigned     \* only a node that knows its signed accepted set signs that it gave up
+  VouchesSigned,    \* only a node that knows its signed accepted set signs that it gave up
+  VouchesFresh,     \* and only if it has signed that set since it last started
+  Copy,             \* an old copy is from when rounds were "open", or "agreed"
+  Liar              \* a peer tells anybody, without a signature, that it failed
 
 VARIABLES
   state,     \* on disk: how far a node is in a round
@@ -38,9 +41,11 @@ VARIABLES
   gone,      \* <<n, r>>: n has given r up
   word,      \* <<n, r>>: n has signed that it gave r up and never committed to a sum of it
   back,      \* nodes whose database was put back
-  late       \* <<n, r>>: n started after r's deadline without a signed accepted set
+  late,      \* <<n, r>>: n started after r's deadline without a signed accepted set
+  fresh      \* <<n, r>>: n has signed r's accepted set since it last started, and not committed
 
-vars == <<state, subs, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late>>
+vars ==
+  <<state, subs, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late, fresh>>
 
 Attempts == 1..Rounds
 Kinds == {"held", "prepared", "accepted", "release"}
@@ -63,7 +68,25 @@ Init ==
   /\ word = {}
   /\ back = {}
   /\ late = {}
+  /\ fresh = {}
 
+\* All nodes have signed one accepted set, and shown it.
+AgreedInit ==
+  /\ state = [n \in Nodes, r \in Attempts |-> "agreed"]
+  /\ subs = [n \in Nodes, r \in Attempts |-> Sites]
+  /\ set = [n \in Nodes, r \in Attempts |-> Sites]
+  /\ saw = {}
+  /\ up = Nodes
+  /\ shown = [k \in Kinds, n \in Nodes, r \in Attempts |-> IF k = "release" THEN {} ELSE {Sites}]
+  /\ clock = [r \in Attempts |-> 0]
+  /\ crashes = 0
+  /\ restores = 0
+  /\ out = {}
+  /\ gone = {}
+  /\ word = {}
+  /\ back = {}
+  /\ late = {}
+  /\ fresh = Nodes \X Attempts
 
 \* The coordinator may ask for any attempt at any time.
 Open(n, r) ==
@@ -72,23 +95,26 @@ Open(n, r) ==
   /\ HistoryChecked =>
        \A other \in Attempts : other < r => state[n, other] \in {"none", "failed"}
   /\ state' = [state EXCEPT ![n, r] = "open"]
-  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late>>
+  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late, fresh>>
 
 \* A site may submit to some nodes and not to others.
 Submit(s, n, r) ==
   /\ state[n, r] = "open" /\ clock[r] = 0 /\ s \notin subs[n, r]
   /\ subs' = [subs EXCEPT ![n, r] = @ \cup {s}]
-  /\ UNCHANGED <<state, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late>>
+  /\ UNCHANGED <<state, set, saw, up, shown, clock, crashes, restores, out, gone, word, back, late, fresh>>
 
 \* No node commits without the signed accepted sets of all. So one that has signed none has nobody to
-\* give its word to, but after an old copy, when it does not know what it signed.
+\* give its word to, but after an old copy, when it does not know what it signed. Nor does one that
+\* was started since it signed the set: the copy may be from just then.
 Vouches(n, r) ==
-  state[n, r] = "agreed" \/ ~VouchesSigned /\ state[n, r] # "committed"
+  \/ state[n, r] = "agreed" /\ (<<n, r>> \in fresh \/ ~VouchesFresh)
+  \/ ~VouchesSigned /\ state[n, r] # "committed"
 
 Fail(n, r) ==
   /\ state' = [state EXCEPT ![n, r] = "failed"]
   /\ gone' = gone \cup {<<n, r>>}
   /\ word' = IF Vouches(n, r) THEN word \cup {<<n, r>>} ELSE word
+  /\ fresh' = fresh \ {<<n, r>>}
   /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, out, back, late>>
 
 Seen(n, r) == \E m \in Nodes : <<m, n, r>> \in saw
@@ -100,7 +126,7 @@ Close(n, r) ==
      ELSE /\ state' = [state EXCEPT ![n, r] = "closed"]
           /\ set' = [set EXCEPT ![n, r] = subs[n, r]]
           /\ shown' = [shown EXCEPT !["held", n, r] = @ \cup {subs[n, r]}]
-          /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late>>
+          /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late, fresh>>
 
 \* Of interest where a database may be put back; elsewhere it would only make the model larger.
 See(m, n, r) ==
@@ -108,7 +134,7 @@ See(m, n, r) ==
   /\ m # n /\ <<m, n, r>> \notin saw
   /\ shown["held", n, r] # {}
   /\ saw' = saw \cup {<<m, n, r>>}
-  /\ UNCHANGED <<state, subs, set, up, shown, clock, crashes, restores, out, gone, word, back, late>>
+  /\ UNCHANGED <<state, subs, set, up, shown, clock, crashes, restores, out, gone, word, back, late, fresh>>
 
 \* The candidates are what all nodes hold. Should a peer have signed two sets, any may have come.
 Prepare(n, r) ==
@@ -120,7 +146,7 @@ Prepare(n, r) ==
           IN /\ set' = [set EXCEPT ![n, r] = all]
              /\ shown' = [shown EXCEPT !["prepared", n, r] = @ \cup {all}]
   /\ state' = [state EXCEPT ![n, r] = "prepared"]
-  /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late>>
+  /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late, fresh>>
 
 \* All nodes see the same preparation shares, so all decide alike whose proof holds.
 Agree(n, r) ==
@@ -131,37 +157,41 @@ Agree(n, r) ==
         ELSE /\ state' = [state EXCEPT ![n, r] = "agreed"]
              /\ set' = [set EXCEPT ![n, r] = good]
              /\ shown' = [shown EXCEPT !["accepted", n, r] = @ \cup {good}]
+             /\ fresh' = fresh \cup {<<n, r>>}
              /\ UNCHANGED <<subs, saw, up, clock, crashes, restores, out, gone, word, back, late>>
 
 Commit(n, r) ==
   /\ \A m \in Nodes : set[n, r] \in shown["accepted", m, r]
   /\ state' = [state EXCEPT ![n, r] = "committed"]
   /\ shown' = [shown EXCEPT !["release", n, r] = @ \cup {set[n, r]}]
+  /\ fresh' = fresh \ {<<n, r>>}
   /\ UNCHANGED <<subs, set, saw, up, clock, crashes, restores, out, gone, word, back, late>>
 
 Release(n, r) ==
   /\ \A m \in Nodes : set[n, r] \in shown["release", m, r]
   /\ state' = [state EXCEPT ![n, r] = "released"]
   /\ out' = out \cup {<<r, set[n, r]>>}
-  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, gone, word, back, late>>
+  /\ UNCHANGED <<subs, set, saw, up, shown, clock, crashes, restores, gone, word, back, late, fresh>>
 
 \* What a node in this state waits for.
 Wanted(st) == CASE st = "closed" -> "held" [] st = "prepared" -> "prepared"
                 [] st = "agreed" -> "accepted" [] OTHER -> "release"
 
 \* A peer says that it failed, to a node that has committed by its signed word alone; or it has
-\* signed another set; or the time is over.
+\* signed another set; or the time is over. A peer that lies says so whenever it likes; the signed
+\* word, and what else it signs, convict it, and are left out.
 GiveUp(n, r) ==
   /\ \E m \in Nodes \ {n} :
        LET theirs == shown[Wanted(state[n, r]), m, r]
-       IN \/ <<m, r>> \in (IF state[n, r] = "committed" THEN word ELSE gone)
+       IN \/ Liar /\ state[n, r] # "committed"
+          \/ <<m, r>> \in (IF state[n, r] = "committed" THEN word ELSE gone)
           \/ state[n, r] \in {"prepared", "agreed"} /\ theirs # {} /\ set[n, r] \notin theirs
           \/ clock[r] = 2 /\ theirs = {} /\ (state[n, r] \in Unsigned \/ ~WaitsOnceSigned)
   /\ Fail(n, r)
 
 Tick(r) ==
   /\ clock[r] < 2 /\ clock' = [clock EXCEPT ![r] = @ + 1]
-  /\ UNCHANGED <<state, subs, set, saw, up, shown, crashes, restores, out, gone, word, back, late>>
+  /\ UNCHANGED <<state, subs, set, saw, up, shown, crashes, restores, out, gone, word, back, late, fresh>>
 
 \* A node has lost its rounds but for their opening, of those that have not failed.
 Old(n) == [m \in Nodes, r \in Attempts |->
@@ -175,21 +205,31 @@ Crash(n) ==
   /\ crashes' = crashes + 1
   /\ state' = IF StoredFirst THEN state ELSE Old(n)
   /\ subs' = IF StoredFirst THEN subs ELSE None(n)
+  /\ fresh' = {e \in fresh : e[1] # n}
   /\ UNCHANGED <<set, saw, shown, clock, restores, out, gone, word, back, late>>
 
 \* The database of a node that is down is put back to a copy from when its rounds were open, failed
 \* ones too. Peers have what they have seen of it, and no more.
-Restore(n) ==
-  /\ restores < MaxRestores
-  /\ restores' = restores + 1
+ToOpen(n) ==
   /\ state' = [m \in Nodes, r \in Attempts |->
        IF m = n /\ state[m, r] # "none" THEN "open" ELSE state[m, r]]
   /\ subs' = None(n)
   /\ saw' = {e \in saw : e[1] # n}
   /\ shown' = [k \in Kinds, m \in Nodes, r \in Attempts |->
        IF m = n /\ ~Seen(n, r) THEN {} ELSE shown[k, m, r]]
+
+\* Or to one from just before it committed. What it showed may have come to anybody.
+ToAgreed(n) ==
+  /\ state' = [m \in Nodes, r \in Attempts |->
+       IF m = n /\ state[m, r] \in {"committed", "released"} THEN "agreed" ELSE state[m, r]]
+  /\ UNCHANGED <<subs, saw, shown>>
+
+Restore(n) ==
+  /\ restores < MaxRestores
+  /\ restores' = restores + 1
+  /\ IF Copy = "open" THEN ToOpen(n) ELSE ToAgreed(n)
   /\ back' = back \cup {n}
-  /\ UNCHANGED <<set, up, clock, crashes, out, gone, word, late>>
+  /\ UNCHANGED <<set, up, clock, crashes, out, gone, word, late, fresh>>
 
 \* Takes up its rounds; after the deadline only those whose accepted set it has signed.
 Start(n) ==
@@ -201,7 +241,7 @@ Start(n) ==
         /\ gone' = gone \cup {<<n, r>> : r \in lost}
         /\ word' = word \cup {<<n, r>> : r \in {l \in lost : Vouches(n, l)}}
         /\ late' = late \cup {<<n, r>> : r \in over}
-  /\ UNCHANGED <<subs, set, saw, shown, clock, crashes, restores, out, back>>
+  /\ UNCHANGED <<subs, set, saw, shown, clock, crashes, restores, out, back, fresh>>
 
 \* What a node that runs does next in a round.
 Work(n, r) ==
@@ -221,6 +261,7 @@ Next ==
   \/ \E r \in Attempts : Tick(r)
 
 Spec == Init /\ [][Next]_vars
+AgreedSpec == AgreedInit /\ [][Next]_vars
 
 \* Clocks go on, nodes that are down start again, and nodes that run do what they can. Nobody need
 \* open a round or submit, and any node may stop at any point.

@@ -28,6 +28,9 @@ CREATE TABLE rounds (
     dealt_sig      BYTEA,
     release        BYTEA,
     release_sig    BYTEA,
+    -- this node's word that it never commits, where it gives one: signed once, as the round fails
+    given_up       BYTEA,
+    given_up_sig   BYTEA,
     -- digest of all nodes' releases: what the next step names as `previous`
     released       BYTEA,
     reason         TEXT,
@@ -103,11 +106,12 @@ CREATE TABLE ledgers (
     head  BYTEA NOT NULL
 );
 
--- Last held set of each peer that this node saw (rule N3).
+-- Last held set of each peer that this node saw, as the peer signed it (rule N3).
 CREATE TABLE seen (
-    peer    TEXT PRIMARY KEY NOT NULL,
-    number  BIGINT NOT NULL,
-    held    BYTEA NOT NULL
+    peer      TEXT PRIMARY KEY NOT NULL,
+    number    BIGINT NOT NULL,
+    held      BYTEA NOT NULL,
+    held_sig  BYTEA NOT NULL
 );
 
 -- This node's preparation shares: made once, stored before they are sent (rule R4), erased when

@@ -63,6 +63,10 @@ impl Audit {
         if events.is_empty() {
             return Ok(());
         }
+        #[cfg(feature = "failpoints")]
+        for event in events {
+            crate::crash::full(event.kind)?;
+        }
         let at_ms = unix_millis();
         let record = |event: &Event<'_>| {
             AuditRecord {

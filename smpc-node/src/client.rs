@@ -292,21 +292,18 @@ impl NodeClient {
         Ok(preps)
     }
 
-    /// The last round in which the node saw this node's signature, and over which held set
-    /// (node; rule N3).
+    /// The last held set of this node that the node saw, with the canonical spec of its round (node;
+    /// rule N3). Neither is verified.
     ///
     /// # Errors
     /// When the node cannot be reached or answers garbage.
-    pub async fn seen(&self) -> Result<Option<(u64, Digest)>, Error> {
+    pub async fn seen(&self) -> Result<Option<(Vec<u8>, Signed)>, Error> {
         let mut request = tonic::Request::new(proto::SeenRequest {});
         request.set_timeout(CALL);
         let reply = self.inner.clone().seen(request).await.map_err(|e| self.error(&e))?;
         let reply = reply.into_inner();
-        if reply.round == 0 {
-            return Ok(None);
-        }
-        let held = Digest::from_slice(&reply.held).map_err(|e| self.garbled(e.to_string()))?;
-        Ok(Some((reply.round, held)))
+        let held = reply.held.map(|held| self.signed(held)).transpose()?;
+        Ok(held.map(|held| (reply.spec, held)))
     }
 
     /// Waits for the outcome of a round (coordinator), reading at most `sum_len` bytes of sum.

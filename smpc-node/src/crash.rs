@@ -13,6 +13,21 @@ pub fn at(point: &str) {
     fail::fail_point!(point, |_| std::process::abort());
 }
 
+/// The error of a full disk at a record of this kind, as often as a test says:
+/// `FAILPOINTS="journal.committed.full=3*return"`.
+///
+/// # Errors
+/// When the test says so.
+#[cfg(feature = "failpoints")]
+pub fn full(kind: &str) -> Result<(), crate::Error> {
+    let point = format!("journal.{kind}.full");
+    fail::fail_point!(&point, |_| {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        Err(crate::Error::file(std::path::Path::new("journal"), full))
+    });
+    Ok(())
+}
+
 /// Takes the points that the environment names, for as long as the process lives; once.
 #[cfg(feature = "failpoints")]
 pub fn arm() {

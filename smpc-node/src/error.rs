@@ -82,6 +82,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A peer has signed that it gave the round up without having committed: nobody can release it.
+    #[error("round {round} failed at {party}: {reason}")]
+    GivenUp {
+        /// Round, short digest.
+        round: String,
+        /// Who says so.
+        party: String,
+        /// The peer, and its reason.
+        reason: String,
+    },
     /// A party that cannot be reached.
     #[error("{party} at {address} cannot be reached: {reason}")]
     Unreachable {

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use haima_smpc_node::audit;
 use haima_smpc_node::spec::{Hiding, ShareSpec};
 use haima_smpc_node::{proto, unix_millis};
 use processes::{Processes, end, open, settle, submit, until};
@@ -168,6 +169,41 @@ async fn over_two_chunks(world: &World) {
     }
     let bundle = end(world, &spec).await.unwrap();
     assert_eq!(bundle.verify(&world.manifest).unwrap().integers, vec![1; 140_000]);
+}
+
+/// N3, P8: the journal of one node takes no record for a while, of what it has just signed and stored:
+/// the round waits for it, ends alike everywhere, and the record is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_journal_delays_a_round_and_fails_it_nowhere() {
+    for kind in ["closed", "prepared", "agreed", "committed", "released"] {
+        let mut world = World::new(2);
+        let mut nodes = Processes::of(&world, "");
+        nodes.start(0, Some(&format!("journal.{kind}.full=10*return")));
+        nodes.start(1, None);
+        settle(&mut world).await;
+        let mut spec = world.spec("private", 1);
+        spec.deadline_ms = unix_millis() + 20_000;
+        open(&world, &spec).await;
+        for site in 0..4 {
+            assert!(submit(&world, site, &world.make(site, &spec, &[1, 2, 3, 4])).await);
+        }
+        end(&world, &spec).await.unwrap().verify(&world.manifest).unwrap();
+        let log = std::fs::read_to_string(world.home(0).join("log")).unwrap();
+        assert!(log.contains("the journal could not be written"), "{kind} was never full: {log}");
+        let key = world.manifest.identity("node-1").unwrap();
+        let count = || {
+            let records = audit::read(&world.home(0).join("audit.log"), "node-1", &key).unwrap();
+            records.iter().filter(|record| record.kind == kind).count()
+        };
+        // A release is answered from the store, perhaps before its record is there.
+        for _ in 0..100 {
+            if count() > 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(count(), 1, "{kind}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use haima_smpc_node::header::SignedHeader;
 use haima_smpc_node::manifest::Party;
 use haima_smpc_node::proto;
 use haima_smpc_node::spec::{BlockSpec, Hiding, RoundSpec, ShareSpec};
+use haima_smpc_node::unix_millis;
 use tokio::net::{TcpListener, TcpStream};
 use world::World;
 
@@ -127,13 +128,12 @@ fn free() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-/// Two replicas of node 1 take submissions for one round; the one that drives it dies, before the
-/// round has closed and after; the other ends it. The sum is that of all sites, once.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn any_replica_may_die_and_the_round_goes_on() {
+/// A database of its own on the server that the environment names, if it does: its URL, and what
+/// drops it.
+async fn database() -> Option<(String, sqlx::AnyPool, String)> {
     let Ok(server) = std::env::var("HAIMA_TEST_POSTGRES") else {
         println!("POSTGRES absent: HAIMA_TEST_POSTGRES names no server");
-        return;
+        return None;
     };
     sqlx::any::install_default_drivers();
     let name = format!("haima_test_{:016x}", rand::random::<u64>());
@@ -142,7 +142,52 @@ async fn any_replica_may_die_and_the_round_goes_on() {
     sqlx::query(sqlx::AssertSqlSafe(create)).execute(&admin).await.unwrap();
     let (base, query) = server.split_once('?').unwrap();
     let url = format!("{}/{name}?{query}", base.rsplit_once('/').unwrap().0);
+    Some((url, admin, format!("DROP DATABASE {name} WITH (FORCE)")))
+}
 
+/// A replica whose lease another one has taken stops driving: it takes no step while the other holds
+/// it, and goes on when that one is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lost_its_lease_takes_no_step() {
+    let Some((url, admin, drop)) = database().await else { return };
+    let mut world = World::new(2);
+    let mut config = world.config(0);
+    config.store.clone_from(&url);
+    let replica = World::serve(config);
+    world.start(1).await;
+    let record = loop {
+        if let Ok((_, Some(record))) = world.node(0).epoch().await {
+            break record;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    world.epoch = Some(record.verify(&world.manifest).unwrap());
+    let spec = RoundSpec { deadline_ms: unix_millis() + 25_000, ..world.spec("exact", 1) };
+    world.open(&spec).await;
+    for site in 0..3 {
+        world.submit(site, &spec, &[1, 2, 3, 4]).await;
+    }
+    // The lease of one that is slow or cut off ends; another replica takes it, and hangs.
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let take = "UPDATE rounds SET holder = 'another', lease_ms = $1";
+    let until = i64::try_from(unix_millis()).unwrap() + 6_000;
+    sqlx::query(take).bind(until).execute(&pool).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    world.submit(3, &spec, &[1, 2, 3, 4]).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let states = world.node(0).list(0).await.unwrap();
+    assert_eq!(states[0].2, "open", "all have submitted, and another replica drives the round");
+    assert_eq!(world.bundle(&spec).await.verify(&world.manifest).unwrap().integers, [4, 8, 12, 16]);
+    end(replica).await;
+    pool.close().await;
+    sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&admin).await.unwrap();
+}
+
+/// Two replicas of node 1 take submissions for one round; the one that drives it dies, before the
+/// round has closed and after; the other ends it. The sum is that of all sites, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_replica_may_die_and_the_round_goes_on() {
+    let Some((url, admin, drop)) = database().await else { return };
     let mut world = World::new(2);
     let addresses = [free(), free()];
     let backends = Arc::new(Mutex::new(addresses.to_vec()));
@@ -226,7 +271,6 @@ async fn any_replica_may_die_and_the_round_goes_on() {
     for replica in replicas.into_iter().flatten() {
         end(replica).await;
     }
-    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
     sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&admin).await.unwrap();
 }
 

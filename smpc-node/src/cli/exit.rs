@@ -161,7 +161,7 @@ pub fn of(error: &Error) -> Exit {
         | Error::Submission { .. }
         | Error::Peer { .. }
         | Error::Refused { .. } => Exit::Refused,
-        Error::RoundFailed { .. } => Exit::NoRelease,
+        Error::RoundFailed { .. } | Error::GivenUp { .. } => Exit::NoRelease,
         Error::Unreachable { .. } | Error::NotReady { .. } => Exit::Network,
         Error::Superseded { .. } => Exit::Fault,
         Error::Crypto(error) => of_crypto(error),

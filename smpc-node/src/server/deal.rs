@@ -40,7 +40,7 @@ pub(super) async fn deal(
     };
     let signed = Signed::new(&deal, &engine.key);
     engine.store.deal(&round, &signed, &sub_shares).await?;
-    engine.log("dealt", &round, "", &Digest::of(&signed.body), "")?;
+    engine.record("dealt", &round, "", &Digest::of(&signed.body), "").await;
     live.public.send_modify(|public| public.dealt = Some(signed.clone()));
     Ok(signed)
 }

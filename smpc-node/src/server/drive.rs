@@ -12,7 +12,14 @@
 //!
 //! Until it has signed an accepted set, a node gives a round up when time is over. After that it
 //! waits for its peers as long as it takes, and fails only when one of them says that it failed: a
-//! peer that failed has committed to nothing, so nothing of the round can have been released.
+//! peer that failed has committed to nothing, so nothing of the round can have been released. Once
+//! it has committed, it believes only a peer's signed word that it never will.
+//!
+//! It gives such a word itself only in the run in which it signed the accepted set: a store that was
+//! put back since may have been one with a commitment. The word is signed once and stored in the
+//! transaction that fails the round, which no replica does that knows the round in another state.
+//!
+//! While store or journal cannot be written, the round waits: neither fails it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,9 +35,9 @@ use super::deal::{deal, gather_deals, point};
 use super::engine::{Engine, Live};
 use super::metrics;
 use super::peers::{RETRY, confirm_history, from_peers, gather_preps};
-use super::public::{Ended, Public};
+use super::public::Public;
 use super::release::release;
-use super::store::{Evidence, RENEW, StoredSubmission};
+use super::store::{Evidence, Failing, RENEW, StoredSubmission};
 use crate::record::{Release, Signed, sum_digest};
 use crate::round::{Agreed, Candidates, Closed, Collecting, Committed, Ready, Revealed};
 use crate::spec::FieldKind;
@@ -76,43 +83,63 @@ async fn refresh(engine: &Engine, live: &Live) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes the round as far as it goes, renewing the lease. An error says that the store failed or
-/// that another replica went ahead: the store tells then how far the round is.
+/// Takes the round as far as it goes, renewing the lease. An error says that the store failed, that
+/// the lease is lost, or that another replica went ahead: the store tells then how far the round is.
 async fn leased(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
     let round = live.context.digest;
-    let renewing = async {
+    let replica = &engine.replica;
+    let lost = async {
         loop {
             tokio::time::sleep(RENEW).await;
-            // One that is lost changes nothing: states are left once.
-            let _ = engine.store.lease(&round, &engine.replica).await;
+            if matches!(engine.store.lease(&round, replica).await, Ok(false))
+                && matches!(engine.store.holds(&round, replica).await, Ok(false))
+            {
+                return;
+            }
         }
     };
+    let mut accepted_now = false;
     let ran = tokio::select! {
-        ran = run(engine, live) => ran,
-        () = renewing => Ok(()),
+        ran = run(engine, live, &mut accepted_now) => ran,
+        () = lost => Err(Error::Superseded { round: round.short(), step: "lease" }),
     };
-    let ended = match ran {
-        Ok(()) => Ended::Released,
+    match ran {
+        Ok(()) => metrics::round_ended("released"),
         Err(error @ (Error::Superseded { .. } | Error::Store(_))) => return Err(error),
         Err(error) => {
-            let reason = match error {
-                Error::RoundFailed { reason, .. } => reason,
-                other => other.to_string(),
-            };
-            tracing::warn!(round = %round.short(), %reason, "round failed");
-            engine.store.fail(&round, &reason).await?;
-            if let Err(error) = engine.log("failed", &round, "", &Digest::default(), &reason) {
-                tracing::error!(round = %round.short(), %error, "the journal could not be written");
-            }
-            Ended::Failed(reason)
+            fail(engine, live, error, accepted_now).await?;
+            metrics::round_ended("failed");
         }
+    }
+    // What is told of a round that has ended is what the store has.
+    refresh(engine, live).await
+}
+
+/// Fails the round, if it is where this replica knows it to be and may be failed there.
+async fn fail(engine: &Engine, live: &Live, error: Error, accepted_now: bool) -> Result<(), Error> {
+    let round = live.context.digest;
+    let peer_gave_up = matches!(error, Error::GivenUp { .. });
+    let known = live.public.borrow().state();
+    if known == "committed" && !peer_gave_up {
+        tracing::error!(round = %round.short(), %error, "committed, and it cannot go on");
+        return Err(error);
+    }
+    let reason = match error {
+        Error::RoundFailed { reason, .. } | Error::GivenUp { reason, .. } => reason,
+        other => other.to_string(),
     };
-    metrics::round_ended(if matches!(ended, Ended::Released) { "released" } else { "failed" });
-    live.public.send_modify(|public| public.outcome = Some(ended));
+    tracing::warn!(round = %round.short(), %reason, "round failed");
+    let word = accepted_now.then(|| engine.given_up(&round));
+    let failing = Failing { known, reason: &reason, word: word.as_ref(), peer_gave_up };
+    engine.store.fail(&round, failing).await?;
+    if let Err(error) = engine.log("failed", &round, "", &Digest::default(), &reason) {
+        tracing::error!(round = %round.short(), %error, "the journal could not be written");
+    }
     Ok(())
 }
 
-async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
+/// `accepted_now` is set as soon as this run signs the accepted set.
+async fn run(engine: &Arc<Engine>, live: &Arc<Live>, accepted_now: &mut bool) -> Result<(), Error> {
     let spec = &live.context.spec;
     let until = spec.deadline_ms.saturating_add(engine.manifest.grace_ms);
     let resumed = live.public.borrow().clone();
@@ -132,6 +159,7 @@ async fn run(engine: &Arc<Engine>, live: &Arc<Live>) -> Result<(), Error> {
                 prepare(engine, live, candidates(engine, live, closed, until).await?).await?
             }
         };
+        *accepted_now = true;
         agree(engine, live, committed, until).await?
     };
     let own = match resumed.release {
@@ -195,7 +223,7 @@ async fn close(engine: &Arc<Engine>, live: &Arc<Live>, until: u64) -> Result<Clo
         signed
     };
     let signed = engine.store.close(&round, sign).await?;
-    engine.log("closed", &round, "", &Digest::of(&signed.body), "")?;
+    engine.record("closed", &round, "", &Digest::of(&signed.body), "").await;
     live.public.send_modify(|public| public.held = Some(signed));
     closed.ok_or_else(|| failed(live, "it closed without a held set".into()))
 }
@@ -249,7 +277,7 @@ async fn prepare(
     let rows: Vec<(String, Vec<u8>)> = sites.into_iter().zip(preps).collect();
     engine.store.set_prepared(&round, &signed, &rows).await?;
     let text = format!("{} candidates", rows.len());
-    engine.log("prepared", &round, "", &Digest::of(&signed.body), &text)?;
+    engine.record("prepared", &round, "", &Digest::of(&signed.body), &text).await;
     live.public.send_modify(|public| public.prepared = Some(signed));
     Ok(committed)
 }
@@ -286,7 +314,7 @@ async fn agree(
         if let Err(error) = decision {
             let text = format!("not accepted: the site or a node deviated ({error})");
             tracing::warn!(round = %round.short(), %site, %error, "proof failed");
-            engine.log("not accepted", &round, site, header, &text)?;
+            engine.record("not accepted", &round, site, header, &text).await;
             let nodes = preps.iter().map(|(node, _)| node.clone());
             let preps = nodes.zip(of_site.into_iter().map(<[u8]>::to_vec)).collect();
             evidence.push(Evidence { site: site.clone(), preps });
@@ -297,11 +325,12 @@ async fn agree(
     let failed: BTreeSet<String> = evidence.iter().map(|one| one.site.clone()).collect();
     // From reading the study's first exact set to storing an accepted set, so that two exact rounds
     // cannot both be the first (rule X2).
-    let _one_at_a_time = engine.store.guard("agreeing").await?;
+    let one_at_a_time = engine.store.guard("agreeing").await?;
     let exact = engine.store.first_exact_set().await?;
     let (agreed, signed) = revealed.agree(&failed, &engine.key, exact.as_ref())?;
     engine.store.set_accepted(&round, &signed).await?;
-    engine.log("agreed", &round, "", &Digest::of(&signed.body), "")?;
+    drop(one_at_a_time);
+    engine.record("agreed", &round, "", &Digest::of(&signed.body), "").await;
     live.public.send_modify(|public| public.accepted = Some(signed));
     Ok(agreed)
 }
@@ -347,7 +376,7 @@ async fn commit(
     let release = Release { round, node, accepted, sum: sum_digest(answer) };
     let signed = Signed::new(&release, &engine.key);
     engine.store.commit(&round, &signed, answer).await?;
-    engine.log("committed", &round, "", &Digest::of(&signed.body), "")?;
+    engine.record("committed", &round, "", &Digest::of(&signed.body), "").await;
     live.public.send_modify(|public| public.release = Some(signed.clone()));
     Ok(signed)
 }

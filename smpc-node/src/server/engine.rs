@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::config::Config;
+use super::peers::RETRY;
 use super::public::Public;
 use super::rest::{RestKey, Wrapping};
-use super::store::{Store, StoredRound};
+use super::store::{Failing, Store, StoredRound};
 use super::writer::Writer;
 use crate::audit::{Audit, Event};
 use crate::client::NodeClient;
@@ -214,8 +215,14 @@ impl Engine {
                 );
             } else if other {
                 let reason = "the study was amended; the keys of this round's epoch are gone";
-                self.store.fail(&round, reason).await?;
-                self.log("failed", &round, "", &Digest::default(), reason)?;
+                let known = stored.state.as_str();
+                let failing = Failing { known, reason, word: None, peer_gave_up: false };
+                match self.store.fail(&round, failing).await {
+                    Ok(()) => self.log("failed", &round, "", &Digest::default(), reason)?,
+                    // Another replica failed it.
+                    Err(Error::Superseded { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             } else if self.live(&round).is_none() {
                 self.start(stored).await?;
             }
@@ -328,8 +335,24 @@ impl Engine {
         self.audit.write_all(&self.key, events)
     }
 
-    /// This node's word that it gave a round up without having committed; see
-    /// [`Public::may_vouch`].
+    /// Appends the record of a step that the store has, before anybody hears of the step. While the
+    /// journal cannot be written the round waits, as with the store, and fails nowhere.
+    pub(super) async fn record(
+        &self,
+        kind: &str,
+        round: &Digest,
+        subject: &str,
+        digest: &Digest,
+        text: &str,
+    ) {
+        while let Err(error) = self.log(kind, round, subject, digest, text) {
+            let round = round.short();
+            tracing::error!(%round, kind, %error, "the journal could not be written; trying again");
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// This node's word that it gave a round up without having committed.
     pub(super) fn given_up(&self, round: &Digest) -> Signed {
         Signed::new(&GivenUp { round: *round, node: self.name.clone() }, &self.key)
     }

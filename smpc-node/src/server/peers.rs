@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haima_crypto::encode::Digest;
+use haima_crypto::encode::{Canonical, Digest};
 
 use super::drive::{failed, own_preps};
 use super::engine::{Engine, Live};
 use crate::client::{NodeClient, Published};
 use crate::record::{GivenUp, HeldSet, Signed};
 use crate::round::Revealed;
+use crate::spec::RoundSpec;
 use crate::{Error, unix_millis};
 
 /// How long a peer may hold a call open.
@@ -20,8 +21,9 @@ pub(super) const RETRY: Duration = Duration::from_millis(100);
 /// Pause before a peer is asked again that had no news.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Rule N3: no work on a round that a peer has seen this node sign, or on an earlier one, unless
-/// this node's own store has that very signature. A store restored from an old copy has not.
+/// Rule N3: no work on a round of which a peer shows what this node signed, or on an earlier one,
+/// unless this node's own store has that very held set. A store restored from an old copy has not.
+/// What a peer shows that this node did not sign counts for nothing.
 pub(super) async fn confirm_history(engine: &Engine, live: &Live, until: u64) -> Result<(), Error> {
     for peer in &engine.peers {
         let seen = loop {
@@ -31,10 +33,15 @@ pub(super) async fn confirm_history(engine: &Engine, live: &Live, until: u64) ->
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         };
-        if let Some((number, held)) = seen
-            && number >= live.context.spec.number
-            && engine.store.own_held(number).await? != Some(held)
-        {
+        let Some((spec, held)) = seen else { continue };
+        let (number, round) = match signed_here(engine, &spec, &held) {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::warn!(peer = peer.name(), %error, "what it has seen does not count");
+                continue;
+            }
+        };
+        if number >= live.context.spec.number && !engine.store.has_held(&round, &held.body).await? {
             return Err(failed(
                 live,
                 format!(
@@ -46,6 +53,22 @@ pub(super) async fn confirm_history(engine: &Engine, live: &Live, until: u64) ->
         }
     }
     Ok(())
+}
+
+/// Number and digest of the round of a held set that this node signed, under this manifest: its own
+/// signature, and the digest of the spec in it, say so.
+fn signed_here(engine: &Engine, spec: &[u8], held: &Signed) -> Result<(u64, Digest), Error> {
+    let key = engine.manifest.identity(&engine.name)?;
+    let set: HeldSet = held.verify(&engine.name, &key, "held set")?;
+    let spec = RoundSpec::from_bytes(spec)?;
+    if set.node == engine.name
+        && set.round == spec.digest()
+        && spec.manifest == *engine.manifest_digest()
+    {
+        return Ok((spec.number, set.round));
+    }
+    let problem = "its held set is of another round, node or manifest".to_owned();
+    Err(Error::Peer { peer: engine.name.clone(), problem })
 }
 
 /// Asks all peers at once until each has published what is wanted, or time is up.
@@ -99,8 +122,11 @@ pub(super) async fn from_peer(
             Ok(Published { failed: Some(reason), given_up, .. }) => {
                 // Once this node has committed, a peer's bare word fails nothing: it may have
                 // committed too, towards others.
-                let committed = live.public.borrow().release.is_some();
-                if !committed || gave_up(engine, live, peer, given_up.as_ref()) {
+                if gave_up(engine, live, peer, given_up.as_ref()) {
+                    let (round, party) = (live.context.digest.short(), engine.name.clone());
+                    return Err(Error::GivenUp { round, party, reason: told(peer, &reason) });
+                }
+                if live.public.borrow().release.is_none() {
                     return Err(failed(live, told(peer, &reason)));
                 }
                 tokio::time::sleep(WAIT).await;
@@ -140,7 +166,7 @@ async fn remember(engine: &Engine, live: &Live, peer: &str, held: &Signed) -> Re
     let key = engine.manifest.identity(peer)?;
     let set: HeldSet = held.verify(peer, &key, "held set")?;
     if set.round == live.context.digest && set.node == peer {
-        engine.store.saw(peer, live.context.spec.number, &Digest::of(&held.body)).await?;
+        engine.store.saw(peer, live.context.spec.number, held).await?;
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ pub(super) struct Public {
     pub(super) all_dealt: bool,
     /// Its signed release: the commitment to its sum.
     pub(super) release: Option<Signed>,
+    /// Its word that it never commits, where it gave one when the round failed.
+    pub(super) given_up: Option<Signed>,
     /// How the round ended.
     pub(super) outcome: Option<Ended>,
 }
@@ -52,13 +54,16 @@ impl Public {
         last.map_or(Stage::Nothing, |(_, stage)| stage)
     }
 
-    /// Whether this node may sign, of a round that failed here, that it never committed to an answer.
-    ///
-    /// A peer commits only upon the signed accepted sets of all nodes, and needs this word only then.
-    /// So a node that has none in its store has nobody to give the word to; or the store was put
-    /// back to an old copy, and then it cannot know what it signed.
-    pub(super) fn may_vouch(&self) -> bool {
-        self.accepted.is_some() && self.release.is_none()
+    /// The state that the store had with this, of a round that has not ended.
+    pub(super) fn state(&self) -> &'static str {
+        match self.stage() {
+            Stage::Nothing => "open",
+            Stage::Held => "closed",
+            Stage::Prepared => "prepared",
+            Stage::Accepted => "agreed",
+            Stage::Dealt => "dealt",
+            Stage::Committed => "committed",
+        }
     }
 
     /// What a stored round has published.
@@ -86,6 +91,7 @@ impl Public {
             dealt: stored.dealt.clone(),
             all_dealt,
             release: stored.release.clone(),
+            given_up: stored.given_up.clone(),
             outcome,
         })
     }

@@ -60,7 +60,7 @@ pub(super) async fn release(
                     let both = [&known.release, &record.release].map(|one| Digest::of(&one.body));
                     let text = format!("it signed two releases: {} and {}", both[0], both[1]);
                     tracing::error!(round = %round.short(), %node, "{text}");
-                    engine.log("two releases", &round, &node, &both[1], &text)?;
+                    engine.record("two releases", &round, &node, &both[1], &text).await;
                 }
                 Some(_) => {}
                 None => {
@@ -73,7 +73,8 @@ pub(super) async fn release(
         engine.manifest.nodes.iter().filter_map(|node| records.remove(&node.name)).collect();
     let released = released_digest(in_order.iter().map(|record| &record.release));
     engine.store.release(&round, &released, &in_order).await?;
-    engine.log("released", &round, "", &released, "")
+    engine.record("released", &round, "", &released, "").await;
+    Ok(())
 }
 
 /// Tells what a peer signed for the release, and what all nodes did once it has released, as long as

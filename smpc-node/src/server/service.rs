@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::engine::Engine;
 use super::public::{Ended, Public};
 use crate::proto;
-use crate::record::{Prepared, Signed};
+use crate::record::{HeldSet, Prepared, Signed};
 use crate::spec::RoundSpec;
 use crate::tls::Peer;
 use crate::{Error, PROTOCOL, unix_millis};
@@ -287,15 +287,12 @@ impl proto::node_server::Node for Service {
         let Some(public) = self.public(&round).await? else {
             return Err(Status::not_found("this round is not known here"));
         };
-        let may_vouch = public.may_vouch();
         let (failed, released) = match public.outcome {
             Some(Ended::Failed(reason)) => (reason, false),
             Some(Ended::Released) => (String::new(), true),
             None => (String::new(), false),
         };
         let records = if released { self.records(&round).await? } else { Vec::new() };
-        let vouches = !failed.is_empty() && may_vouch;
-        let given_up = vouches.then(|| self.engine.given_up(&round));
         Ok(Response::new(proto::ExchangeReply {
             held: public.held.as_ref().map(wire),
             prepared: public.prepared.as_ref().map(wire),
@@ -304,7 +301,7 @@ impl proto::node_server::Node for Service {
             records,
             release: public.release.as_ref().map(wire),
             failed,
-            given_up: given_up.as_ref().map(wire),
+            given_up: public.given_up.as_ref().map(wire),
         }))
     }
 
@@ -374,10 +371,17 @@ impl proto::node_server::Node for Service {
         request: Request<proto::SeenRequest>,
     ) -> Result<Response<proto::SeenReply>, Status> {
         let name = self.only_node(&request)?;
-        let seen = self.engine.store().seen(&name).await.map_err(status)?;
-        let (round, held) =
-            seen.map_or((0, Vec::new()), |(number, held)| (number, held.as_bytes().to_vec()));
-        Ok(Response::new(proto::SeenReply { round, held }))
+        let store = self.engine.store();
+        let nothing = proto::SeenReply { spec: Vec::new(), held: None };
+        let Some(held) = store.seen(&name).await.map_err(status)? else {
+            return Ok(Response::new(nothing));
+        };
+        let set = HeldSet::from_bytes(&held.body).map_err(|e| status(e.into()))?;
+        let round = store.round(&set.round).await.map_err(status)?;
+        Ok(Response::new(round.map_or(nothing, |round| proto::SeenReply {
+            spec: round.spec.to_bytes(),
+            held: Some(wire(&held)),
+        })))
     }
 
     type ReleaseStream = Pin<Box<dyn Stream<Item = Result<proto::ReleasePart, Status>> + Send>>;

@@ -50,7 +50,7 @@ impl Processes {
         }
     }
 
-    /// Starts a node, with a crash point or none.
+    /// Starts a node, with a crash point or none, or with a failpoint and what it does (`a=2*return`).
     pub(crate) fn start(&mut self, node: usize, point: Option<&str>) {
         let path = &self.configurations[node];
         let log = std::fs::OpenOptions::new()
@@ -62,7 +62,8 @@ impl Processes {
         command.args(["run", "--config", path.to_str().unwrap()]);
         command.env_remove("FAILPOINTS").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         if let Some(point) = point {
-            command.env("FAILPOINTS", format!("{point}=return"));
+            let ends = if point.contains('=') { "" } else { "=return" };
+            command.env("FAILPOINTS", format!("{point}{ends}"));
         }
         self.running[node] = Some(command.spawn().unwrap());
     }

@@ -31,6 +31,8 @@ pub(crate) struct Node {
     pub(super) heard: BTreeMap<usize, Message>,
     /// Volatile: whether it has shown its preparation shares since it started.
     pub(super) revealed: bool,
+    /// Volatile: whether it signed its accepted set since it started, and has not committed.
+    pub(super) accepted_now: bool,
     /// Volatile: signed and sent, not yet stored. None of a node without a fault.
     pub(crate) unsaved: Option<Message>,
     /// History, for a claim: upon which commitments it ever showed its preparation shares.
@@ -132,6 +134,7 @@ impl Study {
             Event::Crash => {
                 node.heard.clear();
                 node.revealed = false;
+                node.accepted_now = false;
                 node.unsaved = None;
             }
             Event::Hear(message) => match message.kind {
@@ -221,6 +224,7 @@ impl Study {
         let message = Message::signed(at, Kind::Accepted, signed);
         node.heard.clear();
         node.revealed = false;
+        node.accepted_now = true;
         node.accepted = Some(message.clone());
         Ok(Some(message))
     }
@@ -254,6 +258,7 @@ impl Study {
         };
         let message = Message::signed(at, Kind::Release, Signed::new(&release, &self.keys[at]));
         node.heard.clear();
+        node.accepted_now = false;
         node.release = Some(message.clone());
         Ok(Some(message))
     }
@@ -306,8 +311,9 @@ impl Study {
         node.revealed = false;
         node.unsaved = None;
         node.ended = Some(Ended::Failed { evidence });
-        // No peer has committed without this node's accepted set.
-        let word = if node.accepted.is_some() && node.release.is_none() {
+        // No peer has committed without this node's accepted set; and a node that has started since
+        // may have been put back.
+        let word = if std::mem::take(&mut node.accepted_now) {
             let given_up = GivenUp { round: self.round, node: self.name(at).to_owned() };
             Message::signed(at, Kind::GivenUp, Signed::new(&given_up, &self.keys[at]))
         } else {

@@ -74,6 +74,7 @@ impl Engine {
             accepted: None,
             dealt: None,
             release: None,
+            given_up: None,
             reason: None,
         };
         self.start(stored).await.map(|_| ())

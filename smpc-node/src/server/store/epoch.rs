@@ -3,8 +3,9 @@
 use haima_crypto::encode::{Canonical, Digest};
 use sqlx::Row;
 
-use super::{Store, bytes, count, digest, integer};
+use super::{Store, bytes, integer, signed};
 use crate::epoch::Record;
+use crate::record::Signed;
 use crate::{Error, durable};
 
 impl Store {
@@ -89,32 +90,34 @@ impl Store {
         self.flush_erased().await
     }
 
-    /// Remembers that a peer's held set was seen (rule N3).
+    /// Remembers a peer's held set, as the peer signed it (rule N3).
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn saw(&self, peer: &str, number: u64, held: &Digest) -> Result<(), Error> {
+    pub async fn saw(&self, peer: &str, number: u64, held: &Signed) -> Result<(), Error> {
         let write = sqlx::query(
-            "INSERT INTO seen (peer, number, held) VALUES ($1, $2, $3) ON CONFLICT (peer) \
-             DO UPDATE SET number = $2, held = $3 WHERE seen.number < $2",
+            "INSERT INTO seen (peer, number, held, held_sig) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (peer) DO UPDATE SET number = $2, held = $3, held_sig = $4 \
+             WHERE seen.number < $2",
         )
         .bind(peer)
         .bind(integer(number)?)
-        .bind(bytes(held))
+        .bind(held.body.as_slice())
+        .bind(held.signature.as_bytes().to_vec())
         .execute(&self.pool);
         durable::write("store.saw", write).await?;
         Ok(())
     }
 
-    /// The last round in which a peer's held set was seen.
+    /// The last held set of a peer that was seen.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn seen(&self, peer: &str) -> Result<Option<(u64, Digest)>, Error> {
-        let row = sqlx::query("SELECT number, held FROM seen WHERE peer = $1")
+    pub async fn seen(&self, peer: &str) -> Result<Option<Signed>, Error> {
+        let row = sqlx::query("SELECT held, held_sig FROM seen WHERE peer = $1")
             .bind(peer)
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| Ok((count(&row, "number")?, digest(&row, "held")?))).transpose()
+        row.map_or(Ok(None), |row| signed(&row, "held", "held_sig"))
     }
 }

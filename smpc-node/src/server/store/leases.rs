@@ -1,12 +1,13 @@
 //! Which replica of a node drives a round.
 //!
 //! A lease only spares work: what keeps two replicas from parting is that every state of a round is
-//! left by one conditional update. So a lease may be lost, or taken too early by a clock that runs
-//! ahead, and nothing breaks.
+//! left by one conditional update, failures too. So a lease may be lost, or taken too early by a clock
+//! that runs ahead, and nothing breaks. A replica that sees that it lost one stops all the same.
 
 use std::time::Duration;
 
 use haima_crypto::encode::Digest;
+use sqlx::Row;
 
 use super::{Store, bytes, integer};
 use crate::{Error, unix_millis};
@@ -39,5 +40,22 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Whether no other replica has taken the lease since a holder took it. One that could not be
+    /// renewed may only have been locked, by a step of the holder's own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holds(&self, round: &Digest, holder: &str) -> Result<bool, Error> {
+        if !self.shared() {
+            return Ok(true);
+        }
+        let row = sqlx::query("SELECT holder FROM rounds WHERE digest = $1")
+            .bind(bytes(round))
+            .fetch_optional(&self.pool)
+            .await?;
+        let current: Option<String> = row.map(|row| row.try_get("holder")).transpose()?;
+        Ok(current.as_deref() == Some(holder))
     }
 }

@@ -10,12 +10,14 @@
 //! | module | what it keeps |
 //! |---|---|
 //! | `rounds` | rounds and what this node signed for them |
+//! | `failures` | how a round fails |
 //! | `submissions` | sites' shares, a chunk a row |
 //! | `proofs` | preparation shares, commitments, evidence |
 //! | `epoch` | the epoch's record and parts, what peers signed |
 //! | `leases` | which replica drives a round |
 
 mod epoch;
+mod failures;
 mod leases;
 mod proofs;
 mod rounds;
@@ -34,6 +36,7 @@ use haima_crypto::identity::Signature;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions, Executor, Row, Transaction};
 
+pub(super) use failures::Failing;
 pub(super) use leases::RENEW;
 pub(super) use proofs::Evidence;
 pub(super) use rounds::StoredRound;

@@ -7,15 +7,16 @@ use sqlx::{AnyConnection, Row};
 use zeroize::Zeroizing;
 
 use super::{ROW, Store, bytes, count, digest, erase_shares, integer, one_row, signed};
-use crate::record::{AcceptedSet, HeldSet, NodeRecord, Signed};
+use crate::record::{AcceptedSet, NodeRecord, Signed};
 use crate::spec::{RoundEvent, RoundSpec};
 use crate::{Error, durable, unix_millis};
 
 /// Columns of a [`StoredRound`].
 const COLUMNS: &str = "digest, spec, state, rest_key, held, held_sig, prepared, prepared_sig, \
-    accepted, accepted_sig, dealt, dealt_sig, release, release_sig, reason";
+    accepted, accepted_sig, dealt, dealt_sig, release, release_sig, given_up, given_up_sig, reason";
 /// States of a round that has not ended.
-const UNFINISHED: &str = "('open', 'closed', 'prepared', 'agreed', 'dealt', 'committed')";
+pub(super) const UNFINISHED: &str =
+    "('open', 'closed', 'prepared', 'agreed', 'dealt', 'committed')";
 
 /// A round as stored.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct StoredRound {
     pub dealt: Option<Signed>,
     /// This node's release, once it has committed to its sum.
     pub release: Option<Signed>,
+    /// This node's word that it never commits, where it gave one when the round failed.
+    pub given_up: Option<Signed>,
     /// Why it failed.
     pub reason: Option<String>,
 }
@@ -383,32 +386,6 @@ impl Store {
             .collect()
     }
 
-    /// Ends a round without a release, for good, and erases its shares with their key.
-    ///
-    /// # Errors
-    /// When the round has ended already.
-    pub async fn fail(&self, round: &Digest, reason: &str) -> Result<(), Error> {
-        let mut transaction = self.pool.begin().await?;
-        let sql = sqlx::AssertSqlSafe(format!(
-            "UPDATE rounds SET state = 'failed', reason = $1, ended_ms = $2 \
-             WHERE digest = $3 AND state IN {UNFINISHED}"
-        ));
-        let done = sqlx::query(sql)
-            .bind(reason)
-            .bind(integer(unix_millis())?)
-            .bind(bytes(round))
-            .execute(&mut *transaction)
-            .await?;
-        one_row(done.rows_affected(), round, "failure")?;
-        erase_shares(&mut transaction, round).await?;
-        sqlx::query("DELETE FROM sums WHERE round = $1")
-            .bind(bytes(round))
-            .execute(&mut *transaction)
-            .await?;
-        durable::write("store.fail", transaction.commit()).await?;
-        self.flush_erased().await
-    }
-
     /// Erases what rounds that ended before a time keep for re-asking peers: sums, public shares,
     /// commitments and evidence. Specs, signatures, nonces and ledger states stay for good: rules
     /// N3, R2, L1, L4 and X2 rest on them. Returns the number of submissions.
@@ -433,20 +410,13 @@ impl Store {
         Ok(submissions)
     }
 
-    /// Digest of this node's own held set of a round by number, if it signed one.
+    /// Whether this node's own held set of a round has these bytes.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn own_held(&self, number: u64) -> Result<Option<Digest>, Error> {
-        let row = sqlx::query("SELECT held FROM rounds WHERE number = $1")
-            .bind(integer(number)?)
-            .fetch_optional(&self.pool)
-            .await?;
-        let held: Option<Vec<u8>> = match row {
-            Some(row) => row.try_get("held")?,
-            None => None,
-        };
-        Ok(held.filter(|body| HeldSet::from_bytes(body).is_ok()).map(|body| Digest::of(&body)))
+    pub async fn has_held(&self, round: &Digest, body: &[u8]) -> Result<bool, Error> {
+        let stored = self.round(round).await?.and_then(|stored| stored.held);
+        Ok(stored.is_some_and(|held| held.body == body))
     }
 }
 
@@ -479,6 +449,7 @@ pub(super) fn stored_round(row: &AnyRow) -> Result<StoredRound, Error> {
         accepted: signed(row, "accepted", "accepted_sig")?,
         dealt: signed(row, "dealt", "dealt_sig")?,
         release: signed(row, "release", "release_sig")?,
+        given_up: signed(row, "given_up", "given_up_sig")?,
         reason: row.try_get("reason")?,
     })
 }

@@ -60,6 +60,11 @@ fn signed(body: &str) -> Signed {
     Signed { body: body.as_bytes().to_vec(), signature: Signature::from_bytes([7; 64]) }
 }
 
+/// A failure of a round in a state, for this node's own reasons.
+fn failing(known: &str) -> Failing<'_> {
+    Failing { known, reason: "test", word: None, peer_gave_up: false }
+}
+
 fn arrival(spec: &RoundSpec, site: &str, nonce: u8, ledger: u64, chunks: u8) -> Arrival {
     let header = Header {
         round: spec.digest(),
@@ -136,7 +141,9 @@ fn a_round_goes_through_its_states_once_and_its_shares_go_with_it() {
         assert!(matches!(again, Error::Superseded { .. }), "{again}");
         let late = one(store, arrival(&spec, "c", 3, 1, 1)).await.unwrap_err();
         assert!(late.to_string().contains("closed"), "{late}");
-        assert_eq!(store.own_held(3).await.unwrap(), Some(Digest::of(&closed.body)));
+        assert!(store.has_held(&round, &closed.body).await.unwrap());
+        assert!(!store.has_held(&round, b"another").await.unwrap());
+        assert!(!store.has_held(&Digest::of(b"another"), &closed.body).await.unwrap());
 
         let preps = [("a".into(), vec![1]), ("b".into(), vec![2])];
         store.set_prepared(&round, &signed("prepared"), &preps).await.unwrap();
@@ -167,7 +174,10 @@ fn a_round_goes_through_its_states_once_and_its_shares_go_with_it() {
         assert_eq!(store.releases(&round).await.unwrap(), []);
         store.release(&round, &Digest::of(b"all"), &records).await.unwrap();
         assert_eq!(store.releases(&round).await.unwrap(), records);
-        assert!(store.fail(&round, "late").await.is_err(), "released is released");
+        for known in ["committed", "released"] {
+            let late = Failing { peer_gave_up: true, ..failing(known) };
+            assert!(store.fail(&round, late).await.is_err(), "released is released");
+        }
         let task = spec.task_id.as_str();
         let released = store.released(task, spec.run, 0).await.unwrap();
         assert_eq!(released, Some(Digest::of(b"all")));
@@ -193,6 +203,79 @@ fn another_attempt_of_a_released_step_is_never_released() {
             let released = store.release(&round, &Digest::of(b"all"), &[]).await;
             assert_eq!(released.is_ok(), attempt == 0);
         }
+    });
+}
+
+/// N3, P8: a round fails from the state that the caller knows: a replica that fell behind, or a node
+/// whose write seemed to fail, changes nothing. One that is committed to fails upon a peer's word
+/// alone, and keeps its sum till then. The word is kept where it is true.
+#[test]
+fn a_round_fails_from_the_state_that_is_known_and_a_commitment_by_a_peers_word_alone() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        let word = signed("given up");
+        let stands = async |round: &Digest, known: &str, peer_gave_up: bool| {
+            let failing = Failing { word: Some(&word), peer_gave_up, ..failing(known) };
+            let refused = store.fail(round, failing).await.unwrap_err();
+            assert!(matches!(refused, Error::Superseded { .. }), "{known}: {refused}");
+        };
+        let to_agreed = async |number: u64| {
+            let spec = spec(number, 0, u32::try_from(number).unwrap() - 1);
+            let round = spec.digest();
+            store.add_round(&spec, b"wrapped").await.unwrap();
+            store.close(&round, held(round)).await.unwrap();
+            store.set_prepared(&round, &signed("prepared"), &[]).await.unwrap();
+            store.set_accepted(&round, &signed("accepted")).await.unwrap();
+            round
+        };
+        let round = to_agreed(1).await;
+        for known in ["open", "closed", "prepared", "committed"] {
+            stands(&round, known, true).await;
+        }
+        store.commit(&round, &signed("release"), b"sum").await.unwrap();
+        stands(&round, "agreed", false).await;
+        stands(&round, "agreed", true).await;
+        stands(&round, "committed", false).await;
+        assert_eq!(store.round(&round).await.unwrap().unwrap().state, "committed");
+        assert_eq!(store.sum_chunk(&round, 0, 0).await.unwrap(), Some(b"sum".to_vec()));
+        let convinced = Failing { word: Some(&word), peer_gave_up: true, ..failing("committed") };
+        store.fail(&round, convinced).await.unwrap();
+        let stored = store.round(&round).await.unwrap().unwrap();
+        assert_eq!((stored.state.as_str(), stored.given_up), ("failed", None), "it committed");
+        assert_eq!(store.sum_chunk(&round, 0, 0).await.unwrap(), None);
+
+        let round = to_agreed(2).await;
+        let own = Failing { word: Some(&word), ..failing("agreed") };
+        store.fail(&round, own).await.unwrap();
+        assert!(
+            store.commit(&round, &signed("release"), b"sum").await.is_err(),
+            "it gave its word"
+        );
+        let stored = store.round(&round).await.unwrap().unwrap();
+        assert_eq!((stored.given_up, stored.release), (Some(word.clone()), None));
+
+        let spec = spec(3, 0, 2);
+        let round = spec.digest();
+        store.add_round(&spec, b"wrapped").await.unwrap();
+        let early = Failing { word: Some(&word), ..failing("open") };
+        store.fail(&round, early).await.unwrap();
+        assert_eq!(store.round(&round).await.unwrap().unwrap().given_up, None, "nothing accepted");
+    });
+}
+
+/// N3: what a peer signed is kept as it signed it, of the last round.
+#[test]
+fn the_last_held_set_of_a_peer_is_kept_as_it_was_signed() {
+    over_all(|fresh| async move {
+        let store = &fresh.store;
+        assert_eq!(store.seen("node-2").await.unwrap(), None);
+        for (number, set) in [(4, "fourth"), (3, "third"), (4, "another fourth")] {
+            store.saw("node-2", number, &signed(set)).await.unwrap();
+            assert_eq!(store.seen("node-2").await.unwrap(), Some(signed("fourth")));
+        }
+        store.saw("node-2", 5, &signed("fifth")).await.unwrap();
+        assert_eq!(store.seen("node-2").await.unwrap(), Some(signed("fifth")));
+        assert_eq!(store.seen("node-3").await.unwrap(), None);
     });
 }
 
@@ -225,7 +308,8 @@ fn an_exact_round_that_failed_after_its_deal_is_the_first_all_the_same() {
             if dealt {
                 store.deal(&round, &signed("deal"), &[]).await.unwrap();
             }
-            store.fail(&round, "test").await.unwrap();
+            let known = if dealt { "dealt" } else { "agreed" };
+            store.fail(&round, failing(known)).await.unwrap();
         }
         let first = store.first_exact_set().await.unwrap();
         assert_eq!(sites(first), Some(vec!["dealt".to_owned()]));
@@ -240,7 +324,7 @@ fn nonces_and_ledgers_are_kept_for_ever_and_a_refusal_changes_nothing() {
         let first = spec(1, 0, 0);
         store.add_round(&first, b"wrapped").await.unwrap();
         assert!(one(store, arrival(&first, "a", 1, 5, 1)).await.unwrap());
-        store.fail(&first.digest(), "test").await.unwrap();
+        store.fail(&first.digest(), failing("open")).await.unwrap();
         let second = spec(2, 0, 1);
         store.add_round(&second, b"wrapped").await.unwrap();
         let pieces = [
@@ -316,7 +400,7 @@ fn retention_takes_bulk_and_leaves_what_rules_rest_on() {
         let round = first.digest();
         store.add_round(&first, b"wrapped").await.unwrap();
         assert!(one(store, arrival(&first, "a", 1, 5, 1)).await.unwrap());
-        store.fail(&round, "test").await.unwrap();
+        store.fail(&round, failing("open")).await.unwrap();
         assert_eq!(store.collect(unix_millis() - 60_000).await.unwrap(), 0);
         assert_eq!(store.collect(unix_millis() + 60_000).await.unwrap(), 1);
         assert_eq!(store.round(&round).await.unwrap().unwrap().state, "failed");
@@ -343,8 +427,17 @@ fn one_replica_drives_a_round_and_another_takes_over_when_its_lease_ends() {
         assert!(store.lease(&round, "one").await.unwrap(), "renewed");
         let ended = "UPDATE rounds SET lease_ms = 1";
         sqlx::query(ended).execute(&store.pool).await.unwrap();
+        assert!(store.holds(&round, "one").await.unwrap(), "nobody has taken it");
         assert!(store.lease(&round, "two").await.unwrap());
         assert!(!store.lease(&round, "one").await.unwrap());
+        assert!(!store.holds(&round, "one").await.unwrap());
+        // A step of the holder's own keeps it from renewing: it holds the lease all the same.
+        let mut step = store.pool.begin().await.unwrap();
+        let locking = "UPDATE rounds SET state = 'closed'";
+        sqlx::query(locking).execute(&mut *step).await.unwrap();
+        assert!(!store.lease(&round, "two").await.unwrap());
+        assert!(store.holds(&round, "two").await.unwrap());
+        step.rollback().await.unwrap();
 
         let guard = store.guard("opening").await.unwrap();
         let other = Store::open(&fresh.url).await.unwrap();
