@@ -145,7 +145,8 @@ fn key_of(world: &World, node: usize) -> IdentityKey {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_set_that_a_node_did_not_sign_stops_no_round() {
     let others = |spec: &RoundSpec| RoundSpec { number: spec.number + 5, ..spec.clone() };
-    let lies: [fn(&World, &RoundSpec) -> (RoundSpec, Signed); 4] = [
+    type Lie = fn(&World, &RoundSpec) -> (RoundSpec, Signed);
+    let lies: [Lie; 4] = [
         // By node 2.
         |world, spec| (spec.clone(), Signed::new(&held_of(spec.digest()), &key_of(world, 1))),
         // Node 2's own, by itself.
