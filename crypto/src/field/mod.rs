@@ -8,8 +8,10 @@
 //! | [`Field128`] | 2^66 * 4611686018427387897 + 1 | 16 | about 2^127 |
 //!
 //! Source: draft-chen-cfrg-vdaf-pine, PoC (`field.py`). Elements are canonical (below the
-//! modulus) at all times; that is an invariant of each type and checked where bytes come in.
+//! modulus) at all times; that is an invariant of each type and checked where bytes come in. What
+//! the operators compute is in the private module `arithmetic`; `proofs/smt` proves it for all inputs.
 
+mod arithmetic;
 mod fp128;
 mod fp32;
 mod fp40;
@@ -226,10 +228,8 @@ pub trait Field:
 
 /// |value|, without the branch on its sign that `i64::unsigned_abs` has in source.
 #[inline(always)]
-pub(crate) const fn magnitude(value: i64) -> u64 {
-    // -1 for a negative value, else 0: ^ and - are then the negation, or nothing.
-    let sign = value >> 63;
-    (value ^ sign).wrapping_sub(sign) as u64
+pub(crate) fn magnitude(value: i64) -> u64 {
+    arithmetic::magnitude(value as u64)
 }
 
 /// Runs a loop with the widest vector instructions of the processor; the same results with any.

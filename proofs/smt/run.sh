@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Has z3 and cvc5 decide the goals that are written from the source of the field arithmetic, and
+# their planted bugs, and compares with expected.txt. One line a check: "ok smt GOAL (who decided)"
+# or "ok smt GOAL/TWIN (...)", "FAILED smt NAME: why", "SKIPPED smt: why". Status 0 unless a check
+# failed. One solver has to decide, and no two may disagree.
+#
+#   proofs/smt/run.sh             all
+#   proofs/smt/run.sh GOAL        one goal, with its twins
+#   proofs/smt/run.sh --write DIR writes the questions, as SMT-LIB 2.6, and asks nobody
+#   proofs/smt/run.sh --every     leaves out every operation of the arithmetic, one at a time, and
+#                                 prints those of which no goal notices it; minutes
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target="${CARGO_TARGET_DIR:-$here/../../target}/smt"
+export CARGO_TERM_COLOR=never
+# Seconds of processor time for a solver: most need far less than the first; where neither solver
+# decides, each gets the second.
+export SMT_SECONDS="${SMT_SECONDS:-2}" SMT_SECONDS_MORE="${SMT_SECONDS_MORE:-60}"
+
+skip() {
+    echo "SKIPPED smt: $1"
+    exit 0
+}
+present=()
+for solver in z3 cvc5; do
+    if command -v "$solver" >/dev/null; then present+=("$solver"); fi
+done
+[ ${#present[@]} -gt 0 ] || [ "${1:-}" = --write ] || skip "z3 and cvc5 absent (apt-get install z3 cvc5)"
+command -v cargo >/dev/null || skip "no cargo (https://rustup.rs)"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if ! cargo build --quiet --locked --offline --manifest-path "$here/Cargo.toml" \
+    --target-dir "$target" >"$work/build" 2>&1; then
+    tail -n 40 "$work/build" >&2
+    echo "FAILED smt build"
+    exit 1
+fi
+emit=$target/debug/haima-proofs-smt
+if [ "${1:-}" = --write ]; then
+    mkdir -p "$2"
+    exec "$emit" "$2"
+fi
+export work solvers="${present[*]}"
+
+decide() { # solver, seconds, question: sat, unsat or nothing
+    local said
+    said=$( (ulimit -t "$2" && exec "$1" "$3") 2>/dev/null) || true
+    case $said in sat | unsat) echo "$said" ;; esac
+}
+verdict() { # goal, twin: the verdict and who came to it
+    local file="$work/$1.$2.smt2" by sat unsat seconds solver said
+    for seconds in "$SMT_SECONDS" "$SMT_SECONDS_MORE"; do
+        sat='' unsat=''
+        for solver in $solvers; do
+            said=$(decide "$solver" "$seconds" "$file")
+            case $said in
+                sat) sat+=" $solver" ;;
+                unsat) unsat+=" $solver" ;;
+            esac
+        done
+        [ -z "$sat$unsat" ] || break
+    done
+    by=${sat:-$unsat}
+    if [ -n "$sat" ] && [ -n "$unsat" ]; then
+        echo "disagreement:$sat found sat,$unsat unsat"
+    elif [ -z "$by" ]; then
+        echo "undecided by $solvers in $SMT_SECONDS_MORE s"
+    else
+        echo "${sat:+sat}${unsat:+unsat} ${by# }"
+    fi >"$work/$1.$2.verdict"
+}
+export -f decide verdict
+decide_all() { # lines of goal, twin and more
+    cut -d ' ' -f 1,2 "$1" | xargs -P "$(nproc)" -L 1 bash -c 'verdict "$1" "$2"' _ 2>/dev/null
+}
+
+if [ "${1:-}" = --every ]; then
+    "$emit" "$work" --every | awk '$2 != "-" && $2 != "false" && $1 !~ /^words/' >"$work/list"
+    decide_all "$work/list"
+    while read -r goal twin _; do
+        read -r seen <"$work/$goal.$twin.verdict"
+        [[ $seen = sat\ * ]] || echo "unnoticed: $goal without $twin ($seen)"
+    done <"$work/list"
+    echo "$(wc -l <"$work/list") operations left out"
+    exit 0
+fi
+
+"$emit" "$work" >"$work/list"
+grep -vE '^(#|$)' "$here/expected.txt" | awk '{ print $1, $2, $3 }' >"$work/expected"
+bad=0
+fail() {
+    echo "FAILED smt $1: $2"
+    bad=1
+}
+name() { # goal, twin
+    if [ "$2" = - ]; then echo "$1"; else echo "$1/$2"; fi
+}
+
+# What is written down and what is written out are the same, and each goal has a bug planted.
+while read -r goal twin outcome; do
+    fail "$(name "$goal" "$twin")" "it is written out to be $outcome, and not so in expected.txt"
+done < <(sort "$work/list" | comm -13 <(sort "$work/expected") -)
+while read -r goal twin outcome; do
+    fail "$(name "$goal" "$twin")" "expected.txt has it to be $outcome, and it is not written out so"
+done < <(sort "$work/list" | comm -23 <(sort "$work/expected") -)
+while read -r goal twin outcome; do
+    case $twin,$outcome in
+        -,unsat)
+            grep -qE "^$goal [a-z][a-z0-9-]* sat\$" <(grep -v ' false ' "$work/expected") \
+                || fail "$goal" "no bug is planted"
+            ;;
+        -,* | *,unsat) fail "$(name "$goal" "$twin")" "a goal is unsat, and a twin sat" ;;
+    esac
+done <"$work/expected"
+
+if [ $# -gt 0 ]; then
+    sed -n "/^$1 /p" "$work/list" >"$work/asked"
+    [ -s "$work/asked" ] || fail "$1" "there is no such goal"
+else
+    cp "$work/list" "$work/asked"
+fi
+decide_all "$work/asked"
+while read -r goal twin outcome; do
+    read -r seen by <"$work/$goal.$twin.verdict"
+    if [ "$seen" = "$outcome" ]; then
+        echo "ok smt $(name "$goal" "$twin") ($by)"
+    else
+        fail "$(name "$goal" "$twin")" "expected $outcome, was $seen $by"
+    fi
+done <"$work/asked"
+exit "$bad"
