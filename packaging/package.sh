@@ -43,11 +43,19 @@ umask 022
 
 build() { # source folder, target folder, where the binaries go
     local source=$1 objects=$2 to=$3 cargo=${CARGO_HOME:-$HOME/.cargo}
-    local remap="--remap-path-prefix=$cargo=/cargo --remap-path-prefix=$source=/haima"
     local c="-ffile-prefix-map=$cargo=/cargo -ffile-prefix-map=$objects=/target"
     (
         cd "$source"
-        export CARGO_TARGET_DIR=$objects RUSTFLAGS=$remap CARGO_PROFILE_RELEASE_STRIP=symbols
+        # Paths are remapped by a wrapper and not by RUSTFLAGS: cargo would hash those into the names
+        # of folders of generated code, which stand in the binary.
+        mkdir -p "$objects"
+        printf '#!/bin/sh\nexec "$@" %s %s %s\n' "--remap-path-prefix=$cargo=/cargo" \
+            "--remap-path-prefix=$source=/haima" "--remap-path-prefix=$objects=/target" \
+            >"$objects/rustc-remapped"
+        chmod +x "$objects/rustc-remapped"
+        export CARGO_TARGET_DIR=$objects RUSTC_WRAPPER=$objects/rustc-remapped
+        unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+        export CARGO_PROFILE_RELEASE_STRIP=symbols
         export CC_x86_64_unknown_linux_musl=musl-gcc CFLAGS_x86_64_unknown_linux_musl=$c
         cargo build --release --locked --target "$target" --workspace --bins
     )

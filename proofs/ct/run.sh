@@ -159,7 +159,7 @@ while read -r case there heap stack; do
         elif [ "$there" = there ] && [ "$alive" = 0 ]; then
             fail "$case@$level: the secret was not found before the drop either"
         elif [ "$heap" != any ] && [ "$(found "$after")" != "$heap" ]; then
-            fail "$case@$level: expected $heap, found in $after places outside the stack, $(tail -n 1 "$work/where")"
+            fail "$case@$level: expected $heap, found in $after places outside the stack, $(tail -n 1 "$work/where" | tr -s ' ')"
         elif [ "$stack" != any ] && [ "$(found "$on_stack")" != "$stack" ]; then
             fail "$case@$level: expected $stack, found in $on_stack places on the stack"
         else

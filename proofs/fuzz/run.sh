@@ -75,7 +75,7 @@ one() { # target
     fi
 }
 
-names=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$folder/Cargo.toml" | sed 1d | grep -v '^planted$')
+names=$(find "$folder/fuzz_targets" -name '*.rs' ! -name planted.rs -printf '%f\n' | sed 's/\.rs$//' | sort)
 jobs=${FUZZ_JOBS:-2}
 for name in $names; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 0.2; done

@@ -30,7 +30,7 @@ macro_rules! tests {
     };
 }
 
-tests!(tables params convert models reports registry policies frames);
+tests!(tables params convert models reports registry policies frames configs requests);
 
 #[test]
 fn every_target_has_its_test() {

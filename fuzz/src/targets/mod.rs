@@ -21,12 +21,7 @@ pub(crate) mod texts;
 pub(crate) mod tools;
 pub(crate) mod wire;
 
-/// A target.
-pub(crate) struct Target {
-    pub(crate) name: &'static str,
-    pub(crate) run: fn(&[u8]),
-    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
-}
+use tools::Target;
 
 /// All of them.
 pub(crate) static ALL: [Target; 9] = [

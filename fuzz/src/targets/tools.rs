@@ -7,6 +7,13 @@ use haima_crypto::encode::Canonical;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+/// A target: what takes bytes, and valid inputs to start from.
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&[u8]),
+    pub(crate) seeds: fn() -> Vec<Vec<u8>>,
+}
+
 /// Takes bytes off the front of an input.
 pub(crate) struct Cut<'a>(pub(crate) &'a [u8]);
 

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| haima_fuzz_whole::run("frames", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| haima_fuzz::run("frames", bytes));

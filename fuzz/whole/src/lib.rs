@@ -1,19 +1,9 @@
-//! The functions behind the fuzz targets. They are shared with `tests/hostile_bytes`, which takes
-//! `targets` in by its path; so all of it is private but for these two.
+//! The functions behind the fuzz targets, as a fuzzer calls them. They are shared with
+//! `tests/hostile_bytes`, which takes `targets` in by its path; so all of it is private but for these
+//! two.
 
+#[path = "../../src/api.rs"]
+mod api;
 mod targets;
 
-/// Runs a target.
-///
-/// # Panics
-/// When there is no such target, and when it finds a fault.
-pub fn run(name: &str, bytes: &[u8]) {
-    let target = targets::ALL.iter().find(|target| target.name == name);
-    (target.expect("a target of this crate").run)(bytes);
-}
-
-/// Name and valid inputs of each target.
-#[must_use]
-pub fn seeds() -> Vec<(&'static str, Vec<Vec<u8>>)> {
-    targets::ALL.iter().map(|target| (target.name, (target.seeds)())).collect()
-}
+pub use api::{run, seeds};

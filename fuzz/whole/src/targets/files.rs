@@ -1,11 +1,11 @@
 //! Files that one party makes and another reads: models and generators, reports, a registry's
-//! folder, a site's policy, settings and consents; and the frames of the local socket.
+//! folder, a site's policy and consents; and the frames of the local socket.
 
 use haima::catalogue::Registry;
 use haima::catalogue::offer::Described;
 use haima::model_file::ModelFile;
 use haima::report::{self, StudyReport};
-use haima::site::{Config, Consents, Policy};
+use haima::site::{Consents, Policy};
 use haima::sum::socket::frame::{Dtype, Request, numbers, to_bytes};
 use haima::synth::file::SynthFile;
 
@@ -83,20 +83,17 @@ pub(crate) fn registries() -> Vec<Vec<u8>> {
     ]
 }
 
-/// A policy, the settings of a site, its list of consents.
+/// A policy, or a site's list of consents.
 pub(crate) fn policy(bytes: &[u8]) {
     let mut cut = Cut(bytes);
     let (tag, bytes) = (cut.byte(), cut.0);
-    match tag % 3 {
+    match tag % 2 {
         0 => {
             if let Ok(text) = std::str::from_utf8(bytes)
                 && let Ok(policy) = Policy::parse(text)
             {
                 let _ = policy.asks_first("a task");
             }
-        }
-        1 => {
-            let _ = with_file(bytes, Config::read);
         }
         _ => {
             let folder = folder();
@@ -111,10 +108,8 @@ pub(crate) fn policy(bytes: &[u8]) {
 
 pub(crate) fn policies() -> Vec<Vec<u8>> {
     let policy = include_bytes!("../../../../data/policy.toml");
-    let settings = "name = \"site-a\"\nmanifest = \"m\"\nidentity = \"i\"\ntls_certificate = \"c\"\n\
-                    tls_key = \"k\"\npolicy = \"p\"\ndata = \"d\"\nstate = \"s\"\n";
     let consents = "version = 1\nwaiting = []\ndecided = []\n";
-    vec![tagged(0, policy), tagged(1, settings.as_bytes()), tagged(2, consents.as_bytes())]
+    vec![tagged(0, policy), tagged(1, consents.as_bytes())]
 }
 
 /// A request of the local socket: a length, a header, numbers. Nothing is made room for by its word
