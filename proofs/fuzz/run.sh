@@ -15,7 +15,7 @@ seconds=${FUZZ_SECONDS:-20}
 kind="fuzz"
 toolchain=${FUZZ_TOOLCHAIN:-nightly}
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs"
-export PATH="$cache/bin:$PATH"
+export PATH="$cache/bin:$cache-venv/bin:$PATH"
 export CARGO_TERM_COLOR=never
 
 skip() {
