@@ -69,3 +69,14 @@ assert (H : (4 < 2 * passing 100 2 2)%nat) by (apply Nat.ltb_lt; vm_compute; ref
 apply (proj1 (Nat.lt_nge _ _) H), claim.
 split; apply Z.leb_le; vm_compute; reflexivity.
 Qed.
+
+(* Broken twins: with the margin the vectors above are not accepted, and one more has no margin. *)
+Theorem with_the_margin_not_past_the_bound_64 : ~ accepted_past q64 (2 ^ 24) (2 ^ 28) (2 ^ 32) = true.
+Proof. vm_compute; discriminate. Qed.
+
+Theorem with_the_margin_not_past_the_bound_128 :
+  ~ accepted_past q128 (2 ^ 56) (2 ^ 60) (2 ^ 64) = true.
+Proof. vm_compute; discriminate. Qed.
+
+Theorem one_more_has_no_margin : ~ margin q64 30854651 (2 ^ 29) = true.
+Proof. vm_compute; discriminate. Qed.
