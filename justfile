@@ -49,6 +49,7 @@ deep:
     FUZZ_SECONDS=120 proofs/fuzz/run.sh fuzz/whole
     proofs/miri/run.sh
     proofs/mutants/run.sh
+    proofs/coverage/run.sh
 
 # The book, in target/book.
 book:

@@ -2,10 +2,10 @@
 # All evidence that CI runs, two kinds at a time; the last line is `N passed, N failed, N skipped`.
 # Each kind's script prints a line a check and demands that every broken twin fails as written down.
 # A tool that is missing is a named skip. `proofs/run.sh KIND ...` runs those kinds alone; the long
-# ones (mutants, fuzz/whole, DEEP=1) are in `just deep`.
+# ones (miri, mutants, fuzz/whole, DEEP=1) are in `just deep`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- ct coq fuzz verifpal tla smt supply miri
+[ $# -gt 0 ] || set -- ct coq fuzz verifpal tla smt supply
 for kind in "$@"; do
     [ -x "proofs/$kind/run.sh" ] || { echo "proofs/run.sh: there is no kind $kind" >&2; exit 2; }
 done

@@ -36,14 +36,20 @@ impl Question {
         self.shown.push(truth.0);
     }
 
-    /// What the arithmetic computes on the way: in the graph it is one term with what the run under
-    /// proof computes. Another goal has to show that nothing overflows in it.
-    pub(crate) fn step<R>(&self, run: impl FnOnce() -> R) -> R {
-        terms::elsewhere(run)
+    /// What the arithmetic computes on the way, for a goal to speak of: in the graph it is one term
+    /// with what the run under proof computes, which still has to show that nothing overflows.
+    pub(crate) fn again<R>(&self, run: impl FnOnce() -> R) -> R {
+        terms::apart(false, run)
     }
 
-    /// Has the question put over the integers, without any limit on their size; a twin's is put in
-    /// bits all the same. For what is linear once steps are cut off.
+    /// The same of a step that has a goal of its own, which shows that nothing overflows in it. To
+    /// be cut off.
+    pub(crate) fn step<R>(&self, run: impl FnOnce() -> R) -> R {
+        terms::apart(true, run)
+    }
+
+    /// Has the question put over the integers, without any limit on their size: for what is linear
+    /// once steps are cut off. A twin may have its bug in such a step; then it is put in bits.
     pub(crate) fn over_integers(&mut self) {
         self.over_integers = true;
     }
@@ -59,24 +65,22 @@ impl Question {
 }
 
 impl Goal {
-    /// The text of the goal, or of a twin.
-    pub(crate) fn text(&self, fault: Option<Fault>) -> String {
-        let question = self.question(fault);
-        let linear = question.over_integers && fault.is_none();
-        question.text(&question.shown, if linear { Logic::Integers } else { Logic::Bits })
+    /// The text of the goal, or of a twin, with integers of so many bits where it is put in bits.
+    pub(crate) fn text(&self, width: u32, fault: Option<Fault>) -> String {
+        let question = self.question(width, fault);
+        question.text(&question.shown, fault.is_some())
     }
 
     /// What is given, with `false` to be shown of it: it has to be found that this cannot be.
     /// `None` where nothing is given.
-    pub(crate) fn absurd(&self) -> Option<String> {
-        let question = self.question(None);
-        let logic = if question.over_integers { Logic::Integers } else { Logic::Bits };
+    pub(crate) fn absurd(&self, width: u32) -> Option<String> {
+        let question = self.question(width, None);
         let absurd = !Truth::always();
-        (!question.givens.is_empty()).then(|| question.text(&[absurd.0], logic))
+        (!question.givens.is_empty()).then(|| question.text(&[absurd.0], false))
     }
 
-    fn question(&self, fault: Option<Fault>) -> Question {
-        terms::begin(fault);
+    fn question(&self, width: u32, fault: Option<Fault>) -> Question {
+        terms::begin(fault, width);
         let mut question = Question::default();
         (self.state)(&mut question);
         question.shown.extend(terms::obligations());
@@ -85,7 +89,14 @@ impl Goal {
 }
 
 impl Question {
-    fn text(&self, shown: &[Term], logic: Logic) -> String {
-        terms::question(&self.givens, shown, &self.cuts, logic)
+    /// Over the integers where that is asked for; a twin in bits where it is not linear.
+    fn text(&self, shown: &[Term], twin: bool) -> String {
+        let ask = |logic| terms::question(&self.givens, shown, &self.cuts, logic);
+        let linear = self.over_integers.then(|| ask(Logic::Integers(terms::width())));
+        match linear.flatten() {
+            Some(text) => text,
+            None if self.over_integers && !twin => panic!("not linear: a step is not cut off"),
+            None => ask(Logic::Bits).expect("bits have every operation"),
+        }
     }
 }

@@ -1,13 +1,10 @@
 //! What the arithmetic should compute, over integers. A goal that is put in bits has signed
-//! bit-vectors for them, wide enough for every sum that it writes down.
+//! bit-vectors for them, of a width (`goals::all`) that is enough for every sum it writes down.
 
 use std::ops::{Add, BitAnd, BitOr, Not, Sub};
 
 use crate::bits::{Bits, signed_digits};
-use crate::terms::{self, Term};
-
-/// Bits of an integer where a goal is put in bits. The largest value of any goal is below 2^520.
-pub(crate) const WIDTH: u32 = 528;
+use crate::terms::{self, Term, width};
 
 /// An integer.
 #[derive(Clone, Copy, Debug)]
@@ -19,35 +16,28 @@ pub(crate) struct Truth(pub(crate) Term);
 
 /// The integer that a word stands for.
 pub(crate) fn int<const N: u32>(word: Bits<N>) -> Int {
-    Int(terms::apply(WIDTH, &format!("(_ zero_extend {})", WIDTH - N), &[word.0]))
+    Int(terms::apply(width(), &format!("(_ zero_extend {})", width() - N), &[word.0]))
 }
 
 /// The integer that a word stands for in two's complement.
 pub(crate) fn signed<const N: u32>(word: Bits<N>) -> Int {
-    Int(terms::apply(WIDTH, &format!("(_ sign_extend {})", WIDTH - N), &[word.0]))
-}
-
-/// The integer of some bits of a word, from the highest to the lowest.
-pub(crate) fn part<const N: u32>(word: Bits<N>, from: u32, to: u32) -> Int {
-    let bits = from + 1 - to;
-    let part = terms::apply(bits, &format!("(_ extract {from} {to})"), &[word.0]);
-    Int(terms::apply(WIDTH, &format!("(_ zero_extend {})", WIDTH - bits), &[part]))
+    Int(terms::apply(width(), &format!("(_ sign_extend {})", width() - N), &[word.0]))
 }
 
 /// Any integer below 2^bits.
 pub(crate) fn any(bits: u32) -> Int {
     let word = terms::variable(bits);
-    Int(terms::apply(WIDTH, &format!("(_ zero_extend {})", WIDTH - bits), &[word]))
+    Int(terms::apply(width(), &format!("(_ zero_extend {})", width() - bits), &[word]))
 }
 
 /// A constant.
 pub(crate) fn number(value: u128) -> Int {
-    Int(terms::constant(WIDTH, value))
+    Int(terms::constant(width(), value))
 }
 
 impl Int {
     fn with(self, head: &str, other: Self) -> Self {
-        Self(terms::apply(WIDTH, head, &[self.0, other.0]))
+        Self(terms::apply(width(), head, &[self.0, other.0]))
     }
 
     /// 2^by times it.
@@ -64,7 +54,7 @@ impl Int {
 
     /// One of two.
     pub(crate) fn either(condition: Truth, yes: Self, no: Self) -> Self {
-        Self(terms::apply(WIDTH, "ite", &[condition.0, yes.0, no.0]))
+        Self(terms::apply(width(), "ite", &[condition.0, yes.0, no.0]))
     }
 
     pub(crate) fn is(self, other: Self) -> Truth {

@@ -3,7 +3,6 @@
 //! Over integers a word of n bits is a number from 0 to 2^n - 1, and what wraps around is taken
 //! modulo 2^n. Bitwise operations have no linear form, but for the lowest bits and the sign.
 
-use crate::integers::WIDTH;
 use crate::terms::Term;
 
 /// The logic of a question.
@@ -11,15 +10,16 @@ use crate::terms::Term;
 pub(crate) enum Logic {
     /// Bit-vectors.
     Bits,
-    /// Linear arithmetic over the integers.
-    Integers,
+    /// Linear arithmetic over the integers; what has so many bits in a goal is one of its own
+    /// integers, and does not wrap around.
+    Integers(u32),
 }
 
 impl Logic {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bits => "QF_BV",
-            Self::Integers => "QF_LIA",
+            Self::Integers(_) => "QF_LIA",
         }
     }
 
@@ -28,7 +28,7 @@ impl Logic {
         match self {
             _ if bits == 0 => "Bool".to_owned(),
             Self::Bits => format!("(_ BitVec {bits})"),
-            Self::Integers => "Int".to_owned(),
+            Self::Integers(_) => "Int".to_owned(),
         }
     }
 
@@ -36,26 +36,29 @@ impl Logic {
     pub(crate) fn range(self, name: usize, bits: u32) -> String {
         match self {
             Self::Bits => String::new(),
-            Self::Integers => format!(" (assert (and (<= 0 t{name}) (< t{name} {})))", power(bits)),
+            Self::Integers(_) => {
+                format!(" (assert (and (<= 0 t{name}) (< t{name} {})))", power(bits))
+            }
         }
     }
 
-    /// An operation on terms of so many bits.
+    /// An operation on terms of so many bits; `None` where this logic does not have it.
     pub(crate) fn definition(
         self,
         bits: u32,
         head: &str,
         operands: &[(Term, u32)],
         value: impl Fn(Term) -> Option<u128>,
-    ) -> String {
+    ) -> Option<String> {
         let names: Vec<String> = operands.iter().map(|(term, _)| term.to_string()).collect();
         match (self, operands) {
-            (Self::Bits, []) => head.to_owned(),
-            (Self::Bits, _) => format!("({head} {})", names.join(" ")),
-            (Self::Integers, []) => decimal(head),
-            (Self::Integers, [(_, width), rest @ ..]) => {
+            (Self::Bits, []) => Some(head.to_owned()),
+            (Self::Bits, _) => Some(format!("({head} {})", names.join(" "))),
+            (Self::Integers(_), []) => Some(decimal(head)),
+            (Self::Integers(unlimited), [(_, width), rest @ ..]) => {
                 let second = rest.first().and_then(|(term, _)| value(*term));
-                integer(bits, head, *width, &names, second)
+                let wraps = bits != unlimited;
+                integer(bits, wraps, head, *width, &names, second)
             }
         }
     }
@@ -63,19 +66,29 @@ impl Logic {
 
 /// An operation as one of integers: `width` is that of the first operand, `second` the value of the
 /// second where it is a constant.
-fn integer(bits: u32, head: &str, width: u32, names: &[String], second: Option<u128>) -> String {
+fn integer(
+    bits: u32,
+    wraps: bool,
+    head: &str,
+    width: u32,
+    names: &[String],
+    second: Option<u128>,
+) -> Option<String> {
     let a = &names[0];
     let all = names.join(" ");
-    // Integers of the goal's own do not wrap around.
     let wrapped = |sum: String| {
-        if bits == WIDTH { sum } else { format!("(mod {sum} {})", power(bits)) }
+        if wraps { format!("(mod {sum} {})", power(bits)) } else { sum }
     };
     let words: Vec<&str> = head.trim_matches(['(', ')']).split(' ').collect();
     let number = |at: usize| words[at].parse::<u32>().expect("an index");
-    match (words.as_slice(), second) {
+    Some(match (words.as_slice(), second) {
         (["bvadd"], _) => wrapped(format!("(+ {all})")),
         (["bvsub"], _) => wrapped(format!("(- {all})")),
-        (["bvshl"], Some(by)) => wrapped(format!("(* {} {a})", power(by as u32))),
+        (["bvshl"], Some(by)) if wraps => {
+            let by = by as u32;
+            format!("(* {} (mod {a} {}))", power(by), power(bits - by))
+        }
+        (["bvshl"], Some(by)) => format!("(* {} {a})", power(by as u32)),
         (["bvlshr"], Some(by)) => format!("(div {a} {})", power(by as u32)),
         (["bvashr"], Some(by)) if by == u128::from(bits - 1) => {
             format!("(ite (< {a} {}) 0 (- {} 1))", power(bits - 1), power(bits))
@@ -96,8 +109,8 @@ fn integer(bits: u32, head: &str, width: u32, names: &[String], second: Option<u
         (["bvult" | "bvslt"], _) => format!("(< {all})"),
         (["bvule" | "bvsle"], _) => format!("(<= {all})"),
         (["bvuge"], _) => format!("(>= {all})"),
-        _ => panic!("{head} is not linear: its result has to be cut off"),
-    }
+        _ => return None,
+    })
 }
 
 /// 2^bits in decimal.

@@ -2,10 +2,10 @@
 //! solvers. Prints a line each: goal, twin or `-`, and the verdict that it should have.
 //!
 //!     haima-proofs-smt DIR            the goals and the twins that they name
-//!     haima-proofs-smt DIR --every    as twins every operation of each goal left out, one at a time
+//!     haima-proofs-smt DIR --every    as twins every operation left out, one at a time
 //!
-//! The twin `false` of a goal asks for `false` from what the goal is given: where that followed, the
-//! goal would say nothing.
+//! The twin `false` of a goal asks for `false` from what the goal is given: where that followed,
+//! the goal would say nothing.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,15 +42,15 @@ fn write(folder: &Path, every: bool) -> std::io::Result<()> {
         println!("{goal} {twin} {verdict}");
         std::fs::write(folder.join(format!("{goal}.{twin}.smt2")), text)
     };
-    for goal in goals::all() {
-        one(goal.name, "-", "unsat", goal.text(None))?;
+    for (width, goal) in goals::all() {
+        one(goal.name, "-", "unsat", goal.text(width, None))?;
         // Where products are computed the goal is about words, not about the arithmetic.
         let each = every && !terms::computes_products();
         let twins = if each { each_left_out() } else { named(goal.twins) };
         for (twin, fault) in twins {
-            one(goal.name, &twin, "sat", goal.text(Some(fault)))?;
+            one(goal.name, &twin, "sat", goal.text(width, Some(fault)))?;
         }
-        if let Some(text) = goal.absurd() {
+        if let Some(text) = goal.absurd(width) {
             one(goal.name, "false", "sat", text)?;
         }
     }

@@ -33,12 +33,14 @@ struct Arena {
     constants: HashMap<Term, u128>,
     /// That exact operations do not overflow.
     obligations: Vec<Term>,
-    /// Those that another goal shows.
+    /// Those that other goals show.
     settled: BTreeSet<Term>,
     /// Of products of two words: how large they can be.
     facts: Vec<Term>,
     /// Whether products of two words are computed, and not taken for any word in their range.
     computed: bool,
+    /// Bits of the goal's own integers.
+    width: u32,
     fault: Option<Fault>,
     done: HashMap<&'static str, usize>,
 }
@@ -47,9 +49,15 @@ thread_local! {
     static ARENA: RefCell<Arena> = RefCell::default();
 }
 
-/// Forgets everything; what is executed from here on has this fault.
-pub(crate) fn begin(fault: Option<Fault>) {
-    ARENA.set(Arena { fault, ..Arena::default() });
+/// Forgets everything; what is executed from here on has this fault, and the goal's own integers
+/// have so many bits.
+pub(crate) fn begin(fault: Option<Fault>, width: u32) {
+    ARENA.set(Arena { fault, width, ..Arena::default() });
+}
+
+/// Bits of the goal's own integers.
+pub(crate) fn width() -> u32 {
+    ARENA.with_borrow(|arena| arena.width)
 }
 
 /// From here on products of two words are computed.
@@ -140,8 +148,9 @@ pub(crate) fn written(constant: u128) -> u128 {
     })
 }
 
-/// Executes without a fault; another goal shows that nothing overflows there.
-pub(crate) fn elsewhere<R>(run: impl FnOnce() -> R) -> R {
+/// Executes without a fault, and obliges to nothing: for what is executed a second time. Where that
+/// is `shown` by another goal, the first time does not oblige either.
+pub(crate) fn apart<R>(shown: bool, run: impl FnOnce() -> R) -> R {
     let take = |arena: &mut Arena| {
         (
             arena.fault.take(),
@@ -152,8 +161,10 @@ pub(crate) fn elsewhere<R>(run: impl FnOnce() -> R) -> R {
     let (fault, obligations, done) = ARENA.with_borrow_mut(take);
     let result = run();
     ARENA.with_borrow_mut(|arena| {
-        let (_, settled, _) = take(arena);
-        arena.settled.extend(settled);
+        let (_, twice, _) = take(arena);
+        if shown {
+            arena.settled.extend(twice);
+        }
         (arena.fault, arena.obligations, arena.done) = (fault, obligations, done);
     });
     result
@@ -172,13 +183,13 @@ pub(crate) fn executed() -> Vec<(&'static str, usize)> {
 }
 
 /// The question whether `givens` and facts can hold without `shown`, where a term that was cut off
-/// is any word.
+/// is any word. `None` where the logic does not have an operation.
 pub(crate) fn question(
     givens: &[Term],
     shown: &[Term],
     cuts: &BTreeSet<Term>,
     logic: Logic,
-) -> String {
+) -> Option<String> {
     ARENA.with_borrow(|arena| arena.question(givens, shown, cuts, logic))
 }
 
@@ -189,7 +200,7 @@ impl Arena {
         shown: &[Term],
         cuts: &BTreeSet<Term>,
         logic: Logic,
-    ) -> String {
+    ) -> Option<String> {
         let mut wanted = BTreeSet::new();
         self.reach(&[givens, shown].concat(), cuts, &mut wanted);
         // A fact matters where its product does.
@@ -209,7 +220,7 @@ impl Arena {
                         node.operands.iter().map(|at| (*at, self.nodes[at.0].bits)).collect();
                     let definition = logic.definition(node.bits, head, &operands, |term| {
                         self.constants.get(&term).copied()
-                    });
+                    })?;
                     format!("(define-fun t{name} () {sort} {definition})")
                 }
                 _ => format!("(declare-const t{name} {sort}){}", logic.range(name, node.bits)),
@@ -222,7 +233,7 @@ impl Arena {
         }
         let shown: String = shown.iter().map(|truth| format!(" t{}", truth.0)).collect();
         text.push_str(&format!("(assert (not (and true{shown})))\n(check-sat)\n"));
-        text
+        Some(text)
     }
 
     /// All terms below some, without what is below a cut.

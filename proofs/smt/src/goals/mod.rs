@@ -11,9 +11,17 @@ use crate::bits::Bits;
 use crate::goal::{Goal, Question};
 use crate::integers::{Int, Truth, int, number, signed};
 
-/// All of them, in the order of expected.txt.
-pub(crate) fn all() -> impl Iterator<Item = &'static Goal> {
-    [words::GOALS, p32::GOALS, p40::GOALS, p64::GOALS, p128::GOALS].into_iter().flatten()
+/// All of them, in the order of expected.txt, each with the bits of its largest integer.
+pub(crate) fn all() -> impl Iterator<Item = (u32, &'static Goal)> {
+    let groups = [
+        (136, words::GOALS),
+        (104, p32::GOALS),
+        (136, p40::GOALS),
+        (208, p64::GOALS),
+        (272, p128::GOALS),
+        (528, p128::PRODUCT),
+    ];
+    groups.into_iter().flat_map(|(bits, goals)| goals.iter().map(move |goal| (bits, goal)))
 }
 
 /// Any word below p.
@@ -33,7 +41,7 @@ fn integer<const N: u32>(ask: &mut Question, p: u128) -> Bits<N> {
 
 /// The product of two words, as the arithmetic has it.
 fn product<W: DoubleWord>(ask: &Question, a: W::Half, b: W::Half) -> W {
-    ask.step(|| W::wide(a) * W::wide(b))
+    ask.again(|| W::wide(a) * W::wide(b))
 }
 
 /// What is known of a product of two numbers that are at most so large.
@@ -46,12 +54,16 @@ fn borrowing(a: Int, b: Int, p: u128) -> Int {
     a - b + Int::either(a.below(b), number(p), number(0))
 }
 
-/// Shows that `result` is `value` modulo p, reduced: below p, and less than `value` by one of these
-/// multiples of p.
-fn reduced(ask: &mut Question, value: Int, result: Int, p: u128, quotients: &[Int]) {
+/// 1 where something holds, 0 elsewhere.
+fn one_if(truth: Truth) -> Int {
+    Int::either(truth, number(1), number(0))
+}
+
+/// Shows that `result` is `value` modulo p, reduced: below p, and less than `value` by so many
+/// times p.
+fn reduced(ask: &mut Question, value: Int, result: Int, p: u128, quotient: Int) {
     ask.show(result.below(number(p)));
-    let found = quotients.iter().map(|quotient| value.is(quotient.times(p) + result));
-    ask.show(found.reduce(|one, other| one | other).expect("a quotient"));
+    ask.show(value.is(quotient.times(p) + result));
 }
 
 /// Shows that an element stands for a signed integer: it is below p, the integer around zero, and

@@ -1,12 +1,12 @@
 //! crypto/src/field/arithmetic/p32.rs, at words of 32 and 64 bits: the 32-bit field.
 
-use super::{borrowing, element, integer, mask, product, reduced, stands_for};
+use super::{borrowing, element, integer, mask, one_if, product, reduced, stands_for};
 use crate::arithmetic::Word;
 use crate::arithmetic::p32::{self, P};
 use crate::bits::Bits;
 use crate::fault::Fault::{Instead, Without};
 use crate::goal::{Goal, Question};
-use crate::integers::{Int, Truth, int, number, part, signed};
+use crate::integers::{Int, Truth, int, number, signed};
 
 type Single = Bits<32>;
 type Double = Bits<64>;
@@ -22,7 +22,7 @@ pub(crate) const GOALS: &[Goal] = &[
         name: "p32-reduce",
         state: reduce,
         twins: &[
-            ("one-subtraction-too-few", Without("wrapping_sub", 1)),
+            ("fold-too-few", Without("mul", 3)),
             ("other-epsilon", Instead((1 << 20) - 1, 1 << 20)),
         ],
     },
@@ -57,39 +57,38 @@ fn subtract(ask: &mut Question) {
 
 fn add(ask: &mut Question) {
     let (a, b) = (element::<32>(ask, P), element::<32>(ask, P));
-    reduced(ask, int(a) + int(b), int(p32::add::<Double>(a, b)), P, &[number(0), number(1)]);
+    let over = !(int(a) + int(b)).below(number(P));
+    reduced(ask, int(a) + int(b), int(p32::add::<Double>(a, b)), P, one_if(over));
 }
 
 /// Any double word.
 fn reduce(ask: &mut Question) {
     let word = Double::any();
-    let quotients = cut_steps(ask, word);
-    reduced(ask, int(word), int(p32::reduce(word)), P, &quotients);
+    let quotient = cut_steps(ask, word);
+    reduced(ask, int(word), int(p32::reduce(word)), P, quotient);
 }
 
 /// Cuts off what `subtract` gives in `reduce`. Each fold takes off p times the high half.
-fn cut_steps(ask: &mut Question, word: Double) -> [Int; 2] {
+fn cut_steps(ask: &mut Question, word: Double) -> Int {
     ask.over_integers();
-    let (first, second, third, result) = ask.step(|| {
-        let (first, second) = (p32::fold(word), p32::fold(p32::fold(word)));
-        let third = p32::fold(second);
-        (first, second, third, p32::subtract(third, Single::of(P)))
-    });
-    let gives = subtract_gives(int(third), number(P), int(result));
-    ask.cut(&[result.0], subtract_takes(int(third), number(P)), gives);
-    let quotient = [word, first, second]
-        .map(|word| part(word, 63, 32))
-        .into_iter()
-        .fold(number(0), |sum, high| sum + high);
-    [quotient, quotient + number(1)]
+    let mut quotient = number(0);
+    let mut folded = word;
+    for _ in 0..3 {
+        quotient = quotient + ask.again(|| int(folded >> 32));
+        folded = ask.again(|| p32::fold(folded));
+    }
+    let result = ask.step(|| p32::subtract(folded, Single::of(P)));
+    let gives = subtract_gives(int(folded), number(P), int(result));
+    ask.cut(&[result.0], subtract_takes(int(folded), number(P)), gives);
+    quotient + one_if(!int(folded).below(number(P)))
 }
 
 /// Any two words, elements or not.
 fn multiply(ask: &mut Question) {
     let (a, b) = (Single::any(), Single::any());
     let product: Double = product(ask, a, b);
-    let quotients = cut_steps(ask, product);
-    reduced(ask, int(product), int(p32::multiply::<Double>(a, b)), P, &quotients);
+    let quotient = cut_steps(ask, product);
+    reduced(ask, int(product), int(p32::multiply::<Double>(a, b)), P, quotient);
 }
 
 fn from_signed(ask: &mut Question) {

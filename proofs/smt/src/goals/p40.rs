@@ -1,12 +1,12 @@
 //! crypto/src/field/arithmetic/p40.rs, at words of 64 bits: the 40-bit field.
 
-use super::{borrowing, element, integer, mask, product, product_of, reduced, stands_for};
+use super::{borrowing, element, integer, mask, one_if, product, product_of, reduced, stands_for};
 use crate::arithmetic::p40::{self, P};
 use crate::arithmetic::{DoubleWord, Word};
 use crate::bits::Bits;
 use crate::fault::Fault::{Instead, Without};
 use crate::goal::{Goal, Question};
-use crate::integers::{Int, Truth, int, number, part, signed};
+use crate::integers::{Int, Truth, int, number, signed};
 
 type Single = Bits<64>;
 type Double = Bits<128>;
@@ -61,13 +61,15 @@ fn reduce_once(ask: &mut Question) {
 
 fn add(ask: &mut Question) {
     let (a, b) = (element::<64>(ask, P), element::<64>(ask, P));
-    reduced(ask, int(a) + int(b), int(p40::add(a, b)), P, &[number(0), number(1)]);
+    let over = !(int(a) + int(b)).below(number(P));
+    reduced(ask, int(a) + int(b), int(p40::add(a, b)), P, one_if(over));
 }
 
 fn subtract(ask: &mut Question) {
     let (a, b) = (element::<64>(ask, P), element::<64>(ask, P));
     let result = int(p40::subtract(a, b));
-    reduced(ask, int(a) - int(b), result, P, &[number(0) - number(1), number(0)]);
+    let under = one_if(int(a).below(int(b)));
+    reduced(ask, int(a) - int(b), result, P, number(0) - under);
 }
 
 /// low < 2^41 and high <= 2^40.
@@ -75,26 +77,28 @@ fn reduce(ask: &mut Question) {
     let (low, high) = (Single::any(), Single::any());
     ask.given(int(low).below(number(1 << 41)));
     ask.given(int(high).at_most(number(1 << 40)));
-    let quotients = cut_steps(ask, low, high);
+    let quotient = cut_steps(ask, low, high);
     let value = int(low) + int(high).shifted(40);
-    reduced(ask, value, int(p40::reduce(low, high)), P, &quotients);
+    reduced(ask, value, int(p40::reduce(low, high)), P, quotient);
 }
 
 /// Cuts off what `reduce_once` gives in `reduce`. 2^40 high = p high + EPSILON high, and that is
 /// 2^40 c + 2^20 r - high; 2^40 c = p c + EPSILON c; p was added once; and so for the last fold.
-fn cut_steps(ask: &mut Question, low: Single, high: Single) -> [Int; 2] {
+fn cut_steps(ask: &mut Question, low: Single, high: Single) -> Int {
     ask.over_integers();
-    let (product, word, folded, result) = ask.step(|| {
+    let (product, word, folded) = ask.again(|| {
         let epsilon = Single::of((21 << 20) - 1);
         let product = Single::of(21) * high;
         let (c, r) = (product >> 20, product & Single::of((1 << 20) - 1));
         let word = low + (r << 20) + c * epsilon + Single::of(P) - high;
         let folded = (word & Single::of((1 << 40) - 1)) + (word >> 40) * epsilon;
-        (product, word, folded, p40::reduce_once(folded))
+        (product, word, folded)
     });
+    let result = ask.step(|| p40::reduce_once(folded));
     ask.cut(&[result.0], once_takes(int(folded)), once_gives(int(folded), int(result)));
-    let quotient = int(high) + part(product, 63, 20) + part(word, 63, 40) - number(1);
-    [quotient, quotient + number(1)]
+    let (c, rest) = ask.again(|| (product >> 20, word >> 40));
+    let subtracted = one_if(!int(folded).below(number(P)));
+    int(high) + int(c) + int(rest) - number(1) + subtracted
 }
 
 /// Of two elements.
@@ -103,9 +107,9 @@ fn multiply(ask: &mut Question) {
     let product: Double = product(ask, a, b);
     ask.given(product_of(int(product), P - 1, P - 1));
     let (low, high) =
-        ask.step(|| (product.low() & Single::of((1 << 40) - 1), (product >> 40).low()));
-    let quotients = cut_steps(ask, low, high);
-    reduced(ask, int(product), int(p40::multiply::<Double>(a, b)), P, &quotients);
+        ask.again(|| (product.low() & Single::of((1 << 40) - 1), (product >> 40).low()));
+    let quotient = cut_steps(ask, low, high);
+    reduced(ask, int(product), int(p40::multiply::<Double>(a, b)), P, quotient);
 }
 
 fn from_signed(ask: &mut Question) {

@@ -1,12 +1,12 @@
 //! crypto/src/field/arithmetic/p64.rs, at words of 64 and 128 bits: the 64-bit field.
 
-use super::{borrowing, element, integer, mask, product, reduced, stands_for};
+use super::{borrowing, element, integer, mask, one_if, product, reduced, stands_for};
 use crate::arithmetic::p64::{self, P};
 use crate::arithmetic::{DoubleWord, Word};
 use crate::bits::Bits;
 use crate::fault::Fault::{Instead, Without};
 use crate::goal::{Goal, Question};
-use crate::integers::{Int, Truth, any, int, number, part, signed};
+use crate::integers::{Int, Truth, any, int, number, signed};
 
 type Single = Bits<64>;
 type Double = Bits<128>;
@@ -60,7 +60,14 @@ pub(crate) const GOALS: &[Goal] = &[
         twins: &[("half-of-a", Without("shr", 1))],
     },
     Goal { name: "p64-accumulate", state: accumulate, twins: &[("no-carry", Without("carry", 1))] },
-    Goal { name: "p64-total", state: total, twins: &[("not-shifted", Without("shl", 2))] },
+    Goal {
+        name: "p64-total",
+        state: total,
+        twins: &[
+            ("not-subtracted", Without("wrapping_sub", 7)),
+            ("mid-not-shifted", Without("shl", 3)),
+        ],
+    },
     Goal { name: "p64-from-signed", state: from_signed, twins: &[("no-sign", Without("sign", 1))] },
     Goal {
         name: "p64-to-signed",
@@ -93,7 +100,8 @@ fn cut_subtract(ask: &mut Question, a: Single, b: Single) {
 
 fn add(ask: &mut Question) {
     let (a, b) = (element::<64>(ask, P), element::<64>(ask, P));
-    reduced(ask, int(a) + int(b), int(p64::add(a, b)), P, &[number(0), number(1)]);
+    let over = !(int(a) + int(b)).below(number(P));
+    reduced(ask, int(a) + int(b), int(p64::add(a, b)), P, one_if(over));
 }
 
 /// For any word a, b below 2^32: p more than a - b where that borrows.
@@ -130,41 +138,41 @@ fn plus(ask: &mut Question) {
 /// Any double word.
 fn reduce(ask: &mut Question) {
     let (lo, hi) = (Single::any(), Single::any());
-    cut_steps(ask, lo, hi);
+    let quotient = cut_steps(ask, lo, hi);
     let value = int(lo) + int(hi).shifted(64);
-    reduced(ask, value, int(p64::reduce(lo, hi)), P, &quotients(hi));
+    reduced(ask, value, int(p64::reduce(lo, hi)), P, quotient);
 }
 
-/// Cuts off what `minus`, `plus` and `subtract` give in `reduce`.
-fn cut_steps(ask: &mut Question, lo: Single, hi: Single) {
+/// Cuts off what `minus`, `plus` and `subtract` give in `reduce`; the quotient. 2^64 mid + 2^96
+/// high less mid (2^32 - 1) - high is p (mid + (2^32 + 1) high); one p is added after a borrow, and
+/// one taken off after a carry and at last.
+fn cut_steps(ask: &mut Question, lo: Single, hi: Single) -> Int {
     ask.over_integers();
-    let (high, less, product, more) = ask.step(|| {
+    let (high, mid, product) = ask.again(|| {
         let (high, mid) = (hi >> 32, hi & Single::of(0xffff_ffff));
-        let (less, product) = (p64::minus(lo, high), (mid << 32) - mid);
-        (high, less, product, p64::plus(less, product))
+        (high, mid, (mid << 32) - mid)
     });
+    let less = ask.step(|| p64::minus(lo, high));
+    let more = ask.step(|| p64::plus(less, product));
     let gives = minus_gives(int(lo), int(high), int(less));
     ask.cut(&[less.0], minus_takes(int(high)), gives);
     let gives = plus_gives(int(less), int(product), int(more));
     ask.cut(&[more.0], plus_takes(int(product)), gives);
-    cut_subtract(ask, more, ask.step(|| Single::of(P)));
-}
-
-/// 2^64 mid + 2^96 high - (mid (2^32 - 1) - high) is p (mid + (2^32 + 1) high); one p may be added
-/// after a borrow, two be taken off.
-fn quotients(hi: Single) -> [Int; 4] {
-    let (high, mid) = (part(hi, 63, 32), part(hi, 31, 0));
-    let quotient = mid + high + high.shifted(32);
-    [quotient - number(1), quotient, quotient + number(1), quotient + number(2)]
+    let p = ask.again(|| Single::of(P));
+    cut_subtract(ask, more, p);
+    let added = one_if(int(lo).below(int(high)));
+    let carried = one_if(!(int(less) + int(product)).below(number(1 << 64)));
+    let subtracted = one_if(!int(more).below(number(P)));
+    int(mid) + int(high) + int(high).shifted(32) - added + carried + subtracted
 }
 
 /// Any two words, elements or not.
 fn multiply(ask: &mut Question) {
     let (a, b) = (Single::any(), Single::any());
     let product: Double = product(ask, a, b);
-    cut_steps(ask, product.low(), product.high());
+    let quotient = cut_steps(ask, product.low(), product.high());
     let result = p64::multiply::<Double>(a, b);
-    reduced(ask, int(product), int(result), P, &quotients(product.high()));
+    reduced(ask, int(product), int(result), P, quotient);
 }
 
 /// lo + 2^64 hi = (a1 2^32 + a0) (b1 2^32 + b0) of any two words, by the four products of halves.
@@ -176,7 +184,7 @@ fn halves(ask: &mut Question) {
 }
 
 fn by_halves(ask: &Question, a: Single, b: Single) -> Int {
-    let [low, up, down, high] = ask.step(|| {
+    let [low, up, down, high] = ask.again(|| {
         let half = Single::of(0xffff_ffff);
         let (a0, a1, b0, b1) = (a & half, a >> 32, b & half, b >> 32);
         [a0 * b0, a0 * b1, a1 * b0, a1 * b1].map(int)
@@ -191,8 +199,8 @@ fn lane_multiply(ask: &mut Question) {
     let (lo, hi) = ask.step(|| p64::product(a, b));
     let gives = (int(lo) + int(hi).shifted(64)).is(product);
     ask.cut(&[lo.0, hi.0], Truth::always(), gives);
-    cut_steps(ask, lo, hi);
-    reduced(ask, product, int(p64::lane_multiply(a, b)), P, &quotients(hi));
+    let quotient = cut_steps(ask, lo, hi);
+    reduced(ask, product, int(p64::lane_multiply(a, b)), P, quotient);
 }
 
 /// A sum with fewer than 2^64 - 1 overflows, and any two words.
@@ -209,26 +217,26 @@ fn accumulate(ask: &mut Question) {
 /// Any sum. 2^128 + 2^32 is p (2^64 + 2^32).
 fn total(ask: &mut Question) {
     let (sum, overflows) = (Double::any(), Single::any());
-    let [high, low] = ask.step(|| {
-        let high = p64::reduce(overflows << 32, overflows >> 32);
-        [high, p64::reduce(sum.low(), sum.high())]
-    });
-    let quotients = [any(66), any(66)];
-    for (left, value, quotient) in
-        [(low, int(sum), quotients[0]), (high, int(overflows).shifted(32), quotients[1])]
-    {
-        // What `reduce` gives, with its quotient, which is one below 2^66 at least -1.
-        let quotient = quotient - number(1);
+    let as_word = ask.again(|| (overflows << 32, overflows >> 32));
+    let quotients = [any(66), any(66)].map(|quotient| quotient - number(1));
+    let parts = [(sum.low(), sum.high()), as_word];
+    let [low, high] = [0, 1].map(|at| {
+        let ((lo, hi), quotient) = (parts[at], quotients[at]);
+        let left = ask.step(|| p64::reduce(lo, hi));
+        // What `reduce` gives, with its quotient: at least -1.
+        let value = int(lo) + int(hi).shifted(64);
         let gives = int(left).below(number(P)) & value.is(quotient.times(P) + int(left));
         ask.cut(&[left.0], Truth::always(), gives);
-    }
+        left
+    });
     cut_subtract(ask, low, high);
     ask.over_integers();
     let result = p64::total::<Double>((sum, overflows));
     let of_overflows = int(overflows).shifted(64) + int(overflows).shifted(32);
-    let quotient = quotients[0] - quotients[1] + of_overflows;
+    let borrowed = one_if(int(low).below(int(high)));
+    let quotient = quotients[0] - quotients[1] + of_overflows - borrowed;
     let value = int(sum) + int(overflows).shifted(128);
-    reduced(ask, value, int(result), P, &[quotient - number(1), quotient]);
+    reduced(ask, value, int(result), P, quotient);
 }
 
 fn from_signed(ask: &mut Question) {

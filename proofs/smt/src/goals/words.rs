@@ -1,5 +1,5 @@
-//! crypto/src/field/arithmetic/mod.rs: what all fields use, and that words that are formulas compute
-//! what machine words do.
+//! crypto/src/field/arithmetic/mod.rs: what all fields use, and that words that are formulas
+//! compute what machine words do.
 
 use super::mask;
 use crate::arithmetic::{DoubleWord, Word, borrowed, carried, magnitude};
@@ -25,14 +25,14 @@ pub(crate) const GOALS: &[Goal] = &[
 /// Of any two words and their difference.
 fn borrowed_in<const N: u32>(ask: &mut Question) {
     let (a, b) = (Bits::<N>::any(), Bits::<N>::any());
-    let difference = ask.step(|| a.wrapping_sub(b));
+    let difference = ask.again(|| a.wrapping_sub(b));
     mask(ask, borrowed(a, b, difference), int(a).below(int(b)));
 }
 
 /// Of any two words and their sum.
 fn carried_in<const N: u32>(ask: &mut Question) {
     let (a, b) = (Bits::<N>::any(), Bits::<N>::any());
-    let sum = ask.step(|| a.wrapping_add(b));
+    let sum = ask.again(|| a.wrapping_add(b));
     let fits = (int(a) + int(b)).below(number(1).shifted(N));
     mask(ask, carried(a, b, sum), !fits);
 }
