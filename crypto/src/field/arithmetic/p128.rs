@@ -65,6 +65,7 @@ pub(crate) fn montgomery_word<W: DoubleWord>(
     // m*p = m + 2^64 * m * P_HIGH.
     let (m, carry) = cancel(w0);
     let product = W::wide(m) * W::of(P_HIGH);
+    // In this order: another one costs 17 % more instructions in `multiply`.
     let low = W::wide(product.low()) + W::wide(carry) + W::wide(w1);
     let high = w2 + (product >> 64) + (low >> 64);
     // Result below 2p < 2^129.
