@@ -23,9 +23,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::num::NonZeroU32;
 
-use rand_chacha::ChaCha20Rng;
+use chacha20::ChaCha20Rng;
 use rand_core::{SeedableRng, TryCryptoRng, TryRng};
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::gauss::DiscreteGaussian;
 use crate::rounding::{add_up, div_up, integer_up, mul_up, ratio_up};
@@ -105,7 +105,7 @@ impl From<NoiseScale> for Noise {
 /// Not `Clone`: two copies would give the same noise to two sums.
 ///
 /// # Security
-/// Stays in the node. Overwritten on drop as far as safe code can.
+/// Stays in the node. Key and buffered keystream are erased on drop.
 pub struct NoiseRng(ChaCha20Rng);
 
 /// The noise generator of a round, from its 32-byte seed (rule N3).
@@ -138,13 +138,7 @@ impl fmt::Debug for NoiseRng {
     }
 }
 
-impl Drop for NoiseRng {
-    fn drop(&mut self) {
-        // `ChaCha20Rng` knows no `Zeroize`; a generator of public state takes its place.
-        self.0 = ChaCha20Rng::from_seed([0; 32]);
-        zeroize::optimization_barrier(&self.0);
-    }
-}
+impl ZeroizeOnDrop for NoiseRng {}
 
 /// rho of one release against k-1 nodes and all other sites: D^2 / (2 s^2), rounded up (rule N1).
 ///

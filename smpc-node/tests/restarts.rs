@@ -14,14 +14,15 @@ use haima_smpc_node::tls::TlsIdentity;
 use haima_smpc_node::unix_millis;
 use world::World;
 
-/// The files of a node's database, with those of its copy.
-fn files(world: &World, node: usize) -> [(PathBuf, PathBuf); 3] {
+/// The files of a node's database and its journal, with those of their copies.
+fn files(world: &World, node: usize) -> [(PathBuf, PathBuf); 4] {
     let home = world.home(node);
     let old = home.join("old");
-    ["node.db", "node.db-wal", "node.db-shm"].map(|file| (home.join(file), old.join(file)))
+    ["node.db", "node.db-wal", "node.db-shm", "audit.log"]
+        .map(|file| (home.join(file), old.join(file)))
 }
 
-/// Copies the database of a node that is down.
+/// Copies database and journal of a node that is down.
 fn keep(world: &World, node: usize) {
     std::fs::create_dir(world.home(node).join("old")).unwrap();
     for (file, copy) in files(world, node) {
@@ -29,9 +30,15 @@ fn keep(world: &World, node: usize) {
     }
 }
 
-/// Puts the copy in the place of the database of a node that is down.
+/// Puts the copies of database and journal in their places, at a node that is down: a snapshot of
+/// the machine, which only peers can tell.
 fn put_back(world: &World, node: usize) {
-    for (file, copy) in files(world, node) {
+    put_back_but(world, node, 0);
+}
+
+/// Puts back all but the last `kept` files.
+fn put_back_but(world: &World, node: usize, kept: usize) {
+    for (file, copy) in files(world, node).into_iter().rev().skip(kept) {
         let _ = std::fs::remove_file(&file);
         let _ = std::fs::copy(copy, file);
     }
@@ -152,6 +159,47 @@ async fn a_node_put_back_from_before_its_commitment_does_not_part_the_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_put_back_after_the_deadline_does_not_part_the_others() {
     a_node_is_put_back_that_has_committed(Duration::from_secs(10), "R9", true).await;
+}
+
+/// N3: a node whose journal has steps that its store lacks takes no other, with nobody to ask: what it
+/// signed may be with its peers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_journal_knows_more_than_its_store_stops_the_round() {
+    let mut world = World::running(2).await;
+    let spec = world.spec("private", 1);
+    submitted(&mut world, &spec, 1).await;
+    world.part(1, &spec).await;
+    for node in [0, 1] {
+        world.crash(node).await;
+    }
+    put_back_but(&world, 1, 1);
+    world.start(1).await;
+    let reason = world.failure(1, &spec).await;
+    assert!(reason.contains("its store does not know") && reason.contains("N3"), "{reason}");
+    let home = world.home(1);
+    let tls = TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
+    let said = NodeClient::new(&world.manifest.nodes[1], &tls).unwrap();
+    let said = said.exchange(&spec.digest(), 0, Duration::ZERO).await.unwrap();
+    assert!(said.held.is_none() && said.given_up.is_none(), "{said:?}");
+}
+
+/// N3: nor does it open a round again that is in its journal alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_that_is_in_the_journal_alone_is_not_opened_again() {
+    let mut world = World::running(2).await;
+    world.crash(1).await;
+    keep(&world, 1);
+    world.start(1).await;
+    let spec = world.spec("private", 1);
+    world.open(&spec).await;
+    world.crash(1).await;
+    put_back_but(&world, 1, 1);
+    world.start(1).await;
+    let refused = world.open_at(1, &spec).await.unwrap_err().to_string();
+    assert!(refused.contains("its store does not know") && refused.contains("N3"), "{refused}");
+    // Another round is none of these.
+    let next = RoundSpec { number: spec.number + 1, attempt: 1, ..spec };
+    world.open_at(1, &next).await.unwrap();
 }
 
 /// R9: a node that comes back after the deadline has failed the round for good.

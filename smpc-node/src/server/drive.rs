@@ -44,6 +44,9 @@ use crate::spec::FieldKind;
 use crate::submission::associated;
 use crate::{Error, noise, proof, unix_millis};
 
+/// Longest pause before a committed round that cannot go on is tried again.
+const LONGEST: Duration = Duration::from_secs(30);
+
 /// No time at which a signed round is given up.
 pub(super) const NEVER: u64 = u64::MAX;
 
@@ -51,6 +54,7 @@ pub(super) const NEVER: u64 = u64::MAX;
 #[tracing::instrument(name = "round", skip_all, fields(round = %live.context.digest.short()))]
 pub(super) async fn drive(engine: Arc<Engine>, live: Arc<Live>) {
     let round = live.context.digest;
+    let mut pause = RETRY;
     while live.public.borrow().outcome.is_none() {
         let error = match engine.store.lease(&round, &engine.replica).await {
             Ok(true) => match leased(&engine, &live).await {
@@ -63,8 +67,13 @@ pub(super) async fn drive(engine: Arc<Engine>, live: Arc<Live>) {
         if let Error::Store(_) = &error {
             tracing::error!(round = %round.short(), %error, "the store failed; trying again");
         }
+        // Store and replicas are asked again soon; a peer whose answer does not verify, ever later.
+        pause = match &error {
+            Error::Store(_) | Error::Superseded { .. } | Error::NotReady { .. } => RETRY,
+            _ => (pause * 2).min(LONGEST),
+        };
         if live.public.borrow().outcome.is_none() {
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(pause).await;
             if let Err(error) = refresh(&engine, &live).await {
                 tracing::warn!(round = %round.short(), %error, "the round could not be read");
             }
@@ -142,6 +151,7 @@ async fn fail(engine: &Engine, live: &Live, error: Error, accepted_now: bool) ->
 async fn run(engine: &Arc<Engine>, live: &Arc<Live>, accepted_now: &mut bool) -> Result<(), Error> {
     let spec = &live.context.spec;
     let until = spec.deadline_ms.saturating_add(engine.manifest.grace_ms);
+    engine.remembers(&live.context.digest).map_err(|reason| failed(live, reason))?;
     let resumed = live.public.borrow().clone();
     if resumed.accepted.is_none() && unix_millis() > spec.deadline_ms {
         return Err(failed(live, "this node was restarted after the deadline (rule R9)".into()));

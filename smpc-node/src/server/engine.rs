@@ -87,6 +87,8 @@ pub struct Engine {
     key_files: [std::path::PathBuf; 2],
     pub(super) writer: Writer,
     audit: Audit,
+    /// Rounds of which the store has forgotten a step, each with one such step.
+    forgotten: BTreeMap<Digest, String>,
     pub(super) peers: Vec<NodeClient>,
     live: Mutex<Lives>,
     submitting: Mutex<BTreeMap<String, AbortHandle>>,
@@ -136,6 +138,7 @@ impl Engine {
         let epoch_keys = Keys::new(&epoch_key_seed)?;
         let wrapping = Wrapping::new(&epoch_key_seed);
         let (audit, records) = Audit::open(&config.journal, &config.name, &key.public())?;
+        let forgotten = super::forgotten::forgotten(&store, &records).await?;
         let peers = manifest
             .nodes
             .iter()
@@ -154,6 +157,7 @@ impl Engine {
             epoch: watch::Sender::new(None),
             store,
             audit,
+            forgotten,
             peers,
             replica: format!(
                 "{}-{:016x}",
@@ -355,6 +359,19 @@ impl Engine {
     /// This node's word that it gave a round up without having committed.
     pub(super) fn given_up(&self, round: &Digest) -> Signed {
         Signed::new(&GivenUp { round: *round, node: self.name.clone() }, &self.key)
+    }
+
+    /// Rule N3: a round of which the journal has a step that the store lacks.
+    ///
+    /// # Errors
+    /// The reason why this node takes no step in such a round.
+    pub(super) fn remembers(&self, round: &Digest) -> Result<(), String> {
+        self.forgotten.get(round).map_or(Ok(()), |step| {
+            Err(format!(
+                "this node's journal says \"{step}\" of it, which its store does not know: the store \
+                 was restored from an old copy (rule N3)"
+            ))
+        })
     }
 
     /// This node's part of the epoch's secret, sealed to a node that holds the same record.

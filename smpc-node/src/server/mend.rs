@@ -63,14 +63,7 @@ async fn expected(
     for (site, header) in engine.store.submitted(round).await? {
         records.push(("accepted", site, header, late()));
     }
-    let signed = [
-        ("closed", &stored.held),
-        ("prepared", &stored.prepared),
-        ("agreed", &stored.accepted),
-        ("dealt", &stored.dealt),
-        ("committed", &stored.release),
-    ];
-    for (kind, signed) in signed {
+    for (kind, signed) in stored.signed() {
         if let Some(signed) = signed {
             records.push((kind, String::new(), Digest::of(&signed.body), late()));
         }

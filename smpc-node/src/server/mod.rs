@@ -18,6 +18,7 @@ mod deal;
 mod drive;
 mod engine;
 mod epoch;
+mod forgotten;
 mod intake;
 mod mend;
 mod metrics;

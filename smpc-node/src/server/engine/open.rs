@@ -38,6 +38,7 @@ impl Engine {
             }
             return Ok(());
         }
+        self.remembers(&round).map_err(refuse)?;
         spec.check(&self.manifest, &self.name)?;
         let epoch = self.epoch.borrow().as_ref().map(|ready| ready.epoch.digest);
         if epoch.ok_or_else(|| self.not_ready())? != spec.epoch {

@@ -43,6 +43,19 @@ pub struct StoredRound {
     pub reason: Option<String>,
 }
 
+impl StoredRound {
+    /// What this node signed in a round by the kind of its record in the journal, in order.
+    pub(in super::super) fn signed(&self) -> [(&'static str, Option<&Signed>); 5] {
+        [
+            ("closed", self.held.as_ref()),
+            ("prepared", self.prepared.as_ref()),
+            ("agreed", self.accepted.as_ref()),
+            ("dealt", self.dealt.as_ref()),
+            ("committed", self.release.as_ref()),
+        ]
+    }
+}
+
 impl Store {
     /// Adds a round with the wrapped key of its shares.
     ///
