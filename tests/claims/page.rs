@@ -11,7 +11,10 @@ const HEAD: &str = "# Claims
 Rendered from `proofs/claims.toml` by `tests/claims.rs`; not to be edited by hand. A row is a \
 cell of the [table of promises](rules.md#promises) or a [rule](rules.md): what is claimed, whether \
 the code does all of it, what it rests on, what backs it, and what that does not show. That the \
-code does all of it is no word on how far it is shown. Commands are run in the repository's root. \
+code does all of it is no word on how far it is shown. What is missing where it says partly stands \
+in the rule's row of [rules.md](rules.md), for a promise in the column *limits* of the \
+[threat model](threat-model.md#what-is-promised-against-whom). A claim that the threat model links \
+to may be a rule behind its line and not the line itself. Commands are run in the repository's root. \
 `proofs/run.sh` runs all kinds that have a script of their own, each artefact with its broken \
 twins, which have to fail. `cargo test` succeeds as well where a name is of no test: look for as \
 many `passed` as it was given names.
