@@ -8,8 +8,8 @@
 # One line a check: `ok instructions NAME (count, limit)`, `FAILED instructions NAME: why`, or
 # `SKIPPED instructions: why`; exit code 1 on a failure. A count may grow by as much as the file
 # allows; one that has shrunk as far passes and says so. Each path is also run once more often, as a
-# slower one would be (`planted/NAME`), and that must pass its limit. What counts do not show is in
-# benches/README.md.
+# slower one would be (`planted/NAME`), and held against a file in which it is 4 % less
+# (`lower/NAME`); both must be past the limit. What counts do not show is in benches/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -84,6 +84,8 @@ if [ "${1:-}" = --bless ]; then
 fi
 
 allowed=$(sed -n 's/^allowed \([0-9]*\)$/\1/p' "$file")
+[ "${allowed:-100}" -le 3 ] || fail allowed "${allowed:-nothing} % may a count grow by; at most 3 is meant"
+limit_of() { echo $(($1 * (100 + allowed) / 100)); } # what a count may be where this one is written
 of=$(sed -n 's/^with //p' "$file")
 [ "$of" = "$with" ] || echo "instructions: counted with $with, the file is of $of" >&2
 # Names that only one side knows.
@@ -102,7 +104,7 @@ while read -r name expected; do
         fail "$name" "$got, and no count to hold it against (benches/instructions.sh --bless)"
         continue
     fi
-    limit=$((expected * (100 + allowed) / 100))
+    limit=$(limit_of "$expected")
     percent=$(awk "BEGIN { printf \"%+.1f\", 100 * ($got / $expected - 1) }")
     if [ "$got" -gt "$limit" ]; then
         fail "$name" "$got, $percent %; at most $limit. Counted with $with, the file with $of"
@@ -112,7 +114,7 @@ while read -r name expected; do
     if [ "$got" -lt $((expected * (100 - allowed) / 100)) ]; then
         note="; $percent %: renew by --bless, so that it is kept"
         # The planted one is held against what is true now.
-        limit=$((got * (100 + allowed) / 100))
+        limit=$(limit_of "$got")
     fi
     echo "ok instructions $name ($got, at most $limit$note)"
     planted=$(counted "$name.planted")
@@ -121,6 +123,13 @@ while read -r name expected; do
         echo "ok instructions planted/$name ($percent % is noticed)"
     else
         fail "planted/$name" "$planted, which the limit of $limit lets pass"
+    fi
+    # Written 4 % lower than it is, the count is past its limit.
+    lower=$((got * 100 / 104))
+    if [ "$got" -gt "$(limit_of "$lower")" ]; then
+        echo "ok instructions lower/$name ($lower in the file would be refused)"
+    else
+        fail "lower/$name" "$lower in the file would let $got pass"
     fi
 done <"$work/expected"
 exit "$failed"

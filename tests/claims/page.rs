@@ -17,7 +17,9 @@ in the rule's row of [rules.md](rules.md), for a promise in the column *limits* 
 to may be a rule behind its line and not the line itself. Commands are run in the repository's root. \
 `proofs/run.sh` runs all kinds that have a script of their own, each artefact with its broken \
 twins, which have to fail. `cargo test` succeeds as well where a name is of no test: look for as \
-many `passed` as it was given names.
+many `passed` as it was given names. Tests that need PostgreSQL, Python, a browser or the oracles \
+beside the repository say `... absent` and pass where it is missing: `tests/strict.sh` before a \
+command starts PostgreSQL and makes such a line a failure.
 
 ";
 
