@@ -47,7 +47,7 @@ deep:
     DEEP=1 proofs/supply/run.sh features minimal
     FUZZ_SECONDS=300 proofs/fuzz/run.sh
     FUZZ_SECONDS=120 proofs/fuzz/run.sh fuzz/whole
-    proofs/miri/run.sh
+    MIRI_UNITS=1 proofs/miri/run.sh
     proofs/mutants/run.sh
     proofs/coverage/run.sh
 

@@ -43,6 +43,7 @@ fn problems(root: &Path) -> Vec<String> {
     problems.extend(listed.problems(&claims));
     problems.extend(ids::uncovered(root, &claims));
     problems.extend(evidence::problems(root, &claims));
+    problems.extend(page::problems(&claims));
     problems
 }
 

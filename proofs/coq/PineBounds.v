@@ -1,6 +1,6 @@
 (* What the conditions on PINE's parameters are worth, by the fields' own numbers.
 
-   Stands for: crypto/src/pine/params.rs (`max_bound`, `wrap_bound`) and the bounds up to which
+   Stands for: crypto/src/pine/params.rs (`largest_bound`, `wrap_bound`) and the bounds up to which
    smpc-node/src/spec/hiding.rs chooses the 64-bit field. In one coordinate, by computation.
 
    Shows: under the draft's conditions (q > 3 B^2 + 2, q >= 2600 W, W^2 <= 4000 q) a vector of twice the

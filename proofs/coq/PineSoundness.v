@@ -2,8 +2,8 @@
    each check passes with probability at most 7/10, where 80 W^2 <= q.
 
    Stands for, assumes and does not show: see Pine.v. An earlier text of the draft asks for 81 W^2 <= q
-   (old-text.md, "Wraparound Protocol"); PineBounds.v shows that W^2 <= 4000 q, which its code asks for,
-   is not enough. *)
+   ("Wraparound Protocol" in old-text.md, a file of the draft's own repository; versions 00 to 02 have no
+   such condition); PineBounds.v shows that W^2 <= 4000 q, which its code asks for, is not enough. *)
 From mathcomp Require Import all_ssreflect all_algebra.
 From Haima Require Import Pine PineMoments.
 Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.

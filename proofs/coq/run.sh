@@ -3,7 +3,7 @@
 # (twins.txt): statements like it, with one thing left out, that theorems of their own prove false. Has the
 # independent checker read everything again. Last a smoke test, which shows less: scripts notice a change.
 #
-# One line a check, `ok coq NAME` or `FAILED coq NAME: why`; exit 1 when anything failed.
+# One line a check, `ok coq NAME` or `FAILED coq NAME: why`; exit 1 when anything failed. Takes no arguments.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -17,6 +17,10 @@ fail() {
   failed=1
 }
 
+if [ $# -gt 0 ]; then
+  fail "$1" "it takes no names"
+  exit 1
+fi
 if ! command -v coqc > /dev/null || ! command -v coqchk > /dev/null; then
   echo "SKIPPED coq: coqc absent (apt-get install -y --no-install-recommends coq libcoq-mathcomp-field)"
   exit 0
@@ -38,6 +42,11 @@ else
   ok words
 fi
 
+# Every file is compiled, so that none is forgotten.
+for file in *.v; do
+  [[ " ${files[*]} " == *" ${file%.v} "* ]] || fail "$file" "it is not in files=(...) of run.sh"
+done
+
 theorems=()
 stated=()
 for file in "${files[@]}"; do
@@ -47,7 +56,7 @@ for file in "${files[@]}"; do
     continue
   fi
   while read -r name; do theorems+=("$file.$name"); done \
-    < <(sed -nE 's/^Theorem ([A-Za-z0-9_]+).*/\1/p' "$file.v")
+    < <(sed -nE "s/^Theorem ([A-Za-z0-9_']+).*/\\1/p" "$file.v")
   # Claims may cite lemmas as well.
   while read -r name; do stated+=("$file.$name"); done \
     < <(sed -nE "s/^(Theorem|Lemma|Corollary) ([A-Za-z0-9_']+).*/\\2/p" "$file.v")
@@ -123,7 +132,7 @@ smoke() {
     return
   fi
   line=$(sed -nE 's/^File .*, line ([0-9]+), characters.*/\1/p' <<< "$said" | head -n 1)
-  at=$(head -n "${line:-0}" "$wrong" | sed -nE 's/^(Theorem|Lemma) ([A-Za-z0-9_]+).*/\2/p' | tail -n 1)
+  at=$(head -n "${line:-0}" "$wrong" | sed -nE "s/^(Theorem|Lemma) ([A-Za-z0-9_']+).*/\\2/p" | tail -n 1)
   if [ "$at" = "$name" ]; then
     ok "smoke/$name"
   else

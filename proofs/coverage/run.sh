@@ -5,11 +5,16 @@
 # Not shown: that a line which is run is checked by anything. `proofs/mutants` asks that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+if [ $# -gt 0 ]; then
+    echo "FAILED coverage $1: it takes no names"
+    exit 1
+fi
 
 # Percent of a crate's lines, and of any single file's.
 floor=${COVERAGE_FLOOR:-90}
 file_floor=${COVERAGE_FILE_FLOOR:-70}
-export PATH="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs/bin:$PATH"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs"
+export PATH="$cache/bin:$cache-venv/bin:$PATH"
 export CARGO_TERM_COLOR=never CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/coverage"
 export PROPTEST_CASES="${PROPTEST_CASES:-32}"
 if ! cargo llvm-cov --version >/dev/null 2>&1; then

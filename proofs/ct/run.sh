@@ -2,7 +2,7 @@
 # Secrets in branches, addresses and freed memory of the compiled code.
 #
 #   proofs/ct/run.sh                       checks all of expected.txt
-#   proofs/ct/run.sh --observe             prints what is seen, in expected.txt's form
+#   proofs/ct/run.sh --observe             prints what is seen, in expected.txt's form, and what is wrong
 #   proofs/ct/run.sh --explain CASE LEVEL  valgrind's own report, without public.supp
 #
 # Builds the harness with crypto, dp and all they link at five optimisation levels, runs each case
@@ -16,6 +16,24 @@ levels=(0 1 2 3 s)
 wiping=(0 3)
 target="${CARGO_TARGET_DIR:-$PWD/target}/ct"
 export CARGO_TERM_COLOR=never here target
+
+lines() { grep -vE '^(#|$)' "$here/expected.txt"; }
+
+refuse() { # argument, why
+    echo "FAILED ct $1: $2"
+    exit 1
+}
+case ${1:-} in
+    '') ;;
+    --observe) [ $# -eq 1 ] || refuse "$2" "--observe takes no names" ;;
+    --explain)
+        [ $# -eq 3 ] || refuse --explain "it takes a case and a level, one of ${levels[*]}"
+        [ -n "$(lines | awk -v name="$2" '$1 == name && !/^wipe_/')" ] || refuse "$2" "memcheck has no such case"
+        [[ " ${levels[*]} " == *" $3 "* ]] || refuse "$3" "there is no such level, only ${levels[*]}"
+        levels=("$3")
+        ;;
+    *) refuse "$1" "it takes no names but after --explain" ;;
+esac
 
 skip() {
     echo "SKIPPED ct: $1"
@@ -66,7 +84,6 @@ if [ "${1:-}" = --explain ]; then
     exit 0
 fi
 
-lines() { grep -vE '^(#|$)' "$here/expected.txt"; }
 lines | grep -v '^wipe_' >"$work/cases"
 lines | grep '^wipe_' >"$work/wipes"
 
@@ -113,7 +130,7 @@ while read -r case expected0 expected1 expected2 expected3 expecteds allowed; do
         fi
     done
 done <"$work/cases" >"$work/lines"
-[ "${1:-}" = --observe ] || cat "$work/lines"
+if [ "${1:-}" = --observe ]; then grep '^FAILED' "$work/lines" || true; else cat "$work/lines"; fi
 
 # The harness has these cases and no others; no name of public.supp is idle; and without marks the
 # plainest leak is clean, so reports come of the marks.

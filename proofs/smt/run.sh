@@ -5,7 +5,7 @@
 # failed. One solver has to decide, and no two may disagree.
 #
 #   proofs/smt/run.sh             all
-#   proofs/smt/run.sh GOAL        one goal, with its twins
+#   proofs/smt/run.sh GOAL ...    these goals, with their twins
 #   proofs/smt/run.sh --write DIR writes the questions, as SMT-LIB 2.6, and asks nobody
 #   proofs/smt/run.sh --every     leaves out every operation of the arithmetic, one at a time, and
 #                                 prints those that the goal did not notice; half an hour
@@ -16,6 +16,23 @@ export CARGO_TERM_COLOR=never
 # Seconds of processor time for a solver: nearly all need far less than the first. Where neither has
 # decided, each gets the next.
 export SMT_SECONDS="${SMT_SECONDS:-3 20 60}"
+
+bad=0
+fail() {
+    echo "FAILED smt $1: $2"
+    bad=1
+}
+case ${1:-} in
+    --write) [ $# -eq 2 ] || fail --write "it takes one folder" ;;
+    --every) [ $# -eq 1 ] || fail --every "it takes no names" ;;
+    *)
+        for name in "$@"; do
+            awk -v name="$name" '$1 == name && $2 == "-" { found = 1 } END { exit !found }' "$here/expected.txt" \
+                || fail "$name" "there is no such goal in expected.txt"
+        done
+        ;;
+esac
+[ "$bad" = 0 ] || exit 1
 
 skip() {
     echo "SKIPPED smt: $1"
@@ -95,11 +112,6 @@ fi
 
 "$emit" "$work" >"$work/list"
 grep -vE '^(#|$)' "$here/expected.txt" | awk '{ print $1, $2, $3 }' >"$work/expected"
-bad=0
-fail() {
-    echo "FAILED smt $1: $2"
-    bad=1
-}
 name() { # goal, twin
     if [ "$2" = - ]; then echo "$1"; else echo "$1/$2"; fi
 }
@@ -121,12 +133,7 @@ while read -r goal twin outcome; do
     esac
 done <"$work/expected"
 
-if [ $# -gt 0 ]; then
-    sed -n "/^$1 /p" "$work/list" >"$work/asked"
-    [ -s "$work/asked" ] || fail "$1" "there is no such goal"
-else
-    cp "$work/list" "$work/asked"
-fi
+awk -v only=" $* " 'only == "  " || index(only, " " $1 " ")' "$work/list" >"$work/asked"
 decide_all "$work/asked"
 while read -r goal twin outcome; do
     read -r seen by <"$work/$goal.$twin.verdict"

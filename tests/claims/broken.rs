@@ -22,6 +22,16 @@ tool = "Verifpal"
 version = "1"
 command = "proofs/verifpal/run.sh"
 shows = "models"
+[kinds.miri]
+tool = "miri"
+version = "1"
+command = "proofs/miri/run.sh"
+shows = "memory"
+[kinds.supply]
+tool = "cargo-audit"
+version = "1"
+command = "proofs/supply/run.sh"
+shows = "advisories"
 [kinds.bench]
 tool = "criterion"
 version = "1"
@@ -52,6 +62,8 @@ not_shown = "Twice."
 artefacts = [
     "verifpal proofs/verifpal/round.vp round round/replay",
     "test crypto/tests/rounds/sums.rs it_adds_up",
+    "miri proofs/miri/run.sh field",
+    "supply proofs/supply/accepted.txt RUSTSEC-1",
 ]
 "#,
     ),
@@ -67,6 +79,9 @@ artefacts = [
     ("proofs/coq/run.sh", ""),
     ("proofs/coq/Mask.v", "(* One-time pad. *)\nTheorem secrecy n : n = n.\nProof. by []. Qed.\n"),
     ("proofs/verifpal/run.sh", ""),
+    ("proofs/miri/run.sh", "# Left out: seal.\ncases=(mask field)\n"),
+    ("proofs/supply/run.sh", ""),
+    ("proofs/supply/accepted.txt", "RUSTSEC-1 | subtle 2.6.1\n"),
     ("proofs/verifpal/round.vp", ""),
     ("proofs/verifpal/expected.txt", "# Verdicts.\nround - c0a0\nround replay c1a0\n"),
 ];
@@ -134,6 +149,8 @@ fn every_broken_row_is_named_with_what_is_wrong() {
             "sound - c0a0\nsound",
             "`round`, which proofs/verifpal/expected.txt",
         ),
+        (ROWS, "run.sh field", "run.sh seal", "proofs/miri/run.sh has no case `seal`"),
+        (ROWS, "txt RUSTSEC-1", "txt RUSTSEC", "accepted.txt has no `RUSTSEC`"),
         (ROWS, "\"coq proofs", "\"agda proofs", "`agda` is no kind of evidence"),
         (ROWS, "proofs/coq/run.sh", "proofs/coq/go.sh", "proofs/coq/go.sh, which runs coq"),
         (ROWS, "test src/lib.rs it_is_so", "test src/lib.rs", "is not KIND FILE NAME"),
@@ -147,6 +164,7 @@ fn every_broken_row_is_named_with_what_is_wrong() {
         (ROWS, "id = \"R4\"", "id = \"R5\"", "R4 has no row"),
         (ROWS, "id = \"R4\"", "id = \"R5\"", "R5 has a row and does not stand in"),
         (ROWS, "id = \"R4\"", "id = \"P1n\"", "P1n has two rows"),
+        (ROWS, "id = \"R4\"", "id = \"D4\"", "D4 has no heading"),
         ("docs/security/rules.md", "| R4 |", "| R4 | once |\n| R6 |", "R6 has no row"),
         ("docs/security/rules.md", "| R4 |", "| P2 | more |\n| R4 |", "P2m has no row"),
         (lib, "(rule\n//! R4)", "(rules R4,\n//! X9)", "src/lib.rs cites X9"),

@@ -41,11 +41,20 @@ pub(crate) fn problems(root: &Path, claims: &Claims) -> Vec<String> {
 /// What is wrong with one name, by the kind of the artefact.
 fn wrong(root: &Path, kind: &str, file: &str, text: &str, name: &str) -> Option<String> {
     let problem = match kind {
-        "test" | "crash" | "stateright" | "miri" => test(text, name),
+        "test" | "crash" | "stateright" => test(text, name),
         "coq" => theorem(text, name),
         "verifpal" | "tla" | "ct" | "smt" => expected(root, kind, name),
         "code" => (!text.lines().any(|line| function(line) == Some(name)))
             .then(|| format!("no function `{name}`")),
+        // The list of its script: what that leaves out stands in a comment of it.
+        "miri" => {
+            let list = text.split_once("cases=(").and_then(|(_, rest)| rest.split_once(')'));
+            list.is_none_or(|(list, _)| !has_word(list, name)).then(|| format!("no case `{name}`"))
+        }
+        // Names of advisories and crates have a `-`.
+        "supply" => {
+            (!text.split_whitespace().any(|word| word == name)).then(|| format!("no `{name}`"))
+        }
         _ => (!has_word(text, name)).then(|| format!("no `{name}`")),
     };
     problem.map(|problem| format!("{file} has {problem}"))

@@ -33,6 +33,13 @@ const GROUPS: [(char, &str); 7] = [
     ('M', "Masked mode"),
 ];
 
+/// Rows under no heading, which the page would not have.
+pub(crate) fn problems(claims: &Claims) -> Vec<String> {
+    let homeless = (claims.claims.iter())
+        .filter(|claim| !GROUPS.iter().any(|(letter, _)| claim.id.starts_with(*letter)));
+    homeless.map(|claim| format!("{} has no heading in tests/claims/page.rs", claim.id)).collect()
+}
+
 /// The whole page.
 pub(crate) fn render(claims: &Claims, listed: &Listed) -> String {
     let mut page = HEAD.to_owned();

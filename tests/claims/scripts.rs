@@ -4,7 +4,8 @@ use std::process::Command;
 
 use crate::repository;
 
-/// Names that a kind has not, those that are parts of others, and what takes `DEEP=1`.
+/// Names that a kind has not, those that are parts of others, names where none are taken, and what
+/// takes `DEEP=1`.
 #[test]
 fn a_mistyped_name_fails() {
     for (kind, name, why) in [
@@ -17,6 +18,15 @@ fn a_mistyped_name_fails() {
         ("supply", "licenses", "a part of the argument deny"),
         ("supply", "advisories-fresh", "a part of the argument advisories"),
         ("supply", "minimal", "needs DEEP=1"),
+        ("smt", "nosuch", "there is no such goal"),
+        ("smt", "p64-reduce/false", "there is no such goal"),
+        ("smt", "--write", "takes one folder"),
+        ("ct", "nosuch", "takes no names"),
+        ("ct", "--explain", "takes a case and a level, one of 0 1 2 3 s"),
+        ("fuzz", "nosuch", "takes one folder of targets"),
+        ("coq", "nosuch", "takes no names"),
+        ("miri", "nosuch", "takes no names"),
+        ("coverage", "nosuch", "takes no names"),
     ] {
         let script = repository().join(format!("proofs/{kind}/run.sh"));
         let run = Command::new(script).arg(name).env_remove("DEEP").output().unwrap();
