@@ -36,6 +36,11 @@ for kind in "$@"; do
 done
 wait
 
+# What HAIMA_REQUIRE names may not be left out for want of a tool.
+for kind in ${HAIMA_REQUIRE:-}; do
+    grep -qE "^SKIPPED $kind(:|.*: tool absent)" "$out/$kind" 2>/dev/null || continue
+    echo "FAILED $kind: it is required, and was skipped" | tee -a "$out/$kind"
+done
 count() { cat "$out"/* | grep -c "^$1 " || true; }
 passed=$(count ok)
 failed=$(count FAILED)

@@ -26,6 +26,7 @@ fn a_mistyped_name_fails() {
         ("fuzz", "nosuch", "takes one folder of targets"),
         ("coq", "nosuch", "takes no names"),
         ("miri", "nosuch", "takes no names"),
+        ("mutants", "nosuch", "takes no names"),
         ("coverage", "nosuch", "takes no names"),
     ] {
         let script = repository().join(format!("proofs/{kind}/run.sh"));
