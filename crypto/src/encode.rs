@@ -63,17 +63,21 @@ impl std::fmt::Debug for Digest {
     }
 }
 
-/// Lower-case hexadecimal.
+/// Lower-case hexadecimal. No branch and no address depends on the bytes: keys are written so.
 #[must_use]
 pub fn to_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    // Past 9 the difference wraps around: letters stand 39 places behind.
+    let digit = |half: u8| char::from(b'0' + half + (9_u8.wrapping_sub(half) >> 7) * 39);
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for &byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
-/// Reads exactly `N` bytes of hexadecimal, either case.
+/// Reads exactly `N` bytes of hexadecimal, either case. For public text: the error repeats it, the
+/// time depends on it. Secrets are read by [`crate::secret::Seed::from_hex`].
 ///
 /// # Errors
 /// On another length or another character.
@@ -391,6 +395,9 @@ mod tests {
 
     #[test]
     fn hexadecimal_is_strict() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(to_hex(&[byte]), format!("{byte:02x}"));
+        }
         assert_eq!(from_hex::<2>("0aFf"), Ok([0x0a, 0xff]));
         for bad in ["0af", "0afff", "0ag0", "+a+b", "é12"] {
             assert!(from_hex::<2>(bad).is_err(), "{bad}");

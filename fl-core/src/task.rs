@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::cohort::Cohort;
 use crate::error::Error;
@@ -149,7 +149,8 @@ impl Contribution {
 }
 
 /// What a site keeps between the rounds of one run (control variates, personal heads). It never
-/// leaves the site.
+/// leaves the site. Values are wiped when it is dropped, or when another takes their place by
+/// [`SiteState::keep`].
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SiteState {
     /// Named byte strings, each in the layout of the task that wrote it.
@@ -169,7 +170,26 @@ impl SiteState {
     pub fn kept(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
         self.values.iter().filter(|(name, _)| !name.ends_with(Self::PACKING))
     }
+
+    /// Keeps a value, and wipes what it takes the place of.
+    pub fn keep(&mut self, name: &str, value: Vec<u8>) {
+        self.values.insert(name.to_owned(), value).zeroize();
+    }
 }
+
+impl Zeroize for SiteState {
+    fn zeroize(&mut self) {
+        self.values.values_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+impl Drop for SiteState {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SiteState {}
 
 impl std::fmt::Debug for SiteState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -426,5 +446,17 @@ mod tests {
         let state = SiteState { values };
         let kept: Vec<&str> = state.kept().map(|(name, _)| name.as_str()).collect();
         assert_eq!(kept, ["control", "personal"]);
+    }
+
+    #[test]
+    fn what_is_wiped_of_a_site_is_empty() {
+        fn is_wiped_on_drop<T: ZeroizeOnDrop>(_: &T) {}
+        let mut state = SiteState::default();
+        state.keep("control", vec![1; 16]);
+        state.keep("control", vec![2; 8]);
+        assert_eq!(state.values["control"], [2; 8]);
+        is_wiped_on_drop(&state);
+        state.zeroize();
+        assert!(state.values["control"].is_empty());
     }
 }

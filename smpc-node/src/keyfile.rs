@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use haima_crypto::encode::{Digest, from_hex, to_hex};
+use haima_crypto::encode::{Digest, to_hex};
 use haima_crypto::identity::IdentityKey;
 use haima_crypto::secret::Seed;
 use zeroize::Zeroizing;
@@ -30,7 +30,7 @@ pub fn write_identity(path: &Path, key: &IdentityKey) -> Result<(), Error> {
 /// # Errors
 /// When the file is missing, readable by others, or not an identity key.
 pub fn read_identity(path: &Path) -> Result<IdentityKey, Error> {
-    Ok(IdentityKey::from_secret(&*read(path, IDENTITY)?))
+    Ok(IdentityKey::from_secret(read(path, IDENTITY)?.expose()))
 }
 
 /// Reads the epoch noise key, or draws a new one from the operating system where there is none.
@@ -46,7 +46,7 @@ pub fn noise_or_new(path: &Path) -> Result<Seed, Error> {
 /// # Errors
 /// When the file is missing, readable by others, or not a noise key.
 pub fn read_noise(path: &Path) -> Result<Seed, Error> {
-    Ok(Seed::from_bytes(*read(path, NOISE)?))
+    read(path, NOISE)
 }
 
 /// Reads the epoch key, under which a node's sealing key and its part of the verify keys' secret
@@ -63,7 +63,7 @@ pub fn epoch_or_new(path: &Path) -> Result<Seed, Error> {
 /// # Errors
 /// When the file is missing, readable by others, or not an epoch key.
 pub fn read_epoch(path: &Path) -> Result<Seed, Error> {
-    Ok(Seed::from_bytes(*read(path, EPOCH)?))
+    read(path, EPOCH)
 }
 
 /// The file of one epoch's key: `noise.key` of a manifest is `noise-<16 digits of its digest>.key`.
@@ -112,7 +112,7 @@ pub fn erase(path: &Path) -> Result<(), Error> {
         file.write_all(&zeros)?;
         file.sync_all()?;
         std::fs::remove_file(path)?;
-        std::fs::File::open(folder_of(path))?.sync_all()
+        sync_folder_of(path)
     };
     match erase() {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, error)),
@@ -126,14 +126,21 @@ fn seed_or_new(path: &Path, version: &str) -> Result<Seed, Error> {
         write(path, version, seed.expose())?;
         return Ok(seed);
     }
-    Ok(Seed::from_bytes(*read(path, version)?))
+    read(path, version)
 }
 
-/// Writes text to a new file that only its owner can read, and flushes it to disk.
+/// Writes text to a new file that only its owner can read; the file and its name are on disk when
+/// this returns.
 ///
 /// # Errors
 /// When the file exists or cannot be written.
 pub fn write_private(path: &Path, text: &[u8]) -> Result<(), Error> {
+    create_private(path, text)?;
+    sync_folder_of(path).map_err(|e| Error::file(folder_of(path), e))
+}
+
+/// The same, but for the name.
+fn create_private(path: &Path, text: &[u8]) -> Result<(), Error> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -150,11 +157,14 @@ pub fn write_private(path: &Path, text: &[u8]) -> Result<(), Error> {
 pub fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let partial = path.with_extension("partial");
     remove(&partial)?;
-    write_private(&partial, bytes)?;
+    create_private(&partial, bytes)?;
     std::fs::rename(&partial, path).map_err(|e| Error::file(path, e))?;
-    let folder = folder_of(path);
-    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|e| Error::file(folder, e))
+    sync_folder_of(path).map_err(|e| Error::file(folder_of(path), e))
+}
+
+/// Flushes the names in a path's folder to disk: a flushed file without its name is lost.
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder_of(path))?.sync_all()
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -222,7 +232,7 @@ fn text(version: &str, secret: &[u8; 32]) -> Zeroizing<String> {
     text
 }
 
-fn read(path: &Path, version: &str) -> Result<Zeroizing<[u8; 32]>, Error> {
+fn read(path: &Path, version: &str) -> Result<Seed, Error> {
     let fail = || Error::Key {
         party: path.display().to_string(),
         problem: format!("not a file of the form \"{version}\" and 64 hexadecimal digits"),
@@ -233,9 +243,7 @@ fn read(path: &Path, version: &str) -> Result<Zeroizing<[u8; 32]>, Error> {
     if lines.next() != Some(version) {
         return Err(fail());
     }
-    // The digits are a secret: a parse error must not repeat them.
-    let secret = lines.next().and_then(|line| from_hex::<32>(line).ok()).ok_or_else(fail)?;
-    Ok(Zeroizing::new(secret))
+    lines.next().and_then(|line| Seed::from_hex(line.as_bytes())).ok_or_else(fail)
 }
 
 #[cfg(test)]
@@ -260,13 +268,63 @@ mod tests {
         }
     }
 
+    /// N3: what follows rests on the key, and so on its name. Fails where the folder is not flushed.
+    #[test]
+    fn a_file_whose_name_cannot_be_flushed_is_an_error() {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let folder = tempfile::tempdir().unwrap();
+            let allow = |mode| {
+                let mode = std::fs::Permissions::from_mode(mode);
+                std::fs::set_permissions(folder.path(), mode).unwrap();
+            };
+            // Files can be made in it, but it cannot be opened, except by root.
+            allow(0o300);
+            let opens = std::fs::File::open(folder.path()).is_ok();
+            let written = write_private(&folder.path().join("noise.key"), b"key");
+            allow(0o700);
+            assert_eq!(written.is_ok(), opens);
+        }
+    }
+
+    #[test]
+    fn a_key_is_read_in_either_case() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("noise.key");
+        let digits = "0123456789abcdef".repeat(4);
+        for text in [format!("{digits}\n"), digits.to_uppercase(), format!("{digits}\r\n")] {
+            replace_private(&path, format!("{NOISE}\n{text}").as_bytes()).unwrap();
+            let seed = read_noise(&path).unwrap();
+            assert_eq!(to_hex(seed.expose()), digits);
+        }
+    }
+
+    /// Fails if an error quotes what was read, as that of text which anybody may see does.
     #[test]
     fn a_damaged_key_file_is_refused_without_repeating_its_digits() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("identity.key");
-        let digits = "zz".repeat(32);
-        write_private(&path, format!("{IDENTITY}\n{digits}\n").as_bytes()).unwrap();
-        assert!(!read_identity(&path).unwrap_err().to_string().contains("zzzz"));
+        let digits = "0123456789abcdef".repeat(4);
+        let wrong = [
+            "zz".repeat(32),
+            digits[1..].to_owned(),
+            format!("{digits}0"),
+            format!("{digits}00"),
+            format!("g{}", &digits[1..]),
+            format!("{}g", &digits[1..]),
+            format!("+{}", &digits[1..]),
+            format!("{} {}", &digits[..32], &digits[33..]),
+            format!("{}é{}", &digits[..32], &digits[34..]),
+        ];
+        for line in wrong {
+            replace_private(&path, format!("{IDENTITY}\n{line}\n").as_bytes()).unwrap();
+            let error = read_identity(&path).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            for run in line.as_bytes().windows(8) {
+                assert!(!shown.as_bytes().windows(8).any(|part| part == run), "{shown}");
+            }
+        }
     }
 
     /// What a buffer outgrew is freed as it is.

@@ -136,6 +136,19 @@ fn every_constant_that_the_parameters_name_is_in_its_file_and_has_the_value_that
     modulus("p, 128 bits", "2^128 - 7 * 2^66 + 1", p128, Field128::MODULUS);
 }
 
+/// What the pages say of a connection to a node is what a node lets in.
+#[test]
+fn as_many_calls_of_a_connection_are_promised_as_the_node_allows() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
+    let calls = declared(&read("smpc-node/src/server/mod.rs"), "STREAMS").unwrap();
+    for (page, words) in [
+        ("SECURITY.md", format!("; at most {calls} calls a connection |")),
+        ("docs/protocol.md", format!("works on at most {calls} calls of one connection")),
+    ] {
+        assert!(read(page).contains(&words), "{page} does not say: {words}");
+    }
+}
+
 #[test]
 fn a_constant_of_another_value_or_of_none_is_noticed() {
     let (line, source) = ("| scale | 4 to 2^40 steps |", "pub const MAX_SCALE: u64 = 1 << 40;");

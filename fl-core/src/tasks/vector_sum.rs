@@ -27,7 +27,7 @@ use haima_dp::fixed::{ClippedSum, Grid};
 use haima_dp::units::Sensitivity;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::layout::{self, Release, refuse};
 use crate::error::Error;
@@ -249,12 +249,12 @@ impl VectorSum {
 
 /// Lays the vector of the round into a site's state, for the next contribution alone.
 pub fn offer(state: &mut SiteState, vector: &[f64]) {
-    state.values.insert(OFFERED.to_owned(), layout::to_bytes(vector));
+    state.keep(OFFERED, layout::to_bytes(vector));
 }
 
 /// Takes a vector out of a site's state that no contribution took.
 pub fn withdraw(state: &mut SiteState) {
-    state.values.remove(OFFERED);
+    state.values.remove(OFFERED).zeroize();
 }
 
 impl Task for VectorSum {

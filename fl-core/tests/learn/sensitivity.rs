@@ -136,9 +136,9 @@ fn displace(run: &mut dyn Run, frac_bits: u8, seed: u64) {
 
 /// What a site keeps after a first round, the probe of its model among it.
 fn state(which: usize) -> SiteState {
-    static KEPT: Mutex<BTreeMap<usize, BTreeMap<String, Vec<u8>>>> = Mutex::new(BTreeMap::new());
+    static KEPT: Mutex<BTreeMap<usize, SiteState>> = Mutex::new(BTreeMap::new());
     let mut kept = KEPT.lock().expect("no panic while it is held");
-    let values = kept.entry(which).or_insert_with(|| {
+    let state = kept.entry(which).or_insert_with(|| {
         let (name, params) = CASES[which];
         let mut state = SiteState::default();
         answer(
@@ -146,9 +146,9 @@ fn state(which: usize) -> SiteState {
             &hospital(&patients(1, 3)),
             &mut state,
         );
-        state.values
+        state
     });
-    SiteState { values: values.clone() }
+    state.clone()
 }
 
 fn answer(run: &dyn Run, cohort: &Cohort, state: &mut SiteState) -> Vec<i64> {

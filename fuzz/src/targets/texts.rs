@@ -4,6 +4,7 @@
 
 use haima_crypto::encode::from_hex;
 use haima_crypto::identity::IdentityPublic;
+use haima_crypto::secret::Seed;
 use haima_smpc_node::keyfile;
 use haima_smpc_node::manifest::{Manifest, Party, fingerprint};
 use haima_smpc_node::plan::Plan;
@@ -71,6 +72,7 @@ fn manifest(text: &str) {
 }
 
 fn hexadecimal(text: &str) {
+    assert_eq!(Seed::from_hex(text.as_bytes()).is_some(), from_hex::<32>(text).is_ok());
     if let Ok(bytes) = from_hex::<32>(text) {
         assert_eq!(haima_crypto::encode::to_hex(&bytes), text.to_lowercase());
     }

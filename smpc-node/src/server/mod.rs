@@ -51,10 +51,12 @@ type Named = NodeServer<service::Service>;
 const STREAMS: u32 = 16;
 /// How long calls in flight may take after the node was told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often what is past its retention is erased, and gauges are set.
+/// How often what is past its retention is erased, what is left in the log is tried again, and gauges
+/// are set.
 const COLLECT: Duration = Duration::from_secs(60);
 
-/// Erases what ended rounds keep beyond the retention, and sets gauges, for ever.
+/// Erases what ended rounds keep beyond the retention and what is left in the log, and sets gauges,
+/// for ever.
 async fn collect(engine: &Engine, retention_days: Option<u32>) {
     loop {
         if let Some(days) = retention_days {
@@ -64,6 +66,9 @@ async fn collect(engine: &Engine, retention_days: Option<u32>) {
                 Ok(count) => tracing::info!(count, "submissions past their retention are erased"),
                 Err(error) => tracing::error!(%error, "nothing could be erased"),
             }
+        }
+        if let Err(error) = engine.store().flush_left().await {
+            tracing::error!(%error, "the write-ahead log could not be truncated");
         }
         metrics::gauges(engine).await;
         tokio::time::sleep(COLLECT).await;

@@ -277,5 +277,5 @@ pub(crate) fn kept(state: &SiteState, name: &str, len: usize) -> Option<Vec<f64>
 
 /// Keeps numbers at the site.
 pub(crate) fn keep(state: &mut SiteState, name: &str, values: &[f64]) {
-    state.values.insert(name.to_owned(), to_bytes(values));
+    state.keep(name, to_bytes(values));
 }

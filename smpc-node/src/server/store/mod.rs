@@ -28,7 +28,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use haima_crypto::encode::Digest;
@@ -50,6 +50,10 @@ use crate::{Error, durable};
 pub(super) const ROW: usize = 1 << 20;
 /// Connections to PostgreSQL a replica.
 const CONNECTIONS: u32 = 8;
+/// How long SQLite tries for a lock, in milliseconds.
+const WAIT: &str = "PRAGMA busy_timeout = 10000";
+/// How long it does to truncate its log: rounds wait meanwhile.
+const WAIT_TO_TRUNCATE: &str = "PRAGMA busy_timeout = 500";
 
 /// The database of one node.
 #[derive(Clone, Debug)]
@@ -58,6 +62,8 @@ pub struct Store {
     kind: Kind,
     /// SQLite's guards; PostgreSQL's are rows that replicas lock.
     guards: Arc<BTreeMap<&'static str, Arc<tokio::sync::Mutex<()>>>>,
+    /// Whether SQLite's log could not be truncated.
+    unflushed: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +133,8 @@ impl Store {
             .map_err(|e| fault(&e))?;
         sqlx::migrate!("./migrations").run(&pool).await.map_err(|e| fault(&e))?;
         let guards = ["opening", "agreeing"].map(|name| (name, Arc::default()));
-        let store = Self { pool, kind, guards: Arc::new(BTreeMap::from(guards)) };
+        let guards = Arc::new(BTreeMap::from(guards));
+        let store = Self { pool, kind, guards, unflushed: Arc::default() };
         // A stop between an erasure and this leaves erased pages in the log.
         store.flush_erased().await?;
         Ok(store)
@@ -175,13 +182,32 @@ impl Store {
         Ok(transaction.rollback().await?)
     }
 
-    /// Takes erased shares out of SQLite's write-ahead log too.
+    /// Takes erased shares out of SQLite's write-ahead log too, later where another reader holds it.
     async fn flush_erased(&self) -> Result<(), Error> {
-        if self.kind == Kind::Sqlite {
-            let truncate = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool);
-            durable::write("store.truncate", truncate).await?;
+        if self.kind == Kind::Postgres {
+            return Ok(());
+        }
+        let mut connection = self.pool.acquire().await?;
+        // As text: a prepared one would set it at its first use alone.
+        connection.execute(WAIT_TO_TRUNCATE).await?;
+        let truncate = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection);
+        let row = durable::write("store.truncate", truncate).await;
+        connection.execute(WAIT).await?;
+        // A log that is held is no error, but 1 in the first column.
+        let busy = row?.try_get::<i64, _>(0)? != 0;
+        self.unflushed.store(busy, Ordering::Relaxed);
+        if busy {
+            tracing::warn!("another reader holds the write-ahead log: erased shares stay in it");
         }
         Ok(())
+    }
+
+    /// Truncates the write-ahead log where another reader kept it from that.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn flush_left(&self) -> Result<(), Error> {
+        if self.unflushed.load(Ordering::Relaxed) { self.flush_erased().await } else { Ok(()) }
     }
 }
 
@@ -190,7 +216,7 @@ impl Kind {
     fn settings(self) -> &'static [&'static str] {
         match self {
             Self::Sqlite => &[
-                "PRAGMA busy_timeout = 10000",
+                WAIT,
                 // Of a new database; rows of a vector are long.
                 "PRAGMA page_size = 16384",
                 "PRAGMA journal_mode = WAL",

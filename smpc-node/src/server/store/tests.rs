@@ -410,6 +410,28 @@ fn retention_takes_bulk_and_leaves_what_rules_rest_on() {
     });
 }
 
+/// R5: erased shares leave the log once nobody else reads it. Fails where the checkpoint's answer,
+/// which is no error, is not looked at.
+#[test]
+fn a_log_that_a_reader_holds_is_truncated_when_it_has_ended() {
+    over_all(|Fresh { store, url }| async move {
+        if store.shared() {
+            return;
+        }
+        let log = || std::fs::metadata(format!("{url}-wal")).unwrap().len();
+        let other = Store::open(&url).await.unwrap();
+        let mut reader = other.pool.begin().await.unwrap();
+        sqlx::query("SELECT state FROM rounds").fetch_all(&mut *reader).await.unwrap();
+        let spec = spec(1, 0, 0);
+        store.add_round(&spec, b"wrapped").await.unwrap();
+        store.fail(&spec.digest(), failing("open")).await.unwrap();
+        assert!(log() > 0, "the reader holds it");
+        reader.rollback().await.unwrap();
+        store.flush_left().await.unwrap();
+        assert_eq!(log(), 0);
+    });
+}
+
 /// Replicas: one at a time holds a lease, and one alone is within a guard.
 #[test]
 fn one_replica_drives_a_round_and_another_takes_over_when_its_lease_ends() {
