@@ -15,8 +15,10 @@ use haima::sum::plan::{Place, open_run, plan, query_bytes};
 use haima_crypto::encode::{Canonical, Digest};
 use haima_crypto::identity::IdentityKey;
 use haima_fl_core::task::Query;
+use haima_smpc_node::bundle::{Bundle, release_digest};
 use haima_smpc_node::client::{NodeClient, Outcome};
 use haima_smpc_node::manifest::Manifest;
+use haima_smpc_node::record::{Release, Signed, sum_digest};
 use haima_smpc_node::spec::RoundSpec;
 use haima_smpc_node::tls::TlsIdentity;
 use haima_smpc_node::{keyfile, tls, unix_millis};
@@ -115,6 +117,40 @@ impl Liar {
         }
     }
 
+    /// What all sites answer to a second step, once the bundle of an honest first one was forged on
+    /// its way to them.
+    async fn refusals_after_forging(&self, forge: impl FnOnce(&mut Bundle)) -> Vec<String> {
+        self.hub.add_query("cox", 1, 0, query_bytes(&self.query));
+        let first = self.spec(&self.query, 1);
+        self.open(&first).await;
+        self.hub.start_round(&first, &self.key.sign(&first.digest()));
+        let mut parts = vec![];
+        for node in &self.nodes {
+            let wait = Duration::from_secs(10);
+            let Outcome::Released(answer) =
+                node.release(&first.digest(), wait, 1 << 20).await.unwrap()
+            else {
+                panic!("an honest first step is released; {}", self.running.logs());
+            };
+            parts.push(answer.part);
+        }
+        let mut bundle = Bundle { spec: first.clone(), parts };
+        let previous = release_digest(&bundle);
+        forge(&mut bundle);
+        self.hub.add_release("cox", 1, 0, bundle.to_bytes());
+        let second = RoundSpec {
+            number: 2,
+            step: 1,
+            plan_index: 1,
+            previous,
+            deadline_ms: unix_millis() + 3000,
+            ..first
+        };
+        self.open(&second).await;
+        self.hub.add_query("cox", 1, 1, query_bytes(&self.query));
+        self.refusals(&second).await
+    }
+
     fn nothing_was_charged(&self) {
         for (site, ledger) in self.hub.ledgers() {
             assert_eq!(ledger.exact_releases, 0, "{site} was charged");
@@ -156,36 +192,27 @@ async fn sites_refuse_a_spec_that_the_nodes_do_not_know() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sites_refuse_a_step_that_no_release_leads_to() {
     let liar = Liar::new().await;
-    liar.hub.add_query("cox", 1, 0, query_bytes(&liar.query));
-    let first = liar.spec(&liar.query, 1);
-    liar.open(&first).await;
-    liar.hub.start_round(&first, &liar.key.sign(&first.digest()));
-    let mut parts = vec![];
-    for node in &liar.nodes {
-        let wait = Duration::from_secs(10);
-        let Outcome::Released(answer) = node.release(&first.digest(), wait, 1 << 20).await.unwrap()
-        else {
-            panic!("an honest first step is released; {}", liar.running.logs());
-        };
-        parts.push(answer.part);
-    }
-    let mut bundle = haima_smpc_node::bundle::Bundle { spec: first.clone(), parts };
-    let previous = haima_smpc_node::bundle::release_digest(&bundle);
     // One node's sum shifted: another iterate would follow from it.
-    bundle.parts[1].sum.as_mut().unwrap()[0] ^= 1;
-    liar.hub.add_release("cox", 1, 0, bundle.to_bytes());
-    let second = RoundSpec {
-        number: 2,
-        step: 1,
-        plan_index: 1,
-        previous,
-        deadline_ms: unix_millis() + 3000,
-        ..first
-    };
-    liar.open(&second).await;
-    liar.hub.add_query("cox", 1, 1, query_bytes(&liar.query));
-    for reason in liar.refusals(&second).await {
+    let shift = |bundle: &mut Bundle| bundle.parts[1].sum.as_mut().unwrap()[0] ^= 1;
+    for reason in liar.refusals_after_forging(shift).await {
         assert!(reason.contains("node-2") && reason.contains("not the one it signed"), "{reason}");
+    }
+}
+
+/// X3: a sum that the coordinator chose, with a release that it signed in the node's place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sites_refuse_a_sum_that_the_coordinator_signed() {
+    let liar = Liar::new().await;
+    let sign = |bundle: &mut Bundle| {
+        let part = &mut bundle.parts[1];
+        let sum = part.sum.as_mut().unwrap();
+        sum[0] ^= 1;
+        let release = Release::from_bytes(&part.release.body).unwrap();
+        part.release = Signed::new(&Release { sum: sum_digest(sum), ..release }, &liar.key);
+    };
+    for reason in liar.refusals_after_forging(sign).await {
+        let told = reason.contains("node-2") && reason.contains("this release does not verify");
+        assert!(told, "{reason}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! One real node, and a second one that the test plays with the second node's own keys.
+//! One real node, and others that the test plays with these nodes' own keys.
 #![cfg(feature = "server")]
 
 mod played;
@@ -11,7 +11,9 @@ use haima_crypto::identity::IdentityKey;
 use haima_crypto::secret::Seed;
 use haima_smpc_node::client::Outcome;
 use haima_smpc_node::epoch::{Keys, Record};
-use haima_smpc_node::record::{AcceptedSet, GivenUp, HeaderSet, HeldSet, Signed};
+use haima_smpc_node::record::{
+    AcceptedSet, GivenUp, HeaderSet, HeldSet, Release, Signed, sum_digest,
+};
 use haima_smpc_node::spec::RoundSpec;
 use haima_smpc_node::{keyfile, proto};
 use played::{Scene, wire};
@@ -39,6 +41,45 @@ async fn a_commitment_to_another_set_counts_for_nothing() {
     let shown = scene.outcome(2500).await;
     assert!(matches!(shown, Outcome::Pending(4)), "{shown:?}");
     scene.release(accepted.digest());
+    let shown = scene.outcome(5000).await;
+    assert!(matches!(shown, Outcome::Released(_)), "{shown:?}");
+}
+
+/// X3, R3: what a peer tells of a third node counts only where that node signed it, for this round and
+/// set. Otherwise a liar has a node show its sum before the third one has committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_record_of_a_third_node_counts_for_nothing() {
+    let scene = Scene::among(3, |_, _| proto::SeenReply::default()).await;
+    let accepted = scene.accept(scene.headers.clone()).await;
+    scene.release(accepted.digest());
+    let round = scene.spec.digest();
+    let second = Duration::from_secs(1);
+    while scene.node.exchange(&round, 4, second).await.unwrap().release.is_none() {}
+    let (liar, third) = (&scene.key, &scene.others[0].key);
+    let tell = |release: &Release, of_set: &IdentityKey, of_release: &IdentityKey| {
+        let record = proto::NodeRecord {
+            node: "node-3".into(),
+            accepted: Signed::new(&accepted, of_set).signature.as_bytes().to_vec(),
+            release: wire(&Signed::new(release, of_release)),
+        };
+        scene.played.0.lock().unwrap().exchange.records = vec![record];
+    };
+    let (node, sum) = ("node-3".to_owned(), sum_digest(b"its sum"));
+    let own = Release { round, node, accepted: accepted.digest(), sum };
+    let other = Digest::of(b"another");
+    for (what, release, of_set, of_release) in [
+        ("a release that the liar signed", own.clone(), third, liar),
+        ("a set that the liar signed", own.clone(), liar, third),
+        ("over another set", Release { accepted: other, ..own.clone() }, third, third),
+        ("of another round", Release { round: other, ..own.clone() }, third, third),
+        ("of another node", Release { node: "node-2".into(), ..own.clone() }, third, third),
+    ] {
+        tell(&release, of_set, of_release);
+        let shown = scene.outcome(1000).await;
+        assert!(matches!(shown, Outcome::Pending(4)), "{what}: {shown:?}");
+    }
+    // Its own, from the same peer.
+    tell(&own, third, third);
     let shown = scene.outcome(5000).await;
     assert!(matches!(shown, Outcome::Released(_)), "{shown:?}");
 }

@@ -30,7 +30,7 @@ macro_rules! tests {
     };
 }
 
-tests!(tables params convert models reports registry policies frames configs requests);
+tests!(tables params convert models reports registry policies frames configs requests masked);
 
 #[test]
 fn every_target_has_its_test() {

@@ -15,6 +15,11 @@ pub(crate) const SITES: [&str; 3] = ["site-a", "site-b", "site-c"];
 pub(crate) const LEN: usize = 4;
 const BOUND: u64 = 1 << 20;
 
+/// The coordinator's identity key.
+pub(crate) fn coordinator_key() -> IdentityKey {
+    key(1)
+}
+
 /// A node's identity key, by its number from 1.
 pub(crate) fn node_key(number: u8) -> IdentityKey {
     key(10 + number)
@@ -83,7 +88,7 @@ pub(crate) fn manifest(nodes: u8, floor: u32) -> Manifest {
         hospitals_per_patient: 1,
         release_quorum: None,
         plan: String::new(),
-        coordinator: party("coordinator".into(), &key(1)),
+        coordinator: party("coordinator".into(), &coordinator_key()),
         nodes: (1..=nodes).map(node).collect(),
         sites: (0..).zip(&SITES).map(site).collect(),
         tasks: vec![task],

@@ -1,4 +1,4 @@
-//! One real node, and a second one that a test plays with the second node's own keys.
+//! One real node, and others that a test plays with these nodes' own keys.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -146,15 +146,52 @@ pub(crate) fn wire(signed: &Signed) -> Option<proto::Signed> {
     Some(proto::Signed { body: signed.body.clone(), signature })
 }
 
-/// Node 1 real, node 2 played with its own keys; all sites have submitted to node 1.
+/// A node that a test plays, with the node's own keys.
+pub(crate) struct Actor {
+    pub(crate) name: String,
+    pub(crate) played: Played,
+    pub(crate) key: IdentityKey,
+    /// Its honest preparation shares.
+    pub(crate) preps: Vec<Vec<u8>>,
+    tls: TlsIdentity,
+    keys: Keys,
+    offer: Signed,
+}
+
+impl Actor {
+    /// The node at a position, which listens and has offered its keys.
+    async fn new(world: &World, at: u8) -> Self {
+        let (home, party) = (world.home(at.into()), &world.manifest.nodes[usize::from(at)]);
+        let tls = TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
+        let listener = tokio::net::TcpListener::bind(&party.address).await.unwrap();
+        let incoming = tls::incoming(listener, &tls, &world.manifest.pins()).unwrap();
+        let played = Played::default();
+        let key = keyfile::read_identity(&home.join("identity.key")).unwrap();
+        let keys = Keys::new(&Seed::from_bytes([8 + at; 32])).unwrap();
+        let name = party.name.clone();
+        let offer = keys.offer(&world.manifest.digest(), &name, &key);
+        played.0.lock().unwrap().offer = wire(&offer);
+        let service = proto::node_server::NodeServer::new(played.clone());
+        tokio::spawn(async move {
+            let server = tonic::transport::Server::builder().add_service(service);
+            server.serve_with_incoming(incoming).await.unwrap();
+        });
+        Self { name, played, key, preps: vec![], tls, keys, offer }
+    }
+}
+
+/// Node 1 real, the others played with their own keys; all sites have submitted to node 1.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) spec: RoundSpec,
+    /// Node 2.
     pub(crate) played: Played,
     pub(crate) key: IdentityKey,
     pub(crate) headers: HeaderSet,
     /// Honest preparation shares of node 2.
     pub(crate) preps: Vec<Vec<u8>>,
+    /// Those after node 2: they do what node 2 does in [`Scene::accept`], and no more.
+    pub(crate) others: Vec<Actor>,
     /// Node 1, as node 2 calls it.
     pub(crate) node: NodeClient,
 }
@@ -166,65 +203,85 @@ impl Scene {
 
     /// The same, with what node 2 says that it has seen of node 1 before this round.
     pub(crate) async fn shown(seen: impl FnOnce(&World, &RoundSpec) -> proto::SeenReply) -> Self {
-        let mut world = World::new(2);
-        let home = world.home(1);
-        let tls = TlsIdentity::read(&home.join("tls.crt"), &home.join("tls.key")).unwrap();
-        let address = &world.manifest.nodes[1].address;
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-        let incoming = tls::incoming(listener, &tls, &world.manifest.pins()).unwrap();
-        let played = Played::default();
-        let key = keyfile::read_identity(&home.join("identity.key")).unwrap();
-        let keys = Keys::new(&Seed::from_bytes([9; 32])).unwrap();
-        let manifest = world.manifest.digest();
-        let offer = keys.offer(&manifest, "node-2", &key);
-        played.0.lock().unwrap().offer = wire(&offer);
-        let service = proto::node_server::NodeServer::new(played.clone());
-        tokio::spawn(async move {
-            let server = tonic::transport::Server::builder().add_service(service);
-            server.serve_with_incoming(incoming).await.unwrap();
-        });
+        Self::among(2, seen).await
+    }
+
+    /// The same among so many nodes.
+    pub(crate) async fn among(
+        nodes: u8,
+        seen: impl FnOnce(&World, &RoundSpec) -> proto::SeenReply,
+    ) -> Self {
+        let mut world = World::new(nodes.into());
+        let mut cast = vec![];
+        for at in 1..nodes {
+            cast.push(Actor::new(&world, at).await);
+        }
         world.start(0).await;
-        let node = NodeClient::new(&world.manifest.nodes[0], &tls).unwrap();
+        let node = NodeClient::new(&world.manifest.nodes[0], &cast[0].tls).unwrap();
         let (first, _) = node.epoch().await.unwrap();
-        let epoch = Record(vec![first, offer]).verify(&world.manifest).unwrap();
-        played.0.lock().unwrap().part = keys.sealed_part(&epoch, "node-2", "node-1").unwrap();
+        let offers = std::iter::once(first).chain(cast.iter().map(|actor| actor.offer.clone()));
+        let epoch = Record(offers.collect()).verify(&world.manifest).unwrap();
+        let part = |of: &Actor, to: &str| of.keys.sealed_part(&epoch, &of.name, to).unwrap();
+        for actor in &cast {
+            actor.played.0.lock().unwrap().part = part(actor, "node-1");
+        }
         world.settle().await;
-        let part = node.epoch_part(&epoch.digest).await.unwrap();
-        let part = keys.open_part(&epoch, "node-1", "node-2", &part).unwrap();
-        let parts = BTreeMap::from([("node-1".to_owned(), part)]);
-        let secret = keys.secret(&epoch, "node-2", &parts).unwrap();
+        let of_node = node.epoch_part(&epoch.digest).await.unwrap();
+        let of_others = cast[1..].iter().map(|actor| (actor.name.clone(), part(actor, "node-2")));
+        let parts: BTreeMap<_, _> = std::iter::once(("node-1".to_owned(), of_node))
+            .chain(of_others)
+            .map(|(from, sealed)| {
+                let opened = cast[0].keys.open_part(&epoch, &from, "node-2", &sealed);
+                (from, opened.unwrap())
+            })
+            .collect();
+        let secret = cast[0].keys.secret(&epoch, "node-2", &parts).unwrap();
         let spec = RoundSpec { deadline_ms: unix_millis() + 5000, ..world.spec("exact", 1) };
-        let verify_key = secret.verify_key(&manifest, &spec.digest());
-        played.0.lock().unwrap().seen = seen(&world, &spec);
+        let verify_key = secret.verify_key(&world.manifest.digest(), &spec.digest());
+        cast[0].played.0.lock().unwrap().seen = seen(&world, &spec);
         world.open_at(0, &spec).await.unwrap();
-        let (mut headers, mut preps) = (vec![], vec![]);
+        let mut headers = vec![];
+        let proof = Proof::new(&spec, nodes.into()).unwrap();
         for site in 0..4 {
             let made: Made = world.make(site, &spec, &[1; 4]);
             world.submit_to(0, site, &made).await.unwrap();
             headers.push((SITES[site].to_owned(), Digest::of(&made.header.to_bytes())));
             let (nonce, public) = (made.header.nonce, &made.header.public_share);
-            let aad = associated(&spec, &spec.digest(), SITES[site], (1, "node-2"), nonce, public);
-            let share = keys.sealing.open(&aad, &made.sealed[1]).unwrap();
-            let proof = Proof::new(&spec, 2).unwrap();
-            preps.push(proof.prep(&verify_key, 1, &nonce, &made.public, &share).unwrap());
+            for (at, actor) in (1..).zip(&mut cast) {
+                let place = (at, actor.name.as_str());
+                let aad = associated(&spec, &spec.digest(), SITES[site], place, nonce, public);
+                let share = actor.keys.sealing.open(&aad, &made.sealed[at]).unwrap();
+                let prep = proof.prep(&verify_key, at, &nonce, &made.public, &share).unwrap();
+                actor.preps.push(prep);
+            }
         }
         let headers = HeaderSet::new(headers);
-        let held =
-            HeldSet { round: spec.digest(), node: "node-2".into(), headers: headers.clone() };
-        played.0.lock().unwrap().exchange.held = wire(&Signed::new(&held, &key));
-        Self { world, spec, played, key, headers, preps, node }
+        for actor in &cast {
+            let (round, node) = (spec.digest(), actor.name.clone());
+            let held = HeldSet { round, node, headers: headers.clone() };
+            let held = wire(&Signed::new(&held, &actor.key));
+            actor.played.0.lock().unwrap().exchange.held = held;
+        }
+        let others = cast.split_off(1);
+        let Actor { played, key, preps, .. } = cast.remove(0);
+        Self { world, spec, played, key, headers, preps, others, node }
+    }
+
+    /// A node's commitment to preparation shares.
+    fn prepared(&self, node: &str, key: &IdentityKey, preps: &[Vec<u8>]) -> Signed {
+        let entries = self.headers.entries().iter().zip(preps);
+        let prepared = Prepared {
+            round: self.spec.digest(),
+            node: node.into(),
+            candidates: self.headers.clone(),
+            preps: entries.map(|((_, h), prep)| prep_digest(node, h, prep)).collect(),
+        };
+        Signed::new(&prepared, key)
     }
 
     /// Node 2 commits to preparation shares.
     pub(crate) fn commit(&self, preps: &[Vec<u8>]) -> Signed {
-        let entries = self.headers.entries().iter().zip(preps);
-        let prepared = Prepared {
-            round: self.spec.digest(),
-            node: "node-2".into(),
-            candidates: self.headers.clone(),
-            preps: entries.map(|((_, h), prep)| prep_digest("node-2", h, prep)).collect(),
-        };
-        let signed = Signed::new(&prepared, &self.key);
+        let signed = self.prepared("node-2", &self.key, preps);
         self.played.0.lock().unwrap().exchange.prepared = wire(&signed);
         signed
     }
@@ -243,15 +300,25 @@ impl Scene {
         }
     }
 
-    /// Node 2 commits to its honest shares, shows them, and signs this accepted set.
+    /// All but node 1 commit to their honest shares, show them, and sign this accepted set.
     pub(crate) async fn accept(&self, headers: HeaderSet) -> AcceptedSet {
-        let own = self.commit(&self.preps);
+        let mut prepared = vec![self.commit(&self.preps)];
         self.show(&self.preps);
-        let preps = preps_digest([&self.of_node().await, &own]);
+        for Actor { name, key, preps, played, .. } in &self.others {
+            let signed = self.prepared(name, key, preps);
+            let mut lines = played.0.lock().unwrap();
+            (lines.exchange.prepared, lines.preps) = (wire(&signed), preps.clone());
+            prepared.push(signed);
+        }
+        prepared.insert(0, self.of_node().await);
+        let preps = preps_digest(&prepared);
         let refused = HeaderSet::default();
         let accepted = AcceptedSet { round: self.spec.digest(), headers, refused, preps };
         let signed = Signed::new(&accepted, &self.key);
         self.played.0.lock().unwrap().exchange.accepted = wire(&signed);
+        for Actor { key, played, .. } in &self.others {
+            played.0.lock().unwrap().exchange.accepted = wire(&Signed::new(&accepted, key));
+        }
         accepted
     }
 

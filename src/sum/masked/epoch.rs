@@ -199,7 +199,10 @@ pub fn write_list<T: Canonical>(label: &str, items: &[T]) -> Vec<u8> {
 }
 
 /// Reads [`write_list`]: at most one item a site.
-pub(crate) fn read_list<T: Canonical>(label: &'static str, bytes: &[u8]) -> Result<Vec<T>, Error> {
+///
+/// # Errors
+/// On anything but the one encoding of such a list.
+pub fn read_list<T: Canonical>(label: &'static str, bytes: &[u8]) -> Result<Vec<T>, Error> {
     let mut from = Decoder::new(label, bytes)?;
     let count = from.count(haima_crypto::secagg::MAX_SITES, 4)?;
     let items =

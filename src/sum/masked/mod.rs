@@ -20,8 +20,7 @@ use haima_smpc_node::manifest::Manifest;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
 use haima_smpc_node::{durable, keyfile};
 
-pub(crate) use self::epoch::read_list;
-pub use self::epoch::{ADVERTISEMENTS, AGREEMENTS, write_list};
+pub use self::epoch::{ADVERTISEMENTS, AGREEMENTS, read_list, write_list};
 pub use self::result::MaskedSum;
 use self::round::Course;
 use super::network::Network;

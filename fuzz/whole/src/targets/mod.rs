@@ -11,6 +11,7 @@ pub(crate) mod files;
 #[path = "../../../src/targets/fixture.rs"]
 #[allow(dead_code, reason = "these targets use a part of it")]
 pub(crate) mod fixture;
+pub(crate) mod masked;
 pub(crate) mod params;
 pub(crate) mod requests;
 pub(crate) mod tables;
@@ -21,7 +22,7 @@ pub(crate) mod tools;
 use tools::Target;
 
 /// All of them.
-pub(crate) static ALL: [Target; 10] = [
+pub(crate) static ALL: [Target; 11] = [
     Target { name: "tables", run: tables::run, seeds: tables::seeds },
     Target { name: "params", run: params::run, seeds: params::seeds },
     Target { name: "convert", run: convert::run, seeds: convert::seeds },
@@ -32,6 +33,7 @@ pub(crate) static ALL: [Target; 10] = [
     Target { name: "frames", run: files::frame, seeds: files::frames },
     Target { name: "configs", run: configs::run, seeds: configs::seeds },
     Target { name: "requests", run: requests::run, seeds: requests::seeds },
+    Target { name: "masked", run: masked::run, seeds: masked::seeds },
 ];
 
 /// The schema of the repository's own data.
