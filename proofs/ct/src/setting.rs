@@ -82,14 +82,14 @@ pub fn round(roster: &Roster) -> RoundContext {
     RoundContext::new(roster.clone(), terms).expect("a round")
 }
 
-/// The bytes of site 0's pair keys, as `secagg::PairKeys::to_bytes` writes them: an epoch without
+/// The bytes of a site's pair keys, as `secagg::PairKeys::to_bytes` writes them: an epoch without
 /// its key agreement. `key` gives that with another site.
 #[must_use]
-pub fn pair_keys(roster: &Roster, key: impl Fn(u32) -> [u8; 32]) -> Vec<u8> {
+pub fn pair_keys(roster: &Roster, site: u32, key: impl Fn(u32) -> [u8; 32]) -> Vec<u8> {
     let mut to = Encoder::new("haima secagg pair keys 1");
     to.reserve(128 + roster.sites() as usize * 36);
-    to.digest(roster.digest()).digest(&epoch()).u32(0).count(roster.sites() as usize - 1);
-    for other in 1..roster.sites() {
+    to.digest(roster.digest()).digest(&epoch()).u32(site).count(roster.sites() as usize - 1);
+    for other in (0..roster.sites()).filter(|other| *other != site) {
         to.u32(other).array(&key(other));
     }
     to.count(0);

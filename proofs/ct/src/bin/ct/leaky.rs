@@ -7,6 +7,8 @@
 use std::hint::black_box;
 
 use haima_crypto::field::{Field, Field64};
+use haima_crypto::kdf::derive;
+use haima_crypto::secret::Seed;
 use haima_crypto::xof::{Xof, XofHmacSha256Aes128, for_each_element};
 use haima_proofs_ct::memcheck::{public, publics, secret, secrets};
 use haima_proofs_ct::setting::SecretRng;
@@ -134,6 +136,18 @@ pub(crate) fn shamir() {
     let two = Field64::ONE + Field64::ONE;
     let sum = reconstruct(&[two, -Field64::ONE], &secrets(&[two, Field64::ZERO]));
     assert_eq!(public(sum).to_integer(), 4);
+}
+
+/// `secagg::Unmasking::subkeys` that looks whether a seed was reconstructed.
+pub(crate) fn subkeys() {
+    #[inline(never)]
+    fn backup_key(seed: &Seed) -> Option<Seed> {
+        if *seed.expose() == [0; 32] {
+            return None;
+        }
+        Some(derive(seed, "backup key", &[]))
+    }
+    assert!(backup_key(&Seed::from_bytes(secret([7; 32]))).is_some());
 }
 
 /// The shipped expansion with a caller that branches on what it is given: what public.supp allows

@@ -17,6 +17,7 @@ mod leaky;
 mod masks;
 mod noise;
 mod pine;
+mod rounds;
 mod sealing;
 mod seeds;
 mod sharing;
@@ -53,6 +54,10 @@ const CASES: &[Case] = &[
     ("mask_aes", masks::aes),
     ("mask_chacha", masks::chacha),
     ("mask_round", masks::round),
+    ("mask_site", rounds::site),
+    ("mask_sum", rounds::sum),
+    ("mask_spare", rounds::spare),
+    ("epoch_keys", rounds::epoch),
     ("seal", sealing::seal),
     ("open", sealing::open),
     ("chunk", sealing::chunk),
@@ -75,6 +80,7 @@ const CASES: &[Case] = &[
     ("leaky_table", leaky::table),
     ("leaky_share", leaky::share),
     ("leaky_shamir", leaky::shamir),
+    ("leaky_subkeys", leaky::subkeys),
     ("leaky_take", leaky::take),
     ("leaky_noise", leaky::noise),
 ];

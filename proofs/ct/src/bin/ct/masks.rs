@@ -41,7 +41,7 @@ fn masked(prg: Prg, bits: u8) {
 /// their signatures, from secret pair keys and secret randomness.
 pub(crate) fn round() {
     let roster = setting::roster(3);
-    let bytes = setting::pair_keys(&roster, |other| secret([other as u8; 32]));
+    let bytes = setting::pair_keys(&roster, 0, |other| secret([other as u8; 32]));
     let mut keys = PairKeys::from_bytes(&bytes).expect("pair keys");
     let (context, identity) = (setting::round(&roster), setting::identity(0));
     let started = Shared::start(context, &mut keys, &identity, &mut SecretRng::new(8));

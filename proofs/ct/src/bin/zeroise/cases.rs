@@ -339,7 +339,7 @@ fn pair_key(other: u32) -> [u8; 32] {
 }
 
 fn pair_keys() -> PairKeys {
-    let bytes = Zeroizing::new(setting::pair_keys(&setting::roster(SITES), pair_key));
+    let bytes = Zeroizing::new(setting::pair_keys(&setting::roster(SITES), 0, pair_key));
     PairKeys::from_bytes(&bytes).expect("pair keys")
 }
 
