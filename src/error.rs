@@ -67,8 +67,8 @@ pub enum Error {
         reason: String,
     },
     /// A site will answer no attempt at a round, until its policy, its budget or a decision there is
-    /// changed. The text is public, as that of [`Error::Refused`].
-    #[error("{site} refuses round {round}: {reason}")]
+    /// changed. The reason is public, as that of [`Error::Refused`].
+    #[error("{site} refuses round {round}: {reason}{here}")]
     Forbidden {
         /// The site.
         site: String,
@@ -76,6 +76,8 @@ pub enum Error {
         round: String,
         /// Which field of the policy, or which limit, forbids it.
         reason: String,
+        /// What follows for the site's own people; no coordinator is told it. Mostly empty.
+        here: String,
     },
     /// Hospitals refuse every attempt at a step, and without them it has no sum.
     #[error(

@@ -63,16 +63,13 @@ async fn an_exact_sum_over_other_sites_than_the_one_before_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approved_run_begins_over_other_sites_and_keeps_to_them() {
     for approved in [false, true] {
-        let mut played = Played::with(|setup| {
-            setup.policy.approved_reruns = vec!["cox/1".into(), "cox/2".into()];
-            setup.policy.approved_other_sites =
-                if approved { vec!["cox/2".into(), "cox/1".into()] } else { vec![] };
-        })
-        .await;
+        let mut played = Played::new().await;
         let few = [0, 1, 2];
         played.honest(0, 0, &few).await;
         played.hub.add_query("cox", 2, 0, query_bytes(&played.query));
         let again = |played: &mut Played, attempt| RoundSpec { run: 2, ..played.spec(0, attempt) };
+        let spec = again(&mut played, 0);
+        played.approve(&spec, approved).await;
         let spec = again(&mut played, 0);
         if !approved {
             let round = played.start(&spec);

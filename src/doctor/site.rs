@@ -307,7 +307,8 @@ mod tests {
         let right = approval(vec!["who".to_owned()]);
         let right = Policy { manual_approval: right, ..Policy::new("all", 1.0) };
         assert!(found(&right).iter().all(|check| check.level != Level::Fail));
-        let runs = || vec!["whoo/2".to_owned(), "who/2".to_owned()];
+        let tag = "0".repeat(32);
+        let runs = || ["whoo/2", "who/2"].map(|run| format!("{run}@{tag}")).to_vec();
         for (field, policy) in [
             ("exact_tasks", Policy { exact_tasks: ids(), ..right.clone() }),
             ("row_revealing_tasks", Policy { row_revealing_tasks: ids(), ..right.clone() }),

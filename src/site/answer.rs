@@ -40,7 +40,7 @@ use super::consent::Consents;
 use super::framework::Offered;
 use super::memory::{Memory, Owner};
 use super::outbox::Outbox;
-use super::policy::{Permits, Policy, place_name};
+use super::policy::{Permits, Policy, Why, place_name};
 use super::replay::{ABSORBED, Absorbed};
 use crate::Error;
 use crate::proto::Refusal;
@@ -78,8 +78,9 @@ impl Hospital {
     }
 
     /// A refusal of every attempt, until somebody here changes what it names.
-    fn forbid(&self, spec: &RoundSpec, reason: String) -> Error {
-        Error::Forbidden { site: self.name.clone(), round: spec.digest().short(), reason }
+    fn forbid(&self, spec: &RoundSpec, why: impl Into<Why>) -> Error {
+        let Why { told: reason, here } = why.into();
+        Error::Forbidden { site: self.name.clone(), round: spec.digest().short(), reason, here }
     }
 
     /// A refusal of a round that was held back: of this attempt alone where the hour is not one of the
@@ -112,6 +113,12 @@ impl Hospital {
             data: Some(self.data),
             consents: &self.consents,
         }
+    }
+
+    /// When nothing of a round is asked for any more, in unix milliseconds: its deadline, and the grace
+    /// after it.
+    pub(super) fn end_of(&self, spec: &RoundSpec) -> u64 {
+        spec.deadline_ms.saturating_add(self.manifest.grace_ms)
     }
 
     /// Checks a spec against manifest, clock and policy, before any question is asked. Whatever is
@@ -159,8 +166,8 @@ impl Hospital {
             return Err(self.refuse(spec, format!("its deadline is {off} ms from now")));
         }
         let permits = self.permits();
-        if let Some(reason) = permits.refuses(spec, now)? {
-            return Err(self.forbid(spec, reason));
+        if let Some(why) = permits.refuses(spec, now)? {
+            return Err(self.forbid(spec, why));
         }
         let held = permits.holds(spec, now)?;
         if held.is_some() {
@@ -267,7 +274,8 @@ impl Hospital {
         let bytes: usize = submission.sealed.iter().map(|share| all + share.len()).sum();
         let bytes = format!("{bytes} bytes");
         self.audit.write(&self.key, "submitted", &round, &spec.task_id, &header, &bytes)?;
-        durable::write_now("site.outbox", || self.outbox.put(&round, &submission))?;
+        let end = self.end_of(spec);
+        durable::write_now("site.outbox", || self.outbox.put(&round, end, &submission))?;
         Ok(submission)
     }
 

@@ -102,7 +102,7 @@ fn start(config: &Config, framework: Option<Framework>) -> Result<Site, Error> {
 }
 
 /// The hospital, and the records of its journal.
-fn open(
+pub(super) fn open(
     config: &Config,
     manifest: &Arc<Manifest>,
     tls: &TlsIdentity,
@@ -213,7 +213,17 @@ enum Way {
 }
 
 impl Site {
+    /// Until the study has ended. What is kept of a round goes when that ends, whether or not the
+    /// coordinator announces another (rule R5).
     async fn live(&mut self) -> Result<(), Error> {
+        let clear = self.hospital.outbox.keep_clear();
+        tokio::select! {
+            ended = self.converse() => ended,
+            error = clear => Err(error),
+        }
+    }
+
+    async fn converse(&mut self) -> Result<(), Error> {
         let mut told = false;
         loop {
             match self.listen().await {
@@ -451,7 +461,8 @@ fn is_own_disk(error: &Error) -> bool {
 }
 
 /// What may be told of a failure: policy, manifest, protocol and budget, which are functions of
-/// public specs. Everything else is told as such.
+/// public specs. What a refusal has for this hospital's own people is not. Everything else is told as
+/// such.
 fn public_reason(error: &Error) -> String {
     match error {
         Error::Refused { reason, .. } | Error::Forbidden { reason, .. } => reason.clone(),

@@ -17,6 +17,7 @@ use haima_smpc_node::unix_millis;
 use super::answer::Hospital;
 use super::coordinator::{Coordinator, Place};
 use super::masks::{BEGUN, EXACT_SET, Masks, SitesOf, place, run, sites_digest};
+use super::policy::approval;
 use crate::Error;
 use crate::proto::Step;
 use crate::sum::masked::{
@@ -119,9 +120,9 @@ impl Round<'_> {
         Error::Refused { site, round, reason }
     }
 
-    /// Until when the coordinator may take: the deadline and the grace after it.
+    /// Until when the coordinator may take.
     fn until(&self) -> u64 {
-        self.spec.deadline_ms.saturating_add(self.hospital.manifest.grace_ms)
+        self.hospital.end_of(self.spec)
     }
 
     /// What forbids a round in masked mode, beside what forbids it in any.
@@ -138,7 +139,8 @@ impl Round<'_> {
             let reason = "in masked mode the sums before are the coordinator's word, which can choose \
                           what is asked next; policy does not take it for exact tasks \
                           (trust_coordinator_sums)";
-            return Err(Error::Forbidden { site, round, reason: reason.into() });
+            let (reason, here) = (reason.into(), String::new());
+            return Err(Error::Forbidden { site, round, reason, here });
         }
         Ok(())
     }
@@ -251,19 +253,20 @@ impl Round<'_> {
         if spec.event != RoundEvent::Exact {
             return Ok(sites);
         }
-        let run = run(spec);
         let why = "an exact sum over other sites than the exact sums before: their difference would \
                    show a hospital (rule X2)";
         match self.masks.sites_of(spec, sites) {
             SitesOf::Known => Ok(sites),
-            SitesOf::OtherThanBefore
-                if self.hospital.policy.approved_other_sites.contains(&run) =>
-            {
-                Ok(sites)
+            SitesOf::OtherThanBefore => {
+                let entry = approval(spec, &self.hospital.data);
+                if self.hospital.policy.approved_other_sites.contains(&entry) {
+                    return Ok(sites);
+                }
+                // For this site's own people: it follows from the data file (rule S5).
+                tracing::warn!("to allow it for this run add \"{entry}\" to approved_other_sites");
+                let told = "its policy may allow it for this run (approved_other_sites)";
+                Err(self.refuse(format!("{why}; {told}")))
             }
-            SitesOf::OtherThanBefore => Err(self.refuse(format!(
-                "{why}; to allow it for this run add \"{run}\" to approved_other_sites"
-            ))),
             SitesOf::OtherOfThisRun => Err(self.refuse(format!("{why} of this run"))),
         }
     }

@@ -1,5 +1,7 @@
 //! What was made for a round, kept until the round has ended, so that a re-send after a crash is
-//! byte-identical (rule R5). One file a round, written whole, readable by its owner alone.
+//! byte-identical (rule R5). One file a round, written whole, readable by its owner alone; its name has
+//! the round's digest and its end. It goes at that end at the latest, or when a site starts after it:
+//! also where the coordinator is away and announces no other round.
 //!
 //! Beside them, in one file: how the vector of a program beside the site stands in what was made, until
 //! the program has been told the sum, which may be after the next round began. It is on disk before
@@ -7,11 +9,12 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use haima_crypto::encode::{Canonical, Digest, from_hex};
 use haima_fl_core::tasks::vector_sum::Standing;
-use haima_smpc_node::keyfile;
 use haima_smpc_node::submission::Submission;
+use haima_smpc_node::{keyfile, unix_millis};
 
 use crate::Error;
 
@@ -21,6 +24,8 @@ const STANDINGS: &str = "standings";
 const MOST_STANDINGS: usize = 64;
 /// Most bytes of that file.
 const MOST: u64 = 1 << 16;
+/// How often it is looked for rounds that have ended.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The folder of kept submissions.
 #[derive(Debug)]
@@ -37,23 +42,24 @@ impl Outbox {
         Ok(Self { folder, standings })
     }
 
-    fn path(&self, round: &Digest) -> PathBuf {
-        self.folder.join(round.to_string())
-    }
-
     /// The submission made for a round, if there is one.
     pub(super) fn get(&self, round: &Digest) -> Result<Option<Submission>, Error> {
-        let path = self.path(round);
-        match std::fs::read(&path) {
-            Ok(bytes) => Ok(Some(Submission::from_bytes(&bytes)?)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::file(&path, error)),
-        }
+        let of_round = |path: &PathBuf| named(path).is_some_and(|(own, _)| own == *round);
+        let Some(path) = files(&self.folder)?.into_iter().find(of_round) else { return Ok(None) };
+        let bytes = std::fs::read(&path).map_err(|e| Error::file(&path, e))?;
+        Ok(Some(Submission::from_bytes(&bytes)?))
     }
 
-    /// Keeps a submission; it is on disk, whole, when this returns.
-    pub(super) fn put(&self, round: &Digest, submission: &Submission) -> Result<(), Error> {
-        Ok(keyfile::replace_private(&self.path(round), &submission.to_bytes())?)
+    /// Keeps a submission until the round's end, unix milliseconds; it is on disk, whole, when this
+    /// returns.
+    pub(super) fn put(
+        &self,
+        round: &Digest,
+        end: u64,
+        submission: &Submission,
+    ) -> Result<(), Error> {
+        let path = self.folder.join(format!("{round}-{end}"));
+        Ok(keyfile::replace_private(&path, &submission.to_bytes())?)
     }
 
     /// Keeps how the vector of a program beside the site stands in what was made for a round; it is on
@@ -80,15 +86,53 @@ impl Outbox {
     /// Erases all but the submission of the round that is open. Standings go with the last round, since
     /// the sum that they are of may still have to be told.
     pub(super) fn erase_except(&self, open: Option<&Digest>) -> Result<(), Error> {
-        let keep = open.map(|round| [self.path(round), self.folder.join(STANDINGS)]);
-        let entries = std::fs::read_dir(&self.folder).map_err(|e| Error::file(&self.folder, e))?;
-        for entry in entries.flatten() {
-            if keep.as_ref().is_none_or(|keep| !keep.contains(&entry.path())) {
-                keyfile::remove(&entry.path())?;
+        let keep = |path: &Path| match open {
+            Some(open) => is_standings(path) || named(path).is_some_and(|(own, _)| own == *open),
+            None => false,
+        };
+        erase_unless(&self.folder, keep)
+    }
+
+    /// Erases the submissions of rounds as they end; comes back only when the disk fails. Nothing else
+    /// may be in the middle of a write when this is polled.
+    pub(super) fn keep_clear(&self) -> impl Future<Output = Error> + use<> {
+        let folder = self.folder.clone();
+        async move {
+            loop {
+                let now = unix_millis();
+                let keep = |path: &Path| {
+                    is_standings(path) || named(path).is_some_and(|(_, end)| end > now)
+                };
+                if let Err(error) = erase_unless(&folder, keep) {
+                    return error;
+                }
+                tokio::time::sleep(LOOK).await;
             }
         }
-        Ok(())
     }
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::file(folder, e))?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
+}
+
+/// Erases all files but those that are to be kept.
+fn erase_unless(folder: &Path, keep: impl Fn(&Path) -> bool) -> Result<(), Error> {
+    for path in files(folder)?.iter().filter(|path| !keep(path)) {
+        keyfile::remove(path)?;
+    }
+    Ok(())
+}
+
+fn is_standings(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == STANDINGS)
+}
+
+/// The round of a submission's file, and its end in unix milliseconds; `None` of any other file.
+fn named(path: &Path) -> Option<(Digest, u64)> {
+    let (round, end) = path.file_name()?.to_str()?.split_once('-')?;
+    Some((Digest::from_bytes(from_hex(round).ok()?), end.parse().ok()?))
 }
 
 fn read_standings(path: &Path) -> Result<VecDeque<(Digest, Standing)>, Error> {
@@ -130,7 +174,7 @@ mod tests {
             sealed: vec![vec![4; 100], vec![5; 32]],
         };
         assert!(outbox.get(&round).unwrap().is_none());
-        outbox.put(&round, &submission).unwrap();
+        outbox.put(&round, 7, &submission).unwrap();
         let kept = outbox.get(&round).unwrap().unwrap();
         assert_eq!(kept.to_bytes(), submission.to_bytes());
         outbox.erase_except(Some(&round)).unwrap();

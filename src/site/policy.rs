@@ -17,7 +17,7 @@ use haima_smpc_node::manifest::{Class, Manifest, TaskEntry};
 use serde::{Deserialize, Serialize};
 
 pub use self::hours::{Day, Hours};
-pub(super) use self::permits::{Permits, place_name};
+pub(super) use self::permits::{Permits, Why, approval, place_name};
 use crate::Error;
 
 /// Most bytes of a policy that are read.
@@ -54,11 +54,14 @@ pub struct Policy {
     /// theirs; a coordinator alone could make one up, and so choose what is asked next (rule X3).
     #[serde(default)]
     pub trust_coordinator_sums: bool,
-    /// Further runs of an exact task on the same data, each as `task/run` (rule X2).
+    /// Exact runs that are answered though an exact task was answered under another run, manifest or data
+    /// version, each as `task/run@TAG`: TAG is of the one manifest and data version for which it holds, and
+    /// the refusal in the site's log prints the entry (rule X2).
     #[serde(default)]
     pub approved_reruns: Vec<String>,
     /// Masked mode: exact runs that may begin over other hospitals than the exact sums before, each as
-    /// `task/run`. All exact sums of one run are over one set, whatever stands here (rule X2).
+    /// `task/run@TAG` like an approved rerun. All exact sums of one run are over one set, whatever stands
+    /// here (rule X2).
     #[serde(default)]
     pub approved_other_sites: Vec<String>,
     /// Exact tasks that are answered although their cohort here differs from that of an earlier exact
@@ -272,6 +275,18 @@ impl Policy {
                 ));
             }
         }
+        for (field, runs) in [
+            ("approved_reruns", &self.approved_reruns),
+            ("approved_other_sites", &self.approved_other_sites),
+        ] {
+            if let Some(given) = runs.iter().find(|run| !permits::is_approval(run)) {
+                return Err(format!(
+                    "`{field}`: {given:?} is no \"task/run@TAG\", whose TAG is of the one manifest and \
+                     data version for which it holds; take it out and have the run asked once: the \
+                     refusal in this site's log prints the entry"
+                ));
+            }
+        }
         for (field, most) in [("max_elements", self.max_elements), ("max_bytes", self.max_bytes)] {
             if most == Some(0) {
                 return Err(format!(
@@ -323,7 +338,7 @@ impl Policy {
             ("approved_cohorts", self.approved_cohorts.as_slice()),
         ];
         let fields = lists.into_iter().map(|(field, named)| {
-            // Runs are named `task/run`.
+            // Runs are named `task/run@TAG`.
             let ids = named.iter().filter_map(|named| named.split('/').next());
             (field, unknown(ids, manifest))
         });

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use haima::coordinator::board::{Message, Step};
 use haima::coordinator::hub::Hub;
 use haima::coordinator::study::serve;
+use haima::site::Policy;
 use haima::sum::masked::{
     ADVERTISEMENTS, AGREEMENTS, MaskedSum, context, epoch_context, write_list,
 };
@@ -217,6 +218,31 @@ impl Played {
         let scope = self.open(spec.digest());
         self.hub.start_round(spec, &self.key.sign(&spec.digest()));
         self.stopped(&scope, &ALL, Step::Shares, text).await;
+    }
+
+    /// Announces a run that no site begins before its people approve it, has them do so for runs 1 and 2,
+    /// over other sites too where `others`, and starts the sites again. The entry stands in a site's own
+    /// log; it follows from the data, so the coordinator is not told it (rule S5).
+    pub(crate) async fn approve(&mut self, spec: &RoundSpec, others: bool) {
+        self.all_refuse(spec, "needs approval (approved_reruns, rule X2)").await;
+        let (_, reports) = self.hub.round_reports(&spec.digest());
+        assert!(reports.iter().all(|(_, reason)| !reason.contains('@')), "{reports:?}");
+        let place = format!("{}/{}@", spec.task_id, spec.run);
+        for name in &self.sites {
+            let folder = self.running.network.folder(name).unwrap();
+            let log = std::fs::read_to_string(folder.join("log")).unwrap();
+            let (_, entry) = log.rsplit_once(&place).unwrap();
+            let runs =
+                [1, 2].map(|run| format!("{}/{run}@{}", spec.task_id, &entry[..32])).to_vec();
+            let path = folder.join("policy.toml");
+            let mut policy = Policy::read(&path).unwrap();
+            if others {
+                policy.approved_other_sites.clone_from(&runs);
+            }
+            policy.approved_reruns = runs;
+            std::fs::write(&path, toml::to_string(&policy).unwrap()).unwrap();
+        }
+        self.restart();
     }
 
     /// Waits until sites have refused to go on with a round, for a reason with this text, and none has

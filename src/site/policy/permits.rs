@@ -2,9 +2,10 @@
 //! decisions of its people and the clock.
 //!
 //! The daemon and the preview ask the same question here. Nothing of it depends on patients (rule S5):
-//! of the data only the version is known, and a reason is about the question. The clock is given.
+//! of the data only the version is known, and a reason is about the question; what follows from the
+//! version is for this hospital alone ([`Why`]). The clock is given.
 
-use haima_crypto::encode::Digest;
+use haima_crypto::encode::{Digest, Encoder};
 use haima_smpc_node::manifest::{Manifest, fingerprint};
 use haima_smpc_node::record::AuditRecord;
 use haima_smpc_node::spec::{RoundEvent, RoundSpec};
@@ -17,6 +18,23 @@ use crate::site::preview::size::Leaving;
 use crate::site::preview::words;
 
 const DAY_MS: u64 = 86_400_000;
+/// Hexadecimal digits that bind an approval to a manifest and a data version.
+const TAG_DIGITS: usize = 32;
+
+/// Why a round is refused.
+pub(in crate::site) struct Why {
+    /// What the coordinator is told.
+    pub(in crate::site) told: String,
+    /// What this hospital's own people read after that and nobody else, since it follows from the data
+    /// file (rule S5); mostly empty.
+    pub(in crate::site) here: String,
+}
+
+impl From<String> for Why {
+    fn from(told: String) -> Self {
+        Self { told, here: String::new() }
+    }
+}
 
 /// What a round is held against.
 pub(in crate::site) struct Permits<'a> {
@@ -40,34 +58,35 @@ impl Permits<'_> {
         &self,
         spec: &RoundSpec,
         now: u64,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<Why>, Error> {
         if let Some(reason) = self.asker()? {
-            return Ok(Some(reason));
+            return Ok(Some(reason.into()));
         }
         let entry = self.manifest.task(&spec.task_id)?;
         if let Some(reason) = self.policy.forbids_task(entry) {
-            return Ok(Some(reason));
+            return Ok(Some(reason.into()));
         }
         if spec.min_sites < self.policy.min_sites {
             let (asked, own) = (spec.min_sites, self.policy.min_sites);
-            return Ok(Some(format!("floor {asked}; this site's policy asks {own} (min_sites)")));
+            let reason = format!("floor {asked}; this site's policy asks {own} (min_sites)");
+            return Ok(Some(reason.into()));
         }
         if let Some(reason) = self.size(spec)? {
-            return Ok(Some(reason));
+            return Ok(Some(reason.into()));
         }
         if spec.event == RoundEvent::Exact
-            && let Some(reason) = self.exact(spec)?
+            && let Some(why) = self.exact(spec)?
         {
-            return Ok(Some(reason));
+            return Ok(Some(why));
         }
         if let Some(reason) = self.refused_by_people(spec)? {
-            return Ok(Some(reason));
+            return Ok(Some(reason.into()));
         }
         let today = self.charged.iter().filter(|r| r.at_ms.saturating_add(DAY_MS) > now).count();
         let most = self.policy.max_attempts_a_day;
-        Ok((today >= most as usize).then(|| {
-            format!("{today} attempts in 24 hours; policy's limit is {most} (max_attempts_a_day)")
-        }))
+        let reason =
+            format!("{today} attempts in 24 hours; policy's limit is {most} (max_attempts_a_day)");
+        Ok((today >= most as usize).then(|| reason.into()))
     }
 
     /// Why a run is refused that somebody at the hospital has said no to; `None` where nobody has.
@@ -157,15 +176,16 @@ impl Permits<'_> {
     }
 
     /// Rule X2: answered once. Another run, another manifest (filter, grid, roster) or other data need
-    /// the operator's approval: their difference could be a patient.
-    fn exact(&self, spec: &RoundSpec) -> Result<Option<String>, Error> {
+    /// the operator's approval of just these: their difference could be a patient.
+    fn exact(&self, spec: &RoundSpec) -> Result<Option<Why>, Error> {
         let cohorts = cohorts::number(self.manifest)?;
         if cohorts > self.policy.max_cohorts as usize {
             let most = self.policy.max_cohorts;
-            return Ok(Some(format!(
+            let reason = format!(
                 "the study asks for exact sums over {cohorts} cohorts; this site's policy allows \
                  {most} (max_cohorts, rule X2)"
-            )));
+            );
+            return Ok(Some(reason.into()));
         }
         let run = place_name(spec);
         let manifest = spec.manifest.to_string();
@@ -176,18 +196,43 @@ impl Permits<'_> {
             record.kind == "charged exact"
                 && (other_data || same_task && (record.subject != run || record.text != manifest))
         });
-        Ok(match other {
-            Some(record) if !self.policy.approved_reruns.contains(&run) => Some(format!(
-                "this site answered {} without noise already; another run, manifest or data version \
-                 needs approval (rule X2): add \"{run}\" to approved_reruns",
-                record.subject
-            )),
-            _ => None,
+        let Some(record) = other else { return Ok(None) };
+        let told = format!(
+            "this site answered {} without noise already; another run, manifest or data version \
+             needs approval (approved_reruns, rule X2)",
+            record.subject
+        );
+        Ok(match self.data.map(|data| approval(spec, &data)) {
+            Some(entry) if self.policy.approved_reruns.contains(&entry) => None,
+            Some(entry) => {
+                Some(Why { told, here: format!(": add \"{entry}\" to approved_reruns") })
+            }
+            // No entry is for data that nobody can read.
+            None => Some(told.into()),
         })
     }
 }
 
-/// `task/run`, as the journal and `approved_reruns` name it.
+/// `task/run@TAG`, as a policy approves a run: TAG is of one manifest and one data version, so that an
+/// approval holds for no other. As a digest of the data file it stays at this hospital (rule S5).
+pub(in crate::site) fn approval(spec: &RoundSpec, data: &Digest) -> String {
+    let mut to = Encoder::new("haima approved rerun 1");
+    to.digest(&spec.manifest).digest(data);
+    let tag: String = Digest::of(&to.finish()).to_string().chars().take(TAG_DIGITS).collect();
+    format!("{}@{tag}", place_name(spec))
+}
+
+/// Whether a text is of the form of [`approval`].
+pub(super) fn is_approval(text: &str) -> bool {
+    let Some((place, tag)) = text.rsplit_once('@') else { return false };
+    let Some((task, run)) = place.rsplit_once('/') else { return false };
+    !task.is_empty()
+        && run.parse::<u32>().is_ok_and(|number| number.to_string() == run)
+        && tag.len() == TAG_DIGITS
+        && tag.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// `task/run`, as the journal names it.
 pub(in crate::site) fn place_name(spec: &RoundSpec) -> String {
     format!("{}/{}", spec.task_id, spec.run)
 }

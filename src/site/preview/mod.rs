@@ -206,7 +206,8 @@ pub fn preview(config: &Config, task: &str, now: u64) -> Result<Preview, Error> 
         consents: &consents,
     };
     refused.extend(policy.fits(&manifest).err());
-    refused.extend(permits.refuses(&spec, now)?);
+    // The hospital's own people look at it.
+    refused.extend(permits.refuses(&spec, now)?.map(|why| why.told + &why.here));
     let held: Vec<String> = permits.holds(&spec, now)?.into_iter().collect();
     let asker = &manifest.coordinator;
     Ok(Preview {

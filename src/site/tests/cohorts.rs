@@ -83,9 +83,41 @@ fn other_data_need_approval_whatever_the_task() {
     };
     answer(policy(), PATIENTS, "cox").unwrap();
     let more = format!("{PATIENTS}130,1,90\n");
-    assert!(refused(answer(policy(), &more, "older")).contains("older/1"));
-    let approved = Policy { approved_reruns: vec!["older/1".into()], ..policy() };
+    let error = refused(answer(policy(), &more, "older"));
+    assert!(error.contains("answered cox/1 ") && entry(&error).starts_with("older/1@"), "{error}");
+    let approved = Policy { approved_reruns: vec![entry(&error)], ..policy() };
     answer(approved, &more, "older").unwrap();
+}
+
+/// X2: an approval is of one task and run under one manifest on one version of the data. Were its TAG over
+/// less, a later version of the data or another manifest would be answered under it.
+#[test]
+fn an_approval_holds_for_one_manifest_and_one_version_of_the_data() {
+    let mut fixture = Fixture::new();
+    let answer = |fixture: &Fixture, approved: &[String], data: &str, number: u64| {
+        let run = fixture.run("cox");
+        let spec = fixture.spec("cox", &run.query().unwrap(), number);
+        let policy = Policy { approved_reruns: approved.to_vec(), ..Fixture::policy() };
+        let mut hospital = fixture.hospital(policy, data);
+        hospital.check(&spec).map(|()| {
+            hospital.submission(&spec, &fixture.epoch, run.as_ref()).unwrap();
+        })
+    };
+    let [second, third] = ["130,1,90\n", "130,1,91\n"].map(|row| format!("{PATIENTS}{row}"));
+    answer(&fixture, &[], PATIENTS, 1).unwrap();
+    let error = answer(&fixture, &[], &second, 2).unwrap_err();
+    let approved = vec![entry(&error.to_string())];
+    // S5: the entry is a digest of the data, so the coordinator is told of none.
+    let crate::Error::Forbidden { reason, .. } = error else { panic!("it stands") };
+    assert!(reason.ends_with("(approved_reruns, rule X2)") && !reason.contains('@'), "{reason}");
+    answer(&fixture, &approved, &second, 2).unwrap();
+
+    let later = entry(&refused(answer(&fixture, &approved, &third, 3)));
+    assert!(later.starts_with("cox/1@") && later != approved[0], "{later}");
+    Arc::make_mut(&mut fixture.manifest).revision += 1;
+    let amended = entry(&refused(answer(&fixture, &approved, &second, 4)));
+    assert!(amended.starts_with("cox/1@") && amended != approved[0], "{amended}");
+    answer(&fixture, &[amended], &second, 4).expect("it is that manifest's");
 }
 
 /// The floor holds for every exact task, also for one whose noised form knows none.

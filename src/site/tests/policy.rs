@@ -387,6 +387,9 @@ fn a_field_out_of_its_range_is_named() {
         ("hours = { form = 8 }", ["form", "line 3"]),
         ("coordinators = [\"12345 67890\"]", ["coordinators", "25 digits"]),
         ("allowed_kinds = [\"coxx\"]", ["allowed_kinds", "cox, "]),
+        ("approved_reruns = [\"cox/2\"]", ["`approved_reruns`: \"cox/2\"", "prints the entry"]),
+        ("approved_reruns = [\"cox/2@12\"]", ["\"cox/2@12\"", "task/run@TAG"]),
+        ("approved_other_sites = [\"cox/2\"]", ["`approved_other_sites`: ", "prints the entry"]),
         ("max_elements = 0", ["max_elements", "at least 1"]),
         ("max_bytes = -1", ["max_bytes", "line 3"]),
         ("manual_approval = \"some\"", ["list of task ids", "\"all\""]),
@@ -394,6 +397,20 @@ fn a_field_out_of_its_range_is_named() {
     ] {
         let error = Policy::parse(&format!("{needed}{line}\n")).unwrap_err();
         assert!(words.iter().all(|word| error.contains(word)), "{line}: {error}");
+    }
+    let tag = "0123456789abcdef".repeat(2);
+    let run = |run: &str| Policy::parse(&format!("{needed}approved_reruns = [\"{run}\"]\n"));
+    run(&format!("cox/2@{tag}")).unwrap();
+    for wrong in [
+        format!("cox@{tag}"),
+        format!("/2@{tag}"),
+        format!("cox/two@{tag}"),
+        format!("cox/02@{tag}"),
+        format!("cox/2@{}", tag.to_uppercase()),
+        format!("cox/2@{tag}0"),
+        format!("cox/2@{}", "g".repeat(32)),
+    ] {
+        assert!(run(&wrong).unwrap_err().contains(&wrong), "{wrong}");
     }
     let error = Policy::parse("default_population = \"\"\nepsilon = 1.0\n").unwrap_err();
     assert!(error.contains("default_population"), "{error}");
