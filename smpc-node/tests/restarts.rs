@@ -198,7 +198,7 @@ async fn a_round_that_is_in_the_journal_alone_is_not_opened_again() {
     let refused = world.open_at(1, &spec).await.unwrap_err().to_string();
     assert!(refused.contains("its store does not know") && refused.contains("N3"), "{refused}");
     // Another round is none of these.
-    let next = RoundSpec { number: spec.number + 1, attempt: 1, ..spec };
+    let next = RoundSpec { number: spec.number + 1, attempt: 1, plan_index: 1, ..spec };
     world.open_at(1, &next).await.unwrap();
 }
 
