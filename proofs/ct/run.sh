@@ -111,7 +111,7 @@ fi
 
 # Every case under memcheck.
 top() { # case, level: the two innermost frames of the first report
-    sed -n 's/^==[0-9]*== *\(at\|by\) 0x[0-9A-F]*: //p' "$work/$1@$2.log" | head -n 2 | paste -sd '<'
+    sed -n 's/^==[0-9]*== *\(at\|by\) 0x[0-9A-F]*: //p' "$work/$1@$2.log" | awk "NR <= 2" | paste -sd '<'
 }
 while read -r case expected0 expected1 expected2 expected3 expecteds allowed; do
     for level in "${levels[@]}"; do

@@ -36,7 +36,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use super::answer::{Held, Masked};
-use super::context::RoundContext;
+use super::context::{RoundContext, is_shown};
 use super::mask::mask;
 use super::messages::{
     Delivery, ENVELOPE, Envelope, Header, MaskedInput, SHARE, SharesMessage, Signed, UNSIGNED,
@@ -157,9 +157,7 @@ impl Shared {
                 return Err(Error::Duplicate { what, site });
             }
         }
-        if headers.get(&site) != Some(&header) {
-            return Err(Error::Own { what: Header::WHAT });
-        }
+        is_shown(&header, headers.get(&site), Header::WHAT)?;
         // So that a cohort has an honest site that confirms: see the module.
         context.enough("sites have shared", headers.len())?;
         let what = Envelope::WHAT;

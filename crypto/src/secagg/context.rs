@@ -223,6 +223,20 @@ impl RoundContext {
     }
 }
 
+/// Checks that a site is shown what is its own. A call, so that `proofs/ct` can allow what is decided here
+/// and nothing else: what is compared is public, though a site's own is made of its secrets.
+///
+/// # Errors
+/// [`Error::Own`] when it is another one, or none.
+#[inline(never)]
+pub(super) fn is_shown<T: PartialEq>(
+    own: &T,
+    shown: Option<&T>,
+    what: &'static str,
+) -> Result<(), Error> {
+    if shown == Some(own) { Ok(()) } else { Err(Error::Own { what }) }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::secagg::testing::{all_differ, context, contexts};

@@ -17,7 +17,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::context::Roster;
+use super::context::{Roster, is_shown};
 use super::messages::{UNSIGNED, signature};
 use super::pairs::{PairKeys, pair};
 use crate::encode::{Canonical, Decoder, Digest, Encoder};
@@ -321,9 +321,7 @@ impl Advertising {
         let Self { context, site, seed, key } = self;
         let (all, epoch) = context.sorted(advertisements)?;
         let roster = context.roster.clone();
-        if all.get(&site).is_none_or(|own| own.key != key.public()) {
-            return Err(Error::Own { what: Advertisement::WHAT });
-        }
+        is_shown(&key.public(), all.get(&site).map(|own| &own.key), Advertisement::WHAT)?;
         let mut agreeing = Agreeing { roster, epoch, site, key, keys: BTreeMap::new() };
         let mut agreements = Vec::new();
         for (to, advertisement) in all.range(site + 1..) {
