@@ -47,19 +47,21 @@ while read -r name outcome property deep; do
     if grep -q '^PROPERTY' "$here/$name.cfg"; then
         live=(--check-liveness)
     fi
+    code=0
     timeout "$limit" "$tool" "$here/Round.tla" --config "$here/$name.cfg" --allow-deadlock \
-        "${live[@]}" >"$said" 2>&1 || true
+        "${live[@]}" >"$said" 2>&1 || code=$?
+    # Its last word and its status: a crash after that word is no result.
     case $outcome in
-        holds) line="Model checking complete. No errors found." ;;
-        refuted) line="($property) violated!" ;;
-        loops) line="Liveness property violated: $property" ;;
-        *) line="(no such outcome)" ;;
+        holds) line="Model checking complete. No errors found." status=0 ;;
+        refuted) line="($property) violated!" status=1 ;;
+        loops) line="Liveness property violated: $property" status=1 ;;
+        *) line="(no such outcome)" status=none ;;
     esac
-    if grep -qF -- "$line" "$said"; then
+    if [ "$code" = "$status" ] && grep -qF -- "$line" "$said"; then
         echo "ok tla $name"
     else
         why=$(grep -E 'violated|No errors|^error|limit' "$said" | tail -1 || true)
-        fail "$name" "expected $outcome ${property:-}; got: ${why:-nothing within $limit s}"
+        fail "$name" "expected $outcome ${property:-}; got: ${why:-nothing within $limit s}, status $code"
     fi
 done <"$here/expected.txt"
 
