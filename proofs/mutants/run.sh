@@ -54,8 +54,8 @@ failed=0
 while read -r package filters; do
     first=$work/$package second=$work/$package.again
     read -ra filters <<<"$filters"
-    if ! mutants "$first" "$package" ${MUTANTS_SHARD:+--shard "$MUTANTS_SHARD" --sharding round-robin} -- \
-        --lib -- "${filters[@]}"; then
+    if ! mutants "$first" "$package" ${MUTANTS_SHARD:+--shard "$MUTANTS_SHARD" --sharding round-robin} \
+        --cargo-arg=--lib -- -- "${filters[@]}"; then
         failed=1
         continue
     fi
@@ -63,7 +63,8 @@ while read -r package filters; do
     mapfile -t again < <(sed -E '/^$/d; s/[][(){}.*+?^$|\\]/\\&/g; s/.*/^&$/' "$first/mutants.out/missed.txt")
     mkdir -p "$second/mutants.out"
     if [ ${#again[@]} -gt 0 ]; then
-        if ! mutants "$second" "$package" "${again[@]/#/--re=}" -- --lib --tests; then
+        if ! mutants "$second" "$package" "${again[@]/#/--re=}" \
+            --cargo-arg=--lib --cargo-arg=--tests; then
             failed=1
             continue
         fi
