@@ -222,6 +222,22 @@ mod tests {
         Sensitivity::new(steps).unwrap()
     }
 
+    /// N3: a re-send is the same, whichever crate draws: the stream is that of another ChaCha20.
+    #[test]
+    fn the_stream_is_that_of_another_chacha20() {
+        use rand_core::Rng as _;
+        let (mut ours, mut other) =
+            (noise_stream(&[7; 32]), rand_chacha::ChaCha20Rng::from_seed([7; 32]));
+        for round in 0..300 {
+            assert_eq!(ours.next_u32(), other.next_u32());
+            assert_eq!(ours.next_u64(), other.next_u64());
+            let (mut a, mut b) = (vec![0; round], vec![0; round]);
+            ours.fill_bytes(&mut a);
+            other.fill_bytes(&mut b);
+            assert_eq!(a, b);
+        }
+    }
+
     /// N1: the coalition figure is D^2/(2 s^2), and never below it.
     #[test]
     fn the_coalition_figure_counts_one_nodes_noise() {

@@ -345,6 +345,9 @@ fn limbs_of_no_secret_are_refused() {
         limbs[at] = element(limit);
         assert_eq!(seed_from_limbs(&limbs), Err(Error::NoSecret), "limb {at}");
     }
+    // Two limbs that are too long by the same byte do not make up for one another.
+    let twice = [element(1 << 56), element(1 << 56), element(0), element(0), element(0)];
+    assert_eq!(seed_from_limbs(&twice), Err(Error::NoSecret));
     assert!(matches!(seed_from_limbs(&[element(0); 4]), Err(Error::Length { got: 4, .. })));
     let shares = share_seed(&Seed::from_bytes([1; 32]), threshold(3, 3), &mut rng(1));
     let mut shares = shares;
