@@ -13,3 +13,7 @@ if grep -E '^(ORACLE|POSTGRES|PYTHON|BROWSER|AXE) absent' "$log" | sort | uniq -
     echo "tests/strict.sh: what is absent was not tested" >&2
     exit 1
 fi
+if ! grep -qE '^test result: ok\. [1-9]' "$log"; then
+    echo "tests/strict.sh: no test ran" >&2
+    exit 1
+fi

@@ -39,7 +39,8 @@ mutants() { # folder, package, arguments of cargo mutants
     esac
 }
 count() { # folder, outcome
-    sed '/^$/d' "$1/mutants.out/$2.txt" 2>/dev/null | wc -l
+    local file=$1/mutants.out/$2.txt
+    if [ -f "$file" ]; then grep -c . "$file" || true; else echo 0; fi
 }
 
 failed=0

@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// N3: what follows rests on the key, and so on its name. Fails where the folder is not flushed.
+    /// Fails where the folder is not flushed; not as root, who may open any folder.
     #[test]
     fn a_file_whose_name_cannot_be_flushed_is_an_error() {
         #[cfg(unix)]

@@ -31,10 +31,14 @@ pub(super) async fn forgotten(
     Ok(forgotten)
 }
 
+/// Kinds of records that a round of the store comes before; of what it signed, those of
+/// [`StoredRound::signed`]. A replica's journal has the steps that it took alone.
+const STEPS: [&str; 6] = ["opened", "closed", "prepared", "agreed", "dealt", "committed"];
+
 /// Whether a store lacks a step that the journal has. A round that was committed may still be failed
 /// by a peer's word, which that peer repeats.
 fn lacks(stored: Option<&StoredRound>, kind: &str) -> bool {
-    let Some(stored) = stored else { return kind == "opened" };
+    let Some(stored) = stored else { return STEPS.contains(&kind) };
     let unsigned = stored.signed().iter().any(|(step, signed)| *step == kind && signed.is_none());
     unsigned || (kind == "failed" && stored.state != "failed" && stored.release.is_none())
 }

@@ -182,24 +182,41 @@ impl Store {
         Ok(transaction.rollback().await?)
     }
 
-    /// Takes erased shares out of SQLite's write-ahead log too, later where another reader holds it.
+    /// Takes erased shares out of SQLite's write-ahead log too; later where another reader holds it or
+    /// the disk fails: the step before it is durable, and is not taken back by this.
     async fn flush_erased(&self) -> Result<(), Error> {
         if self.kind == Kind::Postgres {
             return Ok(());
         }
+        self.unflushed.store(true, Ordering::Relaxed);
+        match self.truncate().await {
+            Ok(true) => self.unflushed.store(false, Ordering::Relaxed),
+            Ok(false) => {
+                tracing::warn!(
+                    "another reader holds the write-ahead log: erased shares stay in it"
+                );
+            }
+            Err(error) => {
+                tracing::error!(%error, "erased shares stay in the write-ahead log; trying again");
+            }
+        }
+        Ok(())
+    }
+
+    /// Truncates the write-ahead log; `false` where another reader holds it.
+    async fn truncate(&self) -> Result<bool, Error> {
         let mut connection = self.pool.acquire().await?;
         // As text: a prepared one would set it at its first use alone.
         connection.execute(WAIT_TO_TRUNCATE).await?;
         let truncate = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection);
         let row = durable::write("store.truncate", truncate).await;
-        connection.execute(WAIT).await?;
-        // A log that is held is no error, but 1 in the first column.
-        let busy = row?.try_get::<i64, _>(0)? != 0;
-        self.unflushed.store(busy, Ordering::Relaxed);
-        if busy {
-            tracing::warn!("another reader holds the write-ahead log: erased shares stay in it");
+        if let Err(error) = connection.execute(WAIT).await {
+            // It would give up on the next lock too soon.
+            connection.close().await?;
+            return Err(error.into());
         }
-        Ok(())
+        // A log that is held is no error, but 1 in the first column.
+        Ok(row?.try_get::<i64, _>(0)? == 0)
     }
 
     /// Truncates the write-ahead log where another reader kept it from that.
