@@ -217,8 +217,8 @@ async fn ready(world: &World) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_stops_when_told_goes_on_when_started_and_logs_no_secret() {
     let mut world = World::new(2);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = configured(&world, 0, &format!("metrics = \"localhost:{port}\"\n"));
+    let metrics = world::free_address().replace("127.0.0.1", "localhost");
+    let config = configured(&world, 0, &format!("metrics = \"{metrics}\"\n"));
     let mut child = start(&config);
     world.start(1).await;
     world.settle().await;
@@ -243,7 +243,7 @@ async fn a_node_stops_when_told_goes_on_when_started_and_logs_no_secret() {
     for kind in kinds {
         assert!(done && said.contains(&format!("\"kind\":\"{kind}\"")), "{kind}: {said}");
     }
-    let mut stream = tokio::net::TcpStream::connect(("localhost", port)).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(&metrics).await.unwrap();
     let ask = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(ask.as_bytes()).await.unwrap();
     let mut text = String::new();

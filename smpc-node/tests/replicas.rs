@@ -123,11 +123,6 @@ async fn balance(listener: TcpListener, backends: Arc<Mutex<Vec<String>>>) {
     }
 }
 
-fn free() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 /// A database of its own on the server that the environment names, if it does: its URL, and what
 /// drops it.
 async fn database() -> Option<(String, sqlx::AnyPool, String)> {
@@ -189,7 +184,7 @@ async fn a_replica_that_lost_its_lease_takes_no_step() {
 async fn any_replica_may_die_and_the_round_goes_on() {
     let Some((url, admin, drop)) = database().await else { return };
     let mut world = World::new(2);
-    let addresses = [free(), free()];
+    let addresses = [world::free_address(), world::free_address()];
     let backends = Arc::new(Mutex::new(addresses.to_vec()));
     let listener = TcpListener::bind(&world.manifest.nodes[0].address).await.unwrap();
     tokio::spawn(balance(listener, Arc::clone(&backends)));
@@ -248,8 +243,10 @@ async fn any_replica_may_die_and_the_round_goes_on() {
             client.submit(&signed, &made.public, &made.sealed[0]).await.unwrap();
             world.submit_to(1, site, &made).await.unwrap();
             if site == 3 && step == 1 {
-                // Its successor: another process, the same node.
+                // Its successor: another process, the same node. A balancer sends nobody to it
+                // before it answers.
                 replicas[0] = Some(World::serve(configs[0].clone()));
+                assert_eq!(ready(&client_of(0)).await, record, "the same epoch");
                 backends.lock().unwrap().push(addresses[0].clone());
             }
         }

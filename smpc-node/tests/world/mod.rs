@@ -83,7 +83,7 @@ fn holds_a_file_of(folder: &Path) -> bool {
 
 /// An address that is free, below the ports that systems give to connections outward: one of those
 /// may be taken by the time that a node listens.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     use rand::RngExt as _;
     loop {
         let port: u16 = rand::rng().random_range(10_000..30_000);
