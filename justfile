@@ -48,6 +48,7 @@ deep:
     FUZZ_SECONDS=300 proofs/fuzz/run.sh
     FUZZ_SECONDS=120 proofs/fuzz/run.sh fuzz/whole
     MIRI_UNITS=1 proofs/miri/run.sh
+    proofs/planted/run.sh
     proofs/mutants/run.sh
     proofs/coverage/run.sh
 

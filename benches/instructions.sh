@@ -11,6 +11,7 @@
 # slower one would be (`planted/NAME`), and that must be past its limit. What counts do not show is in
 # benches/README.md.
 set -euo pipefail
+export LC_ALL=C
 cd "$(dirname "$0")/.."
 
 file=$PWD/benches/instructions.txt

@@ -2,8 +2,8 @@
 # All evidence that CI runs, two kinds at a time; the last line is `N passed, N failed, N skipped`.
 # Each kind's script prints a line a check and demands that every broken twin fails as written down.
 # A tool that is missing is a named skip; where all is skipped, nothing was shown, and the status is 1
-# as on a failure. `proofs/run.sh KIND ...` runs those kinds alone; the long ones (miri, mutants,
-# fuzz/whole, DEEP=1) are in `just deep`.
+# as on a failure. `proofs/run.sh KIND ...` runs those kinds alone; the long ones (planted, miri,
+# mutants, coverage, fuzz/whole, DEEP=1) are in `just deep`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- ct coq fuzz verifpal tla smt supply

@@ -1,8 +1,8 @@
 //! What is claimed, and what backs it: `proofs/claims.toml` held against this tree.
 //!
-//! A row fails here when a file, test, theorem, model, case or script that it names is not there;
-//! the list when a rule or a promise of `docs/security/rules.md` has no row, and when sources or
-//! documents cite one that has none. `docs/security/claims.md` is rendered from the rows:
+//! A row fails here when a file, test, theorem, model, case or script that it names is not there, or
+//! when no planted change breaks it; the list when a rule or a promise of `docs/security/rules.md`
+//! has no row, and when sources or documents cite one that has none. `docs/security/claims.md` is rendered from the rows:
 //! `HAIMA_BLESS=1` writes it. That an artefact *passes* is for its own command to show.
 
 #[path = "claims/broken.rs"]
@@ -15,6 +15,8 @@ mod figures;
 mod ids;
 #[path = "claims/page.rs"]
 mod page;
+#[path = "claims/planted.rs"]
+mod planted;
 #[path = "claims/rows.rs"]
 mod rows;
 #[path = "claims/scripts.rs"]
@@ -43,13 +45,14 @@ fn problems(root: &Path) -> Vec<String> {
     problems.extend(listed.problems(&claims));
     problems.extend(ids::uncovered(root, &claims));
     problems.extend(evidence::problems(root, &claims));
+    problems.extend(planted::problems(root, &claims));
     problems.extend(page::problems(&claims));
     problems
 }
 
 /// The page as the rows under a folder give it.
 fn rendered(root: &Path) -> String {
-    page::render(&Claims::read(root).unwrap(), &Listed::read(root))
+    page::render(&Claims::read(root).unwrap(), &Listed::read(root), &planted::read(root).unwrap())
 }
 
 /// A text beside the repository, or `None` with a printed line where it is missing.

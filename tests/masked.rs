@@ -256,6 +256,7 @@ fn the_demo_runs_without_nodes_and_its_report_says_what_that_means() {
     let page = std::fs::read_to_string(out.path().join("index.html")).unwrap();
     assert!(page.contains("masked aggregation by the coordinator"), "the mode");
     assert!(page.contains("join the coordinator"), "its assumption");
+    assert!(page.contains("its own part of the noise is left on it"), "what subtraction leaves");
     assert!(!page.contains("Received by nodes"), "there are none");
     for flags in [["--masked", "--poison"], ["--masked", "--nodes=3"]] {
         let both = std::process::Command::new(common::program()).arg("demo").args(flags).output();

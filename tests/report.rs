@@ -276,6 +276,7 @@ fn a_private_study_shows_both_figures_and_says_what_no_figure_covers() {
         "width=\"118.4\"",
         "not itself a guarantee",
         "no ε covers the study as a whole",
+        "the noise hides a patient, not the hospital",
         "unaudited prototype",
         "one that fails is left out, on record",
         "a display rule",

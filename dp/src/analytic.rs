@@ -162,7 +162,20 @@ mod tests {
         let one = NonZeroU64::new(1).unwrap();
         let noise = crate::noise::NoiseScale::new(4).unwrap();
         let event = Event::discrete_gaussian(noise, Sensitivity::new(1).unwrap(), one);
-        let mu = shift(&event, Adjacency::AddRemove).unwrap().mu;
-        assert!(mu > 1.0 / 12f64.sqrt() - 1e-12);
+        let of = |event: &Event| shift(event, Adjacency::AddRemove).unwrap();
+        assert!(of(&event).mu > 1.0 / 12f64.sqrt() - 1e-12);
+        // What rounding adds, at each coordinate; a sum's tau is far above it at four steps.
+        let many = NonZeroU64::new(1000).unwrap();
+        let one_draw = Event::discrete_gaussian(noise, Sensitivity::new(1).unwrap(), many);
+        assert!((of(&one_draw).slack / 4e-30 - 1.0).abs() < 1e-12);
+        let (parties, sensitivity) = (3, Sensitivity::new(1).unwrap());
+        let sum = Event::DiscreteGaussianSum {
+            parties,
+            s: noise.as_sigma(),
+            sensitivity,
+            dimension: many,
+        };
+        let taus = 1000.0 * (4e-33 + 2.0 * tau(4.0, 3));
+        assert!((of(&sum).slack / taus - 1.0).abs() < 1e-12);
     }
 }

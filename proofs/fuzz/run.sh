@@ -71,7 +71,11 @@ one() { # target
     local name=$1 runs bytes
     if run "$name" "$seconds"; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$name.log")
-        echo "ok $kind $name (${runs:-?} inputs in $seconds s)"
+        if [ "${runs:-0}" -lt 100 ]; then
+            echo "FAILED $kind $name: ${runs:-no} inputs were tried in $seconds s"
+        else
+            echo "ok $kind $name ($runs inputs in $seconds s)"
+        fi
     else
         # The bytes that fail, kept beside the corpus, so that the ordinary tests have them too.
         mkdir -p "$folder/artifacts/$name"
@@ -83,6 +87,7 @@ one() { # target
 }
 
 names=$(find "$folder/fuzz_targets" -name '*.rs' ! -name planted.rs -printf '%f\n' | sed 's/\.rs$//' | sort)
+[ -n "$names" ] || { echo "FAILED $kind $folder: it has no target"; exit 1; }
 jobs=${FUZZ_JOBS:-2}
 for name in $names; do
     while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 0.2; done

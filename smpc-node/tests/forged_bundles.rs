@@ -61,14 +61,9 @@ impl Said {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bundle_holds_only_what_each_node_signed_over_one_set() {
     let world = World::running(2).await;
-    let spec = world.spec("exact", 1);
-    world.open(&spec).await;
-    for site in 0..4 {
-        world.submit(site, &spec, &[1; 4]).await;
-    }
-    let good = world.bundle(&spec).await;
+    let good = world.released("exact").await;
     let verify = |first: Part, second: Part| {
-        Bundle { spec: spec.clone(), parts: vec![first, second] }.verify(&world.manifest)
+        Bundle { spec: good.spec.clone(), parts: vec![first, second] }.verify(&world.manifest)
     };
     let key = |node| keyfile::read_identity(&world.home(node).join("identity.key")).unwrap();
     let (one, two, liar) = (key(0), key(1), &world.coordinator.identity);

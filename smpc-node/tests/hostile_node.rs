@@ -172,6 +172,26 @@ async fn a_node_restarted_after_it_accepted_a_set_gives_no_word() {
     );
 }
 
+/// R9: a node that has signed its accepted set goes on with it, though it was restarted and is back
+/// only after the deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_back_after_the_deadline_goes_on_with_the_set_it_accepted() {
+    let mut scene = Scene::new().await;
+    scene.commit(&scene.preps);
+    scene.show(&scene.preps);
+    let round = scene.spec.digest();
+    let second = Duration::from_secs(1);
+    while scene.node.exchange(&round, 2, second).await.unwrap().accepted.is_none() {}
+    scene.world.crash(0).await;
+    let left = scene.spec.deadline_ms.saturating_sub(haima_smpc_node::unix_millis());
+    tokio::time::sleep(Duration::from_millis(left + 100)).await;
+    scene.world.start(0).await;
+    let accepted = scene.accept(scene.headers.clone()).await;
+    scene.release(accepted.digest());
+    let shown = scene.outcome(8000).await;
+    assert!(matches!(shown, Outcome::Released(_)), "{shown:?}");
+}
+
 /// A held set of node 1 of a round, without submissions.
 fn held_of(round: Digest) -> HeldSet {
     HeldSet { round, node: "node-1".into(), headers: HeaderSet::default() }
@@ -316,10 +336,13 @@ async fn a_preparation_share_is_made_once() {
     let mut scene = Scene::new().await;
     scene.commit(&scene.preps);
     let (round, len) = (scene.spec.digest(), scene.preps[0].len());
-    let ask = async |scene: &Scene| loop {
-        if let Ok(preps) = scene.node.preps(&round, 4, len, Duration::from_secs(1)).await {
-            return preps;
+    let ask = async |scene: &Scene| {
+        for _ in 0..20 {
+            if let Ok(preps) = scene.node.preps(&round, 4, len, Duration::from_secs(1)).await {
+                return preps;
+            }
         }
+        panic!("no preparation shares of {len} bytes for all four");
     };
     let first = ask(&scene).await;
     let committed = scene.of_node().await;

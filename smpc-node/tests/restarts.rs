@@ -195,6 +195,7 @@ async fn a_round_that_is_in_the_journal_alone_is_not_opened_again() {
     world.crash(1).await;
     put_back_but(&world, 1, 1);
     world.start(1).await;
+    world.settle().await;
     let refused = world.open_at(1, &spec).await.unwrap_err().to_string();
     assert!(refused.contains("its store does not know") && refused.contains("N3"), "{refused}");
     // Another round is none of these.

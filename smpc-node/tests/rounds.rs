@@ -238,6 +238,24 @@ async fn below_the_floor_nothing_is_released() {
     }
 }
 
+/// R8: sites of one operator count once: three sites of two operators are below a floor of three.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sites_of_one_operator_count_once_towards_the_floor() {
+    let one_operator = |manifest: &mut haima_smpc_node::manifest::Manifest| {
+        manifest.sites[1].operator = manifest.sites[0].operator.clone();
+    };
+    let world = World::running_with(2, one_operator).await;
+    let spec = RoundSpec { deadline_ms: unix_millis() + 2000, ..world.spec("exact", 1) };
+    world.open(&spec).await;
+    for site in 0..3 {
+        world.submit(site, &spec, &[1; 4]).await;
+    }
+    for node in 0..2 {
+        let reason = world.failure(node, &spec).await;
+        assert!(reason.contains("2 distinct operators"), "{reason}");
+    }
+}
+
 /// R3, R7: a site that bends its share cannot prove it. It is left out, by name and with evidence,
 /// and the round goes on without it; whatever part of the share it bends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -464,12 +482,7 @@ async fn malformed_submissions_are_refused_and_change_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forged_bundle_does_not_verify() {
     let world = World::running(2).await;
-    let spec = world.spec("exact", 1);
-    world.open(&spec).await;
-    for site in 0..4 {
-        world.submit(site, &spec, &[1; 4]).await;
-    }
-    let good = world.bundle(&spec).await;
+    let good = world.released("exact").await;
     good.verify(&world.manifest).unwrap();
     assert_eq!(haima_smpc_node::bundle::Bundle::from_bytes(&good.to_bytes()).unwrap(), good);
     let mut bad = good.clone();

@@ -179,6 +179,9 @@ mod tests {
         assert_eq!(kept.to_bytes(), submission.to_bytes());
         outbox.erase_except(Some(&round)).unwrap();
         assert!(outbox.get(&round).unwrap().is_some());
+        outbox.erase_except(Some(&Digest::of(b"the next"))).unwrap();
+        assert!(outbox.get(&round).unwrap().is_none());
+        outbox.put(&round, 7, &submission).unwrap();
         outbox.erase_except(None).unwrap();
         assert!(outbox.get(&round).unwrap().is_none());
     }

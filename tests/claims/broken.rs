@@ -3,6 +3,8 @@
 use crate::rows::{Artefact, Kind};
 use crate::{ROWS, ids, problems, rendered};
 
+const PLANTED: &str = "proofs/planted/planted.toml";
+
 const RIGHT: &[(&str, &str)] = &[
     (
         ROWS,
@@ -32,11 +34,6 @@ tool = "cargo-audit"
 version = "1"
 command = "proofs/supply/run.sh"
 shows = "advisories"
-[kinds.bench]
-tool = "criterion"
-version = "1"
-command = "benches/none.sh"
-shows = "nothing uses it, so nobody looks for its script"
 [assumptions]
 hash = "It holds."
 [[claim]]
@@ -65,6 +62,28 @@ artefacts = [
     "miri proofs/miri/run.sh field",
     "supply proofs/supply/accepted.txt RUSTSEC-1",
 ]
+"#,
+    ),
+    (
+        PLANTED,
+        r#"
+[[planted]]
+id = "P1n-helper"
+at = ["assert!(true"]
+file = "src/lib.rs"
+old = "fn helper() {}\n"
+new = "fn helper() { assert!(!PLANTED); }\n"
+without = "help"
+tests = ["src/lib.rs it_is_so"]
+[[planted]]
+id = "R4-two"
+without = "both"
+at = ["assert!(true"]
+tests = ["crypto/tests/rounds/sums.rs it_adds_up"]
+[[planted.change]]
+file = "src/lib.rs"
+old = "/// No.\n"
+new = "/// PLANTED\n"
 "#,
     ),
     ("docs/security/rules.md", "| id | says |\n|---|---|\n| P1 | it is so |\n| R4 | once |\n"),
@@ -160,6 +179,23 @@ fn every_broken_row_is_named_with_what_is_wrong() {
             "tests/stray/sums.rs",
             "R4: crypto/tests/stray/sums.rs is of no test program and no library",
         ),
+        // Planted changes.
+        (PLANTED, "fn helper() {}", "fn help() {}", "stands in src/lib.rs not once"),
+        (PLANTED, "!PLANTED", "true", "P1n-helper: no `new` has PLANTED"),
+        (PLANTED, "lib.rs it_is_so", "lib.rs it_is_not", "`src/lib.rs it_is_not` is no test of"),
+        (PLANTED, "\"help\"", "\"\"", "P1n-helper: it needs tests, and a line"),
+        (PLANTED, "at = [\"assert!(true\"]", "at = []", "`at` is not a line for each of its tests"),
+        (PLANTED, "file = \"src/lib.rs\"\nold", "old", "either file, old and new, or a list"),
+        (
+            PLANTED,
+            "file = \"src/lib.rs\"",
+            "file = \"crypto/tests/rounds.rs\"",
+            "is no shipped code",
+        ),
+        (PLANTED, "\"P1n-helper\"", "\"R4-two\"", "R4-two stands there twice"),
+        (PLANTED, "\"P1n-helper\"", "\"R4-one\"", "P1n: proofs/planted/planted.toml has no change"),
+        (PLANTED, "\"P1n-helper\"", "\"P9n-helper\"", "P9n is no claim"),
+        (PLANTED, "without = \"both\"", "with = \"both\"", "unknown field `with`"),
         // Ids.
         (ROWS, "id = \"R4\"", "id = \"R5\"", "R4 has no row"),
         (ROWS, "id = \"R4\"", "id = \"R5\"", "R5 has a row and does not stand in"),
@@ -192,7 +228,6 @@ fn a_change_of_any_field_changes_the_page() {
         page.contains("\ncargo test -p haima --lib -- it_is_so\nproofs/coq/run.sh\n"),
         "{page}"
     );
-    assert!(!page.contains("criterion"), "no row uses it: {page}");
     for (from, to) in [
         ("It is so.", "It may be so."),
         ("The rest.", "More."),
@@ -206,6 +241,8 @@ fn a_change_of_any_field_changes_the_page() {
         assert_ne!(page, rendered(tree(ROWS, from, to).path()), "{from}");
     }
     assert_ne!(page, rendered(tree("docs/security/rules.md", "it is so", "so").path()));
+    let planted = "- planted, P1n-helper: without help, `it_is_so` must fail\n";
+    assert!(page.contains(planted) && page.contains("\nproofs/planted/run.sh P1n\n"), "{page}");
 }
 
 /// A file's command builds the one program that has its tests.

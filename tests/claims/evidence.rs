@@ -26,11 +26,9 @@ pub(crate) fn problems(root: &Path, claims: &Claims) -> Vec<String> {
             }
         }
     }
-    for name in kinds {
-        let Some(kind) = claims.kinds.get(name) else {
-            problems.push(format!("`{name}` is no kind of evidence"));
-            continue;
-        };
+    let unknown = kinds.iter().filter(|name| !claims.kinds.contains_key(**name));
+    problems.extend(unknown.map(|name| format!("`{name}` is no kind of evidence")));
+    for (name, kind) in &claims.kinds {
         let scripts = kind.command.split_whitespace().filter(|word| word.ends_with(".sh"));
         let missing = scripts.filter(|script| !root.join(script).is_file());
         problems.extend(missing.map(|script| format!("{script}, which runs {name}, is not there")));

@@ -1,14 +1,14 @@
 //! The page for readers.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::ids::Listed;
+use crate::planted::Planted;
 use crate::rows::{Claim, Claims, Kind};
 
 const HEAD: &str = "# Claims
 
-Rendered from `proofs/claims.toml` by `tests/claims.rs`; not to be edited by hand. A row is a \
+Rendered from `proofs/claims.toml` and `proofs/planted/planted.toml` by `tests/claims.rs`; not to be edited by hand. A row is a \
 cell of the [table of promises](rules.md#promises) or a [rule](rules.md): what is claimed, whether \
 the code does all of it, what it rests on, what backs it, and what that does not show. That the \
 code does all of it is no word on how far it is shown. What is missing where it says partly stands \
@@ -16,7 +16,9 @@ in the rule's row of [rules.md](rules.md), for a promise in the column *limits* 
 [threat model](threat-model.md#what-is-promised-against-whom). A claim that the threat model links \
 to may be a rule behind its line and not the line itself. Commands are run in the repository's root. \
 `proofs/run.sh` runs all kinds that have a script of their own, each artefact with its broken \
-twins, which have to fail. `cargo test` succeeds as well where a name is of no test: look for as \
+twins, which have to fail, but for `planted`, which `just deep` runs: mistakes in the shipped code \
+(`proofs/planted/planted.toml`), at least one for each claim that holds or partly does, on which the tests \
+that they name have to fail. Tests that none names have no such twin. `cargo test` succeeds as well where a name is of no test: look for as \
 many `passed` as it was given names. Tests that need PostgreSQL, Python, a browser or the oracles \
 beside the repository say `... absent` and pass where it is missing: `tests/strict.sh` before a \
 command starts PostgreSQL and makes such a line a failure.
@@ -41,16 +43,11 @@ pub(crate) fn problems(claims: &Claims) -> Vec<String> {
 }
 
 /// The whole page.
-pub(crate) fn render(claims: &Claims, listed: &Listed) -> String {
+pub(crate) fn render(claims: &Claims, listed: &Listed, planted: &[Planted]) -> String {
     let mut page = HEAD.to_owned();
     promises(&mut page, claims, listed);
-    let used: BTreeSet<&str> = (claims.claims.iter())
-        .flat_map(|claim| claim.artefacts.iter().map(|artefact| artefact.kind.as_str()))
-        .collect();
-    let kinds: Vec<(&String, &Kind)> =
-        claims.kinds.iter().filter(|(name, _)| used.contains(name.as_str())).collect();
     page += "## Kinds of evidence\n\n| kind | tool | shows |\n|---|---|---|\n";
-    for (name, kind) in &kinds {
+    for (name, kind) in &claims.kinds {
         let Kind { tool, version, shows, .. } = kind;
         let _ = writeln!(page, "| {name} | {tool} ({version}) | {shows} |");
     }
@@ -61,7 +58,7 @@ pub(crate) fn render(claims: &Claims, listed: &Listed) -> String {
     for (letter, title) in GROUPS {
         let _ = writeln!(page, "\n## {title}");
         for claim in claims.claims.iter().filter(|claim| claim.id.starts_with(letter)) {
-            one(&mut page, claims, claim);
+            one(&mut page, claims, claim, planted);
         }
     }
     page
@@ -82,7 +79,7 @@ fn promises(page: &mut String, claims: &Claims, listed: &Listed) {
     *page += "\n";
 }
 
-fn one(page: &mut String, claims: &Claims, claim: &Claim) {
+fn one(page: &mut String, claims: &Claims, claim: &Claim, planted: &[Planted]) {
     let Claim { id, holds, statement, assumes, not_shown, artefacts } = claim;
     let assumes =
         if assumes.is_empty() { "nothing further".to_owned() } else { assumes.join(", ") };
@@ -95,6 +92,11 @@ fn one(page: &mut String, claims: &Claims, claim: &Claim) {
         let names = names.collect::<Vec<_>>().join(", ");
         let _ = writeln!(page, "- {kind}, [{file}](../../{file}): {names}");
     }
+    let planted: Vec<&Planted> = planted.iter().filter(|one| one.claim() == id).collect();
+    for one in &planted {
+        let names = one.names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(page, "- planted, {}: without {}, {names} must fail", one.id, one.without);
+    }
     // One line for each command, whatever artefacts it runs.
     let mut commands: Vec<String> = Vec::new();
     for artefact in artefacts {
@@ -103,6 +105,9 @@ fn one(page: &mut String, claims: &Claims, claim: &Claim) {
         if !commands.contains(&command) {
             commands.push(command);
         }
+    }
+    if !planted.is_empty() {
+        commands.push(format!("proofs/planted/run.sh {id}"));
     }
     let _ = writeln!(page, "\n```text\n{}\n```", commands.join("\n"));
 }

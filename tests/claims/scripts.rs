@@ -28,6 +28,8 @@ fn a_mistyped_name_fails() {
         ("miri", "nosuch", "takes no names"),
         ("mutants", "nosuch", "takes no names"),
         ("coverage", "nosuch", "takes no names"),
+        ("planted", "nosuch", "there is no such change"),
+        ("planted", "P9n", "no claim that has one"),
     ] {
         let script = repository().join(format!("proofs/{kind}/run.sh"));
         let run = Command::new(script).arg(name).env_remove("DEEP").output().unwrap();

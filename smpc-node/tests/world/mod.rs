@@ -472,6 +472,16 @@ impl World {
         }
     }
 
+    /// The bundle of a round of a task, opened here and now, in which all sites submit ones.
+    pub(crate) async fn released(&self, task: &str) -> Bundle {
+        let spec = self.spec(task, 1);
+        self.open(&spec).await;
+        for site in 0..self.sites.len() {
+            self.submit(site, &spec, &[1; 4]).await;
+        }
+        self.bundle(&spec).await
+    }
+
     pub(crate) async fn bundle(&self, spec: &RoundSpec) -> Bundle {
         let mut parts = vec![];
         for node in 0..self.manifest.nodes.len() {

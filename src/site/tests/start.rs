@@ -77,6 +77,20 @@ fn a_renamed_data_file_opens_no_budget_when_the_site_starts_again() {
     }
 }
 
+/// S2: a hospital with more patients than the manifest's cap does not start; D is of hospitals below it.
+#[test]
+fn a_site_above_the_cap_does_not_start() {
+    let fixture = Fixture::new();
+    let config = fixture.config("cohort.csv");
+    let cap = fixture.manifest.site("site-a").unwrap().max_patients;
+    let rows: String = (0..=cap).map(|day| format!("{day},1,60\n")).collect();
+    std::fs::write(&config.data, format!("days,dead,age\n{rows}")).unwrap();
+    let tls = TlsIdentity::read(&config.tls_certificate, &config.tls_key).unwrap();
+    let refused = daemon::open(&config, &fixture.manifest, &tls).map(|_| ()).unwrap_err();
+    let error = refused.to_string();
+    assert!(error.contains("more patients than the"), "{error}");
+}
+
 /// R5: sealed bytes go when their round has ended, though the coordinator is away and announces no other,
 /// and not before: until then they may be sent again as they are. The first has ended when the site
 /// starts, the second ends while it waits, the third is open.

@@ -87,7 +87,8 @@ impl Store {
             .bind(bytes(manifest))
             .execute(&self.pool);
         durable::write("store.forget", write).await?;
-        self.flush_erased().await
+        self.flush_erased().await;
+        Ok(())
     }
 
     /// Remembers a peer's held set, as the peer signed it (rule N3).

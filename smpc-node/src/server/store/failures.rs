@@ -65,6 +65,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         durable::write("store.fail", transaction.commit()).await?;
-        self.flush_erased().await
+        self.flush_erased().await;
+        Ok(())
     }
 }

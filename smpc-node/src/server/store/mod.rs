@@ -136,7 +136,7 @@ impl Store {
         let guards = Arc::new(BTreeMap::from(guards));
         let store = Self { pool, kind, guards, unflushed: Arc::default() };
         // A stop between an erasure and this leaves erased pages in the log.
-        store.flush_erased().await?;
+        store.flush_erased().await;
         Ok(store)
     }
 
@@ -184,9 +184,9 @@ impl Store {
 
     /// Takes erased shares out of SQLite's write-ahead log too; later where another reader holds it or
     /// the disk fails: the step before it is durable, and is not taken back by this.
-    async fn flush_erased(&self) -> Result<(), Error> {
+    async fn flush_erased(&self) {
         if self.kind == Kind::Postgres {
-            return Ok(());
+            return;
         }
         self.unflushed.store(true, Ordering::Relaxed);
         match self.truncate().await {
@@ -200,7 +200,6 @@ impl Store {
                 tracing::error!(%error, "erased shares stay in the write-ahead log; trying again");
             }
         }
-        Ok(())
     }
 
     /// Truncates the write-ahead log; `false` where another reader holds it.
@@ -219,12 +218,11 @@ impl Store {
         Ok(row?.try_get::<i64, _>(0)? == 0)
     }
 
-    /// Truncates the write-ahead log where another reader kept it from that.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(super) async fn flush_left(&self) -> Result<(), Error> {
-        if self.unflushed.load(Ordering::Relaxed) { self.flush_erased().await } else { Ok(()) }
+    /// Truncates the write-ahead log where that did not succeed before.
+    pub(super) async fn flush_left(&self) {
+        if self.unflushed.load(Ordering::Relaxed) {
+            self.flush_erased().await;
+        }
     }
 }
 

@@ -284,7 +284,8 @@ impl Store {
         }
         erase_shares(&mut transaction, round).await?;
         durable::write("store.deal", transaction.commit()).await?;
-        self.flush_erased().await
+        self.flush_erased().await;
+        Ok(())
     }
 
     /// Stores the noised sum, or the point, with its signed release, and erases the round's shares
@@ -307,7 +308,8 @@ impl Store {
         add_sum(&mut transaction, round, 0, sum).await?;
         erase_shares(&mut transaction, round).await?;
         durable::write("store.commit", transaction.commit()).await?;
-        self.flush_erased().await
+        self.flush_erased().await;
+        Ok(())
     }
 
     /// A chunk of this node's answer (party 0), or of its sub-share for a node by its number from 1,
@@ -372,7 +374,10 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         durable::write("store.release", transaction.commit()).await?;
-        if spent.rows_affected() > 0 { self.flush_erased().await } else { Ok(()) }
+        if spent.rows_affected() > 0 {
+            self.flush_erased().await;
+        }
+        Ok(())
     }
 
     /// What all nodes signed for a release, in no order; none before it was released.

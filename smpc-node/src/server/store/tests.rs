@@ -427,7 +427,7 @@ fn a_log_that_a_reader_holds_is_truncated_when_it_has_ended() {
         store.fail(&spec.digest(), failing("open")).await.unwrap();
         assert!(log() > 0, "the reader holds it");
         reader.rollback().await.unwrap();
-        store.flush_left().await.unwrap();
+        store.flush_left().await;
         assert_eq!(log(), 0);
     });
 }

@@ -3,6 +3,8 @@
 //! `make` gives the value that is to be dropped, or none when the secret lives only inside a call:
 //! then the scan is after the call. `needle` gives the bytes, in another process.
 
+mod patients;
+
 use std::any::Any;
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -21,14 +23,14 @@ use haima_crypto::shamir::{self, Basis, Threshold, share_seed};
 use haima_crypto::share::{self, Aggregate, split};
 use haima_crypto::vss;
 use haima_crypto::xof::XofHmacSha256Aes128;
-use haima_dp::clipping::{AdaptiveClip, AdaptiveSum, Rule};
-use haima_dp::fixed::{ClippedSum, Grid};
-use haima_dp::noise::{NoiseScale, noise_stream};
-use haima_dp::sampler::{Batch, PoissonSampler};
-use haima_dp::units::{Rate, Sensitivity};
+use haima_dp::noise::noise_stream;
 use haima_proofs_ct::setting;
 use rand_core::{Rng, TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
+
+use patients::{
+    adaptive_finish, adaptive_steps, adaptive_sum, batch, clipped_sum, noise, sampler, steps, taken,
+};
 
 type Value = Option<Box<dyn Any>>;
 
@@ -435,68 +437,4 @@ fn pine_prep() -> Value {
     let prepared = pine().prep(&[6; 32], 1, &NONCE_OF_REPORT, &report.public, &report.shares[1]);
     black_box(prepared.expect("a share"));
     None
-}
-
-// Noise and samples.
-
-fn noise() -> Zeroizing<Vec<i64>> {
-    NoiseScale::new(1 << 40).expect("a scale").draw(&[9; 32], 8)
-}
-
-fn sampler() -> PoissonSampler {
-    PoissonSampler::new(Rate::new(0.5).expect("a rate"), &mut Weak(1))
-}
-
-fn batch() -> Batch {
-    sampler().draw(64, 100)
-}
-
-/// Who takes part, a byte a patient.
-fn taken() -> Vec<u8> {
-    let batch = batch();
-    (0..64).map(|patient| u8::from(batch.takes(patient))).collect()
-}
-
-const PATIENT: [f64; 3] = [1234.567_89, -9876.543_21, 55.443_322];
-
-/// A site's sum over two patients.
-fn clipped_sum() -> ClippedSum {
-    let grid = Grid::new(20).expect("a grid");
-    let mut sum = ClippedSum::new(30_000.0, grid, PATIENT.len()).expect("a sum");
-    sum.add(&black_box([1.0, 2.0, 3.0]));
-    sum.add(&black_box(PATIENT));
-    sum
-}
-
-/// The sum, in steps, as it lies in memory.
-fn steps() -> Vec<u8> {
-    clipped_sum().finish().iter().flat_map(|sum| i128::from(*sum).to_le_bytes()).collect()
-}
-
-/// The same two patients under a clip norm that adapts.
-fn adaptive_sum() -> AdaptiveSum {
-    let rule = Rule {
-        quantile: Rate::new(0.5).expect("a quantile"),
-        rate: 0.2,
-        weight: Sensitivity::new(1 << 10).expect("a weight"),
-        expected: 2.0,
-        least: 1.0,
-        most: 30_000.0,
-        grid: Grid::new(20).expect("a grid"),
-    };
-    let clip = AdaptiveClip::start(rule, 30_000.0).expect("a clip norm");
-    let mut sum = clip.sum(PATIENT.len()).expect("a sum");
-    sum.add(&black_box([1.0, 2.0, 3.0]));
-    sum.add(&black_box(PATIENT));
-    sum
-}
-
-/// The sum without the count.
-fn adaptive_steps() -> Vec<u8> {
-    little_endian(&clipped_sum().finish())
-}
-
-/// The answer, which wipes itself: a vector that grew for the count would be left.
-fn adaptive_finish() -> Value {
-    Some(Box::new(adaptive_sum().finish()))
 }
