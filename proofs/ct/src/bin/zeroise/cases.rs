@@ -29,7 +29,8 @@ use rand_core::{Rng, TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
 
 use patients::{
-    adaptive_finish, adaptive_steps, adaptive_sum, batch, clipped_sum, noise, sampler, steps, taken,
+    PATIENT, adaptive_finish, adaptive_steps, adaptive_sum, batch, clipped_sum, noise, sampler,
+    steps, taken,
 };
 
 type Value = Option<Box<dyn Any>>;

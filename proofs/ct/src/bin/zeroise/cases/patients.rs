@@ -29,7 +29,7 @@ pub(super) fn taken() -> Vec<u8> {
     (0..64).map(|patient| u8::from(batch.takes(patient))).collect()
 }
 
-const PATIENT: [f64; 3] = [1234.567_89, -9876.543_21, 55.443_322];
+pub(super) const PATIENT: [f64; 3] = [1234.567_89, -9876.543_21, 55.443_322];
 
 /// A site's sum over two patients.
 pub(super) fn clipped_sum() -> ClippedSum {
