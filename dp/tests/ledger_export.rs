@@ -107,6 +107,19 @@ fn the_export_says_what_was_spent_under_which_promise() {
     assert_eq!(words, EXPORT);
 }
 
+/// Of a ledger without charges nothing is said that is of charges: no figure above zero, no releases
+/// that figures do not cover.
+#[test]
+fn the_export_of_a_new_ledger_says_that_nothing_was_spent() {
+    let folder = TempDir::new().unwrap();
+    let ledger = Ledger::open(folder.path().join("ledger"), POPULATION, limit(2.0)).unwrap();
+    let mut words = String::new();
+    ledger.export(&mut words).unwrap();
+    assert!(words.contains("any privacy guarantee: 0\n"), "{words}");
+    assert!(!words.contains("No figure above covers them"), "{words}");
+    assert!(words.contains("(epsilon 0 of 2 "), "{words}");
+}
+
 /// Reading needs no lock, changes nothing, and says the same.
 #[test]
 fn a_ledger_that_somebody_holds_is_read_as_it_is() {

@@ -215,6 +215,27 @@ fn roots<F: Field>() {
     assert!(format!("{:?}", F::GENERATOR).contains("redacted"));
 }
 
+/// Both halves of a field, to their ends: the upper one stands for negative integers.
+fn integers<F: Field>() {
+    let most = F::MAX_INTEGER;
+    assert_eq!(2 * most + 1, F::MODULUS);
+    for value in [0, 1, 2, 3, most / 2, most - 1, most] {
+        let element = F::from_u128(value).unwrap();
+        assert_eq!(element.to_integer(), value as i128, "{value}");
+        assert_eq!((-element).to_integer(), -(value as i128), "-{value}");
+        let small = i64::try_from(value).ok().map(F::from_i64);
+        assert!(small.is_none_or(|from| from == Some(element)), "{value}");
+    }
+}
+
+#[test]
+fn every_element_stands_for_one_integer() {
+    integers::<Field32>();
+    integers::<Field40>();
+    integers::<Field64>();
+    integers::<Field128>();
+}
+
 #[test]
 fn generators_have_the_order_that_they_claim() {
     roots::<Field32>();

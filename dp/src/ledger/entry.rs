@@ -408,4 +408,23 @@ mod tests {
             assert_eq!(Entry::decode(&expected), Err(what));
         }
     }
+
+    /// One party's noise has one encoding, and a name its longest length.
+    #[test]
+    fn what_has_another_encoding_or_no_end_is_refused() {
+        let charged = |study: String, event| Entry::Charged { study, key: [9; 32], event }.encode();
+        let (s, sensitivity) = (Sigma::new(258.0).unwrap(), Sensitivity::new(3).unwrap());
+        let dimension = NonZeroU64::MIN;
+        let sum = |parties| Event::DiscreteGaussianSum { parties, s, sensitivity, dimension };
+        for parties in [0, 1] {
+            let refused = Entry::decode(&charged("mds".into(), sum(parties)));
+            assert_eq!(refused, Err("a sum of noise has fewer than two parts"));
+        }
+        assert!(Entry::decode(&charged("mds".into(), sum(2))).is_ok());
+        assert!(Entry::decode(&charged("a".repeat(MAX_NAME), sum(2))).is_ok());
+        for length in [MAX_NAME + 1, MAX_NAME + 2] {
+            let refused = Entry::decode(&charged("a".repeat(length), sum(2)));
+            assert_eq!(refused, Err("a name is too long"));
+        }
+    }
 }

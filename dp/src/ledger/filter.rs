@@ -229,6 +229,12 @@ mod tests {
         libm::log(p.iter().zip(q).map(term).sum())
     }
 
+    #[test]
+    fn a_renyi_filter_has_its_order_and_zcdp_has_none() {
+        assert_eq!(renyi_at(7).order(), Some(Order::new(7).unwrap()));
+        assert_eq!(Filter::Zcdp.order(), None);
+    }
+
     /// N2: what is charged bounds the divergence of the discrete noise itself, in either direction,
     /// and is no more than that but for rounding.
     #[test]

@@ -277,3 +277,23 @@ fn a_charge_below_the_least_scale_is_refused() {
     let far = noise(4, Sensitivity::new(1 << 62).unwrap());
     assert!(matches!(accounts.admit("a", &key(0), &far), Err(Error::Overspend { .. })));
 }
+
+/// N1: noise that no sampler draws is refused, also where patients are sampled.
+#[test]
+fn noise_of_a_scale_that_is_not_drawn_is_refused_sampled_or_not() {
+    let mut accounts = Accounts::new(limit(1.0, 1e-5).into());
+    let (sensitivity, dimension) = (Sensitivity::new(1).unwrap(), std::num::NonZeroU64::MIN);
+    for s in [3.0, 100.5] {
+        let s = Sigma::new(s).unwrap();
+        let whole = Event::DiscreteGaussian { s, sensitivity, dimension };
+        let sampled = whole.clone().poisson(0.5).unwrap();
+        for event in [whole, sampled] {
+            let refused = accounts.admit("a", &key(0), &event);
+            let scale = matches!(
+                refused,
+                Err(Error::NoiseScaleOutOfRange { .. } | Error::NotPositive { .. })
+            );
+            assert!(scale, "{event:?}: {refused:?}");
+        }
+    }
+}
